@@ -1,0 +1,1 @@
+//! ODCS dataset files to dataset definitions, with every error placed in the file.

@@ -1,0 +1,1 @@
+//! Leadership, node leases and load: the port and its adapters.

@@ -1,0 +1,1 @@
+//! Limits learned from history and the evaluation of checks against them.

@@ -1,0 +1,1 @@
+//! Mergeable metric states: exact sums, moments, sketches, with a versioned encoding.

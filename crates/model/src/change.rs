@@ -1,0 +1,124 @@
+//! What a leader writes: changes of rows, each guarded, committed together under its epoch.
+
+use jiff::Timestamp;
+
+use crate::ids::{AttemptToken, Incarnation, NodeId, RunId, TaskId};
+use crate::node::NodeState;
+use crate::run::{Run, RunState};
+use crate::task::{AttemptOutcome, Task, TaskState, WaitReason};
+
+/// One guarded change of stored rows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A new run with its discovery (task 0). `Already` when the run's id exists.
+    SubmitRun {
+        /// The run.
+        run: Box<Run>,
+        /// Its discovery.
+        discover: Box<Task>,
+    },
+    /// The plan of a run: all tasks at once. `Already` when the run has its plan.
+    PlanRun {
+        /// The run.
+        run: RunId,
+        /// The tasks 1 to n.
+        tasks: Vec<Task>,
+    },
+    /// Moves a run on. `Fenced` when it has ended.
+    MoveRun {
+        /// The run.
+        run: RunId,
+        /// Its new state.
+        state: RunState,
+        /// Why, for an end.
+        reason: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Gives a ready task to a node. `Fenced` unless the task is ready with the attempt before
+    /// this one, and the node is live in this incarnation.
+    Assign {
+        /// The new attempt.
+        token: AttemptToken,
+        /// The node.
+        node: NodeId,
+        /// Its life.
+        incarnation: Incarnation,
+        /// When.
+        at: Timestamp,
+    },
+    /// Ends an attempt without a result. `Fenced` unless that attempt is at work.
+    EndAttempt {
+        /// The attempt.
+        token: AttemptToken,
+        /// How it ended.
+        outcome: AttemptOutcome,
+        /// The task's state after it: ready, failed, quarantined or cancelled.
+        next: TaskState,
+        /// When the task may be assigned again, if ready.
+        not_before: Option<Timestamp>,
+        /// Why it waits, if ready.
+        wait: Option<WaitReason>,
+        /// Why the attempt ended.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Ends a task that has no attempt at work. `Fenced` when it has ended.
+    EndTask {
+        /// The task.
+        task: TaskId,
+        /// Failed or cancelled.
+        state: TaskState,
+        /// Why.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Makes the failed, quarantined and cancelled tasks of an ended run ready again, with fresh
+    /// attempts to spend, and the run running.
+    RetryRun {
+        /// The run.
+        run: RunId,
+        /// When.
+        at: Timestamp,
+        /// When it is given up.
+        deadline_at: Timestamp,
+    },
+    /// Moves a node on in its life. `Fenced` when a later incarnation exists.
+    MoveNode {
+        /// The node.
+        node: NodeId,
+        /// Which life.
+        incarnation: Incarnation,
+        /// Its new state.
+        state: NodeState,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: String,
+    },
+    /// Records that the fleet was grown or shrunk, and why.
+    ScaleEvent {
+        /// When.
+        at: Timestamp,
+        /// Nodes before.
+        from: u32,
+        /// Nodes wanted.
+        to: u32,
+        /// Why.
+        reason: String,
+    },
+}
+
+crate::words! {
+    /// How the store answered one guarded change.
+    pub enum Answer {
+        /// Done.
+        Ok = "ok",
+        /// It had been done before; nothing changed.
+        Already = "already",
+        /// Its guard does not hold; nothing changed.
+        Fenced = "fenced",
+    }
+}

@@ -1,0 +1,209 @@
+//! Outcomes: the words for how a check ended, the limits it was held against, and the verdict.
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::{CheckOrigin, Severity};
+use crate::ids::CheckId;
+use crate::metric::{MetricKey, MetricValue};
+
+crate::words! {
+    /// How a check ended. Only `pass` is green.
+    pub enum Outcome {
+        /// Evaluated, and as expected.
+        Pass = "pass",
+        /// Evaluated, not as expected, of severity `warning` or `info`.
+        Warn = "warn",
+        /// Evaluated, not as expected, of severity `error`.
+        Fail = "fail",
+        /// Could not be computed.
+        Error = "error",
+        /// The partition was expected and has not come.
+        Missing = "missing",
+        /// Too little history for a limit.
+        Learning = "learning",
+        /// Not evaluated, for the reason given.
+        Skipped = "skipped",
+        /// The exact value does not fit.
+        Overflow = "overflow",
+    }
+}
+
+crate::words! {
+    /// A dataset's health in one word.
+    pub enum Health {
+        /// Its newest judged partition passed.
+        Healthy = "healthy",
+        /// Warnings only.
+        Warning = "warning",
+        /// Failed or missing.
+        Failing = "failing",
+        /// Could not be evaluated.
+        NotEvaluated = "not_evaluated",
+        /// Too little history yet.
+        Learning = "learning",
+    }
+}
+
+/// The limits that a value was held against, and where they came from.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Limits {
+    /// Least accepted value; `None` is unbounded.
+    pub lower: Option<f64>,
+    /// The value expected.
+    pub expected: Option<f64>,
+    /// Greatest accepted value; `None` is unbounded.
+    pub upper: Option<f64>,
+    /// The model (`fixed`, `weekday-median+t5`, …).
+    pub model: String,
+    /// The model's version.
+    pub model_version: u16,
+    /// Keys of the partitions it was learned from, oldest first.
+    #[serde(default)]
+    pub learned_from: Vec<String>,
+    /// Learned from fewer partitions than limits need to be steady.
+    #[serde(default)]
+    pub provisional: bool,
+}
+
+/// The result of one check on one partition version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// The check.
+    pub check: CheckId,
+    /// What it measures.
+    pub metric: MetricKey,
+    /// Its severity at the time.
+    pub severity: Severity,
+    /// Where the check comes from.
+    pub origin: CheckOrigin,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The measured value.
+    pub actual: MetricValue,
+    /// What was expected, in words (`= 0`, `between 9 and 11`).
+    pub expected: String,
+    /// The limits, where the check has numeric ones.
+    #[serde(default)]
+    pub limits: Option<Limits>,
+    /// Why, for people: the reason of an error, how many partitions are still needed.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// How many checks ended how. `planned` equals the sum of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OutcomeCounts {
+    /// Checks that were due.
+    pub planned: u64,
+    /// See [`Outcome::Pass`].
+    pub pass: u64,
+    /// See [`Outcome::Warn`].
+    pub warn: u64,
+    /// See [`Outcome::Fail`].
+    pub fail: u64,
+    /// See [`Outcome::Error`].
+    pub error: u64,
+    /// See [`Outcome::Missing`].
+    pub missing: u64,
+    /// See [`Outcome::Learning`].
+    pub learning: u64,
+    /// See [`Outcome::Skipped`].
+    pub skipped: u64,
+    /// See [`Outcome::Overflow`].
+    pub overflow: u64,
+}
+
+impl OutcomeCounts {
+    /// Counts the outcomes of `results`; every result was planned.
+    pub fn of<'a>(results: impl IntoIterator<Item = &'a CheckResult>) -> Self {
+        let mut counts = Self::default();
+        for result in results {
+            counts.planned += 1;
+            *counts.slot(result.outcome) += 1;
+        }
+        counts
+    }
+
+    fn slot(&mut self, outcome: Outcome) -> &mut u64 {
+        match outcome {
+            Outcome::Pass => &mut self.pass,
+            Outcome::Warn => &mut self.warn,
+            Outcome::Fail => &mut self.fail,
+            Outcome::Error => &mut self.error,
+            Outcome::Missing => &mut self.missing,
+            Outcome::Learning => &mut self.learning,
+            Outcome::Skipped => &mut self.skipped,
+            Outcome::Overflow => &mut self.overflow,
+        }
+    }
+
+    /// Adds `n` checks that ended with `outcome`.
+    pub fn add(&mut self, outcome: Outcome, n: u64) {
+        self.planned += n;
+        *self.slot(outcome) += n;
+    }
+
+    /// Adds the counts of another partition.
+    pub fn merge(&mut self, other: &Self) {
+        self.planned += other.planned;
+        for (outcome, n) in other.by_outcome() {
+            *self.slot(outcome) += n;
+        }
+    }
+
+    /// Each outcome with its count.
+    #[must_use]
+    pub const fn by_outcome(&self) -> [(Outcome, u64); 8] {
+        [
+            (Outcome::Pass, self.pass),
+            (Outcome::Warn, self.warn),
+            (Outcome::Fail, self.fail),
+            (Outcome::Error, self.error),
+            (Outcome::Missing, self.missing),
+            (Outcome::Learning, self.learning),
+            (Outcome::Skipped, self.skipped),
+            (Outcome::Overflow, self.overflow),
+        ]
+    }
+
+    /// Whether every planned check has exactly one outcome.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.planned == self.by_outcome().iter().map(|(_, n)| n).sum::<u64>()
+    }
+
+    /// The health these outcomes mean: the gravest word that applies.
+    #[must_use]
+    pub const fn health(&self) -> Health {
+        if self.fail + self.missing > 0 {
+            Health::Failing
+        } else if self.error + self.overflow > 0 {
+            Health::NotEvaluated
+        } else if self.warn > 0 {
+            Health::Warning
+        } else if self.pass > 0 {
+            Health::Healthy
+        } else if self.learning > 0 {
+            Health::Learning
+        } else {
+            Health::NotEvaluated
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_evaluated_is_never_healthy() {
+        let mut counts = OutcomeCounts::default();
+        assert_eq!(counts.health(), Health::NotEvaluated);
+        counts.add(Outcome::Skipped, 3);
+        assert_eq!(counts.health(), Health::NotEvaluated);
+        counts.add(Outcome::Error, 1);
+        counts.add(Outcome::Pass, 9);
+        assert_eq!(counts.health(), Health::NotEvaluated);
+        assert!(counts.is_complete());
+    }
+}

@@ -1,0 +1,1 @@
+//! Where dataset definitions are kept: the port and its adapters.

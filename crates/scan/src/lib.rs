@@ -1,0 +1,1 @@
+//! Sources to metric states: discovery, batches, and the fused scan.

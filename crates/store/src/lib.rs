@@ -1,0 +1,16 @@
+//! The state of record.
+//!
+//! Comes in: guarded changes of the leader, the results of nodes, questions of the judge and of
+//! people. Goes out: answers per change, and rows. It must never apply half of a change, accept a
+//! result whose attempt token is not the one at work, or keep a write of a deposed leader.
+//!
+//! [`port`] holds the two ports, [`sqlite`] the embedded adapter, [`conformance`] the suite that
+//! every adapter passes.
+
+pub mod conformance;
+pub mod error;
+pub mod port;
+pub mod sqlite;
+
+pub use error::StoreError;
+pub use port::{JobStore, MetricStore};

@@ -1,0 +1,241 @@
+//! The two ports: the protocol's writes ([`JobStore`]) and the reads of judge and people
+//! ([`MetricStore`]).
+
+use assay_model::change::{Answer, Change};
+use assay_model::dataset::Dataset;
+use assay_model::ids::{AttemptToken, CheckId, DatasetId, Epoch, Incarnation, RunId, TaskId};
+use assay_model::incident::{Incident, OutboxEntry};
+use assay_model::ledger::LedgerEntry;
+use assay_model::metric::{MetricKey, MetricStatus, MetricValue};
+use assay_model::node::Node;
+use assay_model::outcome::{CheckResult, OutcomeCounts};
+use assay_model::output::{Discovery, TaskOutput};
+use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
+use assay_model::run::Run;
+use assay_model::task::{Task, TaskFailure};
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::error::StoreError;
+
+/// All that is not finished: what a new leader starts from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Unfinished {
+    /// Runs that have not ended.
+    pub runs: Vec<Run>,
+    /// All tasks of those runs, ended ones too.
+    pub tasks: Vec<Task>,
+    /// Plans of discoveries that succeeded in runs that have no plan yet.
+    pub plans: Vec<(RunId, Discovery)>,
+    /// Nodes whose life is not over.
+    pub nodes: Vec<Node>,
+}
+
+/// What a node needs to run an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Started {
+    /// The run.
+    pub run: Run,
+    /// The task.
+    pub task: Task,
+    /// The definition that the run was planned with.
+    pub dataset: std::sync::Arc<Dataset>,
+}
+
+/// The writes of the protocol. Leader calls carry an epoch, node calls an attempt token; each is
+/// one transaction.
+#[async_trait]
+pub trait JobStore: Send + Sync {
+    /// Mints the next epoch for `holder`. Every write of a smaller epoch is refused from then on.
+    async fn mint_epoch(&self, holder: &str) -> Result<Epoch, StoreError>;
+
+    /// Reads all that is not finished.
+    async fn load(&self, epoch: Epoch) -> Result<Unfinished, StoreError>;
+
+    /// Keeps a definition under its digest; a repeat changes nothing.
+    async fn put_definition(&self, dataset: &Dataset) -> Result<(), StoreError>;
+
+    /// Applies `changes` in one transaction, answering each. A fenced change leaves the others
+    /// standing.
+    async fn commit(&self, epoch: Epoch, changes: &[Change]) -> Result<Vec<Answer>, StoreError>;
+
+    /// Registers a node: bumps its incarnation, releases (uncharged, `orphaned`) every attempt of
+    /// its earlier lives, and makes it live. `node.incarnation` is ignored.
+    async fn register(&self, epoch: Epoch, node: &Node) -> Result<Incarnation, StoreError>;
+
+    /// Assigned → running. `None` when the attempt is fenced; repeatable.
+    async fn start(
+        &self,
+        token: &AttemptToken,
+        at: Timestamp,
+    ) -> Result<Option<Started>, StoreError>;
+
+    /// Assigned or running → succeeded, with the output, in one transaction. `Already` for a
+    /// repeat of the same attempt, `Fenced` for any other.
+    async fn complete(
+        &self,
+        token: &AttemptToken,
+        output: &TaskOutput,
+        at: Timestamp,
+    ) -> Result<Answer, StoreError>;
+
+    /// The plan that a succeeded discovery left, if it did.
+    async fn plan_of(&self, task: TaskId) -> Result<Option<Discovery>, StoreError>;
+}
+
+/// Which runs to list.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    /// Only of this dataset.
+    pub dataset: Option<DatasetId>,
+    /// Only runs that have not ended.
+    pub unfinished: bool,
+    /// At most so many, newest first.
+    pub limit: u32,
+}
+
+/// One stored value of a metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryPoint {
+    /// The partition.
+    pub partition: Partition,
+    /// The version that it was measured in.
+    pub version: PartitionVersion,
+    /// Whether it could be computed.
+    pub status: MetricStatus,
+    /// The value.
+    pub value: MetricValue,
+}
+
+/// The values of one metric over partitions, in the order of the partitions.
+pub type MetricHistory = Vec<(MetricKey, Vec<HistoryPoint>)>;
+
+/// The verdict on one partition version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The run that issued it.
+    pub run: RunId,
+    /// The partition.
+    pub partition: Partition,
+    /// The version.
+    pub version: PartitionVersion,
+    /// Which judged version of the partition, from 1.
+    pub revision: u32,
+    /// Whether the partition was complete.
+    pub sealed: bool,
+    /// The counts.
+    pub counts: OutcomeCounts,
+    /// Whether a later version replaced it.
+    pub superseded: bool,
+    /// When it was issued.
+    pub judged_at: Timestamp,
+}
+
+/// How an attempt went, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptRow {
+    /// The attempt.
+    pub token: AttemptToken,
+    /// The node's name.
+    pub node: String,
+    /// When it was assigned.
+    pub assigned_at: Timestamp,
+    /// When it was started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended, in the word of [`assay_model::task::AttemptOutcome`].
+    pub outcome: Option<String>,
+    /// Whether it counts against the retries.
+    pub charged: bool,
+    /// Why it ended.
+    pub reason: Option<String>,
+}
+
+/// Which results to read.
+#[derive(Debug, Clone, Default)]
+pub struct ResultFilter {
+    /// Only of this run.
+    pub run: Option<RunId>,
+    /// Only of this partition.
+    pub partition: Option<PartitionKey>,
+    /// Only of this check.
+    pub check: Option<CheckId>,
+    /// Also those of superseded versions.
+    pub superseded: bool,
+    /// At most so many, newest partition first.
+    pub limit: u32,
+}
+
+/// A stored result with the partition version that it is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResultRow {
+    /// The run that issued it.
+    pub run: RunId,
+    /// The partition.
+    pub partition: Partition,
+    /// The version.
+    pub version: PartitionVersion,
+    /// When it was issued.
+    pub judged_at: Timestamp,
+    /// The result.
+    pub result: CheckResult,
+}
+
+/// The reads of the judge and of people. Every list has a bound.
+#[async_trait]
+pub trait MetricStore: Send + Sync {
+    /// The ledger of a dataset, in key order.
+    async fn ledger(&self, dataset: &DatasetId) -> Result<Vec<LedgerEntry>, StoreError>;
+
+    /// The encoded states of one partition that the tasks `by` of `run` committed, in the order of
+    /// the tasks, with the rows of each.
+    async fn states(
+        &self,
+        run: RunId,
+        partition: &PartitionKey,
+        by: &[u32],
+    ) -> Result<Vec<(u32, Vec<u8>)>, StoreError>;
+
+    /// The values of every metric of a dataset over the last `limit` partitions before `before`
+    /// (all of them when `None`), newest version of each, both in key order.
+    async fn history(
+        &self,
+        dataset: &DatasetId,
+        before: Option<&Partition>,
+        limit: u32,
+    ) -> Result<MetricHistory, StoreError>;
+
+    /// The verdicts of a dataset over its last `limit` partitions, newest version of each, in key
+    /// order.
+    async fn verdicts(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Verdict>, StoreError>;
+
+    /// Results of a dataset's checks.
+    async fn results(
+        &self,
+        dataset: &DatasetId,
+        filter: &ResultFilter,
+    ) -> Result<Vec<ResultRow>, StoreError>;
+
+    /// Incidents of a dataset (of all when `None`), open ones first, then newest.
+    async fn incidents(
+        &self,
+        dataset: Option<&DatasetId>,
+        only_open: bool,
+        limit: u32,
+    ) -> Result<Vec<Incident>, StoreError>;
+
+    /// Runs, newest first.
+    async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, StoreError>;
+
+    /// A run's tasks with their attempts, in the order of the plan.
+    async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError>;
+
+    /// Messages that have not been sent, oldest first.
+    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError>;
+}
+
+/// Why a report of failure is not a method of [`JobStore`]: the leader ends the attempt
+/// ([`Change::EndAttempt`]) when a node reports it, so that the decision to retry is made in one
+/// place; a report that is lost is found by the task's time-out or the node's next heartbeat.
+pub type Reported = TaskFailure;

@@ -1,0 +1,1 @@
+//! Tracing and telemetry, the same in every process.

@@ -1,0 +1,1 @@
+//! Registers, receives tasks, runs them, commits their results.

@@ -1,0 +1,1 @@
+//! Drives the manager's core: store, node streams, clients.

@@ -1,0 +1,1 @@
+//! Tests that cross crates: clusters, faults, ground truth, tidiness.
