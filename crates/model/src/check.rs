@@ -109,6 +109,8 @@ pub enum Expectation {
     SameSchema,
     /// Not (nearly) bit-equal to one of the last three partitions.
     NotStale,
+    /// Not changed after it was judged: the partition's earlier version had the same metrics.
+    NotRestated,
     /// Cannot be run here; the reason is shown (`skipped`).
     NotRunHere {
         /// Why, for people.
