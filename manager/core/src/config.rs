@@ -1,0 +1,119 @@
+//! The numbers that the decisions rest on. Defaults are the project's decided figures.
+//!
+//! What comes in: nothing. What goes out: one [`Config`]. It must never be changed while a core
+//! runs on it; a new configuration is a new core.
+
+/// The numbers that the decisions rest on. Durations are in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// After a take-over, no silent node is declared dead for this long: the lease of a node
+    /// (9 s) and one second.
+    pub grace_ms: u64,
+    /// A node that is silent for this long gets no new work.
+    pub suspect_after_ms: u64,
+    /// A node that is silent for this long is dead, whatever its lease says.
+    pub dead_after_ms: u64,
+    /// Deaths within this window are looked at together (mass loss of leases, loss of a zone).
+    pub correlation_window_ms: u64,
+    /// An assignment that is not started within this time is taken back, uncharged.
+    pub dispatch_timeout_ms: u64,
+    /// A measurement whose counters do not move for this long has timed out.
+    pub stall_timeout_ms: u64,
+    /// A draining node that holds work for longer than this has it taken back, uncharged.
+    pub drain_grace_ms: u64,
+    /// The pause after the first charged attempt that the task's own error ended; doubles.
+    pub task_backoff_ms: u64,
+    /// The longest such pause.
+    pub task_backoff_max_ms: u64,
+    /// The pause after the first attempt that its node's death ended; doubles.
+    pub node_backoff_ms: u64,
+    /// Attempts of a task that may end without counting against its retries.
+    pub uncharged_max: u32,
+    /// Crashes of its process after which a task is quarantined.
+    pub crashes_max: u32,
+    /// Runs of one dataset that are at work at once.
+    pub max_running_runs_per_dataset: u32,
+    /// Runs of all datasets that are at work at once.
+    pub max_running_runs: u32,
+    /// Changes in one commit, at most; the rest follows in the next.
+    pub max_changes_per_commit: usize,
+    /// The pause before a commit that was not applied is tried again; doubles up to 16 times.
+    pub commit_retry_ms: u64,
+    /// The first pause of a source that is away; doubles.
+    pub breaker_ms: u64,
+    /// The longest such pause.
+    pub breaker_max_ms: u64,
+    /// Failures of a node, of tasks that others did well, after which it is excluded.
+    pub exclude_after: usize,
+    /// The window in which those failures are counted.
+    pub exclude_window_ms: u64,
+    /// How long a node stays excluded.
+    pub exclude_for_ms: u64,
+    /// The share of all nodes that may be excluded, in percent.
+    pub exclude_max_percent: u32,
+    /// What every task costs beside its bytes, in bytes: fairness and load both use it.
+    pub task_overhead_bytes: u64,
+    /// Elasticity.
+    pub scale: ScaleConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            grace_ms: 10_000,
+            suspect_after_ms: 5_000,
+            dead_after_ms: 15_000,
+            correlation_window_ms: 10_000,
+            dispatch_timeout_ms: 10_000,
+            stall_timeout_ms: 60_000,
+            drain_grace_ms: 60_000,
+            task_backoff_ms: 5_000,
+            task_backoff_max_ms: 300_000,
+            node_backoff_ms: 500,
+            uncharged_max: 20,
+            crashes_max: 2,
+            max_running_runs_per_dataset: 1,
+            max_running_runs: 256,
+            max_changes_per_commit: 256,
+            commit_retry_ms: 100,
+            breaker_ms: 5_000,
+            breaker_max_ms: 60_000,
+            exclude_after: 3,
+            exclude_window_ms: 600_000,
+            exclude_for_ms: 900_000,
+            exclude_max_percent: 30,
+            task_overhead_bytes: 1 << 20,
+            scale: ScaleConfig::default(),
+        }
+    }
+}
+
+/// How the number of nodes follows the backlog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScaleConfig {
+    /// Nodes, at least.
+    pub min: u32,
+    /// Nodes, at most. Equal to `min`: the fleet has a fixed size.
+    pub max: u32,
+    /// Slots of a node that is yet to come, when no node is there to ask.
+    pub slots_per_node: u32,
+    /// Tasks per slot, waiting ones included, that the fleet is sized for.
+    pub tasks_per_slot: u32,
+    /// More nodes are asked for once the need has lasted this long.
+    pub up_after_ms: u64,
+    /// Fewer nodes are asked for once the surplus has lasted this long.
+    pub down_after_ms: u64,
+}
+
+impl Default for ScaleConfig {
+    fn default() -> Self {
+        Self {
+            min: 1,
+            max: 1,
+            slots_per_node: 4,
+            tasks_per_slot: 2,
+            up_after_ms: 3_000,
+            down_after_ms: 60_000,
+        }
+    }
+}

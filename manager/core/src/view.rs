@@ -1,0 +1,113 @@
+//! What people are shown of the core's state: copies, never references into it.
+//!
+//! What comes in: the core's records. What goes out: plain rows for the status pages and the CLI.
+//! It must never decide anything.
+
+use std::collections::BTreeMap;
+
+use assay_model::ids::{DatasetId, Incarnation, NodeId, RunId, TaskId};
+use assay_model::node::NodeState;
+use assay_model::run::{Priority, RunState};
+use assay_model::task::{TaskKind, TaskState, WaitReason};
+use jiff::Timestamp;
+
+/// The core's state at one instant.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct View {
+    /// Runs that have not ended, oldest first.
+    pub runs: Vec<RunView>,
+    /// Attempts at work.
+    pub running: Vec<AttemptView>,
+    /// Registered nodes.
+    pub nodes: Vec<NodeView>,
+    /// Tasks that could be assigned at once.
+    pub queue_depth: usize,
+    /// Bytes that those tasks read.
+    pub queue_bytes: u64,
+    /// Nodes wanted.
+    pub desired_nodes: u32,
+    /// Whether losses of leases are being distrusted, and why.
+    pub lease_distrust: Option<String>,
+}
+
+/// A run that has not ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunView {
+    /// The run.
+    pub run: RunId,
+    /// Its dataset.
+    pub dataset: DatasetId,
+    /// Its state.
+    pub state: RunState,
+    /// Its priority.
+    pub priority: Priority,
+    /// Its tasks by state, the discovery included.
+    pub tasks: BTreeMap<TaskState, u32>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+}
+
+/// An attempt at work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptView {
+    /// The task.
+    pub task: TaskId,
+    /// Its kind.
+    pub kind: TaskKind,
+    /// Which attempt.
+    pub attempt: u32,
+    /// Assigned or running.
+    pub state: TaskState,
+    /// The node.
+    pub node: NodeId,
+    /// When it was assigned.
+    pub assigned_at: Timestamp,
+    /// Rows seen.
+    pub rows: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Bytes to be read.
+    pub bytes_total: u64,
+}
+
+/// A registered node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeView {
+    /// The node.
+    pub node: NodeId,
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// Its state.
+    pub state: NodeState,
+    /// Its failure zone.
+    pub zone: String,
+    /// Tasks it runs at once.
+    pub slots: u32,
+    /// Tasks it holds.
+    pub held: u32,
+    /// CPU in use, 0 to 1.
+    pub cpu: f64,
+    /// Memory in use, bytes.
+    pub memory_bytes: u64,
+    /// Bytes read per second.
+    pub read_bytes_per_s: u64,
+    /// When it was last heard.
+    pub last_heard: Timestamp,
+}
+
+/// Why a task is where it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// The task.
+    pub task: TaskId,
+    /// Its state.
+    pub state: TaskState,
+    /// Why it waits, while it is ready.
+    pub wait: Option<WaitReason>,
+    /// Tasks of the same run that it waits for.
+    pub waits_for: Vec<u32>,
+    /// Until when it waits, where that is known.
+    pub until: Option<Timestamp>,
+    /// The same in one sentence.
+    pub text: String,
+}
