@@ -1,0 +1,324 @@
+//! The coordinator inside one process: leases on tokio's clock, so that tests can pause time.
+//!
+//! Comes in: what the port takes. Goes out: what the port gives. It must never outlive the process:
+//! it protects from nothing but the loss of tasks inside it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use assay_model::ids::{Incarnation, NodeId};
+use assay_model::node::Load;
+use async_trait::async_trait;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+
+use crate::port::{
+    Advert, Candidate, CoordinationError, Coordinator, Lease, LeaseTimes, NodeAdvert, Nodes,
+    Release,
+};
+
+/// The in-process adapter. Clones share their state.
+#[derive(Clone)]
+pub struct LocalCoordinator {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    times: LeaseTimes,
+    leader: watch::Sender<Option<Candidate>>,
+    nodes: watch::Sender<Nodes>,
+    config: watch::Sender<Arc<serde_json::Value>>,
+    // Held for a few map operations and never across an await.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    next_lease: u64,
+    grants: BTreeMap<u64, Grant>,
+    /// The lease that leads.
+    leading: Option<u64>,
+    waiting: VecDeque<(Candidate, oneshot::Sender<Lease>)>,
+    /// Holders whose keep-alives do not arrive.
+    severed: BTreeSet<String>,
+}
+
+struct Grant {
+    holder: String,
+    subject: Subject,
+    expires: Instant,
+    ttl: Duration,
+    lost: watch::Sender<bool>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Subject {
+    Leader(Candidate),
+    Node(NodeId, Incarnation),
+}
+
+impl Default for LocalCoordinator {
+    fn default() -> Self {
+        Self::new(LeaseTimes::default())
+    }
+}
+
+impl LocalCoordinator {
+    /// A coordinator whose leases last as `times` says.
+    #[must_use]
+    pub fn new(times: LeaseTimes) -> Self {
+        let shared = Shared {
+            times,
+            leader: watch::Sender::new(None),
+            nodes: watch::Sender::new(Arc::default()),
+            config: watch::Sender::new(Arc::new(serde_json::Value::Null)),
+            state: Mutex::new(State::default()),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Loses the keep-alives of `holder` (a manager's or node's name) from here on, as a broken
+    /// network would: its leases lapse after their time.
+    pub fn sever(&self, holder: &str) {
+        self.shared.state().severed.insert(holder.to_owned());
+    }
+
+    /// Lets the keep-alives of `holder` through again.
+    pub fn heal(&self, holder: &str) {
+        self.shared.state().severed.remove(holder);
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The state is whole between any two operations, so a panic elsewhere leaves it usable.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_lease(&self) -> u64 {
+        let mut state = self.state();
+        state.next_lease += 1;
+        state.next_lease
+    }
+
+    /// Grants the lease `id` and keeps it alive in the background.
+    fn grant(self: &Arc<Self>, id: u64, holder: &str, subject: Subject) -> Lease {
+        let (ttl, every) = match subject {
+            Subject::Leader(_) => (self.times.leader_ttl, self.times.leader_keep_alive),
+            Subject::Node(..) => (self.times.node_ttl, self.times.node_keep_alive),
+        };
+        let (lost, lost_told) = watch::channel(false);
+        let grant = Grant {
+            holder: holder.to_owned(),
+            subject,
+            expires: Instant::now() + ttl,
+            ttl,
+            lost,
+        };
+        self.state().grants.insert(id, grant);
+        let alive = tokio::spawn(keep_alive(Arc::clone(self), id, every));
+        tokio::spawn(expire(Arc::clone(self), id));
+        let release = LocalRelease {
+            shared: Arc::clone(self),
+            id,
+            alive: alive.abort_handle(),
+        };
+        Lease::new(lost_told, Box::new(release))
+    }
+
+    /// Ends a lease and tells everyone whom it concerns.
+    fn end(self: &Arc<Self>, id: u64) {
+        let mut state = self.state();
+        let Some(grant) = state.grants.remove(&id) else {
+            return;
+        };
+        grant.lost.send_replace(true);
+        match grant.subject {
+            Subject::Leader(_) => {
+                if state.leading == Some(id) {
+                    state.leading = None;
+                }
+                drop(state);
+                self.elect();
+            }
+            Subject::Node(node, incarnation) => {
+                drop(state);
+                self.nodes.send_if_modified(|nodes| {
+                    let ours = nodes
+                        .get(&node)
+                        .is_some_and(|n| n.advert.incarnation == incarnation);
+                    if ours {
+                        Arc::make_mut(nodes).remove(&node);
+                    }
+                    ours
+                });
+            }
+        }
+    }
+
+    /// Makes the first candidate that still waits the leader.
+    fn elect(self: &Arc<Self>) {
+        loop {
+            let mut state = self.state();
+            if state.leading.is_some() {
+                return;
+            }
+            let Some((candidate, answer)) = state.waiting.pop_front() else {
+                drop(state);
+                self.leader.send_replace(None);
+                return;
+            };
+            // A candidate that no longer waits gets nothing.
+            if answer.is_closed() {
+                continue;
+            }
+            state.next_lease += 1;
+            let id = state.next_lease;
+            state.leading = Some(id);
+            drop(state);
+            let lease = self.grant(id, &candidate.name, Subject::Leader(candidate.clone()));
+            self.leader.send_replace(Some(candidate));
+            // A candidate that gives up at this very moment drops its lease, which then lapses.
+            let _ = answer.send(lease);
+            return;
+        }
+    }
+}
+
+async fn keep_alive(shared: Arc<Shared>, id: u64, every: Duration) {
+    let mut ticks = interval_at(Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let mut state = shared.state();
+        let State {
+            grants, severed, ..
+        } = &mut *state;
+        let Some(grant) = grants.get_mut(&id) else {
+            return;
+        };
+        if !severed.contains(&grant.holder) {
+            grant.expires = Instant::now() + grant.ttl;
+        }
+    }
+}
+
+async fn expire(shared: Arc<Shared>, id: u64) {
+    loop {
+        let expires = match shared.state().grants.get(&id) {
+            Some(grant) => grant.expires,
+            None => return,
+        };
+        if expires <= Instant::now() {
+            return shared.end(id);
+        }
+        sleep_until(expires).await;
+    }
+}
+
+struct LocalRelease {
+    shared: Arc<Shared>,
+    id: u64,
+    alive: tokio::task::AbortHandle,
+}
+
+#[async_trait]
+impl Release for LocalRelease {
+    async fn release(&self) -> Result<(), CoordinationError> {
+        self.shared.end(self.id);
+        Ok(())
+    }
+}
+
+impl Drop for LocalRelease {
+    fn drop(&mut self) {
+        self.alive.abort();
+    }
+}
+
+#[async_trait]
+impl Coordinator for LocalCoordinator {
+    async fn campaign(&self, candidate: &Candidate) -> Result<Lease, CoordinationError> {
+        let (answer, elected) = oneshot::channel();
+        self.shared
+            .state()
+            .waiting
+            .push_back((candidate.clone(), answer));
+        self.shared.elect();
+        elected
+            .await
+            .map_err(|_| CoordinationError::Unavailable("the election was dropped".to_owned()))
+    }
+
+    async fn watch_leader(&self) -> Result<watch::Receiver<Option<Candidate>>, CoordinationError> {
+        Ok(self.shared.leader.subscribe())
+    }
+
+    async fn register(&self, advert: &Advert) -> Result<Lease, CoordinationError> {
+        let earlier: Vec<u64> = self
+            .shared
+            .state()
+            .grants
+            .iter()
+            .filter(|(_, grant)| match &grant.subject {
+                Subject::Node(node, _) => *node == advert.node,
+                Subject::Leader(_) => false,
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in earlier {
+            self.shared.end(id);
+        }
+        let subject = Subject::Node(advert.node.clone(), advert.incarnation);
+        let (_, lease) = self.shared.grant(advert.node.as_str().to_owned(), subject);
+        self.shared.nodes.send_modify(|nodes| {
+            let entry = NodeAdvert {
+                advert: advert.clone(),
+                load: None,
+            };
+            Arc::make_mut(nodes).insert(advert.node.clone(), entry);
+        });
+        Ok(lease)
+    }
+
+    async fn watch_nodes(&self) -> Result<watch::Receiver<Nodes>, CoordinationError> {
+        Ok(self.shared.nodes.subscribe())
+    }
+
+    async fn publish_load(
+        &self,
+        node: &NodeId,
+        incarnation: Incarnation,
+        load: &Load,
+    ) -> Result<(), CoordinationError> {
+        let known = self.shared.nodes.send_if_modified(|nodes| {
+            let ours = nodes
+                .get(node)
+                .is_some_and(|n| n.advert.incarnation == incarnation);
+            if ours && let Some(entry) = Arc::make_mut(nodes).get_mut(node) {
+                entry.load = Some(load.clone());
+            }
+            ours
+        });
+        if known {
+            return Ok(());
+        }
+        Err(CoordinationError::LeaseLost {
+            holder: node.as_str().to_owned(),
+        })
+    }
+
+    async fn put_config(&self, config: &serde_json::Value) -> Result<(), CoordinationError> {
+        self.shared.config.send_replace(Arc::new(config.clone()));
+        Ok(())
+    }
+
+    async fn watch_config(
+        &self,
+    ) -> Result<watch::Receiver<Arc<serde_json::Value>>, CoordinationError> {
+        Ok(self.shared.config.subscribe())
+    }
+}
