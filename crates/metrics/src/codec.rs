@@ -20,7 +20,9 @@ pub enum DecodeError {
         expected: [u8; 4],
     },
     /// Written by another version of the encoding: scan the batch again with this version.
-    #[error("metric state has encoding version {found}, this program reads {supported}; scan the batch again")]
+    #[error(
+        "metric state has encoding version {found}, this program reads {supported}; scan the batch again"
+    )]
     Version {
         /// Version found in the bytes.
         found: u8,
@@ -142,7 +144,10 @@ impl<'a> Reader<'a> {
     pub(crate) fn raw(&mut self, len: usize, what: &'static str) -> Result<&'a [u8], DecodeError> {
         let rest = &self.bytes[self.at..];
         let Some(taken) = rest.get(..len) else {
-            return Err(DecodeError::Truncated { at: self.bytes.len(), what });
+            return Err(DecodeError::Truncated {
+                at: self.bytes.len(),
+                what,
+            });
         };
         self.at += len;
         Ok(taken)
@@ -209,7 +214,10 @@ impl<'a> Reader<'a> {
         let left = self.bytes.len() - self.at;
         match count.checked_mul(item_bytes) {
             Some(needed) if needed <= left => Ok(count),
-            _ => Err(DecodeError::Truncated { at: self.bytes.len(), what }),
+            _ => Err(DecodeError::Truncated {
+                at: self.bytes.len(),
+                what,
+            }),
         }
     }
 

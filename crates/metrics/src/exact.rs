@@ -82,7 +82,10 @@ impl Codec for ExactInt {
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { wide: from.integer("integer total")?, low: 0 })
+        Ok(Self {
+            wide: from.integer("integer total")?,
+            low: 0,
+        })
     }
 }
 
@@ -148,7 +151,11 @@ fn round(value: &BigUint, inexact: bool, exponent: i64) -> f64 {
         let kept = value >> drop;
         let half = value.bit(drop - 1);
         let beyond = inexact || value.trailing_zeros().is_some_and(|zeros| zeros < drop - 1);
-        if half && (beyond || kept.bit(0)) { kept + 1u8 } else { kept }
+        if half && (beyond || kept.bit(0)) {
+            kept + 1u8
+        } else {
+            kept
+        }
     };
     let mantissa = u64::try_from(&mantissa).unwrap_or(u64::MAX >> 8);
     // The hidden bit of the mantissa carries into the exponent field by itself.
