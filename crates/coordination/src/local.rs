@@ -273,7 +273,8 @@ impl Coordinator for LocalCoordinator {
             self.shared.end(id);
         }
         let subject = Subject::Node(advert.node.clone(), advert.incarnation);
-        let (_, lease) = self.shared.grant(advert.node.as_str().to_owned(), subject);
+        let id = self.shared.next_lease();
+        let lease = self.shared.grant(id, advert.node.as_str(), subject);
         self.shared.nodes.send_modify(|nodes| {
             let entry = NodeAdvert {
                 advert: advert.clone(),
