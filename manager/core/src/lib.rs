@@ -30,14 +30,33 @@
 //!    [`Event::NodeHello`] with `registered: true`. A refused or unknown life gets
 //!    [`ToNode::Rejoin`].
 
+mod assign;
+mod attempts;
+mod backoff;
+mod batch;
+mod breaker;
 mod command;
+mod commit;
 mod config;
 mod event;
+mod explain;
+pub mod fair;
 mod ids;
+mod invariant;
+mod nodes;
+mod plan;
+mod runs;
+pub mod scale;
+pub mod solver;
+mod state;
+mod time;
+mod timers;
 mod view;
 
-use assay_model::ids::{Epoch, RunId, TaskId};
-use assay_model::node::Node;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use assay_model::ids::{DatasetId, Epoch, NodeId, RunId};
+use assay_model::node::{Node, NodeState};
 use assay_model::output::Discovery;
 use assay_model::run::Run;
 use assay_model::task::Task;
@@ -67,7 +86,25 @@ pub struct Core {
     epoch: Epoch,
     config: Config,
     ids: Box<dyn IdSource>,
-    snapshot: Snapshot,
+    started_at: Timestamp,
+    /// The latest instant seen; time never goes back.
+    now: Timestamp,
+    runs: BTreeMap<RunId, state::RunRecord>,
+    nodes: BTreeMap<NodeId, state::NodeRecord>,
+    datasets: BTreeMap<DatasetId, state::DatasetRecord>,
+    /// The served cost of the dataset that had the last turn: who comes back starts here.
+    served_floor: u64,
+    /// Lives that ended lately, with their zones.
+    deaths: VecDeque<(Timestamp, NodeId, String)>,
+    /// Runs that were asked for and are not written yet.
+    submissions: BTreeMap<RunId, Run>,
+    /// Ended runs that are to be retried, with their new deadlines.
+    retries: BTreeMap<RunId, Timestamp>,
+    /// Retried runs whose rows are being read.
+    awaited: BTreeSet<RunId>,
+    scaler: scale::Scaler,
+    commits: commit::Commits,
+    out: Vec<Command>,
 }
 
 impl Core {
@@ -78,45 +115,125 @@ impl Core {
         config: Config,
         ids: Box<dyn IdSource>,
         snapshot: Snapshot,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> (Self, Vec<Command>) {
-        let core = Self {
+        let nodes = u32::try_from(snapshot.nodes.len()).unwrap_or(u32::MAX);
+        let mut core = Self {
             epoch,
+            scaler: scale::Scaler::new(config.scale.clone(), nodes),
             config,
             ids,
-            snapshot,
+            started_at: now,
+            now,
+            runs: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            datasets: BTreeMap::new(),
+            served_floor: 0,
+            deaths: VecDeque::new(),
+            submissions: BTreeMap::new(),
+            retries: BTreeMap::new(),
+            awaited: BTreeSet::new(),
+            commits: commit::Commits::default(),
+            out: Vec::new(),
         };
-        (core, Vec::new())
+        core.load(snapshot);
+        core.out.push(Command::DesiredNodes {
+            n: core.scaler.desired(),
+            reason: "a leader has taken over".to_owned(),
+        });
+        core.decide();
+        let commands = std::mem::take(&mut core.out);
+        (core, commands)
+    }
+
+    fn load(&mut self, snapshot: Snapshot) {
+        let mut tasks: BTreeMap<RunId, Vec<Task>> = BTreeMap::new();
+        for task in snapshot.tasks {
+            tasks.entry(task.id.run).or_default().push(task);
+        }
+        for run in snapshot.runs {
+            let tasks = tasks.remove(&run.id).unwrap_or_default();
+            self.insert_run(run, tasks);
+        }
+        for (run, discovery) in snapshot.plans {
+            if let Some(record) = self.runs.get_mut(&run) {
+                record.plan = state::Plan::Known(Box::new(discovery));
+            }
+        }
+        for node in snapshot.nodes {
+            let mut record = state::NodeRecord::new(node, self.now);
+            if record.node.state == NodeState::Excluded {
+                record.excluded_until = Some(time::after(self.now, self.config.exclude_for_ms));
+            }
+            self.nodes.insert(record.node.id.clone(), record);
+        }
+    }
+
+    fn insert_run(&mut self, run: Run, tasks: Vec<Task>) {
+        self.datasets.entry(run.dataset.clone()).or_default();
+        let id = run.id;
+        let record = state::RunRecord::new(run, tasks, self.now);
+        self.runs.insert(id, record);
     }
 
     /// Takes in one event and gives what is to be done, in order.
-    pub fn handle(&mut self, _now: Timestamp, _event: Event) -> Vec<Command> {
-        let _ = (&self.config, &mut self.ids);
-        Vec::new()
+    pub fn handle(&mut self, now: Timestamp, event: Event) -> Vec<Command> {
+        self.now = self.now.max(now);
+        self.observe(event);
+        self.decide();
+        if cfg!(debug_assertions) {
+            self.validate();
+        }
+        std::mem::take(&mut self.out)
     }
 
-    /// When [`Event::Tick`] is needed at the latest, and the name of the timer that wants it.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<(Timestamp, &'static str)> {
-        None
-    }
-
-    /// Why a task is where it is; `None` when it is unknown or its run has ended.
-    #[must_use]
-    pub fn explain(&self, _task: TaskId) -> Option<Explanation> {
-        None
-    }
-
-    /// The state for people.
-    #[must_use]
-    pub fn view(&self) -> View {
-        let _ = &self.snapshot;
-        View::default()
+    fn observe(&mut self, event: Event) {
+        match event {
+            Event::Tick => {}
+            Event::RunSubmitted { run } => self.on_submitted(*run),
+            Event::PlanRead { run, discovery } => self.on_plan_read(run, discovery),
+            Event::RunLoaded { run, rows } => self.on_run_loaded(run, rows),
+            Event::Committed { commit, answers } => self.on_committed(commit, &answers),
+            Event::CommitNotApplied { commit } => self.on_not_applied(commit),
+            Event::NodeHello {
+                node,
+                registered,
+                held,
+            } => self.on_hello(*node, registered, held),
+            Event::NodeHeartbeat {
+                node,
+                incarnation,
+                load,
+            } => self.on_heartbeat(&node, incarnation, load),
+            Event::NodeDisconnected {
+                node,
+                incarnation,
+                refused,
+            } => self.on_disconnected(&node, incarnation, refused),
+            Event::LeaseLost { node, incarnation } => self.on_lease_lost(&node, incarnation),
+            Event::TaskStarted { token } => self.on_started(&token),
+            Event::TaskFinished { token } => self.on_finished(&token),
+            Event::TaskFailed { token, failure } => self.on_failed(&token, failure),
+            Event::TaskDropped { token } => self.on_dropped(&token),
+            Event::CancelRun { run, reason } => self.on_cancel(run, reason),
+            Event::RetryRun { run, deadline_at } => self.on_retry(run, deadline_at),
+            Event::DrainNode { node, reason } => self.on_drain(&node, reason),
+            Event::UncordonNode { node } => self.on_uncordon(&node),
+            Event::BreakerOpened { dataset } => self.on_breaker_opened(dataset),
+            Event::BreakerClosed { dataset } => self.on_breaker_closed(&dataset),
+            Event::ScaleBounds { min, max } => self.scaler.set_bounds(min, max),
+        }
     }
 
     /// The epoch that every write and message of this core carries.
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The numbers that it decides by.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
     }
 }

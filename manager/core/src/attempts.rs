@@ -1,0 +1,418 @@
+//! Attempts at work: what their nodes say of them, and how they end.
+//!
+//! What comes in: starts, ends, failures, heartbeats. What goes out: the ends of attempts, charged
+//! to the task or not. It must never end an attempt in memory that is not ended in the store; only
+//! success is taken on a node's word, because a node gives it after the store has confirmed it.
+
+use std::collections::BTreeSet;
+
+use assay_model::change::Change;
+use assay_model::ids::{AttemptToken, DatasetId, Incarnation, NodeId, RunId, TaskId};
+use assay_model::node::{NodeState, Progress};
+use assay_model::run::RunState;
+use assay_model::task::{AttemptOutcome, TaskFailure, TaskKind, TaskState};
+use jiff::Timestamp;
+
+use crate::backoff::{self, Spent};
+use crate::batch::Batch;
+use crate::breaker::Breaker;
+use crate::state::{RunRecord, TaskRecord};
+use crate::time::{after, ms_between};
+use crate::{Core, ToNode};
+
+/// What a node does about its own time-out takes a moment to arrive; the core waits so long.
+const TIMEOUT_SLACK_MS: u64 = 2_000;
+/// Heartbeats in a row without an attempt after which it is an orphan.
+const MISSED_MAX: u8 = 2;
+
+impl Core {
+    /// The task whose attempt at work is `token`.
+    pub(crate) fn open_attempt(&self, token: &AttemptToken) -> Option<&TaskRecord> {
+        let record = self.runs.get(&token.task.run)?.tasks.get(&token.task.no)?;
+        (record.token() == Some(*token)).then_some(record)
+    }
+
+    /// Changes the task whose attempt at work is `token`; `false` when it is another.
+    fn update_attempt(
+        &mut self,
+        token: &AttemptToken,
+        change: impl FnOnce(&mut TaskRecord),
+    ) -> bool {
+        let known = self.open_attempt(token).is_some();
+        let now = self.now;
+        if let Some(run) = self.runs.get_mut(&token.task.run).filter(|_| known) {
+            run.update(token.task.no, now, change);
+        }
+        known
+    }
+
+    pub(crate) fn on_started(&mut self, token: &AttemptToken) {
+        let now = self.now;
+        self.update_attempt(token, |record| {
+            if record.task.state == TaskState::Assigned {
+                record.task.state = TaskState::Running;
+                record.task.started_at = Some(now);
+            }
+            if let Some(open) = &mut record.open {
+                open.heard = true;
+                open.missed = 0;
+                open.progressed_at = now;
+            }
+        });
+    }
+
+    pub(crate) fn on_finished(&mut self, token: &AttemptToken) {
+        let Some(record) = self.open_attempt(token) else {
+            return;
+        };
+        let node = record.task.node.clone();
+        let kind = record.task.spec.kind();
+        let failed_on = record.failed_on.clone();
+        self.update_attempt(token, |record| {
+            record.task.state = TaskState::Succeeded;
+            record.task.wait = None;
+            record.task.reason = None;
+        });
+        self.count("tasks_succeeded", 1);
+        for (failed, at) in failed_on {
+            let recent = after(at, self.config.exclude_window_ms) > self.now;
+            if Some(&failed) != node.as_ref() && recent {
+                let now = self.now;
+                if let Some(record) = self.nodes.get_mut(&failed) {
+                    record.blamed.push(now);
+                }
+            }
+        }
+        if kind != TaskKind::Evaluate {
+            self.close_breaker_of(token.task.run);
+        }
+    }
+
+    pub(crate) fn on_failed(&mut self, token: &AttemptToken, mut failure: TaskFailure) {
+        use AttemptOutcome as O;
+        failure.outcome = match failure.outcome {
+            O::Retryable | O::Permanent | O::TimedOut | O::Crashed => failure.outcome,
+            O::DependencyDown | O::Drained => failure.outcome,
+            O::Ok | O::NodeLost | O::Orphaned | O::DispatchLost | O::Cancelled => O::Retryable,
+        };
+        self.update_attempt(token, |record| {
+            if let Some(open) = &mut record.open {
+                open.heard = true;
+                open.verdict.get_or_insert(failure);
+            }
+        });
+    }
+
+    pub(crate) fn on_dropped(&mut self, token: &AttemptToken) {
+        let failure = TaskFailure {
+            outcome: AttemptOutcome::Drained,
+            message: "its node drains and hands it back".to_owned(),
+        };
+        self.on_failed(token, failure);
+    }
+
+    /// Notes which attempts a node lists. One that it has listed before, or that it should know
+    /// after a Hello, is missed when it is not there.
+    pub(crate) fn note_listed(
+        &mut self,
+        node: &NodeId,
+        incarnation: Incarnation,
+        listed: &BTreeSet<(TaskId, u32)>,
+        hello: bool,
+    ) {
+        for run in self.runs.values_mut() {
+            for no in run.open.clone() {
+                let Some(record) = run.tasks.get_mut(&no) else {
+                    continue;
+                };
+                let here = record.task.node.as_ref() == Some(node)
+                    && record.task.incarnation == Some(incarnation);
+                let key = (record.task.id, record.task.attempt);
+                let Some(open) = record.open.as_mut().filter(|_| here) else {
+                    continue;
+                };
+                if listed.contains(&key) {
+                    open.heard = true;
+                    open.missed = 0;
+                } else if open.heard || hello {
+                    open.heard = true;
+                    open.missed = open.missed.saturating_add(1);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn note_progress(
+        &mut self,
+        node: &NodeId,
+        incarnation: Incarnation,
+        progress: &Progress,
+    ) {
+        let now = self.now;
+        let run = self.runs.get_mut(&progress.task.run);
+        let record = run.and_then(|run| run.tasks.get_mut(&progress.task.no));
+        let Some(record) = record.filter(|r| {
+            r.task.attempt == progress.attempt
+                && r.task.node.as_ref() == Some(node)
+                && r.task.incarnation == Some(incarnation)
+        }) else {
+            return;
+        };
+        if let Some(open) = &mut record.open
+            && (progress.rows > open.rows || progress.bytes > open.bytes)
+        {
+            open.rows = open.rows.max(progress.rows);
+            open.bytes = open.bytes.max(progress.bytes);
+            open.progressed_at = now;
+        }
+    }
+
+    pub(crate) fn decide_attempts(&mut self, batch: &mut Batch) {
+        let mut ends = Vec::new();
+        for run in self.runs.values().filter(|run| !run.reloading) {
+            for record in run.open.iter().filter_map(|no| run.tasks.get(no)) {
+                if let Some(end) = self.end_of(run, record) {
+                    ends.push((record.task.id, end));
+                }
+            }
+        }
+        for (task, failure) in ends {
+            if batch.is_full() {
+                return;
+            }
+            if let Some(change) = self.end_attempt(task, failure) {
+                batch.push_task(task, change);
+            }
+        }
+    }
+
+    /// Whether the attempt at work is over, and how it counts.
+    fn end_of(&self, run: &RunRecord, record: &TaskRecord) -> Option<TaskFailure> {
+        use AttemptOutcome as O;
+        let open = record.open.as_ref()?;
+        let end = |outcome, message: String| Some(TaskFailure { outcome, message });
+        if let Some(reason) = &run.cancel {
+            return end(O::Cancelled, reason.clone());
+        }
+        if run.is_expired(self.now) {
+            return end(O::Cancelled, "the run is past its deadline".to_owned());
+        }
+        if let Some(verdict) = &open.verdict {
+            return Some(verdict.clone());
+        }
+        let node = record.task.node.as_ref().and_then(|id| self.nodes.get(id));
+        let Some(node) = node else {
+            return end(O::Orphaned, "its node is not registered".to_owned());
+        };
+        if Some(node.node.incarnation) != record.task.incarnation {
+            return end(O::Orphaned, "its node has begun another life".to_owned());
+        }
+        if let Some(death) = &node.death {
+            return end(death.outcome, death.reason.clone());
+        }
+        if open.missed >= MISSED_MAX {
+            return end(O::Orphaned, "its node does not have it".to_owned());
+        }
+        if let (NodeState::Draining, Some(since)) = (node.node.state, node.draining_since)
+            && after(since, self.config.drain_grace_ms) <= self.now
+        {
+            return end(
+                O::Drained,
+                "its node drains and it took too long".to_owned(),
+            );
+        }
+        let (at, outcome, message) = self.time_limit(run, record)?;
+        (at <= self.now).then_some(TaskFailure {
+            outcome,
+            message: message.to_owned(),
+        })
+    }
+
+    /// The next instant at which the attempt will have taken too long.
+    pub(crate) fn time_limit(
+        &self,
+        run: &RunRecord,
+        record: &TaskRecord,
+    ) -> Option<(Timestamp, AttemptOutcome, &'static str)> {
+        let open = record.open.as_ref()?;
+        let limit = |from: Timestamp, ms: u64| after(from, ms.saturating_add(open.credit_ms));
+        if record.task.state == TaskState::Assigned && !open.heard {
+            let at = limit(open.counted_from, self.config.dispatch_timeout_ms);
+            return Some((
+                at,
+                AttemptOutcome::DispatchLost,
+                "it was not started in time",
+            ));
+        }
+        let started = record.task.started_at.or(record.task.assigned_at);
+        let from = started.unwrap_or(open.counted_from);
+        let timeout = run.run.task_timeout_ms.saturating_add(TIMEOUT_SLACK_MS);
+        let close = (
+            limit(from, timeout),
+            AttemptOutcome::TimedOut,
+            "it took longer than its time-out",
+        );
+        if record.task.spec.kind() != TaskKind::Measure {
+            return Some(close);
+        }
+        let stall = (
+            limit(open.progressed_at.max(from), self.config.stall_timeout_ms),
+            AttemptOutcome::TimedOut,
+            "its counters did not move",
+        );
+        Some(if stall.0 < close.0 { stall } else { close })
+    }
+
+    fn end_attempt(&mut self, task: TaskId, failure: TaskFailure) -> Option<Change> {
+        let jitter = self.ids.jitter_permille();
+        let run = self.runs.get(&task.run)?;
+        let record = run.tasks.get(&task.no)?;
+        let token = record.token()?;
+        let spent = Spent {
+            charged: record.task.charged,
+            crashes: record.task.crashes,
+            uncharged: record.uncharged(),
+            retries: run.run.retries,
+        };
+        let next = backoff::next(&self.config, spent, failure.outcome, jitter);
+        let mut state = next.state;
+        if failure.outcome == AttemptOutcome::Cancelled && run.cancel.is_none() {
+            state = TaskState::Failed;
+        }
+        let mut pause_ms = next.pause_ms;
+        if failure.outcome == AttemptOutcome::DependencyDown {
+            let dataset = self.datasets.get(&run.run.dataset);
+            let previous = dataset.and_then(|d| d.breaker.as_ref());
+            let breaker = Breaker::after_failure(previous, &self.config, self.now);
+            pause_ms = ms_between(self.now, breaker.until);
+        }
+        let ready = state == TaskState::Ready;
+        let reason = match next.given_up {
+            Some(given_up) => format!("{}; {given_up}", failure.message),
+            None => failure.message,
+        };
+        Some(Change::EndAttempt {
+            token,
+            outcome: failure.outcome,
+            next: state,
+            not_before: ready.then(|| after(self.now, pause_ms)),
+            wait: next.wait.filter(|_| ready),
+            reason,
+            at: self.now,
+        })
+    }
+
+    pub(crate) fn apply_end_attempt(&mut self, change: Change) {
+        let Change::EndAttempt {
+            token,
+            outcome,
+            next,
+            not_before,
+            wait,
+            reason,
+            ..
+        } = change
+        else {
+            return;
+        };
+        let Some(record) = self.open_attempt(&token) else {
+            return;
+        };
+        let place = record.task.node.clone().zip(record.task.incarnation);
+        // A node that reports an end has stopped already.
+        let stopped = record
+            .open
+            .as_ref()
+            .is_some_and(|open| open.verdict.is_some());
+        let now = self.now;
+        let own_fault = matches!(
+            outcome,
+            AttemptOutcome::Retryable | AttemptOutcome::TimedOut | AttemptOutcome::Crashed
+        );
+        self.update_attempt(&token, |record| {
+            record.task.state = next;
+            record.task.not_before = not_before;
+            record.task.wait = wait;
+            record.task.reason = Some(reason);
+            record.task.charged += u32::from(outcome.is_charged());
+            record.task.crashes += u32::from(outcome == AttemptOutcome::Crashed);
+            if let Some((node, _)) = place.as_ref().filter(|_| own_fault) {
+                record.failed_on.push((node.clone(), now));
+            }
+        });
+        self.count(counter_of(outcome), 1);
+        self.note_end_for_breaker(&token, outcome);
+        let Some((node, incarnation)) = place.filter(|_| !stopped) else {
+            return;
+        };
+        if let Some(record) = self.nodes.get_mut(&node)
+            && record.node.incarnation == incarnation
+            && record.death.is_none()
+        {
+            record.strays.insert((token.task, token.attempt), token);
+            self.send(&node, incarnation, ToNode::Cancel { token });
+        }
+    }
+
+    fn note_end_for_breaker(&mut self, token: &AttemptToken, outcome: AttemptOutcome) {
+        let Some(dataset) = self.dataset_of(token.task.run) else {
+            return;
+        };
+        let (now, config) = (self.now, &self.config);
+        let Some(record) = self.datasets.get_mut(&dataset) else {
+            return;
+        };
+        if outcome == AttemptOutcome::DependencyDown {
+            let breaker = Breaker::after_failure(record.breaker.as_ref(), config, now);
+            record.breaker = Some(breaker);
+        } else if let Some(breaker) = &mut record.breaker
+            && breaker.probe == Some(*token)
+        {
+            breaker.probe = None;
+        }
+    }
+
+    pub(crate) fn on_breaker_opened(&mut self, dataset: DatasetId) {
+        let (now, config) = (self.now, &self.config);
+        let record = self.datasets.entry(dataset).or_default();
+        let breaker = Breaker::after_failure(record.breaker.as_ref(), config, now);
+        record.breaker = Some(breaker);
+    }
+
+    pub(crate) fn on_breaker_closed(&mut self, dataset: &DatasetId) {
+        if let Some(record) = self.datasets.get_mut(dataset) {
+            record.breaker = None;
+        }
+    }
+
+    fn close_breaker_of(&mut self, run: RunId) {
+        if let Some(dataset) = self.dataset_of(run) {
+            self.on_breaker_closed(&dataset);
+        }
+    }
+
+    fn dataset_of(&self, run: RunId) -> Option<DatasetId> {
+        let record = self.runs.get(&run)?;
+        debug_assert!(
+            record.run.state != RunState::Queued,
+            "J1: work in a queued run"
+        );
+        Some(record.run.dataset.clone())
+    }
+}
+
+const fn counter_of(outcome: AttemptOutcome) -> &'static str {
+    match outcome {
+        AttemptOutcome::Ok => "attempts_ok",
+        AttemptOutcome::Retryable => "attempts_retryable",
+        AttemptOutcome::Permanent => "attempts_permanent",
+        AttemptOutcome::TimedOut => "attempts_timed_out",
+        AttemptOutcome::Crashed => "attempts_crashed",
+        AttemptOutcome::NodeLost => "attempts_node_lost",
+        AttemptOutcome::Drained => "attempts_drained",
+        AttemptOutcome::Orphaned => "attempts_orphaned",
+        AttemptOutcome::DispatchLost => "attempts_dispatch_lost",
+        AttemptOutcome::DependencyDown => "attempts_dependency_down",
+        AttemptOutcome::Cancelled => "attempts_cancelled",
+    }
+}

@@ -1,0 +1,335 @@
+//! The one commit that may be out, and what its answer does to the core's knowledge.
+//!
+//! What comes in: the answers of the store, one per change. What goes out: knowledge that equals
+//! the rows, and the messages that rest on them. It must never send anything that a change answered
+//! `fenced` was meant to allow; a fenced change means that the rows know better, so they are read.
+
+use assay_model::change::{Answer, Change};
+use assay_model::ids::{AttemptToken, Incarnation, NodeId, RunId};
+use assay_model::run::RunState;
+use assay_model::task::{Task, TaskState};
+use jiff::Timestamp;
+
+use crate::state::{Open, RunRecord};
+use crate::time::{after, ms_between};
+use crate::{Command, Core};
+
+/// The commit that is out, and how the store has been answering.
+#[derive(Debug, Default)]
+pub(crate) struct Commits {
+    last: u64,
+    out: Option<(u64, Vec<Change>)>,
+    /// Commits in a row that were not applied, and since when.
+    failures: u32,
+    failing_since: Option<Timestamp>,
+    retry_at: Option<Timestamp>,
+}
+
+impl Commits {
+    pub(crate) fn may_commit(&self, now: Timestamp) -> bool {
+        self.out.is_none() && self.retry_at.is_none_or(|at| at <= now)
+    }
+
+    pub(crate) const fn is_out(&self) -> bool {
+        self.out.is_some()
+    }
+
+    pub(crate) const fn retry_at(&self) -> Option<Timestamp> {
+        self.retry_at
+    }
+
+    /// Whether the store has refused the last commit.
+    pub(crate) const fn is_failing(&self) -> bool {
+        self.failing_since.is_some()
+    }
+
+    pub(crate) fn send(&mut self, changes: Vec<Change>) -> u64 {
+        self.last += 1;
+        self.out = Some((self.last, changes));
+        self.last
+    }
+
+    fn take(&mut self, id: u64) -> Option<Vec<Change>> {
+        self.out.take_if(|out| out.0 == id).map(|out| out.1)
+    }
+}
+
+impl Core {
+    pub(crate) fn on_not_applied(&mut self, commit: u64) {
+        if self.commits.take(commit).is_none() {
+            return;
+        }
+        self.commits.failing_since.get_or_insert(self.now);
+        let factor = 1_u64 << self.commits.failures.min(4);
+        let pause = self.config.commit_retry_ms.saturating_mul(factor);
+        self.commits.failures = self.commits.failures.saturating_add(1);
+        self.commits.retry_at = Some(after(self.now, pause));
+        self.count("commits_not_applied", 1);
+    }
+
+    pub(crate) fn on_committed(&mut self, commit: u64, answers: &[Answer]) {
+        let Some(changes) = self.commits.take(commit) else {
+            return;
+        };
+        self.credit_outage();
+        for (place, change) in changes.into_iter().enumerate() {
+            // A missing answer is a driver's mistake; the rows are asked.
+            match answers.get(place).copied().unwrap_or(Answer::Fenced) {
+                Answer::Ok => self.apply(change, Answer::Ok),
+                Answer::Already => self.apply(change, Answer::Already),
+                Answer::Fenced => self.on_fenced(&change),
+            }
+        }
+    }
+
+    /// Time during which the store was away is nobody's fault: attempts get it back.
+    fn credit_outage(&mut self) {
+        self.commits.failures = 0;
+        self.commits.retry_at = None;
+        let Some(since) = self.commits.failing_since.take() else {
+            return;
+        };
+        let now = self.now;
+        for run in self.runs.values_mut() {
+            for no in run.open.clone() {
+                let Some(open) = run.tasks.get_mut(&no).and_then(|t| t.open.as_mut()) else {
+                    continue;
+                };
+                let from = since.max(open.counted_from);
+                open.credit_ms = open.credit_ms.saturating_add(ms_between(from, now));
+                open.progressed_at = now;
+            }
+        }
+    }
+
+    fn apply(&mut self, change: Change, answer: Answer) {
+        match change {
+            Change::SubmitRun { run, discover } => self.apply_submit(*run, *discover, answer),
+            Change::PlanRun { run, tasks } => self.apply_plan(run, tasks, answer),
+            Change::MoveRun {
+                run, state, reason, ..
+            } => self.apply_move_run(run, state, reason),
+            Change::Assign {
+                token,
+                node,
+                incarnation,
+                at,
+            } => self.apply_assign(token, &node, incarnation, at),
+            Change::EndAttempt { .. } => self.apply_end_attempt(change),
+            Change::EndTask {
+                task,
+                state,
+                reason,
+                ..
+            } => {
+                let now = self.now;
+                if let Some(run) = self.runs.get_mut(&task.run) {
+                    run.update(task.no, now, |record| {
+                        record.task.state = state;
+                        record.task.wait = None;
+                        record.task.not_before = None;
+                        record.task.reason = Some(reason);
+                    });
+                }
+            }
+            Change::RetryRun { run, .. } => {
+                self.retries.remove(&run);
+                self.awaited.insert(run);
+                self.out.push(Command::ReloadRun { run });
+            }
+            Change::MoveNode {
+                node,
+                incarnation,
+                state,
+                reason,
+                ..
+            } => self.apply_move_node(&node, incarnation, state, &reason),
+            Change::ScaleEvent { to, reason, .. } => {
+                self.scaler.apply(to);
+                self.out.push(Command::DesiredNodes { n: to, reason });
+            }
+        }
+    }
+
+    fn apply_submit(&mut self, run: assay_model::run::Run, discover: Task, answer: Answer) {
+        let id = run.id;
+        self.submissions.remove(&id);
+        self.out.push(Command::Submitted { run: id, answer });
+        if answer == Answer::Ok && !self.runs.contains_key(&id) {
+            self.insert_run(run, vec![discover]);
+        }
+    }
+
+    fn apply_plan(&mut self, run: RunId, tasks: Vec<Task>, answer: Answer) {
+        let now = self.now;
+        if answer == Answer::Already {
+            self.reload(run);
+        } else if let Some(record) = self.runs.get_mut(&run) {
+            record.run.planned_tasks = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
+            record.add_tasks(tasks, now);
+        }
+    }
+
+    fn apply_move_run(&mut self, run: RunId, state: RunState, reason: Option<String>) {
+        let Some(record) = self.runs.get_mut(&run) else {
+            return;
+        };
+        record.run.state = state;
+        if state == RunState::Planning {
+            record.run.started_at.get_or_insert(self.now);
+        }
+        if state.is_terminal() {
+            self.runs.remove(&run);
+            self.count("runs_ended", 1);
+        }
+        self.out.push(Command::RunMoved { run, state, reason });
+    }
+
+    fn apply_assign(
+        &mut self,
+        token: AttemptToken,
+        node: &NodeId,
+        incarnation: Incarnation,
+        at: Timestamp,
+    ) {
+        let now = self.now;
+        let Some(run) = self.runs.get_mut(&token.task.run) else {
+            return;
+        };
+        run.update(token.task.no, now, |record| {
+            record.task.state = TaskState::Assigned;
+            record.task.attempt = token.attempt;
+            record.task.nonce = Some(token.nonce);
+            record.task.node = Some(node.clone());
+            record.task.incarnation = Some(incarnation);
+            record.task.assigned_at = Some(at);
+            record.task.not_before = None;
+            record.task.wait = None;
+            record.open = Some(Open::new(now));
+        });
+        self.after_assign(token, node, incarnation);
+    }
+
+    fn on_fenced(&mut self, change: &Change) {
+        self.count("changes_fenced", 1);
+        match change {
+            Change::SubmitRun { run, .. } => {
+                self.submissions.remove(&run.id);
+                self.refuse(run.id.to_string(), "the store refused the run");
+            }
+            Change::PlanRun { run, .. } | Change::MoveRun { run, .. } => self.reload(*run),
+            Change::Assign { token, node, .. } => {
+                // The node may have a later life that has not said Hello yet.
+                let until = after(self.now, self.config.commit_retry_ms);
+                if let Some(record) = self.nodes.get_mut(node) {
+                    record.shunned_until = Some(until);
+                }
+                self.reload(token.task.run);
+            }
+            Change::EndAttempt { token, .. } => self.reload_unless_ended(token.task),
+            Change::EndTask { task, .. } => self.reload_unless_ended(*task),
+            Change::RetryRun { run, .. } => {
+                self.retries.remove(run);
+                self.refuse(
+                    run.to_string(),
+                    "it has not ended, or is not known; only an ended run can be retried",
+                );
+            }
+            Change::MoveNode {
+                node, incarnation, ..
+            } => self.on_node_superseded(node, *incarnation),
+            Change::ScaleEvent { .. } => {}
+        }
+    }
+
+    /// A fenced change of a task whose end has been heard of meanwhile needs no read.
+    fn reload_unless_ended(&mut self, task: assay_model::ids::TaskId) {
+        let ended = self
+            .runs
+            .get(&task.run)
+            .and_then(|run| run.tasks.get(&task.no))
+            .is_none_or(|record| record.task.state.is_terminal());
+        if !ended {
+            self.reload(task.run);
+        }
+    }
+
+    /// Asks for the rows of a run; nothing is decided about it until they are here.
+    pub(crate) fn reload(&mut self, run: RunId) {
+        if let Some(record) = self.runs.get_mut(&run)
+            && !record.reloading
+        {
+            record.reloading = true;
+            self.out.push(Command::ReloadRun { run });
+        }
+    }
+
+    pub(crate) fn on_run_loaded(
+        &mut self,
+        id: RunId,
+        rows: Option<(Box<assay_model::run::Run>, Vec<Task>)>,
+    ) {
+        let retried = self.awaited.remove(&id);
+        let known = self.runs.get(&id).is_some_and(|r| r.reloading);
+        if !known && !retried {
+            return;
+        }
+        let Some((run, tasks)) = rows.filter(|rows| !rows.0.state.is_terminal()) else {
+            self.runs.remove(&id);
+            return;
+        };
+        let before = self.runs.remove(&id);
+        self.insert_run(*run, tasks);
+        let now = self.now;
+        let Some(record) = self.runs.get_mut(&id) else {
+            return;
+        };
+        if let Some(before) = before {
+            keep_observations(record, before, now);
+        }
+        if retried {
+            for task in record.tasks.values_mut() {
+                if !task.task.state.is_terminal() {
+                    task.forgiven = task.task.attempt;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, subject: String, reason: &str) {
+        self.out.push(Command::Refused {
+            subject,
+            reason: reason.to_owned(),
+        });
+    }
+
+    pub(crate) fn count(&mut self, what: &'static str, n: u64) {
+        self.out.push(Command::Count { what, n });
+    }
+}
+
+/// Keeps what only the core has seen: rows may be read just before a node wrote.
+fn keep_observations(record: &mut RunRecord, before: RunRecord, now: Timestamp) {
+    record.cancel = before.cancel;
+    record.plan = before.plan;
+    for (no, old) in before.tasks {
+        let token = old.token();
+        if let Some(fresh) = record.tasks.get_mut(&no) {
+            fresh.forgiven = old.forgiven;
+            fresh.failed_on.clone_from(&old.failed_on);
+            if fresh.token().is_some() && fresh.token() == token {
+                fresh.open.clone_from(&old.open);
+            }
+        }
+        if old.task.state == TaskState::Succeeded {
+            record.update(no, now, |fresh| fresh.task.state = TaskState::Succeeded);
+        } else if old.task.state == TaskState::Running && token.is_some() {
+            record.update(no, now, |fresh| {
+                if fresh.token() == token {
+                    fresh.task.state = TaskState::Running;
+                    fresh.task.started_at = old.task.started_at;
+                }
+            });
+        }
+    }
+}

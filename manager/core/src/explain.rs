@@ -1,0 +1,174 @@
+//! Why a task is where it is, and the state for people.
+//!
+//! What comes in: all that the core knows. What goes out: copies and sentences. It must never
+//! change anything.
+
+use std::collections::BTreeMap;
+
+use assay_model::ids::TaskId;
+use assay_model::run::RunState;
+use assay_model::task::{TaskState, WaitReason};
+use jiff::Timestamp;
+
+use crate::Core;
+use crate::nodes::Brake;
+use crate::state::{NodeRecord, RunRecord, TaskRecord};
+use crate::view::{AttemptView, Explanation, NodeView, RunView, View};
+
+impl Core {
+    /// Why a task is where it is; `None` when it is unknown or its run has ended.
+    #[must_use]
+    pub fn explain(&self, task: TaskId) -> Option<Explanation> {
+        let run = self.runs.get(&task.run)?;
+        let record = run.tasks.get(&task.no)?;
+        let waits_for = run.blockers(task.no);
+        let (wait, until, text) = match record.task.state {
+            TaskState::Ready => self.why_it_waits(run, record, &waits_for),
+            TaskState::Assigned | TaskState::Running => {
+                let node = record.task.node.as_ref().map_or("a node", |n| n.as_str());
+                let state = record.task.state;
+                let text = format!("attempt {} is {state} on {node}", record.task.attempt);
+                (None, None, text)
+            }
+            TaskState::Succeeded
+            | TaskState::Failed
+            | TaskState::Quarantined
+            | TaskState::Cancelled => {
+                let reason = record.task.reason.clone().unwrap_or_default();
+                (None, None, reason)
+            }
+        };
+        Some(Explanation {
+            task,
+            state: record.task.state,
+            wait,
+            waits_for,
+            until,
+            text,
+        })
+    }
+
+    fn why_it_waits(
+        &self,
+        run: &RunRecord,
+        record: &TaskRecord,
+        waits_for: &[u32],
+    ) -> (Option<WaitReason>, Option<Timestamp>, String) {
+        let because = |wait, until, text: String| (Some(wait), until, text);
+        if let Some(first) = waits_for.first() {
+            let text = format!(
+                "waits for the end of {} tasks, first {first}",
+                waits_for.len()
+            );
+            return because(WaitReason::Dependency, None, text);
+        }
+        if run.run.state == RunState::Queued {
+            let text = "its run waits for its turn".to_owned();
+            return because(WaitReason::NoCapacity, None, text);
+        }
+        if let Some(at) = record.task.not_before.filter(|at| *at > self.now) {
+            let wait = record.task.wait.unwrap_or(WaitReason::Backoff);
+            let why = record
+                .task
+                .reason
+                .as_deref()
+                .unwrap_or("its last attempt ended");
+            return because(wait, Some(at), format!("pauses until {at}: {why}"));
+        }
+        if self.commits.is_failing() {
+            let text = "the store cannot be written".to_owned();
+            return because(WaitReason::DependencyDown, self.commits.retry_at(), text);
+        }
+        let dataset = self.datasets.get(&run.run.dataset);
+        if let Some(breaker) = dataset.and_then(|d| d.breaker.as_ref()) {
+            let text = "its source is away; one task at a time asks again".to_owned();
+            return because(WaitReason::DependencyDown, Some(breaker.until), text);
+        }
+        if !self.nodes.values().any(|node| self.is_usable(node)) {
+            let text = "no live node is connected".to_owned();
+            return because(WaitReason::NoNode, None, text);
+        }
+        let text = "every slot is taken".to_owned();
+        because(WaitReason::NoCapacity, None, text)
+    }
+
+    /// The state for people.
+    #[must_use]
+    pub fn view(&self) -> View {
+        let mut runs: Vec<RunView> = self.runs.values().map(view_of_run).collect();
+        runs.sort_by_key(|run| (run.created_at, run.run));
+        let active = || self.runs.values().filter(|run| run.is_active());
+        let ready = || active().flat_map(|run| run.ready.iter().filter_map(|no| run.tasks.get(no)));
+        View {
+            runs,
+            running: self
+                .open_tasks()
+                .filter_map(|(_, t)| self.view_of_attempt(t))
+                .collect(),
+            nodes: self
+                .nodes
+                .values()
+                .map(|node| self.view_of_node(node))
+                .collect(),
+            queue_depth: ready().count(),
+            queue_bytes: ready().map(|task| self.cost_of(task)).sum(),
+            desired_nodes: self.scaler.desired(),
+            lease_distrust: match self.brake() {
+                Brake::Off => None,
+                Brake::Distrust => Some("many leases vanished while their nodes speak".to_owned()),
+                Brake::Hold(until) => Some(format!("no node speaks; nobody dies until {until}")),
+            },
+        }
+    }
+
+    fn view_of_attempt(&self, record: &TaskRecord) -> Option<AttemptView> {
+        let open = record.open.as_ref()?;
+        Some(AttemptView {
+            task: record.task.id,
+            kind: record.task.spec.kind(),
+            attempt: record.task.attempt,
+            state: record.task.state,
+            node: record.task.node.clone()?,
+            assigned_at: record.task.assigned_at?,
+            rows: open.rows,
+            bytes: open.bytes,
+            bytes_total: self
+                .cost_of(record)
+                .saturating_sub(self.config.task_overhead_bytes),
+        })
+    }
+
+    fn view_of_node(&self, record: &NodeRecord) -> NodeView {
+        let held = self.open_tasks().filter(|(_, t)| {
+            t.task.node.as_ref() == Some(&record.node.id)
+                && t.task.incarnation == Some(record.node.incarnation)
+        });
+        NodeView {
+            node: record.node.id.clone(),
+            incarnation: record.node.incarnation,
+            state: record.node.state,
+            zone: record.node.zone.clone(),
+            slots: record.node.slots,
+            held: u32::try_from(held.count()).unwrap_or(u32::MAX),
+            cpu: record.load.cpu,
+            memory_bytes: record.load.memory_bytes,
+            read_bytes_per_s: record.load.read_bytes_per_s,
+            last_heard: record.last_heard,
+        }
+    }
+}
+
+fn view_of_run(record: &RunRecord) -> RunView {
+    let mut tasks: BTreeMap<TaskState, u32> = BTreeMap::new();
+    for task in record.tasks.values() {
+        *tasks.entry(task.task.state).or_default() += 1;
+    }
+    RunView {
+        run: record.run.id,
+        dataset: record.run.dataset.clone(),
+        state: record.run.state,
+        priority: record.run.priority,
+        tasks,
+        created_at: record.run.created_at,
+    }
+}

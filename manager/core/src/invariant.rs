@@ -1,0 +1,93 @@
+//! What must always hold of the core's knowledge, each with its id.
+//!
+//! What comes in: records. What goes out: a panic in debug builds and in simulation, nothing
+//! otherwise. It must never repair: a broken invariant is a defect to be found.
+
+use std::collections::BTreeMap;
+
+use assay_model::run::RunState;
+use assay_model::task::TaskState;
+
+use crate::Core;
+use crate::state::{RunRecord, is_open};
+
+/// J1: a run is terminal only when all its tasks are.
+pub(crate) fn run_ends_after_its_tasks(record: &RunRecord, state: RunState) {
+    debug_assert!(
+        !state.is_terminal() || record.unended.is_empty(),
+        "J1: {} would end as {state} with {} tasks that have not",
+        record.run.id,
+        record.unended.len(),
+    );
+}
+
+/// A1: a task has an attempt at work exactly when its state says so, and one nonce for it. The
+/// indexes agree with the tasks.
+fn one_attempt_at_work(record: &RunRecord) {
+    for (no, task) in &record.tasks {
+        let state = task.task.state;
+        debug_assert_eq!(is_open(state), task.open.is_some(), "A1: {}", task.task.id);
+        debug_assert_eq!(
+            is_open(state),
+            task.token().is_some(),
+            "A1: {} is {state} without a token",
+            task.task.id
+        );
+        debug_assert_eq!(
+            is_open(state),
+            record.open.contains(no),
+            "A1: index of {no}"
+        );
+        debug_assert_eq!(
+            !state.is_terminal(),
+            record.unended.contains(no),
+            "J2: index of {no}"
+        );
+        let blocked = !record.blockers(*no).is_empty();
+        let idle = state == TaskState::Ready && !blocked;
+        let asleep = record.sleeping.iter().any(|(_, asleep)| asleep == no);
+        debug_assert_eq!(
+            idle,
+            asleep || record.ready.contains(no),
+            "A1: {} is {state}, and nothing will ever wake it",
+            task.task.id
+        );
+    }
+}
+
+impl Core {
+    /// Checks every invariant; panics in debug builds when one does not hold.
+    pub fn validate(&self) {
+        for record in self.runs.values() {
+            one_attempt_at_work(record);
+            debug_assert!(
+                !record.run.state.is_terminal(),
+                "J2: {} has ended and is still known",
+                record.run.id
+            );
+        }
+        self.no_node_above_its_slots();
+    }
+
+    /// A3: no node holds more attempts than it has slots.
+    fn no_node_above_its_slots(&self) {
+        let mut held: BTreeMap<_, u32> = BTreeMap::new();
+        for (_, record) in self.open_tasks() {
+            let place = record.task.node.as_ref().zip(record.task.incarnation);
+            if let Some((node, incarnation)) = place {
+                *held.entry((node, incarnation)).or_default() += 1;
+            }
+        }
+        for ((node, incarnation), count) in held {
+            let slots = self
+                .nodes
+                .get(node)
+                .filter(|r| r.node.incarnation == incarnation)
+                .map(|r| r.node.slots);
+            debug_assert!(
+                slots.is_none_or(|slots| count <= slots),
+                "A3: {node} holds {count} attempts"
+            );
+        }
+    }
+}

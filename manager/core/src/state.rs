@@ -1,0 +1,333 @@
+//! What the core knows: runs with their tasks, nodes, datasets, and the indexes over them.
+//!
+//! What comes in: rows and observations. What goes out: records whose indexes always agree with
+//! their tasks. It must never decide; every change of a task goes through [`RunRecord::update`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_model::ids::{AttemptToken, NodeId, TaskId};
+use assay_model::node::{Load, Node};
+use assay_model::output::Discovery;
+use assay_model::run::Run;
+use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskState};
+use jiff::Timestamp;
+
+/// A run that has not ended.
+#[derive(Debug)]
+pub(crate) struct RunRecord {
+    pub run: Run,
+    pub tasks: BTreeMap<u32, TaskRecord>,
+    dependents: BTreeMap<u32, Vec<u32>>,
+    /// Tasks that could be assigned at once.
+    pub ready: BTreeSet<u32>,
+    /// Tasks that only wait for an instant.
+    pub sleeping: BTreeSet<(Timestamp, u32)>,
+    /// Tasks with an attempt at work.
+    pub open: BTreeSet<u32>,
+    /// Tasks that have not ended.
+    pub unended: BTreeSet<u32>,
+    pub plan: Plan,
+    /// Why it is being cancelled, once someone asked for it.
+    pub cancel: Option<String>,
+    /// A read of its rows is out: nothing is decided about it until they are here.
+    pub reloading: bool,
+}
+
+/// Whether the run's plan is known.
+#[derive(Debug, Default)]
+pub(crate) enum Plan {
+    /// Not read yet, or not there yet when it was read; not before the instant.
+    #[default]
+    Unread,
+    /// Read in vain; to be read again at the instant.
+    ReadAgain(Timestamp),
+    /// A read is out.
+    Asked,
+    /// Known, to be written.
+    Known(Box<Discovery>),
+}
+
+/// A task with what has been observed of it.
+#[derive(Debug)]
+pub(crate) struct TaskRecord {
+    pub task: Task,
+    /// Tasks that it depends on and that have not ended.
+    blocked_by: u32,
+    /// Attempts before its run was last retried: they are forgiven.
+    pub forgiven: u32,
+    /// What is known of the attempt at work.
+    pub open: Option<Open>,
+    /// Nodes where an attempt failed, and when.
+    pub failed_on: Vec<(NodeId, Timestamp)>,
+}
+
+/// What has been observed of an attempt at work.
+#[derive(Debug, Clone)]
+pub(crate) struct Open {
+    /// Its node has said that it has it.
+    pub heard: bool,
+    /// Heartbeats in a row that did not list it.
+    pub missed: u8,
+    pub rows: u64,
+    pub bytes: u64,
+    /// When its counters last moved.
+    pub progressed_at: Timestamp,
+    /// From when its time-outs count, at the earliest.
+    pub counted_from: Timestamp,
+    /// Time that does not count: the store was away.
+    pub credit_ms: u64,
+    /// How it ended, says its node; not written yet.
+    pub verdict: Option<TaskFailure>,
+}
+
+impl Open {
+    /// An attempt that is first known at `now`.
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            heard: false,
+            missed: 0,
+            rows: 0,
+            bytes: 0,
+            progressed_at: now,
+            counted_from: now,
+            credit_ms: 0,
+            verdict: None,
+        }
+    }
+}
+
+impl TaskRecord {
+    /// The token of the attempt at work.
+    pub(crate) fn token(&self) -> Option<AttemptToken> {
+        let nonce = self.task.nonce.filter(|_| self.open.is_some())?;
+        Some(AttemptToken {
+            task: self.task.id,
+            attempt: self.task.attempt,
+            nonce,
+        })
+    }
+
+    /// Attempts that did not count against the retries.
+    pub(crate) fn uncharged(&self) -> u32 {
+        self.task
+            .attempt
+            .saturating_sub(self.forgiven)
+            .saturating_sub(self.task.charged)
+    }
+}
+
+/// Whether an attempt of the task is at work.
+pub(crate) const fn is_open(state: TaskState) -> bool {
+    matches!(state, TaskState::Assigned | TaskState::Running)
+}
+
+impl RunRecord {
+    /// A run with its rows.
+    pub(crate) fn new(run: Run, tasks: Vec<Task>, now: Timestamp) -> Self {
+        let mut record = Self {
+            run,
+            tasks: BTreeMap::new(),
+            dependents: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            sleeping: BTreeSet::new(),
+            open: BTreeSet::new(),
+            unended: BTreeSet::new(),
+            plan: Plan::Unread,
+            cancel: None,
+            reloading: false,
+        };
+        record.add_tasks(tasks, now);
+        record
+    }
+
+    /// Adds tasks, whose dependencies are among them or among those that are there.
+    pub(crate) fn add_tasks(&mut self, tasks: Vec<Task>, now: Timestamp) {
+        let added: Vec<u32> = tasks.iter().map(|t| t.id.no).collect();
+        for task in tasks {
+            let record = TaskRecord {
+                blocked_by: 0,
+                forgiven: 0,
+                open: is_open(task.state).then(|| Open::new(now)),
+                failed_on: Vec::new(),
+                task,
+            };
+            self.tasks.insert(record.task.id.no, record);
+        }
+        for no in added {
+            let needs = self.tasks[&no].task.depends_on.clone();
+            let mut blocked_by = 0;
+            for need in needs {
+                let unended = self.tasks.get(&need);
+                if unended.is_some_and(|t| !t.task.state.is_terminal()) {
+                    self.dependents.entry(need).or_default().push(no);
+                    blocked_by += 1;
+                }
+            }
+            if let Some(record) = self.tasks.get_mut(&no) {
+                record.blocked_by = blocked_by;
+            }
+            self.index(no, now);
+        }
+    }
+
+    /// Changes one task and keeps every index true. A task that has ended does not change.
+    pub(crate) fn update(&mut self, no: u32, now: Timestamp, change: impl FnOnce(&mut TaskRecord)) {
+        let Some(record) = self.tasks.get_mut(&no) else {
+            return;
+        };
+        // J2: a terminal state never changes, whoever asks.
+        if record.task.state.is_terminal() {
+            return;
+        }
+        if let Some(at) = record.task.not_before {
+            self.sleeping.remove(&(at, no));
+        }
+        change(record);
+        if !is_open(record.task.state) {
+            record.open = None;
+            record.task.nonce = None;
+            record.task.node = None;
+            record.task.incarnation = None;
+            record.task.assigned_at = None;
+            record.task.started_at = None;
+        }
+        let ended = record.task.state.is_terminal();
+        self.index(no, now);
+        if ended {
+            for dependent in self.dependents.remove(&no).unwrap_or_default() {
+                if let Some(record) = self.tasks.get_mut(&dependent) {
+                    record.blocked_by = record.blocked_by.saturating_sub(1);
+                    if record.blocked_by == 0 {
+                        record.task.wait = None;
+                    }
+                }
+                self.index(dependent, now);
+            }
+        }
+    }
+
+    /// Makes the tasks whose pause is over ready.
+    pub(crate) fn wake(&mut self, now: Timestamp) {
+        while let Some(&(at, no)) = self.sleeping.first() {
+            if at > now {
+                break;
+            }
+            self.sleeping.remove(&(at, no));
+            self.index(no, now);
+        }
+    }
+
+    fn index(&mut self, no: u32, now: Timestamp) {
+        let Some(record) = self.tasks.get(&no) else {
+            return;
+        };
+        let state = record.task.state;
+        let free = state == TaskState::Ready && record.blocked_by == 0;
+        let wakes_at = record.task.not_before.filter(|at| free && *at > now);
+        set(&mut self.ready, no, free && wakes_at.is_none());
+        set(&mut self.open, no, is_open(state));
+        set(&mut self.unended, no, !state.is_terminal());
+        if let Some(at) = wakes_at {
+            self.sleeping.insert((at, no));
+        }
+    }
+
+    /// Tasks that `no` waits for.
+    pub(crate) fn blockers(&self, no: u32) -> Vec<u32> {
+        let needs = self.tasks.get(&no).map(|t| t.task.depends_on.as_slice());
+        needs
+            .unwrap_or_default()
+            .iter()
+            .copied()
+            .filter(|need| self.unended.contains(need))
+            .collect()
+    }
+
+    /// Whether the run has tasks at work, or may get some.
+    pub(crate) const fn is_active(&self) -> bool {
+        use assay_model::run::RunState::{Finalising, Planning, Running};
+        matches!(self.run.state, Planning | Running | Finalising)
+    }
+
+    /// Whether it is past its deadline.
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
+        self.run.deadline_at <= now
+    }
+}
+
+fn set(index: &mut BTreeSet<u32>, no: u32, present: bool) {
+    if present {
+        index.insert(no);
+    } else {
+        index.remove(&no);
+    }
+}
+
+/// A node with what has been observed of it.
+#[derive(Debug)]
+pub(crate) struct NodeRecord {
+    pub node: Node,
+    /// Its stream is open and it has said Hello.
+    pub connected: bool,
+    /// Its stream was open and has closed.
+    pub reset: bool,
+    /// A connection to it was refused: its process is gone.
+    pub refused: bool,
+    pub last_heard: Timestamp,
+    pub load: Load,
+    pub lease_lost_at: Option<Timestamp>,
+    /// Someone wants it drained, and why.
+    pub drain: Option<String>,
+    pub draining_since: Option<Timestamp>,
+    /// Someone wants it to take tasks again.
+    pub uncordon: bool,
+    /// When it failed a task that another node then did well.
+    pub blamed: Vec<Timestamp>,
+    pub excluded_until: Option<Timestamp>,
+    /// Its death, once it is decided.
+    pub death: Option<Death>,
+    /// Attempts that were taken from it and that it may still hold.
+    pub strays: BTreeMap<(TaskId, u32), AttemptToken>,
+    /// The store refused to give it a task: nothing for it before this instant.
+    pub shunned_until: Option<Timestamp>,
+}
+
+/// How a node's death counts for the attempts that it held.
+#[derive(Debug, Clone)]
+pub(crate) struct Death {
+    pub outcome: AttemptOutcome,
+    pub reason: String,
+}
+
+impl NodeRecord {
+    /// A node that is known from its row, and silent so far.
+    pub(crate) fn new(node: Node, now: Timestamp) -> Self {
+        use assay_model::node::NodeState;
+        let draining_since = (node.state == NodeState::Draining).then_some(now);
+        Self {
+            node,
+            connected: false,
+            reset: false,
+            refused: false,
+            last_heard: now,
+            load: Load::default(),
+            lease_lost_at: None,
+            drain: None,
+            draining_since,
+            uncordon: false,
+            blamed: Vec::new(),
+            excluded_until: None,
+            death: None,
+            strays: BTreeMap::new(),
+            shunned_until: None,
+        }
+    }
+}
+
+/// What is known of a dataset beside its runs.
+#[derive(Debug, Default)]
+pub(crate) struct DatasetRecord {
+    /// Cost served so far, in bytes: the smallest goes first.
+    pub served: u64,
+    pub breaker: Option<crate::breaker::Breaker>,
+}
