@@ -130,8 +130,13 @@ impl DecimalSum {
         self.overflow || !fits_256(&self.total.total())
     }
 
-    /// The exact unscaled total at [`DecimalSum::scale`]; without meaning when
-    /// [`DecimalSum::overflowed`].
+    /// Whether a value was met that could not be represented, so that not even a mean is known.
+    pub(crate) fn has_unknown(&self) -> bool {
+        self.overflow
+    }
+
+    /// The exact unscaled total at [`DecimalSum::scale`]; when [`DecimalSum::overflowed`], it
+    /// lacks values or is wider than a decimal may be.
     #[must_use]
     pub fn unscaled(&self) -> BigInt {
         self.total.total()

@@ -116,7 +116,7 @@ impl Sums {
     /// # Errors
     /// [`Unavailable::Overflow`] when a decimal could not be represented.
     pub fn mean(&self) -> Result<Option<f64>, Unavailable> {
-        if self.decimals.overflowed() {
+        if self.decimals.has_unknown() {
             return Err(Unavailable::Overflow);
         }
         let count = self.finite();
@@ -153,7 +153,7 @@ impl Sums {
 
     /// The exact sample variance as a fraction: (n Σx² − (Σx)²) / (n (n − 1)).
     fn spread(&self, squares: &Squares) -> Result<Option<(BigUint, BigUint)>, Unavailable> {
-        if self.decimals.overflowed() {
+        if self.decimals.has_unknown() {
             return Err(Unavailable::Overflow);
         }
         let count = self.finite();

@@ -298,13 +298,13 @@ impl Range {
             self.texts = Some((TextBound::low(text), TextBound::high(text)));
             return;
         };
-        if text < low.bytes.as_slice() || (low.cut && text.len() <= TEXT_LIMIT) {
-            let bound = TextBound::low(text);
-            if bound < *low {
-                *low = bound;
-            }
+        let long = text.len() > TEXT_LIMIT;
+        let start = if long { prefix(text) } else { text };
+        if start < low.bytes.as_slice() || (low.cut && !long && text == low.bytes) {
+            *low = TextBound::low(text);
         }
-        if !high.unbounded && (text > high.bytes.as_slice() || high.cut) {
+        // The bound of a long text is above the text itself, so it is made before it is compared.
+        if long || text > high.bytes.as_slice() || (high.cut && text == high.bytes) {
             let bound = TextBound::high(text);
             if higher(&bound, high) == Ordering::Greater {
                 *high = bound;
