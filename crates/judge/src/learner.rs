@@ -1,0 +1,385 @@
+//! The learner: limits for the next value of every metric of a partition.
+//!
+//! In: each metric's earlier values. Out: limits whose expected false alarms, over all metrics of
+//! the partition together, meet the budget. It must never see the value that is to be judged.
+//!
+//! Per series: a scale, then the predictor that missed least in a backtest on the series' own past,
+//! then for each side a width from the misses towards that side: a multiple of their cubic mean,
+//! which weighs the tail more than a standard deviation does and stays finite for the Student t
+//! with 5 degrees of freedom that is assumed of them. Misses of zero count on both sides, so that
+//! a series that seldom moves has narrow limits. Misses far outside the bulk are drawn in first:
+//! an unnoticed fault of the past must not hide the next one.
+//!
+//! Per partition: the widths are multiplied by one factor. It starts from the number of moving
+//! series (a t5 tail falls with the fifth power, so that M series need a factor of M^(1/5)) and is
+//! corrected by how often the joint past, each partition left out of its own widths, would have
+//! left the limits. Correlated metrics alarm together and are counted once.
+
+use crate::predict::{Calendar, Predictions, Predictor, median};
+use crate::scale::Scale;
+use crate::series::{Limits, Point, Policy, SeriesInput};
+
+/// The version of the arithmetic in this module; stored with every limit.
+pub const MODEL_VERSION: u16 = 1;
+
+/// Width of a side in cubic means, for [`REFERENCE_SERIES`] series and [`REFERENCE_BUDGET`].
+const WIDTH: f64 = 5.2;
+const REFERENCE_SERIES: f64 = 30.0;
+const REFERENCE_BUDGET: f64 = 0.02;
+/// The tail of a Student t with 5 degrees of freedom falls with this power.
+const TAIL: f64 = 5.0;
+/// Misses beyond this multiple of the 0.9 quantile of all misses are drawn in to it.
+const DRAW_IN: f64 = 5.0;
+/// Misses needed before a predictor other than the median may be chosen.
+const EARNED: usize = 14;
+/// What a predictor other than the median must gain in the backtest to be chosen.
+const HANDICAP: f64 = 1.1;
+/// How many partitions of the joint past the assumed tail is worth.
+const PRIOR_PARTITIONS: f64 = 100.0;
+/// A past partition this far outside its limits was a fault, not a false alarm.
+const FAULT: f64 = 2.5;
+/// Bounds of the partition's factor, as multiples of where it starts.
+const FACTOR_RANGE: (f64, f64) = (0.5, 3.0);
+
+/// What was learned of one series, before the partition's factor is known.
+struct Fit {
+    model: &'static str,
+    scale: Scale,
+    center: f64,
+    down: f64,
+    up: f64,
+    /// How far each past point lay outside limits made without it (1 is on the limit), with its
+    /// distance from the newest point.
+    exceeded: Vec<(usize, f64)>,
+}
+
+enum Outcome {
+    Learning(u32),
+    Constant(f64),
+    Fitted(Box<Fit>),
+}
+
+/// Limits for one series on its own, with the whole budget for it.
+#[must_use]
+pub fn judge_series(series: &SeriesInput<'_>, policy: &Policy) -> Limits {
+    judge_partition(std::slice::from_ref(series), policy)
+        .pop()
+        .unwrap_or_else(|| empty("learning", Some(1)))
+}
+
+/// Limits for the next value of each series of a partition, in the order given.
+#[must_use]
+pub fn judge_partition(series: &[SeriesInput<'_>], policy: &Policy) -> Vec<Limits> {
+    let outcomes: Vec<Outcome> = series.iter().map(|s| learn(s, policy)).collect();
+    let factor = factor(&outcomes, policy);
+    outcomes
+        .iter()
+        .zip(series)
+        .map(|(outcome, input)| limits(outcome, input, factor, policy))
+        .collect()
+}
+
+fn recent<'a>(series: &SeriesInput<'a>, policy: &Policy) -> &'a [Point] {
+    // A little more than the window, so that its first points have a past to be predicted from.
+    let keep = policy.window.saturating_add(28);
+    &series.points[series.points.len().saturating_sub(keep)..]
+}
+
+fn learn(series: &SeriesInput<'_>, policy: &Policy) -> Outcome {
+    let points = recent(series, policy);
+    let values: Vec<f64> = points.iter().map(Point::learnable).collect();
+    let known = values.iter().filter(|v| !v.is_nan()).count();
+    if known < policy.min_points.max(1) {
+        let more = policy.min_points.max(1) - known;
+        return Outcome::Learning(u32::try_from(more).unwrap_or(u32::MAX));
+    }
+    let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
+    for v in values.iter().filter(|v| !v.is_nan()) {
+        (min, max) = (min.min(*v), max.max(*v));
+    }
+    if min >= max {
+        return Outcome::Constant(min);
+    }
+    let scale = Scale::choose(series.kind, min, max);
+    match fit(series, points, &values, scale, policy) {
+        Some(fit) => Outcome::Fitted(Box::new(fit)),
+        None => Outcome::Learning(1),
+    }
+}
+
+/// One predictor's record: its misses on the scale, with their positions.
+struct Record {
+    predictor: Predictor,
+    misses: Vec<(usize, f64)>,
+    score: f64,
+    center: f64,
+}
+
+fn fit(
+    series: &SeriesInput<'_>,
+    points: &[Point],
+    values: &[f64],
+    scale: Scale,
+    policy: &Policy,
+) -> Option<Fit> {
+    let days: Vec<Option<i32>> = points
+        .iter()
+        .map(|p| p.date)
+        .chain([series.date])
+        .map(|d| d.map(day_number))
+        .collect();
+    let predictions = Predictions::new(values, &Calendar::new(&days));
+    let first = values.len().saturating_sub(policy.window).max(2);
+    let scaled: Vec<f64> = values
+        .iter()
+        .map(|v| if v.is_nan() { *v } else { scale.to(*v) })
+        .collect();
+    let mut best: Option<Record> = None;
+    for predictor in predictions.usable() {
+        if let Some(record) = record(predictor, &predictions, &scaled, scale, first)
+            && best.as_ref().is_none_or(|b| record.score < b.score)
+        {
+            best = Some(record);
+        }
+    }
+    let mut best = best?;
+    draw_in(&mut best.misses);
+    let rows = sample_size(points);
+    let level = scale.back(best.center);
+    let floor = scale.floor(level, rows);
+    let (down, up) = (Side::new(&best.misses, -1.0), Side::new(&best.misses, 1.0));
+    let last = values.len();
+    let exceeded = best
+        .misses
+        .iter()
+        .map(|&(at, miss)| {
+            let side = if miss < 0.0 { &down } else { &up };
+            let width = side.without(miss.abs()).max(floor);
+            (
+                last - at,
+                if width > 0.0 { miss.abs() / width } else { 0.0 },
+            )
+        })
+        .collect();
+    Some(Fit {
+        model: best.predictor.model(),
+        scale,
+        center: best.center,
+        down: down.width().max(floor),
+        up: up.width().max(floor),
+        exceeded,
+    })
+}
+
+fn record(
+    predictor: Predictor,
+    predictions: &Predictions,
+    scaled: &[f64],
+    scale: Scale,
+    first: usize,
+) -> Option<Record> {
+    let said = predictions.of(predictor);
+    let mut possible = 0_usize;
+    let mut misses = Vec::with_capacity(scaled.len());
+    for at in first..scaled.len() {
+        if scaled[at].is_nan() {
+            continue;
+        }
+        possible += 1;
+        if !said[at].is_nan() {
+            misses.push((at, scaled[at] - scale.to(said[at])));
+        }
+    }
+    let plain = predictor == Predictor::Median;
+    let least = if plain { 5 } else { EARNED };
+    if misses.len() < least || misses.len() * 10 < possible * 6 {
+        return None;
+    }
+    let mut sizes: Vec<f64> = misses.iter().map(|m| m.1.abs()).collect();
+    let at = (sizes.len() - 1) * 4 / 5;
+    let typical = *sizes.select_nth_unstable_by(at, f64::total_cmp).1;
+    let score = if plain { typical } else { typical * HANDICAP };
+    Some(Record {
+        predictor,
+        misses,
+        score,
+        center: scale.to(said[scaled.len()]),
+    })
+}
+
+/// Draws misses far outside the bulk in to [`DRAW_IN`] times the 0.9 quantile of those not zero.
+fn draw_in(misses: &mut [(usize, f64)]) {
+    let mut sizes: Vec<f64> = misses
+        .iter()
+        .map(|m| m.1.abs())
+        .filter(|m| *m > 0.0)
+        .collect();
+    if sizes.len() < 10 {
+        return;
+    }
+    let at = (sizes.len() - 1) * 9 / 10;
+    let most = DRAW_IN * *sizes.select_nth_unstable_by(at, f64::total_cmp).1;
+    for miss in misses {
+        miss.1 = miss.1.clamp(-most, most);
+    }
+}
+
+/// The misses towards one side.
+struct Side {
+    cubes: f64,
+    count: f64,
+    greatest_of_both: f64,
+}
+
+impl Side {
+    fn new(misses: &[(usize, f64)], sign: f64) -> Self {
+        let mut side = Self {
+            cubes: 0.0,
+            count: 0.0,
+            greatest_of_both: 0.0,
+        };
+        for (_, miss) in misses {
+            let towards = miss * sign;
+            side.greatest_of_both = side.greatest_of_both.max(towards.abs());
+            if towards >= 0.0 {
+                side.cubes += towards.powi(3);
+                side.count += 1.0;
+            }
+        }
+        side
+    }
+
+    fn width(&self) -> f64 {
+        self.of(self.cubes, self.count)
+    }
+
+    /// The width had a miss of this size not been.
+    fn without(&self, miss: f64) -> f64 {
+        self.of((self.cubes - miss.powi(3)).max(0.0), self.count - 1.0)
+    }
+
+    fn of(&self, cubes: f64, count: f64) -> f64 {
+        // Too few misses on this side to know it: a little more than the worst seen on either.
+        if count < 3.0 {
+            1.3 * self.greatest_of_both
+        } else {
+            WIDTH * (cubes / count).cbrt()
+        }
+    }
+}
+
+/// The partition's factor on all widths; see the module's head.
+fn factor(outcomes: &[Outcome], policy: &Policy) -> f64 {
+    let fits = || {
+        outcomes.iter().filter_map(|o| {
+            if let Outcome::Fitted(fit) = o {
+                Some(fit)
+            } else {
+                None
+            }
+        })
+    };
+    let moving = fits().count();
+    if moving == 0 {
+        return 1.0;
+    }
+    let budget = policy.budget.clamp(1e-6, 0.5);
+    #[expect(clippy::cast_precision_loss, reason = "a number of metrics is small")]
+    let start = (moving as f64 / REFERENCE_SERIES * REFERENCE_BUDGET / budget)
+        .powf(1.0 / TAIL)
+        .max(0.2);
+    let mut worst: Vec<f64> = Vec::new();
+    for fit in fits() {
+        for &(back, exceeded) in &fit.exceeded {
+            if worst.len() < back {
+                worst.resize(back, f64::NAN);
+            }
+            // `max` takes the other side of a NaN: a partition that no series covers stays NaN.
+            worst[back - 1] = worst[back - 1].max(exceeded);
+        }
+    }
+    worst.retain(|w| !w.is_nan() && *w < FAULT);
+    worst.sort_unstable_by(f64::total_cmp);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a number of partitions is small"
+    )]
+    let past = worst.len() as f64;
+    let (least, most) = (FACTOR_RANGE.0 * start, FACTOR_RANGE.1 * start);
+    let mut factor = least;
+    while factor < most {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a number of partitions is small"
+        )]
+        let outside = (worst.len() - worst.partition_point(|w| *w <= factor)) as f64;
+        let assumed = PRIOR_PARTITIONS * budget * (start / factor).powf(TAIL);
+        if outside + assumed <= budget * (past + PRIOR_PARTITIONS) {
+            return factor;
+        }
+        factor *= 1.02;
+    }
+    most
+}
+
+fn limits(outcome: &Outcome, series: &SeriesInput<'_>, factor: f64, policy: &Policy) -> Limits {
+    let offset = series.points.len() - recent(series, policy).len();
+    let learned_from: Vec<usize> = (offset..series.points.len())
+        .filter(|i| !series.points[*i].learnable().is_nan())
+        .collect();
+    let known = learned_from.len();
+    let mut limits = match outcome {
+        Outcome::Learning(more) => empty("learning", Some(*more)),
+        Outcome::Constant(value) => Limits {
+            lower: Some(*value),
+            expected: Some(*value),
+            upper: Some(*value),
+            ..empty("constant", None)
+        },
+        Outcome::Fitted(fit) => {
+            // Few points know little of the tail: a quarter of the limits' width more at 16.
+            #[expect(clippy::cast_precision_loss, reason = "at most a window's length")]
+            let factor = factor * (1.0 + (8.0 / known as f64).powi(2));
+            let expected = fit.scale.back(fit.center);
+            let lower = fit.scale.back(fit.center - factor * fit.down).min(expected);
+            let upper = fit.scale.back(fit.center + factor * fit.up).max(expected);
+            Limits {
+                lower: lower.is_finite().then_some(lower),
+                expected: Some(expected),
+                upper: upper.is_finite().then_some(upper),
+                ..empty(fit.model, None)
+            }
+        }
+    };
+    limits.provisional = known < policy.steady_points;
+    limits.learned_from = learned_from;
+    limits
+}
+
+const fn empty(model: &'static str, needs_more: Option<u32>) -> Limits {
+    Limits {
+        lower: None,
+        expected: None,
+        upper: None,
+        model,
+        model_version: MODEL_VERSION,
+        learned_from: Vec::new(),
+        provisional: true,
+        needs_more,
+    }
+}
+
+/// The usual number of rows of the last partitions.
+fn sample_size(points: &[Point]) -> Option<f64> {
+    let mut rows: Vec<f64> = points[points.len().saturating_sub(28)..]
+        .iter()
+        .filter_map(|p| p.rows)
+        .filter(|n| n.is_finite())
+        .collect();
+    (!rows.is_empty()).then(|| median(&mut rows))
+}
+
+/// Days since 1970-01-01.
+fn day_number(date: jiff::civil::Date) -> i32 {
+    (date - jiff::civil::date(1970, 1, 1)).get_days()
+}

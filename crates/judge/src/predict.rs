@@ -1,0 +1,265 @@
+//! One-step predictors: what the next value of a series would be, from its past alone.
+//!
+//! In: the values of a series (NaN where there is none to learn from) and the days they belong to.
+//! Out: for each position, what each predictor says of it from earlier positions only. It must
+//! never use the value at the predicted position or a later one.
+
+/// How a prediction is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Predictor {
+    /// Median of the last 28.
+    Median,
+    /// Median of the last 3: follows a level that wanders, unmoved by one outlier.
+    Recent,
+    /// Median of the last 3, each carried forward by the median slope of the last 8.
+    Drift,
+    /// Median of the same weekday in the last 8 weeks.
+    Weekday,
+    /// The weekday's median, moved by the last week's median distance from it.
+    WeekdayLevel,
+}
+
+impl Predictor {
+    /// In the order in which ties are decided: the simplest first.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Median,
+        Self::Recent,
+        Self::Drift,
+        Self::Weekday,
+        Self::WeekdayLevel,
+    ];
+
+    /// The name of the model that is built on it.
+    pub(crate) const fn model(self) -> &'static str {
+        match self {
+            Self::Median => "median+t5",
+            Self::Recent => "recent-median+t5",
+            Self::Drift => "drift+t5",
+            Self::Weekday => "weekday-median+t5",
+            Self::WeekdayLevel => "weekday-level+t5",
+        }
+    }
+}
+
+const LONG: usize = 28;
+const WEEK: i32 = 7;
+const WEEKS: usize = 8;
+/// A calendar longer than this many days is not searched for a season.
+const SPAN_MAX: i32 = 20_000;
+
+/// Where each day of a daily calendar is found; empty when the partitions are not daily.
+pub(crate) struct Calendar {
+    first: i32,
+    position: Vec<u32>,
+    days: Vec<i32>,
+}
+
+impl Calendar {
+    /// The calendar of partitions at these days (in order; `None` where undated).
+    pub(crate) fn new(days: &[Option<i32>]) -> Self {
+        let none = Self {
+            first: 0,
+            position: Vec::new(),
+            days: Vec::new(),
+        };
+        let Some(days) = days.iter().copied().collect::<Option<Vec<i32>>>() else {
+            return none;
+        };
+        let mut gaps: Vec<i32> = days.windows(2).map(|w| w[1].saturating_sub(w[0])).collect();
+        let middle = gaps.len() / 2;
+        if gaps.is_empty() || *gaps.select_nth_unstable(middle).1 != 1 {
+            return none;
+        }
+        let (Some(&first), Some(&last)) = (days.iter().min(), days.iter().max()) else {
+            return none;
+        };
+        if last.saturating_sub(first) > SPAN_MAX {
+            return none;
+        }
+        let mut position = vec![u32::MAX; usize::try_from(last - first).unwrap_or(0) + 1];
+        for (at, day) in days.iter().enumerate() {
+            let slot = usize::try_from(day - first).unwrap_or(0);
+            position[slot] = u32::try_from(at).unwrap_or(u32::MAX);
+        }
+        Self {
+            first,
+            position,
+            days,
+        }
+    }
+
+    fn is_daily(&self) -> bool {
+        !self.position.is_empty()
+    }
+
+    /// The median of the same weekday in the eight weeks before position `at`.
+    fn weekday_median(&self, values: &[f64], at: usize) -> f64 {
+        let mut same = [0.0; WEEKS];
+        let mut n = 0;
+        let mut day = self.days[at] - WEEK;
+        for _ in 0..WEEKS {
+            let Ok(slot) = usize::try_from(day - self.first) else {
+                break;
+            };
+            let found = self.position[slot] as usize;
+            if found < at && !values[found].is_nan() {
+                same[n] = values[found];
+                n += 1;
+            }
+            day -= WEEK;
+        }
+        if n < 3 {
+            f64::NAN
+        } else {
+            median(&mut same[..n])
+        }
+    }
+}
+
+/// The median by sorting in place; NaN of nothing.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    let n = values.len();
+    if n == 0 {
+        return f64::NAN;
+    }
+    insertion_sort(values);
+    if n % 2 == 1 {
+        values[n / 2]
+    } else {
+        f64::midpoint(values[n / 2 - 1], values[n / 2])
+    }
+}
+
+/// Fast for the few dozen values that predictors look at; no NaN among them.
+fn insertion_sort(values: &mut [f64]) {
+    if values.len() > 64 {
+        values.sort_unstable_by(f64::total_cmp);
+        return;
+    }
+    for i in 1..values.len() {
+        let x = values[i];
+        let mut j = i;
+        while j > 0 && values[j - 1] > x {
+            values[j] = values[j - 1];
+            j -= 1;
+        }
+        values[j] = x;
+    }
+}
+
+/// What every predictor says of positions `0..=values.len()`; NaN where it has nothing to say.
+pub(crate) struct Predictions {
+    by: [Vec<f64>; 5],
+}
+
+impl Predictions {
+    /// Predicts each position of `values` and the one after the last.
+    pub(crate) fn new(values: &[f64], calendar: &Calendar) -> Self {
+        let n = values.len();
+        let mut weekday = vec![f64::NAN; n + 1];
+        let mut level = vec![f64::NAN; n + 1];
+        if calendar.is_daily() {
+            for (at, slot) in weekday.iter_mut().enumerate() {
+                *slot = calendar.weekday_median(values, at);
+            }
+            for (at, slot) in level.iter_mut().enumerate() {
+                *slot = weekday[at] + recent_distance(values, &weekday, at);
+            }
+        }
+        let mut recent = vec![f64::NAN; n + 1];
+        let mut drift = vec![f64::NAN; n + 1];
+        for at in 0..=n {
+            recent[at] = recent_median(&values[at.saturating_sub(3)..at]);
+            drift[at] = drifted(&values[at.saturating_sub(8)..at]);
+        }
+        Self {
+            by: [rolling_median(values), recent, drift, weekday, level],
+        }
+    }
+
+    /// The predictions of one predictor.
+    pub(crate) fn of(&self, predictor: Predictor) -> &[f64] {
+        &self.by[predictor as usize]
+    }
+
+    /// The predictors that have something to say of the next value.
+    pub(crate) fn usable(&self) -> impl Iterator<Item = Predictor> + '_ {
+        Predictor::ALL
+            .into_iter()
+            .filter(|p| self.of(*p).last().is_some_and(|c| !c.is_nan()))
+    }
+}
+
+/// The median distance of the last seven values from their weekday's median.
+fn recent_distance(values: &[f64], weekday: &[f64], at: usize) -> f64 {
+    let mut distances = [0.0; WEEK as usize];
+    let mut n = 0;
+    for j in at.saturating_sub(WEEK as usize)..at {
+        let distance = values[j] - weekday[j];
+        if !distance.is_nan() {
+            distances[n] = distance;
+            n += 1;
+        }
+    }
+    if n < 4 {
+        f64::NAN
+    } else {
+        median(&mut distances[..n])
+    }
+}
+
+fn recent_median(last: &[f64]) -> f64 {
+    let mut kept = [0.0; 3];
+    let mut n = 0;
+    for x in last.iter().filter(|x| !x.is_nan()) {
+        kept[n] = *x;
+        n += 1;
+    }
+    if n < 2 {
+        f64::NAN
+    } else {
+        median(&mut kept[..n])
+    }
+}
+
+fn drifted(last: &[f64]) -> f64 {
+    if last.len() < 8 || last.iter().any(|x| x.is_nan()) {
+        return f64::NAN;
+    }
+    let mut slopes = [0.0; 4];
+    for (k, slope) in slopes.iter_mut().enumerate() {
+        *slope = (last[k + 4] - last[k]) / 4.0;
+    }
+    let slope = median(&mut slopes);
+    median(&mut [
+        last[5] + 3.0 * slope,
+        last[6] + 2.0 * slope,
+        last[7] + slope,
+    ])
+}
+
+/// The median of up to 28 values before each position, by a window that is kept sorted.
+fn rolling_median(values: &[f64]) -> Vec<f64> {
+    let mut window: Vec<f64> = Vec::with_capacity(LONG + 1);
+    let mut medians = Vec::with_capacity(values.len() + 1);
+    for at in 0..=values.len() {
+        let n = window.len();
+        medians.push(match n {
+            0 => f64::NAN,
+            _ if n % 2 == 1 => window[n / 2],
+            _ => f64::midpoint(window[n / 2 - 1], window[n / 2]),
+        });
+        if at == values.len() {
+            break;
+        }
+        if at >= LONG && !values[at - LONG].is_nan() {
+            let old = window.partition_point(|x| *x < values[at - LONG]);
+            window.remove(old);
+        }
+        if !values[at].is_nan() {
+            let place = window.partition_point(|x| *x < values[at]);
+            window.insert(place, values[at]);
+        }
+    }
+    medians
+}
