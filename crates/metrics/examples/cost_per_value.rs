@@ -54,7 +54,14 @@ fn main() {
     let many: Vec<u64> = (0..VALUES).map(|_| next()).collect();
     let keys: Vec<u128> = many.iter().map(|key| u128::from(*key) << 64 | 1).collect();
 
-    for (name, values) in [("prices", &prices), ("all exponents", &wide)] {
+    let close: Vec<f64> = (0..VALUES)
+        .map(|_| 1.0 + (next() % 1000) as f64 / 1000.0)
+        .collect();
+    for (name, values) in [
+        ("prices", &prices),
+        ("all exponents", &wide),
+        ("one exponent", &close),
+    ] {
         let mut sum = FloatSum::default();
         cost(&format!("float sum, {name}"), values, |batch| {
             sum.add_slice(batch);
