@@ -12,7 +12,7 @@ const MOVING_WINDOW: usize = 60;
 /// A metric moves when it took more different values than this share of the partitions.
 const MOVING_SHARE: f64 = 0.3;
 /// Fewer moving metrics than this prove nothing.
-const MOVING_MIN: usize = 3;
+pub const MOVING_MIN: usize = 3;
 
 /// A partition that repeats an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,12 @@ pub fn stale(series: &[(&[Option<f64>], Option<f64>)]) -> Option<Stale> {
             moving: moving.len(),
         })
     })
+}
+
+/// How many of the metrics normally move.
+#[must_use]
+pub fn moving(series: &[(&[Option<f64>], Option<f64>)]) -> usize {
+    series.iter().filter(|(past, _)| moves(past)).count()
 }
 
 /// Whether a metric with this past normally moves from partition to partition.

@@ -226,6 +226,7 @@ fn draw_in(misses: &mut [(usize, f64)]) {
 
 /// The misses towards one side.
 struct Side {
+    /// Sum of the cubes of the misses as shares of the greatest, which neither overflow nor vanish.
     cubes: f64,
     count: f64,
     greatest_of_both: f64,
@@ -233,18 +234,24 @@ struct Side {
 
 impl Side {
     fn new(misses: &[(usize, f64)], sign: f64) -> Self {
+        let greatest_of_both = misses.iter().map(|m| m.1.abs()).fold(0.0, f64::max);
+        let unit = if greatest_of_both > 0.0 {
+            greatest_of_both
+        } else {
+            1.0
+        };
         let mut side = Self {
             cubes: 0.0,
             count: 0.0,
-            greatest_of_both: 0.0,
+            greatest_of_both,
         };
-        for (_, miss) in misses {
-            let towards = miss * sign;
-            side.greatest_of_both = side.greatest_of_both.max(towards.abs());
-            if towards >= 0.0 {
-                side.cubes += towards.powi(3);
-                side.count += 1.0;
-            }
+        for towards in misses
+            .iter()
+            .map(|m| m.1 * sign)
+            .filter(|towards| *towards >= 0.0)
+        {
+            side.cubes += (towards / unit).powi(3);
+            side.count += 1.0;
         }
         side
     }
@@ -255,16 +262,22 @@ impl Side {
 
     /// The width had a miss of this size not been.
     fn without(&self, miss: f64) -> f64 {
-        self.of((self.cubes - miss.powi(3)).max(0.0), self.count - 1.0)
+        let share = if self.greatest_of_both > 0.0 {
+            miss / self.greatest_of_both
+        } else {
+            0.0
+        };
+        self.of((self.cubes - share.powi(3)).max(0.0), self.count - 1.0)
     }
 
     fn of(&self, cubes: f64, count: f64) -> f64 {
         // Too few misses on this side to know it: a little more than the worst seen on either.
-        if count < 3.0 {
-            1.3 * self.greatest_of_both
+        let multiple = if count < 3.0 {
+            1.3
         } else {
             WIDTH * (cubes / count).cbrt()
-        }
+        };
+        multiple * self.greatest_of_both
     }
 }
 

@@ -6,16 +6,18 @@
 //! the judged value while it learns the limits that the value is held against.
 
 pub mod backtest;
-//pub mod compare;
-//pub mod evaluate;
+pub mod compare;
+pub mod evaluate;
 pub mod exact;
 mod learner;
 mod predict;
 mod scale;
+pub mod schema;
 pub mod series;
 pub mod series_file;
+mod words;
 
 pub use backtest::{Alert, backtest};
-//pub use evaluate::{Context, History, PartitionJudgement, evaluate};
+pub use evaluate::{Context, History, PartitionJudgement, evaluate};
 pub use learner::{MODEL_VERSION, judge_partition, judge_series};
 pub use series::{Learned, Limits, Point, Policy, SeriesInput, SeriesKind};

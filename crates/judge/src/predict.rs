@@ -186,7 +186,7 @@ impl Predictions {
     pub(crate) fn usable(&self) -> impl Iterator<Item = Predictor> + '_ {
         Predictor::ALL
             .into_iter()
-            .filter(|p| self.of(*p).last().is_some_and(|c| !c.is_nan()))
+            .filter(|p| self.of(*p).last().is_some_and(|c| c.is_finite()))
     }
 }
 

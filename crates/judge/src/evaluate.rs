@@ -1,0 +1,452 @@
+//! The evaluation of checks: every check gets exactly one outcome.
+//!
+//! In: the checks, the partition's metrics, their histories, the schemas, the moment of judging.
+//! Out: one result per check, in order, and their counts. It must never leave a check out, pass a
+//! check that it could not evaluate, or read the clock.
+
+use std::collections::BTreeMap;
+
+use assay_model::check::{Check, Expectation, Severity};
+use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
+use assay_model::outcome::{CheckResult, Limits, Outcome, OutcomeCounts};
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::compare::{compare_decimals, meets};
+use crate::exact::{moving, stale, stopped_being_computable};
+use crate::learner::judge_partition;
+use crate::schema::{SchemaColumn, differences};
+use crate::series::{self, Point, Policy, SeriesInput, SeriesKind};
+use crate::words::{fixed_limits, in_words};
+
+/// The earlier values of one metric, oldest first; the judged partition is not among them.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// The metric.
+    pub key: MetricKey,
+    /// Its points; the last one of every history belongs to the previous partition.
+    pub points: Vec<Point>,
+}
+
+/// What is known of the partition besides its metrics.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The moment of judging.
+    pub now: Timestamp,
+    /// The first day of the partition's data time.
+    pub date: Option<Date>,
+    /// Whether the partition has come. One that has not makes every check `missing`.
+    pub arrived: bool,
+    /// Whether the partition may still grow: its limits are then shown as provisional.
+    pub provisional: bool,
+    /// Keys of the earlier partitions, oldest first, ending with the previous one.
+    pub past_keys: &'a [String],
+    /// The partition's columns; `None` when they could not be read.
+    pub schema: Option<&'a [SchemaColumn]>,
+    /// The columns of the definition, where it has any.
+    pub declared: Option<&'a [SchemaColumn]>,
+    /// The columns of the previous partition.
+    pub previous_schema: Option<&'a [SchemaColumn]>,
+    /// The metrics of the version of this partition that was judged before; `None` for the first.
+    pub earlier_version: Option<&'a [MetricPoint]>,
+}
+
+/// The judgement of one partition version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartitionJudgement {
+    /// One result per check, in the order of the checks.
+    pub results: Vec<CheckResult>,
+    /// Their counts; [`OutcomeCounts::health`] is the verdict in one word.
+    pub verdict: OutcomeCounts,
+}
+
+/// Judges a partition.
+///
+/// # Panics
+/// If a check were left without exactly one outcome: a fault of this function alone.
+#[must_use]
+pub fn evaluate(
+    checks: &[Check],
+    values: &[MetricPoint],
+    histories: &[History],
+    policy: &Policy,
+    context: &Context<'_>,
+) -> PartitionJudgement {
+    let bench = Bench::new(checks, values, histories, policy, context);
+    let results: Vec<CheckResult> = checks.iter().map(|check| bench.result(check)).collect();
+    let verdict = OutcomeCounts::of(&results);
+    assert!(
+        verdict.is_complete() && verdict.planned == checks.len() as u64,
+        "every check has exactly one outcome"
+    );
+    PartitionJudgement { results, verdict }
+}
+
+/// An outcome with what is told of it.
+struct Ruling {
+    outcome: Outcome,
+    limits: Option<Limits>,
+    reason: Option<String>,
+}
+
+impl Ruling {
+    fn plain(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            limits: None,
+            reason: None,
+        }
+    }
+
+    fn because(outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self {
+            outcome,
+            limits: None,
+            reason: Some(reason.into()),
+        }
+    }
+
+    fn within(self, limits: Limits) -> Self {
+        Self {
+            limits: Some(limits),
+            ..self
+        }
+    }
+}
+
+/// Everything a check may need, by metric.
+struct Bench<'a> {
+    values: BTreeMap<&'a MetricKey, &'a MetricPoint>,
+    histories: BTreeMap<&'a MetricKey, &'a [Point]>,
+    learned: BTreeMap<&'a MetricKey, series::Limits>,
+    policy: &'a Policy,
+    context: &'a Context<'a>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(
+        checks: &'a [Check],
+        values: &'a [MetricPoint],
+        histories: &'a [History],
+        policy: &'a Policy,
+        context: &'a Context<'a>,
+    ) -> Self {
+        let histories: BTreeMap<_, _> = histories.iter().map(|h| (&h.key, &h.points[..])).collect();
+        let mut keys: Vec<&MetricKey> = checks
+            .iter()
+            .filter(|c| c.expect == Expectation::Learned)
+            .map(|c| &c.metric)
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let inputs: Vec<SeriesInput<'_>> = keys
+            .iter()
+            .map(|key| SeriesInput {
+                kind: SeriesKind::of_metric(key.metric),
+                points: histories.get(key).copied().unwrap_or_default(),
+                date: context.date,
+            })
+            .collect();
+        let limits = judge_partition(&inputs, policy);
+        Self {
+            values: values.iter().map(|v| (&v.key, v)).collect(),
+            histories,
+            learned: keys.into_iter().zip(limits).collect(),
+            policy,
+            context,
+        }
+    }
+
+    fn result(&self, check: &Check) -> CheckResult {
+        let point = self.values.get(&check.metric).copied();
+        let actual = point.map_or(MetricValue::Null, |p| {
+            self.at_judging(&check.metric, &p.value)
+        });
+        let ruling = self.ruling(check, point, &actual);
+        CheckResult {
+            check: check.id.clone(),
+            metric: check.metric.clone(),
+            severity: check.severity,
+            origin: check.origin,
+            outcome: ruling.outcome,
+            actual,
+            expected: in_words(&check.expect),
+            limits: ruling.limits,
+            reason: ruling.reason,
+        }
+    }
+
+    /// The value as it is at the moment of judging: an age, for what was measured as a time.
+    fn at_judging(&self, key: &MetricKey, value: &MetricValue) -> MetricValue {
+        match (key.metric, value) {
+            (Metric::Latency | Metric::LastModifiedAge, MetricValue::Text(text)) => {
+                text.parse::<Timestamp>().map_or_else(
+                    |_| value.clone(),
+                    |latest| MetricValue::integer(age_s(self.context.now, latest)),
+                )
+            }
+            _ => value.clone(),
+        }
+    }
+
+    fn ruling(&self, check: &Check, point: Option<&MetricPoint>, actual: &MetricValue) -> Ruling {
+        if let Expectation::NotRunHere { reason } = &check.expect {
+            return Ruling::because(Outcome::Skipped, reason.clone());
+        }
+        if !self.context.arrived {
+            return Ruling::because(
+                Outcome::Missing,
+                "the partition was expected and has not come",
+            );
+        }
+        match &check.expect {
+            Expectation::SameSchema => return self.schema(check.severity),
+            Expectation::NotStale => return self.stale(check.severity),
+            Expectation::NotRestated => return self.restated(check.severity),
+            _ => {}
+        }
+        let Some(point) = point else {
+            return Ruling::because(Outcome::Error, "the metric was not measured");
+        };
+        let note = || {
+            point
+                .note
+                .clone()
+                .unwrap_or_else(|| "no reason was given".to_owned())
+        };
+        match point.status {
+            MetricStatus::Error => return Ruling::because(Outcome::Error, note()),
+            MetricStatus::Overflow => return Ruling::because(Outcome::Overflow, note()),
+            MetricStatus::Computed => {}
+        }
+        match &check.expect {
+            Expectation::Learned => self.learned(check, actual),
+            Expectation::Band {
+                within_stddev,
+                over_runs,
+                min_runs,
+            } => self.band(check, actual, *within_stddev, *over_runs, *min_runs),
+            fixed => fixed_ruling(check.severity, actual, fixed),
+        }
+    }
+
+    fn past(&self, key: &MetricKey) -> &'a [Point] {
+        self.histories.get(key).copied().unwrap_or_default()
+    }
+
+    fn learned(&self, check: &Check, actual: &MetricValue) -> Ruling {
+        let past = self.past(&check.metric);
+        let limits = self.learned.get(&check.metric);
+        let value = actual.as_f64().filter(|v| !v.is_nan());
+        let previous = past.last().and_then(|p| p.value);
+        if stopped_being_computable(previous, value) {
+            let why = "it was computable in the previous partition and is not in this one";
+            return Ruling::because(breach(check.severity), why);
+        }
+        let Some(limits) = limits.filter(|l| l.needs_more.is_none()) else {
+            let more = limits.and_then(|l| l.needs_more).unwrap_or(1);
+            return learning(more);
+        };
+        let stored = self.stored(limits, past.len());
+        let Some(value) = value else {
+            let why = "there is no value to judge, and the previous partition had none either";
+            return Ruling::because(Outcome::Skipped, why).within(stored);
+        };
+        let outcome = if limits.accepts(value) {
+            Outcome::Pass
+        } else {
+            breach(check.severity)
+        };
+        Ruling::plain(outcome).within(stored)
+    }
+
+    fn stored(&self, limits: &series::Limits, points: usize) -> Limits {
+        let keys = self.context.past_keys;
+        let key_of = |at: usize| keys.get((keys.len() + at).checked_sub(points)?).cloned();
+        Limits {
+            lower: limits.lower,
+            expected: limits.expected,
+            upper: limits.upper,
+            model: limits.model.to_owned(),
+            model_version: limits.model_version,
+            learned_from: limits
+                .learned_from
+                .iter()
+                .filter_map(|at| key_of(*at))
+                .collect(),
+            provisional: limits.provisional || self.context.provisional,
+        }
+    }
+
+    fn band(&self, check: &Check, actual: &MetricValue, width: f64, over: u32, min: u32) -> Ruling {
+        let past = self.past(&check.metric);
+        let mut learned_from: Vec<usize> = (0..past.len())
+            .rev()
+            .filter(|at| !past[*at].learnable().is_nan())
+            .take(over as usize)
+            .collect();
+        learned_from.reverse();
+        let known = u32::try_from(learned_from.len()).unwrap_or(u32::MAX);
+        // A standard deviation needs two values, whatever the rule says.
+        let needed = min.max(2);
+        if known < needed {
+            return learning(needed - known);
+        }
+        let values: Vec<f64> = learned_from
+            .iter()
+            .map(|at| past[*at].learnable())
+            .collect();
+        let n = f64::from(known);
+        let mean = values.iter().sum::<f64>() / n;
+        let spread = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        let half = width.abs() * spread.sqrt();
+        let Some(value) = actual.as_f64().filter(|v| !v.is_nan()) else {
+            return Ruling::because(Outcome::Error, "there is no value to compare");
+        };
+        let limits = series::Limits {
+            lower: Some(mean - half),
+            expected: Some(mean),
+            upper: Some(mean + half),
+            model: "band",
+            model_version: 1,
+            learned_from,
+            provisional: false,
+            needs_more: None,
+        };
+        let outcome = if limits.accepts(value) {
+            Outcome::Pass
+        } else {
+            breach(check.severity)
+        };
+        Ruling::plain(outcome).within(self.stored(&limits, past.len()))
+    }
+
+    fn schema(&self, severity: Severity) -> Ruling {
+        let Some(actual) = self.context.schema else {
+            return Ruling::because(Outcome::Error, "the partition's schema could not be read");
+        };
+        let mut found = Vec::new();
+        let against = [
+            ("definition", self.context.declared),
+            ("previous partition", self.context.previous_schema),
+        ];
+        for (what, expected) in against {
+            for difference in expected.map(|e| differences(actual, e)).unwrap_or_default() {
+                found.push(format!("{difference} (against the {what})"));
+            }
+        }
+        if !found.is_empty() {
+            return Ruling::because(breach(severity), found.join("; "));
+        }
+        if self.context.declared.is_none() && self.context.previous_schema.is_none() {
+            return learning(1);
+        }
+        Ruling::plain(Outcome::Pass)
+    }
+
+    fn restated(&self, severity: Severity) -> Ruling {
+        let Some(earlier) = self.context.earlier_version else {
+            return Ruling::because(Outcome::Pass, "this is its first version");
+        };
+        let ages = [Metric::Latency, Metric::LastModifiedAge];
+        let changed: Vec<String> = earlier
+            .iter()
+            .filter(|was| !ages.contains(&was.key.metric))
+            .filter_map(|was| match self.values.get(&was.key) {
+                Some(is) if is.status == was.status && same(&is.value, &was.value) => None,
+                Some(is) => Some(format!("{} was {} and is {}", was.key, was.value, is.value)),
+                None => Some(format!("{} was {} and is not measured", was.key, was.value)),
+            })
+            .collect();
+        if changed.is_empty() {
+            return Ruling::plain(Outcome::Pass);
+        }
+        let more = changed.len().saturating_sub(3);
+        let mut why = changed[..changed.len() - more].join("; ");
+        if more > 0 {
+            why.push_str(&format!("; and {more} more"));
+        }
+        Ruling::because(breach(severity), why)
+    }
+
+    fn stale(&self, severity: Severity) -> Ruling {
+        let pasts: Vec<(Vec<Option<f64>>, Option<f64>)> = self
+            .histories
+            .iter()
+            .map(|(key, points)| {
+                let past = points.iter().map(|p| p.value).collect();
+                (past, self.values.get(key).and_then(|v| v.value.as_f64()))
+            })
+            .collect();
+        let longest = pasts.iter().map(|(past, _)| past.len()).max().unwrap_or(0);
+        if longest < self.policy.min_points {
+            return learning(u32::try_from(self.policy.min_points - longest).unwrap_or(u32::MAX));
+        }
+        let series: Vec<_> = pasts
+            .iter()
+            .map(|(past, value)| (&past[..], *value))
+            .collect();
+        if let Some(found) = stale(&series) {
+            let keys = self.context.past_keys;
+            let which = keys
+                .len()
+                .checked_sub(found.back)
+                .map_or("an earlier one", |at| &keys[at]);
+            let why = format!(
+                "{} of {} moving metrics are bit-equal to partition {which}",
+                found.equal, found.moving
+            );
+            return Ruling::because(breach(severity), why);
+        }
+        if moving(&series) < crate::exact::MOVING_MIN {
+            return Ruling::because(Outcome::Skipped, "fewer than three metrics move");
+        }
+        Ruling::plain(Outcome::Pass)
+    }
+}
+
+/// Whether two values are the same; unlike `==`, NaN is the same as itself.
+fn same(a: &MetricValue, b: &MetricValue) -> bool {
+    match (a, b) {
+        (MetricValue::Float(a), MetricValue::Float(b)) => a == b || (a.is_nan() && b.is_nan()),
+        (MetricValue::Exact(a), MetricValue::Exact(b)) => {
+            compare_decimals(a, b).map_or(a == b, std::cmp::Ordering::is_eq)
+        }
+        _ => a == b,
+    }
+}
+
+fn fixed_ruling(severity: Severity, actual: &MetricValue, expect: &Expectation) -> Ruling {
+    match meets(actual, expect) {
+        Some(Ok(true)) => Ruling::plain(Outcome::Pass).within(fixed_limits(expect)),
+        Some(Ok(false)) => Ruling::plain(breach(severity)).within(fixed_limits(expect)),
+        Some(Err(why)) => Ruling::because(Outcome::Error, why.to_string()),
+        None => Ruling::because(Outcome::Error, "the rule cannot be held against a number"),
+    }
+}
+
+fn learning(more: u32) -> Ruling {
+    let partitions = if more == 1 {
+        "partition is"
+    } else {
+        "partitions are"
+    };
+    Ruling::because(
+        Outcome::Learning,
+        format!("{more} more {partitions} needed"),
+    )
+}
+
+/// The outcome of a broken check.
+const fn breach(severity: Severity) -> Outcome {
+    match severity {
+        Severity::Error => Outcome::Fail,
+        Severity::Warning | Severity::Info => Outcome::Warn,
+    }
+}
+
+/// Whole seconds from `latest` to `now`; negative for a time in the future.
+#[must_use]
+pub fn age_s(now: Timestamp, latest: Timestamp) -> i64 {
+    now.as_second() - latest.as_second()
+}

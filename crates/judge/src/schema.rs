@@ -1,0 +1,81 @@
+//! Comparison of schemas.
+//!
+//! In: the columns of a partition, of the definition and of the previous partition. Out: what
+//! differs, in words. It must never call a schema the same that it could not see.
+
+use std::collections::BTreeMap;
+
+/// A column as a partition or a definition has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type as the source names it; `None` when unstated.
+    pub data_type: Option<String>,
+    /// Whether NULL is possible; `None` when unstated.
+    pub nullable: Option<bool>,
+}
+
+/// What differs in `actual` from `expected`, in words; empty when nothing does.
+///
+/// A type or nullability that either side leaves unstated is not compared. The order of columns
+/// does not matter.
+#[must_use]
+pub fn differences(actual: &[SchemaColumn], expected: &[SchemaColumn]) -> Vec<String> {
+    let by_name = |columns: &'_ [SchemaColumn]| -> BTreeMap<String, SchemaColumn> {
+        columns
+            .iter()
+            .map(|c| (c.name.clone(), c.clone()))
+            .collect()
+    };
+    let (now, then) = (by_name(actual), by_name(expected));
+    let mut found = Vec::new();
+    for (name, column) in &then {
+        let Some(present) = now.get(name) else {
+            found.push(format!("column `{name}` is gone"));
+            continue;
+        };
+        if let (Some(is), Some(was)) = (&present.data_type, &column.data_type)
+            && !is.eq_ignore_ascii_case(was)
+        {
+            found.push(format!("column `{name}` is {is}, not {was}"));
+        }
+        if let (Some(is), Some(was)) = (present.nullable, column.nullable)
+            && is != was
+        {
+            let may = if is { "may" } else { "may not" };
+            found.push(format!("column `{name}` {may} be NULL, unlike before"));
+        }
+    }
+    found.extend(
+        now.keys()
+            .filter(|name| !then.contains_key(*name))
+            .map(|n| format!("column `{n}` is new")),
+    );
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_a_new_and_a_changed_column_are_each_named() {
+        let column = |name: &str, data_type: &str| SchemaColumn {
+            name: name.to_owned(),
+            data_type: Some(data_type.to_owned()),
+            nullable: None,
+        };
+        let before = [column("a", "Int64"), column("b", "Utf8")];
+        let after = [column("c", "Utf8"), column("a", "Float64")];
+        assert_eq!(
+            differences(&after, &before),
+            [
+                "column `a` is Float64, not Int64",
+                "column `b` is gone",
+                "column `c` is new"
+            ]
+        );
+        assert!(differences(&before, &before).is_empty());
+    }
+}

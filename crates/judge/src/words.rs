@@ -1,0 +1,55 @@
+//! What a check expects, in words and as limits to draw.
+//!
+//! In: an expectation. Out: a phrase for people; the numeric limits of a fixed one. It must never
+//! decide anything: the exact comparison is elsewhere.
+
+use assay_model::check::Expectation;
+use assay_model::outcome::Limits;
+
+/// `= 0`, `between 9 and 11`, `within learned limits`.
+pub(crate) fn in_words(expect: &Expectation) -> String {
+    match expect {
+        Expectation::MustBe(b) => format!("= {b}"),
+        Expectation::MustNotBe(b) => format!("not {b}"),
+        Expectation::MustBeGreaterThan(b) => format!("> {b}"),
+        Expectation::MustBeGreaterOrEqualTo(b) => format!(">= {b}"),
+        Expectation::MustBeLessThan(b) => format!("< {b}"),
+        Expectation::MustBeLessOrEqualTo(b) => format!("<= {b}"),
+        Expectation::MustBeBetween(low, high) => format!("between {low} and {high}, both excluded"),
+        Expectation::MustNotBeBetween(low, high) => format!("not between {low} and {high}"),
+        Expectation::Learned => "within learned limits".to_owned(),
+        Expectation::Band {
+            within_stddev,
+            over_runs,
+            ..
+        } => format!(
+            "within {within_stddev} standard deviations of the mean of the last {over_runs} partitions"
+        ),
+        Expectation::SameSchema => {
+            "the schema of the definition and of the previous partition".to_owned()
+        }
+        Expectation::NotStale => "not an earlier partition again".to_owned(),
+        Expectation::NotRestated => "as it was when it was judged".to_owned(),
+        Expectation::NotRunHere { .. } => "not run here".to_owned(),
+    }
+}
+
+/// The limits of a fixed expectation, for showing; open ones and exclusions have none on a side.
+pub(crate) fn fixed_limits(expect: &Expectation) -> Limits {
+    let (lower, upper) = match expect {
+        Expectation::MustBe(b) => (Some(b), Some(b)),
+        Expectation::MustBeGreaterThan(b) | Expectation::MustBeGreaterOrEqualTo(b) => {
+            (Some(b), None)
+        }
+        Expectation::MustBeLessThan(b) | Expectation::MustBeLessOrEqualTo(b) => (None, Some(b)),
+        Expectation::MustBeBetween(low, high) => (Some(low), Some(high)),
+        _ => (None, None),
+    };
+    Limits {
+        lower: lower.map(assay_model::check::Bound::as_f64),
+        upper: upper.map(assay_model::check::Bound::as_f64),
+        model: "fixed".to_owned(),
+        model_version: 1,
+        ..Limits::default()
+    }
+}

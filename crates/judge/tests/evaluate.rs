@@ -1,0 +1,296 @@
+//! Evaluation: every check ends in exactly one outcome, and only what was evaluated is green.
+
+use assay_judge::schema::SchemaColumn;
+use assay_judge::{Context, History, PartitionJudgement, Point, Policy, evaluate};
+use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
+use assay_model::ids::CheckId;
+use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
+use assay_model::outcome::{Health, Outcome};
+use jiff::Timestamp;
+
+const CONTEXT: Context<'static> = Context {
+    now: Timestamp::UNIX_EPOCH,
+    date: None,
+    arrived: true,
+    provisional: false,
+    past_keys: &[],
+    schema: None,
+    declared: None,
+    previous_schema: None,
+    earlier_version: None,
+};
+
+fn check(name: &str, metric: MetricKey, expect: Expectation) -> Check {
+    Check {
+        id: CheckId::new(name),
+        metric,
+        expect,
+        severity: Severity::Error,
+        origin: CheckOrigin::Declared,
+        dimension: None,
+        description: None,
+        line: None,
+        tags: Vec::new(),
+    }
+}
+
+fn rows() -> MetricKey {
+    MetricKey::table(Metric::RowCount)
+}
+
+fn measured(key: MetricKey, value: i64) -> MetricPoint {
+    MetricPoint::computed(key, MetricValue::integer(value))
+}
+
+fn history(key: MetricKey, n: usize) -> History {
+    let points = (0..n)
+        .map(|i| Point::of(1000.0 + (i * 7 % 11) as f64))
+        .collect();
+    History { key, points }
+}
+
+fn judge(
+    checks: &[Check],
+    values: &[MetricPoint],
+    histories: &[History],
+    context: &Context<'_>,
+) -> PartitionJudgement {
+    evaluate(checks, values, histories, &Policy::default(), context)
+}
+
+fn outcome(expect: Expectation, value: &MetricPoint, past: usize) -> Outcome {
+    let checks = [check("c", value.key.clone(), expect)];
+    let histories = [history(value.key.clone(), past)];
+    judge(&checks, std::slice::from_ref(value), &histories, &CONTEXT).results[0].outcome
+}
+
+#[test]
+fn a_rule_on_a_large_integer_is_exact() {
+    let value = measured(rows(), 9_007_199_254_740_993);
+    let is = |text: &str| outcome(Expectation::MustBe(Bound::new(text).unwrap()), &value, 0);
+    assert_eq!(is("9007199254740993"), Outcome::Pass);
+    assert_eq!(is("9007199254740992"), Outcome::Fail);
+}
+
+#[test]
+fn a_learned_check_learns_then_passes_then_fails() {
+    let of = |value, past| outcome(Expectation::Learned, &measured(rows(), value), past);
+    assert_eq!(of(1005, 7), Outcome::Learning);
+    assert_eq!(of(1005, 40), Outcome::Pass);
+    assert_eq!(of(2, 40), Outcome::Fail);
+}
+
+#[test]
+fn a_learned_result_keeps_its_limits_and_the_partitions_behind_them() {
+    let keys: Vec<String> = (0..40).map(|i| format!("p{i:02}")).collect();
+    let mut past = history(rows(), 39);
+    past.points[38].eligible = false;
+    let context = Context {
+        past_keys: &keys,
+        ..CONTEXT
+    };
+    let checks = [check("c", rows(), Expectation::Learned)];
+    let judged = judge(&checks, &[measured(rows(), 1005)], &[past], &context);
+    let limits = judged.results[0].limits.clone().unwrap();
+    // The metric is one partition younger than the dataset; the newest teaches nothing.
+    assert_eq!(limits.learned_from.first().unwrap(), "p01");
+    assert_eq!(limits.learned_from.last().unwrap(), "p38");
+    assert!(limits.lower.unwrap() < 1005.0 && limits.upper.unwrap() > 1005.0);
+}
+
+#[test]
+fn a_metric_that_stops_being_computable_alarms_and_one_that_never_was_is_not_green() {
+    let null = MetricPoint::computed(rows(), MetricValue::Null);
+    assert_eq!(outcome(Expectation::Learned, &null, 40), Outcome::Fail);
+    let checks = [check("c", rows(), Expectation::Learned)];
+    let mut past = history(rows(), 40);
+    past.points[39].value = None;
+    let judged = judge(&checks, std::slice::from_ref(&null), &[past], &CONTEXT);
+    assert_eq!(judged.results[0].outcome, Outcome::Skipped);
+    assert_eq!(judged.verdict.health(), Health::NotEvaluated);
+}
+
+#[test]
+fn a_band_needs_its_runs_and_holds_its_width() {
+    let band = || Expectation::Band {
+        within_stddev: 3.0,
+        over_runs: 20,
+        min_runs: 10,
+    };
+    assert_eq!(
+        outcome(band(), &measured(rows(), 1005), 9),
+        Outcome::Learning
+    );
+    assert_eq!(outcome(band(), &measured(rows(), 1005), 30), Outcome::Pass);
+    assert_eq!(outcome(band(), &measured(rows(), 1100), 30), Outcome::Fail);
+}
+
+#[test]
+fn severity_decides_between_warn_and_fail() {
+    let mut checks = [check("c", rows(), Expectation::MustBe(Bound::from(1)))];
+    let value = [measured(rows(), 2)];
+    assert_eq!(
+        judge(&checks, &value, &[], &CONTEXT).results[0].outcome,
+        Outcome::Fail
+    );
+    checks[0].severity = Severity::Warning;
+    assert_eq!(
+        judge(&checks, &value, &[], &CONTEXT).results[0].outcome,
+        Outcome::Warn
+    );
+}
+
+#[test]
+fn every_outcome_is_counted_once_and_planned_is_their_sum() {
+    let zero = || Expectation::MustBe(Bound::from(0));
+    let of = |name: &str| MetricKey::column(Metric::Sum, name);
+    let checks = [
+        check("pass", of("a"), zero()),
+        check("fail", of("b"), zero()),
+        check("error", of("c"), zero()),
+        check("overflow", of("d"), zero()),
+        check("unmeasured", of("e"), zero()),
+        check("learning", of("a"), Expectation::Learned),
+        check(
+            "skipped",
+            of("a"),
+            Expectation::NotRunHere {
+                reason: "elsewhere".into(),
+            },
+        ),
+        check("null", of("f"), zero()),
+    ];
+    let values = [
+        measured(of("a"), 0),
+        measured(of("b"), 1),
+        MetricPoint::failed(of("c"), MetricStatus::Error, "no such file"),
+        MetricPoint::failed(of("d"), MetricStatus::Overflow, "38 digits"),
+        MetricPoint::computed(of("f"), MetricValue::Null),
+    ];
+    let judged = judge(&checks, &values, &[], &CONTEXT);
+    let v = judged.verdict;
+    assert_eq!((v.planned, v.pass, v.fail, v.error), (8, 1, 1, 3));
+    assert_eq!((v.overflow, v.learning, v.skipped, v.missing), (1, 1, 1, 0));
+    assert_eq!(judged.results[2].reason.as_deref(), Some("no such file"));
+    let absent = judge(
+        &checks,
+        &[],
+        &[],
+        &Context {
+            arrived: false,
+            ..CONTEXT
+        },
+    );
+    assert_eq!((absent.verdict.missing, absent.verdict.skipped), (7, 1));
+}
+
+#[test]
+fn a_partition_that_repeats_the_previous_one_is_named() {
+    let keys: Vec<String> = (0..20).map(|i| format!("2026-01-{:02}", i + 1)).collect();
+    let key = |k: i64| MetricKey::column(Metric::Sum, format!("c{k}"));
+    let at = |k: i64, i: i64| (i * 7919 * (k + 1)) % 10_007;
+    let histories: Vec<History> = (0..5)
+        .map(|k| History {
+            key: key(k),
+            points: (0..20).map(|i| Point::of(at(k, i) as f64)).collect(),
+        })
+        .collect();
+    let checks = [check("stale", rows(), Expectation::NotStale)];
+    let context = Context {
+        past_keys: &keys,
+        ..CONTEXT
+    };
+    let repeat: Vec<MetricPoint> = (0..5).map(|k| measured(key(k), at(k, 19))).collect();
+    let judged = judge(&checks, &repeat, &histories, &context);
+    assert_eq!(judged.results[0].outcome, Outcome::Fail);
+    assert!(
+        judged.results[0]
+            .reason
+            .as_deref()
+            .unwrap()
+            .contains("2026-01-20")
+    );
+    let fresh: Vec<MetricPoint> = (0..5).map(|k| measured(key(k), at(k, 20))).collect();
+    assert_eq!(
+        judge(&checks, &fresh, &histories, &context).results[0].outcome,
+        Outcome::Pass
+    );
+}
+
+#[test]
+fn a_schema_that_cannot_be_seen_is_an_error_and_a_change_a_failure() {
+    let column = |name: &str| SchemaColumn {
+        name: name.to_owned(),
+        data_type: Some("Int64".to_owned()),
+        nullable: Some(true),
+    };
+    let (one, two) = ([column("a")], [column("a"), column("b")]);
+    let checks = [check(
+        "schema",
+        MetricKey::table(Metric::Schema),
+        Expectation::SameSchema,
+    )];
+    let of = |schema, previous_schema| {
+        let context = Context {
+            schema,
+            previous_schema,
+            ..CONTEXT
+        };
+        judge(&checks, &[], &[], &context).results[0].outcome
+    };
+    assert_eq!(of(None, Some(&one[..])), Outcome::Error);
+    assert_eq!(of(Some(&one[..]), None), Outcome::Learning);
+    assert_eq!(of(Some(&one[..]), Some(&one[..])), Outcome::Pass);
+    assert_eq!(of(Some(&two[..]), Some(&one[..])), Outcome::Fail);
+}
+
+#[test]
+fn freshness_is_the_age_at_the_moment_of_judging() {
+    let key = MetricKey::column(Metric::Latency, "at");
+    let latest = MetricValue::Text("2026-01-01T00:00:00Z".to_owned());
+    let value = MetricPoint::computed(key.clone(), latest);
+    let checks = [check(
+        "fresh",
+        key,
+        Expectation::MustBeLessOrEqualTo(Bound::from(3600)),
+    )];
+    let at = |now: &str| {
+        let context = Context {
+            now: now.parse().unwrap(),
+            ..CONTEXT
+        };
+        judge(&checks, std::slice::from_ref(&value), &[], &context)
+            .results
+            .remove(0)
+    };
+    let fresh = at("2026-01-01T01:00:00Z");
+    assert_eq!(
+        (fresh.outcome, fresh.actual),
+        (Outcome::Pass, MetricValue::integer(3600))
+    );
+    assert_eq!(at("2026-01-01T01:00:01Z").outcome, Outcome::Fail);
+}
+
+#[test]
+fn a_restated_partition_is_told_with_what_changed() {
+    let checks = [check("restated", rows(), Expectation::NotRestated)];
+    let (was, is) = ([measured(rows(), 10)], [measured(rows(), 11)]);
+    let context = Context {
+        earlier_version: Some(&was),
+        ..CONTEXT
+    };
+    let judged = judge(&checks, &is, &[], &context);
+    assert_eq!(judged.results[0].outcome, Outcome::Fail);
+    assert_eq!(
+        judged.results[0].reason.as_deref(),
+        Some("rowCount was 10 and is 11")
+    );
+    assert_eq!(
+        judge(&checks, &was, &[], &context).results[0].outcome,
+        Outcome::Pass
+    );
+    assert_eq!(
+        judge(&checks, &is, &[], &CONTEXT).results[0].outcome,
+        Outcome::Pass
+    );
+}
