@@ -1,0 +1,275 @@
+//! Tells a layout by looking at the paths.
+//!
+//! In: the data objects of a location. Out: where their partition keys are found. The order of
+//! preference: Hive folders (`dt=2024-01-01`); folders that are dates, or a year, a month and a
+//! day; one date in each file name behind the same beginning (`orders_2024-01-01.csv`); one number
+//! in each file name between the same texts (`week_12.csv`), unless it only numbers the parts of
+//! one table (`part-0.csv`). A folder of other files is the one partition `all`: files are never
+//! partitions merely because they are files.
+
+use std::collections::BTreeMap;
+
+use assay_model::dataset::KeyKind;
+use assay_model::partition::ObjectRef;
+use regex::Regex;
+
+use super::pattern::Pattern;
+use super::value::{Value, parse_time};
+
+/// Where keys are found in paths.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// Nowhere: all objects are one partition.
+    All,
+    /// In folders (or a file's name) of the form `name=value`, with these names.
+    Hive(Vec<String>),
+    /// In the `{name}` parts of a pattern.
+    Template(Pattern),
+    /// In the folders from this depth on, one part each, with these names.
+    Folders(usize, Vec<String>),
+    /// In what the expression captures of the file's name.
+    Name(String, Regex),
+}
+
+impl Found {
+    /// The names of the key's parts.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::All => Vec::new(),
+            Self::Hive(names) | Self::Folders(_, names) => names.clone(),
+            Self::Template(pattern) => pattern.names.clone(),
+            Self::Name(name, _) => vec![name.clone()],
+        }
+    }
+
+    /// The raw values in `path`; `None` when it belongs to no partition.
+    #[must_use]
+    pub fn raw(&self, path: &str) -> Option<Vec<String>> {
+        match self {
+            Self::All => Some(Vec::new()),
+            Self::Hive(names) => {
+                let parts = hive_parts(path);
+                let value = |name: &String| {
+                    parts
+                        .iter()
+                        .find(|(n, _)| n == name)
+                        .map(|(_, value)| value.clone())
+                };
+                names.iter().map(value).collect()
+            }
+            Self::Template(pattern) => pattern.captures(path),
+            Self::Folders(depth, names) => {
+                let parts: Vec<&str> = path.split('/').collect();
+                let folders = &parts[..parts.len() - 1];
+                let wanted = folders.get(*depth..depth + names.len())?;
+                Some(wanted.iter().map(|part| (*part).to_owned()).collect())
+            }
+            Self::Name(_, regex) => {
+                let found = regex.captures(file_name(path))?;
+                Some(vec![found.get(1)?.as_str().to_owned()])
+            }
+        }
+    }
+
+    /// Why a path that gives no values belongs to no partition.
+    #[must_use]
+    pub fn why_not(&self) -> String {
+        match self {
+            Self::All => "it belongs to no partition".to_owned(),
+            Self::Hive(names) => format!("its folders do not name {}", names.join(", ")),
+            Self::Template(_) => "the template does not match it".to_owned(),
+            Self::Folders(..) => "its folders have no date where the others have".to_owned(),
+            Self::Name(..) => "its name has no key where the others have".to_owned(),
+        }
+    }
+}
+
+/// Looks for the layout of `data`.
+#[must_use]
+pub fn look(data: &[&ObjectRef], declared: &[String]) -> Found {
+    let paths: Vec<&str> = data.iter().map(|object| object.path.as_str()).collect();
+    if paths.iter().any(|path| !hive_parts(path).is_empty()) {
+        return Found::Hive(hive_names(data, declared));
+    }
+    dated_folders(&paths)
+        .or_else(|| dated_names(&paths))
+        .unwrap_or(Found::All)
+}
+
+/// The names of Hive folders: the declared ones, else those that most files have.
+#[must_use]
+pub fn hive_names(data: &[&ObjectRef], declared: &[String]) -> Vec<String> {
+    if !declared.is_empty() {
+        return declared.to_vec();
+    }
+    let mut seen: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+    for object in data {
+        let names: Vec<String> = hive_parts(&object.path)
+            .into_iter()
+            .map(|(n, _)| n)
+            .collect();
+        if !names.is_empty() {
+            *seen.entry(names).or_default() += 1;
+        }
+    }
+    seen.into_iter()
+        .max_by_key(|(_, count)| *count)
+        .map(|(names, _)| names)
+        .unwrap_or_default()
+}
+
+/// The `name=value` parts of a path. The file's own name is one when it is nothing else
+/// (`date=2013-01-01.csv`).
+fn hive_parts(path: &str) -> Vec<(String, String)> {
+    let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let part = |text: &str| {
+        let (name, value) = text.split_once('=')?;
+        let plain = !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        plain.then(|| (decode(name), decode(value)))
+    };
+    let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
+    folders
+        .split('/')
+        .filter_map(part)
+        .chain(part(stem))
+        .collect()
+}
+
+/// Undoes the `%3A` of Hive's folder names; what is no such escape stands for itself.
+fn decode(text: &str) -> String {
+    let (bytes, mut out, mut i) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
+    while i < bytes.len() {
+        let digit = |at: usize| bytes.get(at).and_then(|b| char::from(*b).to_digit(16));
+        match (bytes[i], digit(i + 1), digit(i + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((high * 16 + low) as u8);
+                i += 3;
+            }
+            (byte, ..) => {
+                out.push(byte);
+                i += 1;
+            }
+        }
+    }
+    String::from_utf8(out).unwrap_or_else(|_| text.to_owned())
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Folders that are dates, or a year, a month and a day, at the same depth of every path.
+fn dated_folders(paths: &[&str]) -> Option<Found> {
+    let split: Vec<Vec<&str>> = paths
+        .iter()
+        .map(|path| {
+            path.rsplit_once('/')
+                .map_or(Vec::new(), |(folders, _)| folders.split('/').collect())
+        })
+        .collect();
+    let depth = split.iter().map(Vec::len).min()?;
+    let all = |level: usize, kind: KeyKind| {
+        split
+            .iter()
+            .all(|parts| Value::parse(kind, parts[level]).is_ok())
+    };
+    for level in 0..depth {
+        let dated = |text: &str| text.len() >= 7 && parse_time(text).is_some();
+        if split.iter().all(|parts| dated(parts[level])) {
+            return Some(Found::Folders(level, vec!["date".to_owned()]));
+        }
+        if all(level, KeyKind::Year) {
+            let rest = [
+                (KeyKind::Month, "month"),
+                (KeyKind::Day, "day"),
+                (KeyKind::Hour, "hour"),
+            ];
+            let mut names = vec!["year".to_owned()];
+            for (i, (kind, name)) in rest.iter().enumerate() {
+                if level + i + 1 >= depth || !all(level + i + 1, *kind) {
+                    break;
+                }
+                names.push((*name).to_owned());
+            }
+            return Some(Found::Folders(level, names));
+        }
+    }
+    None
+}
+
+/// A date or a number found in more than half of the file names, in the same form behind the same
+/// beginning.
+fn dated_names(paths: &[&str]) -> Option<Found> {
+    const FORMS: [&str; 6] = [
+        r"\d{4}-\d{2}-\d{2}[T_ -]\d{2}",
+        r"\d{4}(?:-\d{2}-\d{2}|_\d{2}_\d{2})",
+        r"\d{10}",
+        r"\d{8}",
+        r"\d{4}-W\d{2}",
+        r"\d{4}[-_]\d{2}",
+    ];
+    for form in FORMS {
+        let free = Regex::new(&format!(r"^(.*?)\b?({form})(?:\D|$)")).ok()?;
+        let head = |path: &&str| {
+            let found = free.captures(file_name(path))?;
+            let (head, date) = (found.get(1)?.as_str(), found.get(2)?.as_str());
+            let apart = !head.ends_with(|c: char| c.is_ascii_digit());
+            (apart && parse_time(date).is_some()).then(|| head.to_owned())
+        };
+        if let Some(common) = common_head(paths, head) {
+            let fixed = format!(r"^{}({form})(?:\D|$)", regex::escape(&common));
+            return Some(Found::Name("date".to_owned(), Regex::new(&fixed).ok()?));
+        }
+    }
+    numbered_names(paths)
+}
+
+/// The beginning that more than half of the paths share; `head` gives a path's beginning.
+fn common_head<'a>(paths: &[&'a str], head: impl Fn(&&'a str) -> Option<String>) -> Option<String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for head in paths.iter().filter_map(head) {
+        *seen.entry(head).or_default() += 1;
+    }
+    let (common, count) = seen.into_iter().max_by_key(|(_, count)| *count)?;
+    (count * 2 > paths.len()).then_some(common)
+}
+
+/// One number in every file name, between the same texts, that does not only number parts.
+fn numbered_names(paths: &[&str]) -> Option<Found> {
+    let free = Regex::new(r"^(\D*)(\d{1,18})(\D*)$").ok()?;
+    let parts = Regex::new(
+        r"(?i)(^|[^a-z])(part|chunk|file|data|block|segment|shard|split|batch|output|export|page)s?[-_. ]*$",
+    )
+    .ok()?;
+    let mut around: Option<(String, String)> = None;
+    for path in paths {
+        let found = free.captures(file_name(path))?;
+        let this = (
+            found.get(1)?.as_str().to_owned(),
+            found.get(3)?.as_str().to_owned(),
+        );
+        match &around {
+            Some(known) if *known != this => return None,
+            _ => around = Some(this),
+        }
+    }
+    let (head, tail) = around?;
+    if paths.len() < 2 || head.is_empty() || parts.is_match(&head) {
+        return None;
+    }
+    let name = head.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+    let name = name
+        .rsplit(|c: char| !c.is_ascii_alphanumeric())
+        .next()
+        .unwrap_or("number");
+    let fixed = format!(r"^{}(\d+){}$", regex::escape(&head), regex::escape(&tail));
+    let name = if name.is_empty() { "number" } else { name };
+    Some(Found::Name(
+        name.to_ascii_lowercase(),
+        Regex::new(&fixed).ok()?,
+    ))
+}

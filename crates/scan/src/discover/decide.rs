@@ -1,0 +1,221 @@
+//! What a listing means for the ledger: what is new, late, rewritten, unchanged or gone, what is
+//! complete enough to judge, and what has to be measured.
+//!
+//! In: the partitions seen, the ledger, the selection and the time. Out: sightings and the
+//! partitions to judge. Pure. A partition whose newest version was not judged is planned again, so
+//! that a run that failed is made good by the next.
+
+use std::collections::BTreeMap;
+
+use assay_model::dataset::{Dataset, Sealing};
+use assay_model::ledger::{LedgerEntry, LedgerState, Sighting};
+use assay_model::partition::{ObjectRef, Partition, PartitionVersion};
+use assay_model::run::Selection;
+use jiff::{SignedDuration, Timestamp};
+
+use super::keys::Key;
+
+/// A partition as the listing shows it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Its key.
+    pub key: Key,
+    /// The objects that hold rows of it.
+    pub objects: Vec<ObjectRef>,
+    /// Whether a marker lies beside each of its objects.
+    pub marked: bool,
+}
+
+/// A partition to be measured and judged.
+#[derive(Debug, Clone)]
+pub struct Judge {
+    /// The partition.
+    pub partition: Partition,
+    /// Its version.
+    pub version: PartitionVersion,
+    /// Whether it is complete.
+    pub sealed: bool,
+    /// Its objects.
+    pub objects: Vec<ObjectRef>,
+}
+
+impl Judge {
+    /// The bytes of its objects, as stored.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.objects.iter().map(|object| object.size).sum()
+    }
+}
+
+/// What follows from a listing.
+#[derive(Debug, Clone, Default)]
+pub struct Decided {
+    /// What the ledger learns.
+    pub sightings: Vec<Sighting>,
+    /// Partitions that are as they were.
+    pub unchanged: u64,
+    /// What is to be measured and judged.
+    pub judges: Vec<Judge>,
+}
+
+/// What a decision rests on besides the listing.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The definition.
+    pub dataset: &'a Dataset,
+    /// The ledger of the dataset.
+    pub ledger: &'a [LedgerEntry],
+    /// Which partitions the run looks at.
+    pub selection: &'a Selection,
+    /// When the listing was made.
+    pub now: Timestamp,
+}
+
+impl Facts<'_> {
+    /// The ledger by key.
+    #[must_use]
+    pub fn by_key(&self) -> BTreeMap<&str, &LedgerEntry> {
+        self.ledger
+            .iter()
+            .map(|entry| (entry.partition.key.as_str(), entry))
+            .collect()
+    }
+
+    /// Whether the run looks at `partition`. A window of days has no meaning for a dataset without
+    /// dates (`dated` is false): all of its partitions are in it.
+    #[must_use]
+    pub fn selects(&self, partition: &Partition, dated: bool) -> bool {
+        let keys = &self.selection.keys;
+        let named = keys.is_empty() || keys.iter().any(|key| key == partition.key.as_str());
+        let Some(days) = self.selection.last_days.filter(|_| dated) else {
+            return named;
+        };
+        let window = SignedDuration::from_hours(24 * i64::from(days));
+        let since = self.now.checked_sub(window).unwrap_or(Timestamp::MIN);
+        named && partition.end.is_some_and(|end| end > since)
+    }
+}
+
+/// Compares what is seen with the ledger.
+#[must_use]
+pub fn decide(seen: &[Seen], facts: &Facts<'_>) -> Decided {
+    let ledger = facts.by_key();
+    let dated = seen.iter().any(|s| s.key.partition.end.is_some());
+    let mut decided = Decided::default();
+    for partition in seen {
+        let entry = ledger.get(partition.key.partition.key.as_str()).copied();
+        decide_one(partition, entry, dated, facts, &mut decided);
+    }
+    let present: std::collections::BTreeSet<&str> =
+        seen.iter().map(|s| s.key.partition.key.as_str()).collect();
+    for entry in facts.ledger {
+        let there = present.contains(entry.partition.key.as_str());
+        if !there && !matches!(entry.state, LedgerState::Gone | LedgerState::Missing) {
+            decided.sightings.push(gone(entry));
+        }
+    }
+    decided
+}
+
+fn gone(entry: &LedgerEntry) -> Sighting {
+    Sighting {
+        partition: entry.partition.clone(),
+        state: LedgerState::Gone,
+        version: entry.version.clone(),
+        objects: 0,
+        bytes: 0,
+        last_modified: entry.last_modified,
+    }
+}
+
+fn decide_one(
+    seen: &Seen,
+    entry: Option<&LedgerEntry>,
+    dated: bool,
+    facts: &Facts<'_>,
+    decided: &mut Decided,
+) {
+    let partition = &seen.key.partition;
+    let version = PartitionVersion::of_objects(&seen.objects);
+    let last_modified = seen.objects.iter().map(|object| object.modified).max();
+    let sealed = is_sealed(seen, &version, last_modified, entry, facts);
+    let same = entry.is_some_and(|e| e.version == version);
+    let judged = entry.is_some_and(|e| e.judged.as_ref() == Some(&version));
+    let state = match entry {
+        // Its verdict stands; a changed quiet time does not take it back.
+        Some(e) if same && judged && e.state == LedgerState::Scanned => LedgerState::Scanned,
+        Some(e)
+            if e.judged
+                .as_ref()
+                .is_some_and(|old| *old != PartitionVersion::missing())
+                && !judged =>
+        {
+            LedgerState::Rewritten
+        }
+        _ if sealed => LedgerState::Sealed,
+        _ => LedgerState::Discovered,
+    };
+    let settled = match state {
+        LedgerState::Scanned => true,
+        // A provisional verdict on the same bytes is as good as a new one.
+        LedgerState::Discovered => same && judged,
+        _ => false,
+    };
+    let selected = facts.selects(partition, dated);
+    if settled && !(facts.selection.rescan && selected) {
+        decided.unchanged += 1;
+        return;
+    }
+    if same && !selected && entry.is_some_and(|e| e.state == state) {
+        decided.unchanged += 1;
+        return;
+    }
+    decided.sightings.push(Sighting {
+        partition: partition.clone(),
+        state,
+        version: version.clone(),
+        objects: seen.objects.len() as u64,
+        bytes: seen.objects.iter().map(|object| object.size).sum(),
+        last_modified,
+    });
+    if selected {
+        let objects = seen.objects.clone();
+        decided.judges.push(Judge {
+            partition: partition.clone(),
+            version,
+            sealed,
+            objects,
+        });
+    }
+}
+
+fn is_sealed(
+    seen: &Seen,
+    version: &PartitionVersion,
+    last_modified: Option<Timestamp>,
+    entry: Option<&LedgerEntry>,
+    facts: &Facts<'_>,
+) -> bool {
+    let quiet_s = match &facts.dataset.partitions.sealing {
+        Sealing::Immediately => return true,
+        Sealing::Marker { .. } => return seen.marked,
+        Sealing::Quiet { quiet_s } => *quiet_s,
+    };
+    let quiet = SignedDuration::from_secs(i64::try_from(quiet_s).unwrap_or(i64::MAX));
+    let quiet_since = |at: Option<Timestamp>| match at {
+        // A quiet time beyond the calendar never ends.
+        Some(at) => at.checked_add(quiet).is_ok_and(|until| until <= facts.now),
+        None => true,
+    };
+    if let Some(end) = seen.key.partition.end {
+        // Without a quiet time the end of the data time alone decides: a copy that was made a
+        // moment ago, or a clock that runs ahead, does not keep an old partition open.
+        return end <= facts.now && (quiet_s == 0 || quiet_since(last_modified));
+    }
+    // Undated: an earlier listing must have shown the same, a quiet time ago. With no quiet time
+    // one listing is enough.
+    quiet_s == 0
+        || entry.is_some_and(|e| {
+            e.version == *version && quiet_since(Some(e.first_seen)) && quiet_since(last_modified)
+        })
+}

@@ -1,0 +1,651 @@
+//! Delimited text (RFC 4180) into metric states.
+//!
+//! In: a part of an object whose ends are record boundaries. Out: the states of its partitions.
+//! Positions of delimiters and line ends are found first, for a whole block; then rows are checked
+//! to be even; then each column is fed. Fields are slices of the block; only a field with doubled
+//! quotes is copied.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_metrics::TableState;
+use assay_model::dataset::{Dataset, Format};
+use assay_model::partition::{Partition, PartitionKey};
+
+use super::feed::{Feeder, Role, Scratch, feed_key};
+use super::keyed::Keyed;
+use super::lines::Blocks;
+use super::structure::{Finder, Marks};
+use super::{BLOCK_BYTES, States};
+use crate::context::ScanContext;
+use crate::discover::keys::zone;
+use crate::error::{Place, ScanError};
+use crate::object::ReadAt;
+use crate::plan::{ScanPlan, table_plan};
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// The delimiter and the quote of a format.
+///
+/// # Errors
+/// [`ScanError::Definition`] when they are not different single bytes.
+pub fn marks(format: &Format, path: &str) -> Result<Marks, ScanError> {
+    let byte = |mark: char| {
+        u8::try_from(mark)
+            .ok()
+            .filter(|b| b.is_ascii() && *b != b'\n' && *b != b'\r')
+    };
+    match (byte(format.delimiter), byte(format.quote)) {
+        (Some(delimiter), Some(quote)) if delimiter != quote => Ok(Marks { delimiter, quote }),
+        _ => Err(ScanError::Definition {
+            path: path.to_owned(),
+            place: Place::file(),
+            what: format!(
+                "{:?} and {:?} cannot delimit and quote fields",
+                format.delimiter, format.quote
+            ),
+            remedy: "use two different ASCII characters under assayFormat".to_owned(),
+        }),
+    }
+}
+
+/// The rows of a block: where each begins and where each of its fields ends.
+#[derive(Debug, Default)]
+struct Rows {
+    starts: Vec<u32>,
+    ends: Vec<u32>,
+    columns: usize,
+    quotes: bool,
+}
+
+impl Rows {
+    fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The bytes of a field with its quotes.
+    #[inline]
+    fn raw<'b>(&self, bytes: &'b [u8], row: usize, column: usize) -> &'b [u8] {
+        let at = row * self.columns + column;
+        let start = if column == 0 {
+            self.starts[row]
+        } else {
+            self.ends[at - 1] + 1
+        };
+        &bytes[start as usize..self.ends[at] as usize]
+    }
+}
+
+/// Why a field or a record cannot be read, and where.
+struct Fault {
+    at: usize,
+    what: String,
+}
+
+/// A delimited file that is being read.
+struct Csv<'a> {
+    blocks: Blocks<'a>,
+    marks: Marks,
+    positions: Vec<u32>,
+    rows: Rows,
+    /// Bytes of the block that are whole records.
+    whole: usize,
+}
+
+impl<'a> Csv<'a> {
+    /// Reads the next block of whole records; false at the end.
+    fn next(&mut self) -> Result<bool, ScanError> {
+        if !self.blocks.advance(self.whole)? {
+            return Ok(false);
+        }
+        loop {
+            let bytes = self.blocks.bytes();
+            let mut finder = Finder::new(self.marks);
+            self.positions.clear();
+            finder.find(bytes, 0, &mut self.positions);
+            self.rows.quotes = finder.quotes;
+            let last = self
+                .positions
+                .iter()
+                .rposition(|at| bytes[*at as usize] == b'\n');
+            let open = last.map_or(0, |i| self.positions[i] as usize + 1);
+            if self.blocks.ended && finder.is_within() {
+                let what = "a quote that is opened in or before this record is never closed";
+                return Err(self.blocks.corrupt(open, what));
+            }
+            if let Some(last) = last {
+                self.positions.truncate(last + 1);
+                self.whole = open;
+                self.blocks.check_utf8(open)?;
+                return Ok(true);
+            }
+            let hint = if finder.is_within() {
+                "; a quote in it is never closed"
+            } else {
+                ""
+            };
+            self.blocks.grow(hint)?;
+        }
+    }
+
+    /// Tells the rows of the block apart, from the structural position `skip` on.
+    fn split(&mut self, columns: usize, skip: usize) -> Result<(), ScanError> {
+        let bytes = self.blocks.bytes();
+        let rows = &mut self.rows;
+        rows.columns = columns;
+        rows.starts.clear();
+        rows.ends.clear();
+        let mut start = skip
+            .checked_sub(1)
+            .map_or(0, |before| self.positions[before] + 1);
+        let mut rest = &self.positions[skip..];
+        while let Some(first) = rest.first() {
+            let at = *first as usize;
+            let blank = bytes[at] == b'\n'
+                && (*first == start || (*first == start + 1 && bytes[start as usize] == b'\r'));
+            if blank && columns > 1 {
+                start = *first + 1;
+                rest = &rest[1..];
+                continue;
+            }
+            let is_end = |at: &u32| bytes[*at as usize] == b'\n';
+            let even = rest.len() >= columns
+                && is_end(&rest[columns - 1])
+                && !rest[..columns - 1].iter().any(is_end);
+            if !even {
+                let found = rest.iter().position(is_end).map_or(rest.len(), |i| i + 1);
+                return Err(self.uneven(start as usize, &rest[..found], columns));
+            }
+            let end = rest[columns - 1];
+            rows.starts.push(start);
+            rows.ends.extend_from_slice(&rest[..columns]);
+            let last_field = if columns > 1 {
+                rest[columns - 2] + 1
+            } else {
+                start
+            };
+            if end > last_field && bytes[end as usize - 1] == b'\r' {
+                if let Some(last) = rows.ends.last_mut() {
+                    *last -= 1;
+                }
+            }
+            start = end + 1;
+            rest = &rest[columns..];
+        }
+        Ok(())
+    }
+
+    /// The error of a record with the wrong number of fields; a stray quote in it comes first.
+    fn uneven(&self, start: usize, ends: &[u32], columns: usize) -> ScanError {
+        let bytes = self.blocks.bytes();
+        let mut from = start;
+        for end in ends {
+            let raw = &bytes[from..*end as usize];
+            let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
+            if let Err(fault) = unquote(raw, self.marks.quote, &mut Vec::new()) {
+                return self.blocks.corrupt(from + fault.at, fault.what);
+            }
+            from = *end as usize + 1;
+        }
+        let record = self.rows.len() + 1;
+        let found = ends.len();
+        self.blocks.corrupt(
+            start,
+            format!(
+                "the record has {found} field{}, {columns} are expected (record {record} of its block)",
+                if found == 1 { "" } else { "s" }
+            ),
+        )
+    }
+
+    /// The fields of the block's record at structural position 0 as texts, and how many positions
+    /// it takes. Used for the header.
+    fn first_record(&self) -> Result<(Vec<String>, usize), ScanError> {
+        let bytes = self.blocks.bytes();
+        let count = self
+            .positions
+            .iter()
+            .position(|at| bytes[*at as usize] == b'\n');
+        let count = count.map_or(self.positions.len(), |i| i + 1);
+        let mut from = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
+        let mut names = Vec::with_capacity(count);
+        for end in &self.positions[..count] {
+            let raw = &bytes[from..(*end as usize).max(from)];
+            let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
+            let mut copy = Vec::new();
+            let text = unquote(raw, self.marks.quote, &mut copy)
+                .map_err(|fault| self.blocks.corrupt(from + fault.at, fault.what))?;
+            names.push(String::from_utf8_lossy(text).into_owned());
+            from = *end as usize + 1;
+        }
+        Ok((names, count))
+    }
+}
+
+/// A field without its quotes.
+fn unquote<'b>(raw: &'b [u8], quote: u8, copy: &'b mut Vec<u8>) -> Result<&'b [u8], Fault> {
+    let stray = |at: usize, what: &str| {
+        Err(Fault {
+            at,
+            what: what.to_owned(),
+        })
+    };
+    if raw.first() != Some(&quote) {
+        return match memchr::memchr(quote, raw) {
+            None => Ok(raw),
+            Some(at) => stray(at, "a quote inside a field that is not quoted"),
+        };
+    }
+    if raw.len() < 2 || raw[raw.len() - 1] != quote {
+        let at = memchr::memrchr(quote, raw).unwrap_or(0);
+        return stray(at, "text behind the closing quote of a field");
+    }
+    let inner = &raw[1..raw.len() - 1];
+    if memchr::memchr(quote, inner).is_none() {
+        return Ok(inner);
+    }
+    copy.clear();
+    let mut rest = inner;
+    while let Some(at) = memchr::memchr(quote, rest) {
+        if rest.get(at + 1) != Some(&quote) {
+            let at = 1 + inner.len() - rest.len() + at;
+            return stray(at, "a quote inside a quoted field that is not doubled");
+        }
+        copy.extend_from_slice(&rest[..=at]);
+        rest = &rest[at + 2..];
+    }
+    copy.extend_from_slice(rest);
+    Ok(copy)
+}
+
+/// The names of the columns, and for a part from the file's beginning the positions to skip.
+fn columns_of(
+    dataset: &Dataset,
+    reader: &dyn ReadAt,
+    first: Option<(Vec<String>, usize)>,
+) -> Result<(Vec<String>, usize), ScanError> {
+    let format = &dataset.source.format;
+    let Some((fields, positions)) = first else {
+        return Ok((Vec::new(), 0));
+    };
+    let number = |i: usize| format!("column{}", i + 1);
+    if !format.header {
+        let declared = |i: usize| dataset.columns.get(i).map(|c| c.name.clone());
+        let names = (0..fields.len()).map(|i| declared(i).unwrap_or_else(|| number(i)));
+        return Ok((names.collect(), 0));
+    }
+    let named = |(i, name): (usize, String)| if name.is_empty() { number(i) } else { name };
+    let names: Vec<String> = fields.into_iter().enumerate().map(named).collect();
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+        let place = Place::line(1).in_column(twice.clone());
+        return Err(ScanError::corrupt(
+            reader.path(),
+            place,
+            "two columns have this name",
+        ));
+    }
+    Ok((names, positions))
+}
+
+/// The names of the columns of a delimited object, read from its beginning.
+///
+/// # Errors
+/// [`ScanError`] when the first record cannot be read.
+pub fn header(
+    dataset: &Dataset,
+    reader: &dyn ReadAt,
+    context: &ScanContext,
+) -> Result<Vec<String>, ScanError> {
+    let failed = Cell::new(None);
+    // Only the first record matters: the buffer grows no further than it needs.
+    let mut csv = open(dataset, reader, (0, reader.size()), context, &failed)?;
+    let first = if csv.next()? {
+        Some(csv.first_record()?)
+    } else {
+        None
+    };
+    Ok(columns_of(dataset, reader, first)?.0)
+}
+
+fn open<'a>(
+    dataset: &Dataset,
+    reader: &'a dyn ReadAt,
+    range: (u64, u64),
+    context: &'a ScanContext,
+    failed: &'a Cell<Option<ScanError>>,
+) -> Result<Csv<'a>, ScanError> {
+    Ok(Csv {
+        blocks: Blocks::open(reader, range, context, failed)?,
+        marks: marks(&dataset.source.format, reader.path())?,
+        positions: Vec::with_capacity(BLOCK_BYTES / 4),
+        rows: Rows::default(),
+        whole: 0,
+    })
+}
+
+/// What is done with a block, besides reading it.
+struct Measure<'a> {
+    dataset: &'a Dataset,
+    partitions: &'a [Partition],
+    names: Vec<String>,
+    roles: Vec<Role>,
+    plan: ScanPlan,
+    nulls: Nulls,
+    keyed: Option<(Keyed, usize)>,
+    states: States,
+    scratch: Scratch,
+    cells: Cells,
+}
+
+/// The fields that mean NULL.
+struct Nulls {
+    tokens: Vec<Vec<u8>>,
+    longest: usize,
+}
+
+impl Nulls {
+    fn new(format: &Format) -> Self {
+        let tokens: Vec<Vec<u8>> = format
+            .null_tokens
+            .iter()
+            .map(|t| t.as_bytes().to_vec())
+            .collect();
+        let longest = tokens.iter().map(Vec::len).max().unwrap_or(0);
+        Self { tokens, longest }
+    }
+
+    #[inline]
+    fn has(&self, field: &[u8]) -> bool {
+        field.len() <= self.longest && self.tokens.iter().any(|token| token == field)
+    }
+}
+
+/// Fields of a block that had to be copied to lose their doubled quotes, by place.
+#[derive(Default)]
+struct Cells {
+    texts: BTreeMap<(usize, usize), Vec<u8>>,
+}
+
+/// Measures a part of a delimited object.
+pub(super) fn measure(
+    dataset: &Dataset,
+    partitions: &[Partition],
+    reader: &dyn ReadAt,
+    range: (u64, u64),
+    context: &ScanContext,
+) -> Result<States, ScanError> {
+    let failed = Cell::new(None);
+    let mut csv = open(dataset, reader, range, context, &failed)?;
+    let from_start = range.0 == 0;
+    let mut more = csv.next()?;
+    let (names, mut skip) = if from_start {
+        let first = if more {
+            Some(csv.first_record()?)
+        } else {
+            None
+        };
+        if first.is_none() && dataset.source.format.header {
+            let what = "the file is empty: it lacks even the header";
+            return Err(ScanError::corrupt(reader.path(), Place::byte(0), what));
+        }
+        columns_of(dataset, reader, first)?
+    } else {
+        (header(dataset, reader, context)?, 0)
+    };
+    let mut measure = Measure::new(dataset, partitions, names, reader)?;
+    if from_start {
+        measure.note_file();
+        // Without a header the byte order mark stands before the first field.
+        if skip == 0 && more && csv.blocks.bytes().starts_with(BOM) {
+            csv.whole = BOM.len();
+            more = csv.next()?;
+        }
+    }
+    while more {
+        csv.split(measure.names.len().max(1), skip)?;
+        skip = 0;
+        let rows = csv.rows.len();
+        measure.block(&csv)?;
+        context.progress.add_rows(rows as u64);
+        more = csv.next()?;
+    }
+    Ok(measure.states)
+}
+
+impl<'a> Measure<'a> {
+    fn new(
+        dataset: &'a Dataset,
+        partitions: &'a [Partition],
+        names: Vec<String>,
+        reader: &dyn ReadAt,
+    ) -> Result<Self, ScanError> {
+        let zone = zone(&dataset.partitions)?;
+        let columns: Vec<&str> = names.iter().map(String::as_str).collect();
+        let plan = table_plan(dataset, &columns);
+        let keyed = match Keyed::of(dataset)? {
+            None => None,
+            Some(_) if names.is_empty() => None,
+            Some(keyed) => match names.iter().position(|name| *name == keyed.column) {
+                Some(column) => Some((keyed, column)),
+                None => return Err(keyed.lacking(reader.path(), &names)),
+            },
+        };
+        let roles = names
+            .iter()
+            .map(|name| Role::of(dataset, name, &zone))
+            .collect();
+        let mut states = States::new();
+        for partition in partitions {
+            states.insert(partition.key.clone(), TableState::new(&plan.table));
+        }
+        Ok(Self {
+            dataset,
+            partitions,
+            roles,
+            plan,
+            nulls: Nulls::new(&dataset.source.format),
+            keyed,
+            states,
+            scratch: Scratch::default(),
+            cells: Cells::default(),
+            names,
+        })
+    }
+
+    /// Notes the file and its columns with every partition that it may hold rows of.
+    fn note_file(&mut self) {
+        for state in self.states.values_mut() {
+            state.files += 1;
+            state.schema.add_file();
+            for (name, ordinal) in self.names.iter().zip(0u32..) {
+                let declared = self.dataset.columns.iter().find(|c| c.name == *name);
+                let logical = declared.and_then(|c| c.logical_type);
+                let text = logical.map_or("text", |logical| logical.as_str());
+                state.schema.add_column(name, text, true, ordinal);
+            }
+        }
+    }
+
+    /// Copies the fields with doubled quotes and checks all quotes of the block.
+    fn unquote_all(&mut self, csv: &Csv<'_>) -> Result<(), ScanError> {
+        self.cells.texts.clear();
+        if !csv.rows.quotes {
+            return Ok(());
+        }
+        let (bytes, quote) = (csv.blocks.bytes(), csv.marks.quote);
+        let mut copy = Vec::new();
+        for row in 0..csv.rows.len() {
+            for column in 0..csv.rows.columns {
+                let raw = csv.rows.raw(bytes, row, column);
+                let length = raw.len();
+                let text = unquote(raw, quote, &mut copy).map_err(|fault| {
+                    let from = raw.as_ptr() as usize - bytes.as_ptr() as usize;
+                    let error = csv.blocks.corrupt(from + fault.at, fault.what);
+                    in_column(error, self.names.get(column))
+                })?;
+                if text.len() + 2 < length {
+                    let text = text.to_vec();
+                    self.cells.texts.insert((row, column), text);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, csv: &Csv<'_>) -> Result<(), ScanError> {
+        self.unquote_all(csv)?;
+        let rows = csv.rows.len();
+        let mut states = std::mem::take(&mut self.states);
+        let all: Vec<u32> = (0..rows as u32).collect();
+        let split = match &mut self.keyed {
+            None => {
+                let only = self
+                    .partitions
+                    .first()
+                    .map_or_else(PartitionKey::all, |p| p.key.clone());
+                BTreeMap::from([(only, all)])
+            }
+            Some((keyed, column)) => {
+                let column = *column;
+                let fields = (0..rows).map(|row| field(csv, &self.cells, &self.nulls, row, column));
+                let fault = |row: usize, what: String| {
+                    let error = csv.blocks.corrupt(csv.rows.starts[row] as usize, what);
+                    in_column(error, self.names.get(column))
+                };
+                keyed.split(fields, Some(self.partitions), fault)?
+            }
+        };
+        for (key, rows) in split {
+            let state = states
+                .entry(key)
+                .or_insert_with(|| TableState::new(&self.plan.table));
+            self.feed(csv, &rows, state);
+        }
+        self.states = states;
+        Ok(())
+    }
+
+    fn feed(&mut self, csv: &Csv<'_>, rows: &[u32], state: &mut TableState) {
+        state.rows += rows.len() as u64;
+        for (column, name) in self.names.iter().enumerate() {
+            let rules = self.plan.rules(name);
+            let feeder = Feeder {
+                role: &self.roles[column],
+                wants: self.plan.wants(name),
+                rules,
+            };
+            let own = match state.columns.get_mut(name) {
+                Some(own) => own,
+                None => state.columns.entry(name.clone()).or_default(),
+            };
+            let unread = if csv.rows.quotes {
+                let fields = rows
+                    .iter()
+                    .map(|row| field(csv, &self.cells, &self.nulls, *row as usize, column));
+                feeder.feed(fields, own, &mut self.scratch)
+            } else {
+                let bytes = csv.blocks.bytes();
+                let fields = rows.iter().map(|row| {
+                    let raw = csv.rows.raw(bytes, *row as usize, column);
+                    (!self.nulls.has(raw)).then_some(raw)
+                });
+                feeder.feed(fields, own, &mut self.scratch)
+            };
+            if unread > 0 {
+                state.flag(
+                    &format!("unread {}: {name}", role_word(&self.roles[column])),
+                    unread,
+                );
+            }
+        }
+        for key in &self.plan.table.keys {
+            let place = |part: &String| self.names.iter().position(|name| name == part);
+            let Some(places) = key.columns.iter().map(place).collect::<Option<Vec<_>>>() else {
+                continue;
+            };
+            let cell =
+                |row: usize, part: usize| field(csv, &self.cells, &self.nulls, row, places[part]);
+            let rows = rows.iter().map(|row| *row as usize);
+            feed_key(&key.id, rows, places.len(), cell, state);
+        }
+    }
+}
+
+fn role_word(role: &Role) -> &'static str {
+    match role {
+        Role::Bool => "boolean",
+        Role::Date => "date",
+        Role::Time => "time",
+        Role::Timestamp(_) => "timestamp",
+        Role::Untyped | Role::Text => "text",
+        Role::Number | Role::Decimal => "number",
+    }
+}
+
+/// A field without quotes; `None` when it is NULL.
+fn field<'b>(
+    csv: &'b Csv<'_>,
+    cells: &'b Cells,
+    nulls: &Nulls,
+    row: usize,
+    column: usize,
+) -> Option<&'b [u8]> {
+    let raw = csv.rows.raw(csv.blocks.bytes(), row, column);
+    let text = if raw.first() == Some(&csv.marks.quote) && raw.len() >= 2 {
+        match cells.texts.get(&(row, column)) {
+            Some(text) => text.as_slice(),
+            None => &raw[1..raw.len() - 1],
+        }
+    } else {
+        raw
+    };
+    (!nulls.has(text)).then_some(text)
+}
+
+fn in_column(error: ScanError, name: Option<&String>) -> ScanError {
+    match (error, name) {
+        (ScanError::Corrupt { path, place, what }, Some(name)) => ScanError::Corrupt {
+            path,
+            place: place.in_column(name.clone()),
+            what,
+        },
+        (error, _) => error,
+    }
+}
+
+/// The keys of the rows of a delimited object, for discovery.
+///
+/// # Errors
+/// [`ScanError`] when the object cannot be read, or a field is no key.
+pub fn keys(
+    dataset: &Dataset,
+    reader: &dyn ReadAt,
+    context: &ScanContext,
+) -> Result<BTreeMap<PartitionKey, crate::discover::keys::Key>, ScanError> {
+    let failed = Cell::new(None);
+    let mut csv = open(dataset, reader, (0, reader.size()), context, &failed)?;
+    if !csv.next()? {
+        return Ok(BTreeMap::new());
+    }
+    let (names, mut skip) = columns_of(dataset, reader, Some(csv.first_record()?))?;
+    let mut measure = Measure::new(dataset, &[], names, reader)?;
+    let Some((mut keyed, column)) = measure.keyed.take() else {
+        return Ok(BTreeMap::new());
+    };
+    loop {
+        csv.split(measure.names.len().max(1), skip)?;
+        skip = 0;
+        measure.unquote_all(&csv)?;
+        let fields =
+            (0..csv.rows.len()).map(|row| field(&csv, &measure.cells, &measure.nulls, row, column));
+        let fault = |row: usize, what: String| {
+            let error = csv.blocks.corrupt(csv.rows.starts[row] as usize, what);
+            in_column(error, measure.names.get(column))
+        };
+        keyed.split(fields, None, fault)?;
+        if !csv.next()? {
+            return Ok(keyed.met);
+        }
+    }
+}

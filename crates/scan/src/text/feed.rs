@@ -1,0 +1,311 @@
+//! Fields of one column into its state.
+//!
+//! In: the fields of one column of some rows of a block. Out: the column's state, fed in bulk.
+//! Numbers are gathered into slices and summed there; texts go value by value into what needs the
+//! text. A field of a declared type that does not read as that type stays a text and raises a flag
+//! (`unread <type>: <column>`).
+
+use assay_metrics::KeyBuilder;
+use assay_metrics::{ColumnState, Kind, Number, RuleCount, TableState, Wants, hash};
+use assay_model::dataset::{Dataset, LogicalType};
+use jiff::tz::TimeZone;
+
+use super::values;
+use crate::rules::{Cell, Rule};
+
+/// How the fields of a column are read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Role {
+    /// As numbers if all of them are, else as text.
+    Untyped,
+    /// As numbers; others are counted apart.
+    Number,
+    /// As decimals with the digits as written.
+    Decimal,
+    /// As text.
+    Text,
+    /// As truth values.
+    Bool,
+    /// As dates.
+    Date,
+    /// As times of day.
+    Time,
+    /// As instants; without an offset on the clock of this zone.
+    Timestamp(TimeZone),
+}
+
+impl Role {
+    /// The role of `column` by its declared types.
+    #[must_use]
+    pub fn of(dataset: &Dataset, column: &str, zone: &TimeZone) -> Self {
+        let declared = dataset.columns.iter().find(|c| c.name == column);
+        let physical = declared
+            .and_then(|c| c.physical_type.as_deref())
+            .unwrap_or_default();
+        let physical = physical.to_ascii_lowercase();
+        match declared.and_then(|c| c.logical_type) {
+            Some(LogicalType::Number)
+                if physical.starts_with("decimal") || physical.starts_with("numeric") =>
+            {
+                Self::Decimal
+            }
+            Some(LogicalType::Number | LogicalType::Integer) => Self::Number,
+            Some(LogicalType::String | LogicalType::Object | LogicalType::Array) => Self::Text,
+            Some(LogicalType::Boolean) => Self::Bool,
+            Some(LogicalType::Date) => Self::Date,
+            Some(LogicalType::Time) => Self::Time,
+            Some(LogicalType::Timestamp) => Self::Timestamp(zone.clone()),
+            None => Self::Untyped,
+        }
+    }
+}
+
+/// Buffers that are used for one column after another.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    ints: Vec<i64>,
+    floats: Vec<f64>,
+}
+
+/// What is done with the fields of one column.
+#[derive(Debug)]
+pub struct Feeder<'a> {
+    /// How fields are read.
+    pub role: &'a Role,
+    /// What the plan asks for.
+    pub wants: Wants,
+    /// Its rules.
+    pub rules: &'a [Rule],
+}
+
+impl Feeder<'_> {
+    /// Whether rows and NULLs are all that is asked.
+    #[must_use]
+    pub fn counts_only(&self) -> bool {
+        self.wants.counts_only() && self.rules.is_empty()
+    }
+
+    /// Feeds `fields`; `None` is NULL. Gives the number of fields that did not read as declared.
+    pub fn feed<'f>(
+        &self,
+        fields: impl Iterator<Item = Option<&'f [u8]>> + Clone,
+        state: &mut ColumnState,
+        scratch: &mut Scratch,
+    ) -> u64 {
+        let (mut rows, mut nulls) = (0u64, 0u64);
+        if self.counts_only() {
+            for field in fields {
+                rows += 1;
+                nulls += u64::from(field.is_none());
+            }
+            state.add_rows(rows, nulls);
+            return 0;
+        }
+        for rule in self.rules {
+            let mut count = RuleCount::default();
+            for field in fields.clone() {
+                count.rows += 1;
+                if let Some(met) = field.and_then(|text| rule.test(&self.cell(text))) {
+                    count.tested += 1;
+                    count.matched += u64::from(met);
+                }
+            }
+            state.rules.add(rule.id(), count);
+        }
+        let texts = fields.filter_map(|field| {
+            rows += 1;
+            nulls += u64::from(field.is_none());
+            field
+        });
+        let unread = match self.role {
+            Role::Untyped => self.numbers(texts, Kind::Untyped, state, scratch),
+            Role::Number => self.numbers(texts, Kind::Numeric, state, scratch),
+            Role::Decimal => {
+                texts.for_each(|text| state.add_field(text, values::decimal(text), true, 1));
+                0
+            }
+            Role::Text => {
+                texts.for_each(|text| state.add_text(text, 1));
+                0
+            }
+            Role::Bool => self.typed(texts, values::boolean, state, |state, values| {
+                let trues = values.iter().filter(|value| **value).count();
+                state.add_bools(trues as u64, (values.len() - trues) as u64);
+            }),
+            Role::Date => self.typed(texts, values::date, state, |s, v| s.add_dates(v)),
+            Role::Time => self.typed(texts, values::time_of_day, state, |s, v| {
+                s.add_times_of_day(v)
+            }),
+            Role::Timestamp(zone) => {
+                let read = |text: &[u8]| values::timestamp(text, zone);
+                self.typed(texts, read, state, |s, v| s.add_timestamps(v, 1))
+            }
+        };
+        state.add_rows(rows, nulls);
+        unread
+    }
+
+    /// What a rule sees of a field: what it reads as, where its type is declared.
+    pub(super) fn cell<'t>(&self, text: &'t [u8]) -> Cell<'t> {
+        let read = match self.role {
+            Role::Bool => values::boolean(text).map(Cell::Bool),
+            Role::Date => values::date(text).map(Cell::Date),
+            Role::Time => values::time_of_day(text).map(Cell::Time),
+            Role::Timestamp(zone) => {
+                values::timestamp(text, zone).map(|nanos| Cell::Timestamp(i128::from(nanos)))
+            }
+            Role::Untyped | Role::Number | Role::Decimal | Role::Text => None,
+        };
+        read.unwrap_or(Cell::Text(text))
+    }
+
+    fn typed<'f, T>(
+        &self,
+        texts: impl Iterator<Item = &'f [u8]>,
+        read: impl Fn(&[u8]) -> Option<T>,
+        state: &mut ColumnState,
+        add: impl Fn(&mut ColumnState, &[T]),
+    ) -> u64 {
+        let (mut typed, mut unread) = (Vec::new(), 0);
+        for text in texts {
+            match read(text) {
+                Some(value) => typed.push(value),
+                None => {
+                    state.add_text(text, 1);
+                    unread += 1;
+                }
+            }
+        }
+        add(state, &typed);
+        unread
+    }
+
+    fn numbers<'f>(
+        &self,
+        texts: impl Iterator<Item = &'f [u8]>,
+        kind: Kind,
+        state: &mut ColumnState,
+        scratch: &mut Scratch,
+    ) -> u64 {
+        let needs_text =
+            self.wants.range || self.wants.distinct || self.wants.lengths || self.wants.uniqueness;
+        let (mut nonnumeric, mut empty) = (0u64, 0u64);
+        scratch.ints.clear();
+        scratch.floats.clear();
+        for text in texts {
+            if let Some(value) = values::short_int(text) {
+                scratch.ints.push(value);
+            } else {
+                match values::number(text) {
+                    Number::Int(value) => match i64::try_from(value) {
+                        Ok(value) => scratch.ints.push(value),
+                        Err(_) => {
+                            // Beyond 64 bits: rare, and exact all the same.
+                            let declared = kind == Kind::Numeric;
+                            state.add_field(text, Number::Int(value), declared, 1);
+                            continue;
+                        }
+                    },
+                    Number::Float(value) => scratch.floats.push(value),
+                    Number::Decimal(..) | Number::None => {
+                        nonnumeric += 1;
+                        empty += u64::from(text.is_empty());
+                    }
+                }
+            }
+            if needs_text {
+                add_text(text, state);
+            }
+        }
+        let numeric = (scratch.ints.len() + scratch.floats.len()) as u64;
+        if numeric + nonnumeric > 0 {
+            state.kinds.insert(kind);
+        }
+        state.counts.read += numeric + nonnumeric;
+        state.counts.numeric += numeric;
+        state.counts.nonnumeric += nonnumeric;
+        state.counts.empty += empty;
+        add_ints(&scratch.ints, state);
+        add_floats(&scratch.floats, state);
+        0
+    }
+}
+
+fn add_text(text: &[u8], state: &mut ColumnState) {
+    if let Some(range) = state.range.get_mut() {
+        range.add_text(text);
+    }
+    if let Some(lengths) = state.lengths.get_mut() {
+        lengths.add(text);
+    }
+    if let Some(distinct) = state.distinct.get_mut() {
+        distinct.insert_hash(hash::text(text));
+    }
+    if let Some(uniqueness) = state.uniqueness.get_mut() {
+        let mut key = KeyBuilder::default();
+        uniqueness.insert_key(key.text(text).finish());
+    }
+}
+
+fn add_ints(values: &[i64], state: &mut ColumnState) {
+    if let Some(sums) = state.sums.get_mut() {
+        sums.ints.add_i64_slice(values);
+    }
+    if let Some(squares) = state.squares.get_mut() {
+        squares.ints.add_i64_slice(values);
+    }
+    if let Some(range) = state.range.get_mut() {
+        range.add_i64_slice(values);
+    }
+    if let Some(quantiles) = state.quantiles.get_mut() {
+        quantiles.add_i64_slice(values);
+    }
+}
+
+fn add_floats(values: &[f64], state: &mut ColumnState) {
+    for value in values {
+        match *value {
+            f64::INFINITY => state.counts.pos_inf += 1,
+            f64::NEG_INFINITY => state.counts.neg_inf += 1,
+            value if value.is_nan() => state.counts.nan += 1,
+            _ => {}
+        }
+    }
+    if let Some(sums) = state.sums.get_mut() {
+        sums.floats.add_slice(values);
+    }
+    if let Some(squares) = state.squares.get_mut() {
+        squares.floats.add_slice(values);
+    }
+    if let Some(range) = state.range.get_mut() {
+        range.add_f64_slice(values);
+    }
+    if let Some(quantiles) = state.quantiles.get_mut() {
+        quantiles.add_slice(values);
+    }
+}
+
+/// Feeds a key of several columns; a row with a NULL in it is counted apart.
+pub fn feed_key<'f>(
+    id: &str,
+    rows: impl Iterator<Item = usize>,
+    parts: usize,
+    field: impl Fn(usize, usize) -> Option<&'f [u8]>,
+    state: &mut TableState,
+) {
+    let Some(uniqueness) = state.keys.get_mut(id) else {
+        return;
+    };
+    let mut key = KeyBuilder::default();
+    'rows: for row in rows {
+        key.clear();
+        for part in 0..parts {
+            let Some(text) = field(row, part) else {
+                uniqueness.add_nulls(1);
+                continue 'rows;
+            };
+            key.text(text);
+        }
+        uniqueness.insert_key(key.finish());
+    }
+}
