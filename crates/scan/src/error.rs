@@ -69,8 +69,8 @@ impl Place {
 
     /// The same place, in `column`.
     #[must_use]
-    pub fn in_column(mut self, column: &str) -> Self {
-        self.column = Some(column.into());
+    pub fn in_column(mut self, column: impl AsRef<str>) -> Self {
+        self.column = Some(column.as_ref().into());
         self
     }
 

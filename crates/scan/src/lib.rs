@@ -9,9 +9,17 @@
 //! file and the place. It never reads what no metric needs, trusts no length that a file states
 //! about itself, and holds no column chunk beyond the memory budget of its [`context`].
 
+pub mod compress;
 pub mod context;
+pub mod discover;
 pub mod error;
+pub mod measure;
 pub mod object;
+mod parquet;
+pub mod plan;
+pub mod points;
+pub mod rules;
+pub mod text;
 
 pub use context::{ScanContext, ScanProgress};
 pub use error::{ErrorClass, Place, ScanError};

@@ -1,0 +1,91 @@
+//! Measuring a batch: which format reads it, and the encoded states that come out.
+//!
+//! In: a dataset's definition and one batch. Out: for each partition in the batch its rows and its
+//! encoded metric state, whole or not at all. Synchronous and on one thread: tasks run side by side
+//! above this.
+
+use std::collections::BTreeMap;
+
+use assay_metrics::TableState;
+use assay_model::dataset::{Dataset, FormatKind};
+use assay_model::output::MeasuredPartition;
+use assay_model::partition::PartitionKey;
+use assay_model::task::MeasureSpec;
+
+use crate::context::ScanContext;
+use crate::error::{Place, ScanError};
+use crate::object::Objects;
+
+/// Measures a batch.
+///
+/// # Errors
+/// See [`ScanError`]: the first thing that keeps the batch from being read to its end.
+pub fn measure(
+    dataset: &Dataset,
+    spec: &MeasureSpec,
+    context: &ScanContext,
+) -> Result<Vec<MeasuredPartition>, ScanError> {
+    let states = states(dataset, spec, context)?;
+    let encode = |(partition, state): (PartitionKey, TableState)| MeasuredPartition {
+        partition,
+        rows: state.rows,
+        state: state.encode(),
+    };
+    Ok(states.into_iter().map(encode).collect())
+}
+
+/// The states of a batch before they are encoded.
+///
+/// # Errors
+/// As [`measure`].
+pub fn states(
+    dataset: &Dataset,
+    spec: &MeasureSpec,
+    context: &ScanContext,
+) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
+    let states = match dataset.source.format.kind {
+        FormatKind::Parquet => crate::parquet::measure(dataset, spec, context)?,
+        FormatKind::Csv | FormatKind::Ndjson => texts(dataset, spec, context)?,
+    };
+    for key in states.keys() {
+        if spec
+            .partitions
+            .iter()
+            .all(|partition| partition.key != *key)
+        {
+            return Err(ScanError::Definition {
+                path: dataset.id.as_str().to_owned(),
+                place: Place::file(),
+                what: format!("a batch holds rows of the partition {key}, which was not planned"),
+                remedy: "list the source again".to_owned(),
+            });
+        }
+    }
+    Ok(states)
+}
+
+fn texts(
+    dataset: &Dataset,
+    spec: &MeasureSpec,
+    context: &ScanContext,
+) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
+    let objects = Objects::open(&dataset.source.location)?;
+    let mut states = BTreeMap::new();
+    for partition in &spec.partitions {
+        states.insert(partition.key.clone(), TableState::default());
+    }
+    for slice in &spec.slices {
+        context.check(&slice.object.path)?;
+        let reader = objects.reader(&slice.object)?;
+        crate::text::measure(
+            dataset,
+            &spec.partitions,
+            &reader,
+            slice.part,
+            context,
+            &mut states,
+        )?;
+        reader.verify_unchanged()?;
+    }
+    Ok(states)
+}

@@ -1,0 +1,316 @@
+//! One file, or some row groups of one, into metric states.
+//!
+//! In: an object pinned to its listing, and what is asked of its columns. Out: the state of its
+//! rows. What a column's type has no metric for is not collected, so that a column of texts is not
+//! read for the sums of a general profile.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use assay_metrics::{ColumnState, TablePlan, TableState, Wants};
+use assay_model::dataset::Dataset;
+use assay_model::partition::{ObjectSlice, Part};
+use parquet::basic::Type as Physical;
+use parquet::file::metadata::ParquetMetaData;
+
+use super::chunk::{self, Depth};
+use super::columns::{self, FileColumn, Meaning};
+use super::footer;
+use super::pages::{ChunkPages, ChunkPlace, Scratch};
+use super::sink::Sink;
+use crate::context::ScanContext;
+use crate::error::{Place, ScanError};
+use crate::object::{ObjectReader, Objects, ReadAt};
+use crate::plan::{ScanPlan, table_plan};
+
+/// A file that is being measured.
+pub(crate) struct FileScan<'a> {
+    pub(crate) reader: Arc<ObjectReader>,
+    pub(crate) context: &'a ScanContext,
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) metadata: ParquetMetaData,
+    pub(crate) columns: Vec<FileColumn>,
+    pub(crate) plan: Arc<ScanPlan>,
+    /// The row groups that are measured.
+    pub(crate) groups: std::ops::Range<usize>,
+    scratch: Scratch,
+}
+
+/// What is left of a wish for a column of this meaning.
+pub(crate) fn applicable(wants: Wants, meaning: Meaning) -> Wants {
+    let none = Wants::default();
+    match meaning {
+        Meaning::Nested => none,
+        Meaning::Int
+        | Meaning::Unsigned32
+        | Meaning::Unsigned64
+        | Meaning::Float
+        | Meaning::Decimal(_) => Wants {
+            lengths: false,
+            values: wants.values && meaning == Meaning::Float,
+            ..wants
+        },
+        Meaning::Text => Wants {
+            sum: false,
+            moments: false,
+            quantiles: false,
+            ..wants
+        },
+        Meaning::Bool
+        | Meaning::Date
+        | Meaning::Time(_)
+        | Meaning::Timestamp(_)
+        | Meaning::Int96
+        | Meaning::Binary => Wants {
+            values: false,
+            sum: false,
+            moments: false,
+            quantiles: false,
+            lengths: false,
+            ..wants
+        },
+    }
+}
+
+impl<'a> FileScan<'a> {
+    pub(crate) fn open(
+        objects: &Objects,
+        slice: &ObjectSlice,
+        dataset: &'a Dataset,
+        context: &'a ScanContext,
+        scratch: Scratch,
+    ) -> Result<Self, ScanError> {
+        let reader = Arc::new(objects.reader(&slice.object)?);
+        let metadata = footer::read(reader.as_ref(), context.memory_bytes)?;
+        let path = reader.path().to_owned();
+        let schema = metadata.file_metadata().schema_descr();
+        let columns = footer::guarded(&path, &Place::file(), || Ok(columns::columns(schema)))?;
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        verify_columns(&path, &columns)?;
+        let plan = Arc::new(table_plan(dataset, &names));
+        let all = metadata.num_row_groups();
+        let groups = match slice.part {
+            Part::Whole => 0..all,
+            Part::RowGroups { first, count } => {
+                let (first, count) = (first as usize, count as usize);
+                if first + count > all {
+                    let what =
+                        format!("row groups up to {} of {all} were asked for", first + count);
+                    return Err(ScanError::Changed { path, what });
+                }
+                first..first + count
+            }
+            Part::Bytes { .. } => {
+                let what = "a Parquet file is cut by row groups, not by bytes".to_owned();
+                return Err(ScanError::corrupt(path, Place::file(), what));
+            }
+        };
+        Ok(Self {
+            reader,
+            context,
+            dataset,
+            metadata,
+            columns,
+            plan,
+            groups,
+            scratch,
+        })
+    }
+
+    /// The buffers, once the file was found to be still the one that was listed.
+    pub(crate) fn finish(self) -> Result<Scratch, ScanError> {
+        self.reader.verify_unchanged()?;
+        Ok(self.scratch)
+    }
+
+    pub(crate) fn rows_of(&self, group: usize) -> u64 {
+        self.metadata.row_group(group).num_rows().unsigned_abs()
+    }
+
+    /// A state without rows that has the file's schema.
+    pub(crate) fn empty_state(&self) -> TableState {
+        let mut state = TableState::default();
+        state.schema.add_file();
+        for (ordinal, column) in self.columns.iter().enumerate() {
+            let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
+            state
+                .schema
+                .add_column(&column.name, &column.type_text, column.nullable, ordinal);
+            state
+                .columns
+                .insert(column.name.clone(), self.column_state(column));
+        }
+        state
+    }
+
+    fn column_state(&self, column: &FileColumn) -> ColumnState {
+        let wants = applicable(self.plan.wants(&column.name), column.meaning);
+        let limits = TablePlan {
+            columns: Vec::new(),
+            keys: Vec::new(),
+            ..self.plan.table
+        };
+        ColumnState::new(&wants, &limits)
+    }
+
+    /// The state of all rows in one.
+    pub(crate) fn whole(&mut self) -> Result<TableState, ScanError> {
+        let mut state = self.empty_state();
+        for index in 0..self.columns.len() {
+            let name = self.columns[index].name.clone();
+            let mut column = state.columns.remove(&name).unwrap_or_default();
+            for group in self.groups.clone() {
+                self.chunk(index, group, &mut column)?;
+            }
+            state.columns.insert(name, column);
+        }
+        for group in self.groups.clone() {
+            state.rows += self.rows_of(group);
+            for column in self.metadata.row_group(group).columns() {
+                state.bytes += column.compressed_size().max(0).unsigned_abs();
+            }
+        }
+        state.files = u64::from(self.groups.start == 0);
+        self.context.progress.add_rows(state.rows);
+        Ok(state)
+    }
+
+    fn place(&self, column: &FileColumn, group: usize) -> Place {
+        Place::row_group(group).in_column(&column.name)
+    }
+
+    /// The pages of a column's chunk. Give the buffers back with [`FileScan::keep`].
+    pub(crate) fn pages(
+        &mut self,
+        index: usize,
+        group: usize,
+    ) -> Result<ChunkPages<ObjectReader>, ScanError> {
+        let column = &self.columns[index];
+        let place = self.place(column, group);
+        let chunk = self.metadata.row_group(group).column(column.leaf);
+        let path = self.reader.path();
+        if chunk.file_path().is_some_and(|path| !path.is_empty()) {
+            return Err(ScanError::Unsupported {
+                path: path.to_owned(),
+                place,
+                what: "its data is in another file".to_owned(),
+                remedy: "point the dataset at files that hold their own data".to_owned(),
+            });
+        }
+        let Some((start, end)) = footer::byte_range(chunk) else {
+            let what = "the place of a column chunk is not in the file";
+            return Err(ScanError::corrupt(path, place, what));
+        };
+        let place = ChunkPlace {
+            row_group: group,
+            column: column.name.clone(),
+            start,
+            end,
+            codec: chunk.compression(),
+        };
+        let scratch = std::mem::take(&mut self.scratch);
+        ChunkPages::new(self.reader.clone(), self.context.clone(), place, scratch)
+    }
+
+    pub(crate) fn keep(&mut self, scratch: Scratch) {
+        self.scratch = scratch;
+    }
+
+    /// Checks that the footer's numbers of a chunk agree; gives the chunk's values.
+    pub(crate) fn stated_values(&self, index: usize, group: usize) -> Result<u64, ScanError> {
+        let column = &self.columns[index];
+        let corrupt =
+            |what: String| ScanError::corrupt(self.reader.path(), self.place(column, group), what);
+        let rows = self.rows_of(group);
+        let stated = self
+            .metadata
+            .row_group(group)
+            .column(column.leaf)
+            .num_values();
+        let values =
+            u64::try_from(stated).map_err(|_| corrupt("its values are negative".to_owned()))?;
+        if column.max_repetition == 0 && values != rows {
+            return Err(corrupt(format!(
+                "it states {values} values, its row group has {rows} rows"
+            )));
+        }
+        Ok(values)
+    }
+
+    /// Feeds one chunk of a column.
+    fn chunk(
+        &mut self,
+        index: usize,
+        group: usize,
+        state: &mut ColumnState,
+    ) -> Result<(), ScanError> {
+        let values = self.stated_values(index, group)?;
+        let rows = self.rows_of(group);
+        let column = self.columns[index].clone();
+        let plan = self.plan.clone();
+        let rules = plan.rules(&column.name);
+        let wants = applicable(self.plan.wants(&column.name), column.meaning);
+        let nested = column.meaning == Meaning::Nested;
+        let depth = if wants.counts_only() && rules.is_empty() {
+            Depth::Nulls
+        } else {
+            Depth::Values
+        };
+        let chunk = self.metadata.row_group(group).column(column.leaf);
+        let stated = match nested {
+            true => (!column.nullable).then_some(0),
+            false if depth == Depth::Nulls => footer::stated_nulls(chunk, &column, rows),
+            false => None,
+        };
+        if let Some(nulls) = stated {
+            state.add_rows(rows, nulls);
+            return Ok(());
+        }
+        let place = self.place(&column, group);
+        let path = self.reader.path().to_owned();
+        let descriptor = self
+            .metadata
+            .file_metadata()
+            .schema_descr()
+            .column(column.leaf);
+        let mut pages = self.pages(index, group)?;
+        footer::guarded(&path, &place, || {
+            let mut sink = Sink::new(column.meaning, state, rules);
+            if nested {
+                chunk::feed_nested(&mut pages, &column, rows, values, &mut sink)?;
+            } else {
+                chunk::feed(&mut pages, &column, &descriptor, rows, depth, &mut sink)?;
+            }
+            sink.finish();
+            Ok(())
+        })?;
+        self.keep(pages.into_scratch());
+        Ok(())
+    }
+}
+
+fn verify_columns(path: &str, columns: &[FileColumn]) -> Result<(), ScanError> {
+    let mut names = BTreeSet::new();
+    for column in columns {
+        let twice = !names.insert(&column.name);
+        let fixed = column.physical == Physical::FIXED_LEN_BYTE_ARRAY;
+        let halves = fixed && column.meaning == Meaning::Float && column.fixed != 2;
+        if twice {
+            return Err(ScanError::Unsupported {
+                path: path.to_owned(),
+                place: Place::file().in_column(&column.name),
+                what: "two columns have this name".to_owned(),
+                remedy: "rename one of them: metrics are told apart by name".to_owned(),
+            });
+        }
+        if (fixed && column.fixed == 0) || halves {
+            let what = format!(
+                "its values are {} bytes long, which its type forbids",
+                column.fixed
+            );
+            let place = Place::file().in_column(&column.name);
+            return Err(ScanError::corrupt(path, place, what));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! The footer of a Parquet file.
+//!
+//! In: an open object. Out: its metadata, after the counts and lengths in it were found to fit the
+//! bytes that hold them, and the number of rows that it states was found to add up.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
+
+use super::columns::FileColumn;
+use super::header;
+use crate::error::{Place, ScanError};
+use crate::object::ReadAt;
+
+/// Length of the footer's length and the mark that end a file.
+const TAIL: u64 = 8;
+
+/// Runs decoding of untrusted bytes; a panic in it becomes an error at `place`.
+pub(crate) fn guarded<T>(
+    path: &str,
+    place: &Place,
+    run: impl FnOnce() -> Result<T, ScanError>,
+) -> Result<T, ScanError> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let said = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no reason given");
+        let what = format!("its bytes cannot be decoded ({said})");
+        Err(ScanError::corrupt(path, place.clone(), what))
+    })
+}
+
+/// Reads the metadata of a file.
+pub(crate) fn read(reader: &impl ReadAt, memory_bytes: u64) -> Result<ParquetMetaData, ScanError> {
+    let path = reader.path();
+    let corrupt = |what: String| ScanError::corrupt(path, Place::file(), what);
+    let size = reader.size();
+    if size < TAIL + 4 {
+        return Err(corrupt(format!(
+            "{size} bytes are too few for a Parquet file"
+        )));
+    }
+    let mut tail = [0; TAIL as usize];
+    reader.read_exact_at(size - TAIL, &mut tail)?;
+    let [a, b, c, d, mark @ ..] = tail;
+    let length = u64::from(u32::from_le_bytes([a, b, c, d]));
+    if &mark == b"PARE" {
+        return Err(encrypted(path));
+    }
+    if &mark != b"PAR1" {
+        return Err(corrupt(
+            "it does not end as a Parquet file does (PAR1)".to_owned(),
+        ));
+    }
+    if length > size - TAIL - 4 {
+        return Err(corrupt(format!(
+            "its footer of {length} bytes does not fit {size} bytes"
+        )));
+    }
+    if length > memory_bytes {
+        return Err(ScanError::Unsupported {
+            path: path.to_owned(),
+            place: Place::file(),
+            what: format!("its footer of {length} bytes does not fit the memory of a scan"),
+            remedy: "write larger row groups, or give the scan more memory".to_owned(),
+        });
+    }
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    reader.read_exact_at(size - TAIL - length, &mut bytes)?;
+    if header::verify_structure(&bytes).is_err() {
+        return Err(corrupt(
+            "its footer is not a whole Thrift structure".to_owned(),
+        ));
+    }
+    let metadata = guarded(path, &Place::file(), || {
+        ParquetMetaDataReader::decode_metadata(&bytes).map_err(|error| corrupt(error.to_string()))
+    })?;
+    let mut rows = 0i64;
+    for group in metadata.row_groups() {
+        rows = match (group.num_rows(), rows.checked_add(group.num_rows())) {
+            (0.., Some(sum)) => sum,
+            _ => {
+                return Err(corrupt(
+                    "a row group has an impossible number of rows".to_owned(),
+                ));
+            }
+        };
+    }
+    let stated = metadata.file_metadata().num_rows();
+    if stated != rows {
+        return Err(corrupt(format!(
+            "it states {stated} rows, its row groups have {rows}"
+        )));
+    }
+    Ok(metadata)
+}
+
+/// The error for files whose footer or columns are encrypted.
+pub(crate) fn encrypted(path: &str) -> ScanError {
+    ScanError::Unsupported {
+        path: path.to_owned(),
+        place: Place::file(),
+        what: "it is encrypted".to_owned(),
+        remedy: "point the dataset at a copy that is not; keys are not handled here".to_owned(),
+    }
+}
+
+/// Where the pages of a chunk begin and end. Some writers state a dictionary at byte 0, where no
+/// page can be: the data pages' offset is then the beginning.
+pub(crate) fn byte_range(chunk: &ColumnChunkMetaData) -> Option<(u64, u64)> {
+    let data = u64::try_from(chunk.data_page_offset()).ok()?;
+    let start = match chunk.dictionary_page_offset() {
+        Some(offset) if offset > 0 => data.min(u64::try_from(offset).ok()?),
+        _ => data,
+    };
+    let length = u64::try_from(chunk.compressed_size()).ok()?;
+    Some((start, start.checked_add(length)?))
+}
+
+/// The NULLs of a chunk of a column without nesting, where its statistics state them.
+pub(crate) fn stated_nulls(
+    chunk: &ColumnChunkMetaData,
+    column: &FileColumn,
+    rows: u64,
+) -> Option<u64> {
+    if column.max_definition == 0 {
+        return Some(0);
+    }
+    chunk
+        .statistics()?
+        .null_count_opt()
+        .filter(|nulls| *nulls <= rows)
+}

@@ -1,0 +1,190 @@
+//! What a scan computes: what the checks and the profile ask of each column, and no more.
+//!
+//! In: a dataset's definition and the columns that a file has. Out: the plan of the metric states,
+//! and the value rules in a form to test values with. Pure: the same definition and columns always
+//! give the same plan, in whatever batch.
+
+use std::collections::BTreeMap;
+
+use assay_metrics::{ColumnPlan, KeyPlan, TablePlan, Wants};
+use assay_model::dataset::{Dataset, LogicalType};
+use assay_model::metric::{Metric, MetricKey};
+
+pub use crate::rules::ColumnRules;
+use crate::rules::{Question, Rule};
+
+/// What a scan computes of one file or more with the same columns.
+#[derive(Debug, Clone, Default)]
+pub struct ScanPlan {
+    /// The metrics of each column, in the order of the file's columns, and the keys.
+    pub table: TablePlan,
+    /// Declared logical types by column: how fields of text formats are to be read.
+    pub declared: BTreeMap<String, LogicalType>,
+    rules: BTreeMap<String, ColumnRules>,
+}
+
+impl ScanPlan {
+    /// The rules of a column.
+    #[must_use]
+    pub fn rules(&self, column: &str) -> &ColumnRules {
+        static NONE: ColumnRules = Vec::new();
+        self.rules.get(column).unwrap_or(&NONE)
+    }
+
+    /// What is wanted of a column.
+    #[must_use]
+    pub fn wants(&self, column: &str) -> Wants {
+        self.table
+            .column(column)
+            .map_or_else(Wants::default, |plan| plan.wants)
+    }
+}
+
+/// The columns of a key: the file's column of that name, else the parts between commas.
+#[must_use]
+pub fn key_columns(column: &str, has: impl Fn(&str) -> bool) -> Vec<&str> {
+    if has(column) || !column.contains(',') {
+        return vec![column];
+    }
+    column.split(',').map(str::trim).collect()
+}
+
+/// What is computed of a file with these columns.
+#[must_use]
+pub fn table_plan(dataset: &Dataset, columns: &[&str]) -> ScanPlan {
+    let mut plan = ScanPlan::default();
+    plan.table.distinct_limit = u64::from(dataset.scan.distinct_limit);
+    plan.table.uniqueness_limit = u64::from(dataset.scan.uniqueness_limit);
+    let profiled = dataset
+        .profile
+        .metrics
+        .iter()
+        .fold(Wants::default(), |all, m| all.or(wants(*m)));
+    for name in columns {
+        let in_profile = dataset
+            .profile
+            .columns
+            .as_ref()
+            .is_none_or(|only| only.iter().any(|c| c == name));
+        plan.table.columns.push(ColumnPlan {
+            name: (*name).to_owned(),
+            wants: if in_profile {
+                profiled
+            } else {
+                Wants::default()
+            },
+            rules: Vec::new(),
+        });
+    }
+    for column in &dataset.columns {
+        if let Some(logical) = column.logical_type {
+            plan.declared.insert(column.name.clone(), logical);
+        }
+    }
+    for check in &dataset.checks {
+        add(&mut plan, &check.metric, columns);
+    }
+    plan
+}
+
+fn add(plan: &mut ScanPlan, key: &MetricKey, columns: &[&str]) {
+    let has = |name: &str| columns.contains(&name);
+    let of_key = matches!(
+        key.metric,
+        Metric::DuplicateCount | Metric::DuplicatePercent
+    );
+    let parts = key_columns(&key.column, has);
+    if of_key && parts.len() > 1 {
+        let known = plan.table.keys.iter().any(|known| known.id == key.column);
+        if !known && parts.iter().all(|part| has(part)) {
+            plan.table.keys.push(KeyPlan {
+                id: key.column.clone(),
+                columns: parts.iter().map(|part| (*part).to_owned()).collect(),
+            });
+        }
+        return;
+    }
+    let Some(column) = plan
+        .table
+        .columns
+        .iter_mut()
+        .find(|column| column.name == key.column)
+    else {
+        return;
+    };
+    column.wants = column.wants.or(wants(key.metric));
+    let Some(question) = question(key) else {
+        return;
+    };
+    let rules = plan.rules.entry(key.column.clone()).or_default();
+    // A rule that does not compile is told with its metric, see `points`.
+    if let Ok(rule) = Rule::compile(question, &key.args) {
+        if rules.iter().all(|known| known.id() != rule.id()) {
+            rules.push(rule);
+        }
+    }
+}
+
+/// The question that a metric with value rules asks; `None` for every other metric.
+#[must_use]
+pub fn question(key: &MetricKey) -> Option<Question> {
+    match key.metric {
+        Metric::MissingCount | Metric::MissingPercent if !key.args.is_empty() => {
+            Some(Question::Missing)
+        }
+        Metric::InvalidCount | Metric::InvalidPercent => Some(Question::Valid),
+        _ => None,
+    }
+}
+
+/// What a metric needs of its column beyond rows and NULLs.
+#[must_use]
+pub fn wants(metric: Metric) -> Wants {
+    let none = Wants::default();
+    match metric {
+        Metric::RowCount
+        | Metric::ByteCount
+        | Metric::FileCount
+        | Metric::ColumnCount
+        | Metric::LastModifiedAge
+        | Metric::Schema
+        | Metric::NullCount
+        | Metric::NullPercent
+        | Metric::MissingCount
+        | Metric::MissingPercent
+        | Metric::InvalidCount
+        | Metric::InvalidPercent => none,
+        Metric::NanCount | Metric::InfCount | Metric::NonNumericCount => Wants {
+            values: true,
+            ..none
+        },
+        Metric::DistinctCount => Wants {
+            distinct: true,
+            ..none
+        },
+        Metric::DuplicateCount | Metric::DuplicatePercent => Wants {
+            uniqueness: true,
+            ..none
+        },
+        Metric::Sum | Metric::Mean => Wants { sum: true, ..none },
+        Metric::Stddev => Wants {
+            sum: true,
+            moments: true,
+            ..none
+        },
+        Metric::Min | Metric::Max | Metric::Latency => Wants {
+            range: true,
+            ..none
+        },
+        // The exact range clamps the estimate.
+        Metric::Quantile => Wants {
+            quantiles: true,
+            range: true,
+            ..none
+        },
+        Metric::LengthMin | Metric::LengthMax | Metric::LengthMean => Wants {
+            lengths: true,
+            ..none
+        },
+    }
+}

@@ -1,0 +1,200 @@
+//! The metrics that a merged state stands for.
+//!
+//! In: a dataset's definition, the partition that is judged with its merged state, and the moment
+//! of judging. Out: one point for every metric that a check or the profile needs, each once. A
+//! metric that has no value says why; it is never left out because it failed. Least and greatest
+//! values of masked columns never leave this module. Pure.
+
+mod column;
+mod table;
+
+use std::collections::BTreeSet;
+
+use assay_metrics::{TableState, Unavailable};
+use assay_model::dataset::Dataset;
+use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus};
+use assay_model::task::EvaluateSpec;
+use jiff::Timestamp;
+
+use crate::plan::key_columns;
+
+/// What the points are made from.
+struct Subject<'a> {
+    dataset: &'a Dataset,
+    spec: &'a EvaluateSpec,
+    state: &'a TableState,
+    now: Timestamp,
+}
+
+/// Every metric that checks and profile need of a partition, ordered by its identity.
+#[must_use]
+pub fn metric_points(
+    dataset: &Dataset,
+    spec: &EvaluateSpec,
+    state: &TableState,
+    now: Timestamp,
+) -> Vec<MetricPoint> {
+    let subject = Subject {
+        dataset,
+        spec,
+        state,
+        now,
+    };
+    let mut keys: BTreeSet<MetricKey> = dataset.checks.iter().map(|c| c.metric.clone()).collect();
+    for metric in Metric::ALL.iter().filter(|metric| metric.is_of_table()) {
+        keys.insert(MetricKey::table(*metric));
+    }
+    keys.extend(subject.profiled());
+    keys.into_iter().map(|key| subject.point(key)).collect()
+}
+
+impl Subject<'_> {
+    /// The metrics of the profile that the types of the columns have.
+    fn profiled(&self) -> Vec<MetricKey> {
+        let mut keys = Vec::new();
+        let profile = &self.dataset.profile;
+        for name in self.columns() {
+            if profile
+                .columns
+                .as_ref()
+                .is_some_and(|only| only.iter().all(|c| c != name))
+            {
+                continue;
+            }
+            let class = self.class(name);
+            for metric in profile.metrics.iter().filter(|metric| class.has(**metric)) {
+                let shows_value = matches!(metric, Metric::Min | Metric::Max);
+                if shows_value && self.is_masked(name) {
+                    continue;
+                }
+                if *metric == Metric::Quantile {
+                    keys.extend(
+                        profile
+                            .quantiles
+                            .iter()
+                            .map(|q| MetricKey::quantile(name, *q)),
+                    );
+                } else {
+                    keys.push(MetricKey::column(*metric, name));
+                }
+            }
+        }
+        keys
+    }
+
+    /// Names of the columns that the data has.
+    fn columns(&self) -> impl Iterator<Item = &str> {
+        self.state.schema.columns.keys().map(String::as_str)
+    }
+
+    fn is_masked(&self, name: &str) -> bool {
+        self.dataset
+            .columns
+            .iter()
+            .any(|column| column.name == name && column.masked)
+    }
+
+    fn point(&self, key: MetricKey) -> MetricPoint {
+        if !key.filter.is_empty() {
+            let why = format!(
+                "rows are not filtered here, and it asks for those where {}",
+                key.filter
+            );
+            return MetricPoint::failed(key, MetricStatus::Error, why);
+        }
+        if key.metric.is_of_table() {
+            return self.table_point(key);
+        }
+        let parts = key_columns(&key.column, |name| {
+            self.state.schema.columns.contains_key(name)
+        });
+        if let Some(why) = parts.iter().find_map(|part| self.why_absent(part)) {
+            return MetricPoint::failed(key, MetricStatus::Error, why);
+        }
+        if parts.len() > 1 {
+            return self.key_point(key);
+        }
+        self.column_point(key)
+    }
+
+    /// Why a column's metrics cannot be given: the data, or some of its files, lack it.
+    fn why_absent(&self, name: &str) -> Option<String> {
+        if self.state.schema.columns.contains_key(name) {
+            let without = self.state.rows_without(name);
+            return (without > 0).then(|| {
+                format!(
+                    "{without} of {} rows are in files without the column `{name}`",
+                    self.state.rows
+                )
+            });
+        }
+        if self.state.schema.files == 0 {
+            return Some(format!(
+                "no file was read, so the column `{name}` was not met"
+            ));
+        }
+        let near = self.columns().min_by(|left, right| {
+            let score = |other: &str| strsim::normalized_damerau_levenshtein(name, other);
+            score(right).total_cmp(&score(left))
+        });
+        let near = near.filter(|near| strsim::normalized_damerau_levenshtein(name, near) > 0.6);
+        let hint = near
+            .map(|near| format!("; did you mean `{near}`?"))
+            .unwrap_or_default();
+        let mut listed: Vec<&str> = self.columns().take(LISTED).collect();
+        if self.state.schema.columns.len() > LISTED {
+            listed.push("…");
+        }
+        Some(format!(
+            "the data has no column `{name}`; it has {}{hint}",
+            listed.join(", ")
+        ))
+    }
+}
+
+/// Columns that a message lists.
+const LISTED: usize = 20;
+
+/// What a column's type has metrics of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Number,
+    Text,
+    Time,
+    Bool,
+    Binary,
+    Nested,
+}
+
+impl Class {
+    /// Whether the profile has the metric for columns of this class.
+    const fn has(self, metric: Metric) -> bool {
+        match metric {
+            Metric::NullCount
+            | Metric::NullPercent
+            | Metric::MissingCount
+            | Metric::MissingPercent => true,
+            Metric::DistinctCount | Metric::DuplicateCount | Metric::DuplicatePercent => {
+                !matches!(self, Self::Nested)
+            }
+            Metric::Min | Metric::Max => matches!(self, Self::Number | Self::Text | Self::Time),
+            Metric::Latency => matches!(self, Self::Time),
+            Metric::LengthMin | Metric::LengthMax | Metric::LengthMean => {
+                matches!(self, Self::Text)
+            }
+            Metric::Sum | Metric::Mean | Metric::Stddev | Metric::Quantile => {
+                matches!(self, Self::Number)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A point for a value that its state does not give.
+fn unavailable(key: MetricKey, why: &Unavailable) -> MetricPoint {
+    let status = match why {
+        Unavailable::Overflow => MetricStatus::Overflow,
+        _ => MetricStatus::Error,
+    };
+    MetricPoint::failed(key, status, why.to_string())
+}

@@ -1,0 +1,67 @@
+//! Metrics of a whole partition.
+//!
+//! In: the partition and its merged state. Out: its counts, its age and its schema in canonical
+//! text. Nothing here looks at a value.
+
+use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
+use jiff::Timestamp;
+
+use super::Subject;
+
+impl Subject<'_> {
+    pub(super) fn table_point(&self, key: MetricKey) -> MetricPoint {
+        let integer = |value: u64| MetricValue::integer(i128::from(value));
+        let value = match key.metric {
+            Metric::ByteCount => integer(self.spec.bytes),
+            Metric::FileCount => integer(self.spec.objects),
+            Metric::ColumnCount => integer(self.state.schema.columns.len() as u64),
+            Metric::Schema => MetricValue::Text(self.schema_text()),
+            Metric::LastModifiedAge => match self.spec.last_modified {
+                Some(modified) => seconds(modified, self.now),
+                None => {
+                    let why = "the source does not tell when its objects changed";
+                    return MetricPoint::failed(key, MetricStatus::Error, why);
+                }
+            },
+            _ => integer(self.state.rows),
+        };
+        let mut point = MetricPoint::computed(key, value);
+        if point.key.metric == Metric::Schema {
+            let differ: Vec<&str> = self.state.schema.disagreements().collect();
+            if !differ.is_empty() {
+                point.note = Some(format!("files disagree on {}", differ.join(", ")));
+            }
+        }
+        if point.key.metric == Metric::RowCount && !self.state.flags.is_empty() {
+            let flags = self
+                .state
+                .flags
+                .iter()
+                .map(|(name, times)| format!("{name}: {times}"));
+            point.note = Some(flags.collect::<Vec<_>>().join(", "));
+        }
+        point
+    }
+
+    /// `name:type` for each column in the order of the files, `?` behind a type that may be NULL;
+    /// types on which files disagree are joined by `|`.
+    fn schema_text(&self) -> String {
+        let mut columns: Vec<_> = self.state.schema.columns.iter().collect();
+        columns.sort_by_key(|(name, shape)| (shape.ordinals.first().copied(), name.as_str()));
+        let text = columns.iter().map(|(name, shape)| {
+            let types: Vec<&str> = shape.types.iter().map(String::as_str).collect();
+            let nullable = if shape.nullable.contains(&true) {
+                "?"
+            } else {
+                ""
+            };
+            format!("{name}:{}{nullable}", types.join("|"))
+        });
+        text.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Seconds from `then` to `now`, to the microsecond.
+pub(super) fn seconds(then: Timestamp, now: Timestamp) -> MetricValue {
+    MetricValue::Float((now.as_microsecond() - then.as_microsecond()) as f64 / 1e6)
+}

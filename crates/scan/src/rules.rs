@@ -1,0 +1,367 @@
+//! Value rules: what counts as missing and what as invalid, tested value by value.
+//!
+//! In: the decoded arguments of a metric ([`ValueRule`]) and values. Out: for each value whether
+//! the rule applies to it and whether it is met. Numbers are compared exactly, not as text: `1.50`
+//! is the allowed value `1.5`, and a bound of `0.1` is not the double next to it.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use assay_metrics::{BigInt, decimal_text};
+use assay_model::check::ValueRule;
+use jiff::{SignedDuration, Timestamp, civil};
+use regex::bytes::Regex;
+
+/// One non-null value, as a rule sees it.
+#[derive(Debug, Clone, Copy)]
+pub enum Cell<'a> {
+    /// A whole number.
+    Int(i128),
+    /// A decimal `unscaled · 10^-scale`.
+    Decimal(i128, i8),
+    /// A decimal of 256 bits, little-endian.
+    Decimal256(&'a [u8; 32], i8),
+    /// A double.
+    Float(f64),
+    /// A truth value.
+    Bool(bool),
+    /// Days since 1970-01-01.
+    Date(i64),
+    /// Nanoseconds since midnight.
+    Time(i64),
+    /// Nanoseconds since 1970-01-01 UTC.
+    Timestamp(i128),
+    /// A text, a field of a text format, or bytes.
+    Text(&'a [u8]),
+}
+
+/// What a rule asks of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Question {
+    /// Whether it stands for a missing value.
+    Missing,
+    /// Whether it is valid; not asked of placeholders for a missing value.
+    Valid,
+}
+
+/// A compiled rule.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    id: String,
+    question: Question,
+    missing: Allowed,
+    valid: Option<Allowed>,
+    pattern: Option<Regex>,
+    min_length: Option<u64>,
+    max_length: Option<u64>,
+    min: Option<Num>,
+    max: Option<Num>,
+}
+
+/// The rules of a column.
+pub type ColumnRules = Vec<Rule>;
+
+impl Rule {
+    /// The identity of a rule's counts in the state.
+    #[must_use]
+    pub fn id_of(question: Question, args: &str) -> String {
+        match question {
+            Question::Missing => format!("missing{args}"),
+            Question::Valid => format!("valid{args}"),
+        }
+    }
+
+    /// Compiles the arguments of a metric: the canonical JSON of a [`ValueRule`], or nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the arguments: the JSON, the pattern, a bound that is no number.
+    pub fn compile(question: Question, args: &str) -> Result<Self, String> {
+        let rule = if args.is_empty() {
+            ValueRule::default()
+        } else {
+            serde_json::from_str(args)
+                .map_err(|error| format!("its arguments are unreadable: {error}"))?
+        };
+        let pattern = rule.pattern.as_deref().map(Regex::new).transpose();
+        let number = |text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => match Num::parse(text.as_bytes()) {
+                Some(number) => Ok(Some(number)),
+                None => Err(format!("the bound {text:?} is not a number")),
+            },
+        };
+        Ok(Self {
+            id: Self::id_of(question, args),
+            question,
+            missing: Allowed::new(&rule.missing_values),
+            valid: rule.valid_values.as_deref().map(Allowed::new),
+            pattern: pattern.map_err(|error| format!("its pattern is not usable: {error}"))?,
+            min_length: rule.min_length,
+            max_length: rule.max_length,
+            min: number(&rule.min)?,
+            max: number(&rule.max)?,
+        })
+    }
+
+    /// The identity of its counts.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Tests a value: `None` when the question is not asked of it.
+    #[must_use]
+    pub fn test(&self, cell: &Cell<'_>) -> Option<bool> {
+        let missing = self.missing.has(cell);
+        match self.question {
+            Question::Missing => Some(missing),
+            Question::Valid if missing => None,
+            Question::Valid => Some(self.is_valid(cell)),
+        }
+    }
+
+    fn is_valid(&self, cell: &Cell<'_>) -> bool {
+        if self.valid.as_ref().is_some_and(|valid| !valid.has(cell)) {
+            return false;
+        }
+        if self.min.is_some() || self.max.is_some() {
+            let Some(number) = Num::of(cell) else {
+                return false;
+            };
+            let below = |min: &Num| number.order(min).is_none_or(Ordering::is_lt);
+            let above = |max: &Num| number.order(max).is_none_or(Ordering::is_gt);
+            if self.min.as_ref().is_some_and(below) || self.max.as_ref().is_some_and(above) {
+                return false;
+            }
+        }
+        if self.pattern.is_none() && self.min_length.is_none() && self.max_length.is_none() {
+            return true;
+        }
+        with_text(cell, |text| {
+            let length = assay_metrics::chars(text);
+            self.pattern
+                .as_ref()
+                .is_none_or(|pattern| pattern.is_match(text))
+                && self.min_length.is_none_or(|min| length >= min)
+                && self.max_length.is_none_or(|max| length <= max)
+        })
+    }
+}
+
+/// A list of values, to be met as text or as number.
+#[derive(Debug, Clone)]
+struct Allowed {
+    texts: BTreeSet<Vec<u8>>,
+    numbers: Vec<Num>,
+}
+
+impl Allowed {
+    fn new(values: &[String]) -> Self {
+        Self {
+            texts: values
+                .iter()
+                .map(|value| value.as_bytes().to_vec())
+                .collect(),
+            numbers: values
+                .iter()
+                .filter_map(|value| Num::parse(value.as_bytes()))
+                .collect(),
+        }
+    }
+
+    fn has(&self, cell: &Cell<'_>) -> bool {
+        if self.texts.is_empty() {
+            return false;
+        }
+        if let Cell::Text(text) = cell {
+            return self.texts.contains(*text);
+        }
+        if let Some(number) = Num::of(cell) {
+            return self
+                .numbers
+                .iter()
+                .any(|allowed| number.order(allowed) == Some(Ordering::Equal));
+        }
+        with_text(cell, |text| self.texts.contains(text))
+    }
+}
+
+/// A number, exact where it is not a double.
+#[derive(Debug, Clone, PartialEq)]
+enum Num {
+    Small(i128, i32),
+    Big(BigInt, i32),
+    Double(f64),
+}
+
+impl Num {
+    fn of(cell: &Cell<'_>) -> Option<Self> {
+        match cell {
+            Cell::Int(value) => Some(Self::Small(*value, 0)),
+            Cell::Decimal(value, scale) => Some(Self::Small(*value, i32::from(*scale))),
+            Cell::Decimal256(bytes, scale) => Some(Self::Big(
+                BigInt::from_signed_bytes_le(*bytes),
+                i32::from(*scale),
+            )),
+            Cell::Float(value) => Some(Self::Double(*value)),
+            Cell::Text(text) => Self::parse(text),
+            _ => None,
+        }
+    }
+
+    /// Digits with an optional sign, point and exponent.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?.trim();
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let unsigned = mantissa.strip_prefix(['-', '+']).unwrap_or(mantissa);
+        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+        let digits = format!("{whole}{fraction}");
+        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        if digits.is_empty() || !plain || exponent.abs() > 400 || digits.len() > 400 {
+            return None;
+        }
+        let scale = i32::try_from(fraction.len()).ok()? - exponent;
+        let sign = if mantissa.starts_with('-') { "-" } else { "" };
+        let digits = format!("{sign}{digits}");
+        match digits.parse::<i128>() {
+            Ok(value) => Some(Self::Small(value, scale)),
+            Err(_) => Some(Self::Big(digits.parse().ok()?, scale)),
+        }
+    }
+
+    /// `None` when one of them is not a number.
+    fn order(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Small(left, scale), Self::Small(right, other)) if scale == other => {
+                Some(left.cmp(right))
+            }
+            (Self::Double(left), Self::Double(right)) => left.partial_cmp(right),
+            (Self::Double(left), _) => left.partial_cmp(&other.to_f64()),
+            (_, Self::Double(right)) => self.to_f64().partial_cmp(right),
+            _ => {
+                let ((left, scale), (right, other)) = (self.big(), other.big());
+                let power = |by: i32| BigInt::from(10u8).pow(by.unsigned_abs());
+                Some(match scale - other {
+                    by if by > 0 => left.cmp(&(right * power(by))),
+                    by => (left * power(by)).cmp(&right),
+                })
+            }
+        }
+    }
+
+    fn big(&self) -> (BigInt, i32) {
+        match self {
+            Self::Small(value, scale) => (BigInt::from(*value), *scale),
+            Self::Big(value, scale) => (value.clone(), *scale),
+            Self::Double(_) => (BigInt::ZERO, 0),
+        }
+    }
+
+    fn to_f64(&self) -> f64 {
+        match self {
+            Self::Double(value) => *value,
+            exact => {
+                let (value, scale) = exact.big();
+                format!("{value}e{}", -scale).parse().unwrap_or(f64::NAN)
+            }
+        }
+    }
+}
+
+/// The value's text form: digits, ISO 8601, `true` and `false`, or the text itself.
+pub fn with_text<T>(cell: &Cell<'_>, take: impl FnOnce(&[u8]) -> T) -> T {
+    let text = match cell {
+        Cell::Text(text) => return take(text),
+        Cell::Int(value) => value.to_string(),
+        Cell::Decimal(value, scale) => decimal_text(&BigInt::from(*value), *scale),
+        Cell::Decimal256(bytes, scale) => {
+            decimal_text(&BigInt::from_signed_bytes_le(*bytes), *scale)
+        }
+        Cell::Float(value) => value.to_string(),
+        Cell::Bool(value) => value.to_string(),
+        Cell::Date(days) => date_text(*days),
+        Cell::Time(nanos) => time_text(*nanos),
+        Cell::Timestamp(nanos) => timestamp_text(*nanos),
+    };
+    take(text.as_bytes())
+}
+
+/// A date as ISO 8601; beyond the calendar, its number of days.
+#[must_use]
+pub fn date_text(days: i64) -> String {
+    let span = SignedDuration::try_from_hours(days.saturating_mul(24));
+    let date = span.and_then(|span| civil::date(1970, 1, 1).checked_add(span).ok());
+    date.map_or_else(
+        || format!("{days} days since 1970-01-01"),
+        |date| date.to_string(),
+    )
+}
+
+/// A time of day as ISO 8601.
+#[must_use]
+pub fn time_text(nanos: i64) -> String {
+    let span = SignedDuration::from_nanos(nanos);
+    let time = civil::Time::midnight().checked_add(span);
+    time.map_or_else(
+        |_| format!("{nanos} ns since midnight"),
+        |time| time.to_string(),
+    )
+}
+
+/// A time as RFC 3339 in UTC; beyond the calendar, its number of nanoseconds.
+#[must_use]
+pub fn timestamp_text(nanos: i128) -> String {
+    Timestamp::from_nanosecond(nanos).map_or_else(
+        |_| format!("{nanos} ns since 1970-01-01"),
+        |time| time.to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn valid(args: &str, cell: Cell<'_>) -> Option<bool> {
+        Rule::compile(Question::Valid, args).unwrap().test(&cell)
+    }
+
+    #[test]
+    fn numbers_are_compared_by_value_and_exactly() {
+        let list = r#"{"validValues":["1.5","2"]}"#;
+        assert_eq!(valid(list, Cell::Decimal(150, 2)), Some(true));
+        assert_eq!(valid(list, Cell::Int(2)), Some(true));
+        assert_eq!(valid(list, Cell::Float(1.5)), Some(true));
+        assert_eq!(valid(list, Cell::Text(b"1.50")), Some(false));
+        let bound = r#"{"min":"9007199254740993"}"#;
+        assert_eq!(valid(bound, Cell::Int(9_007_199_254_740_992)), Some(false));
+        assert_eq!(valid(bound, Cell::Int(9_007_199_254_740_993)), Some(true));
+        assert_eq!(
+            valid(r#"{"max":"1e3"}"#, Cell::Decimal(100_001, 2)),
+            Some(false)
+        );
+        assert_eq!(valid(r#"{"max":"3"}"#, Cell::Float(f64::NAN)), Some(false));
+        assert_eq!(valid(r#"{"max":"3"}"#, Cell::Text(b"n/a")), Some(false));
+    }
+
+    #[test]
+    fn a_placeholder_is_missing_and_neither_valid_nor_invalid() {
+        let args = r#"{"missingValues":["n/a",""],"maxLength":2}"#;
+        assert_eq!(valid(args, Cell::Text(b"n/a")), None);
+        assert_eq!(valid(args, Cell::Text("äö".as_bytes())), Some(true));
+        assert_eq!(valid(args, Cell::Text(b"abc")), Some(false));
+        let missing = Rule::compile(Question::Missing, args).unwrap();
+        assert_eq!(missing.test(&Cell::Text(b"")), Some(true));
+        assert_eq!(missing.test(&Cell::Text(b"a")), Some(false));
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_be_used_is_told() {
+        assert!(Rule::compile(Question::Valid, r#"{"pattern":"("}"#).is_err());
+        let pattern = r#"{"pattern":"^2024-"}"#;
+        assert_eq!(valid(pattern, Cell::Date(19_723)), Some(true));
+        assert_eq!(valid(pattern, Cell::Timestamp(0)), Some(false));
+    }
+}
