@@ -1,1 +1,28 @@
 //! Drives the manager's core: store, node streams, clients.
+//!
+//! ```text
+//! nodes, clients ──> services ──> inbox ──> term (owns the Core) ──> store, node links, watchers
+//! ```
+//!
+//! Comes in: the streams of data nodes and the calls of clients. Goes out: what the core decides,
+//! written to the store before anything rests on it. It must never decide anything itself: which
+//! task goes where, what is retried and when a node is dead are the core's to say.
+//!
+//! [`Manager::start`] gives a [`ManagerHandle`]; a manager leads or stands by, and says which.
+
+mod definitions;
+mod desk;
+mod handle;
+mod inbox;
+mod lead;
+mod links;
+mod parts;
+mod seat;
+mod service;
+mod term;
+mod watch;
+
+pub use handle::{Manager, ManagerHandle, SubmitError, Submitted};
+pub use parts::{Clock, ManagerConfig, ManagerParts, system_clock};
+pub use seat::{NotLeading, Role};
+pub use watch::RunUpdate;

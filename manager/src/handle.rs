@@ -1,0 +1,410 @@
+//! A running manager, and what its process can ask of it directly.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_manager_core::{Event, Explanation, View};
+use assay_model::change::Answer;
+use assay_model::dataset::Dataset;
+use assay_model::ids::{DatasetId, NodeId, RunId, TaskId};
+use assay_model::run::{Priority, Run, RunState, Selection, Trigger};
+use assay_proto::link::Doorway;
+use assay_store::StoreError;
+use assay_store::port::RunFilter;
+use jiff::{SignedDuration, Timestamp};
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, oneshot, watch};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::definitions::Definitions;
+use crate::inbox::{Input, Wish};
+use crate::parts::ManagerParts;
+use crate::seat::{NotLeading, Role, Seats};
+use crate::watch::{RunUpdate, UPDATES_MAX};
+use crate::{lead, service};
+
+/// How long the core may take to follow or refuse a wish.
+const WISH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the tasks of a manager share.
+pub(crate) struct Shared {
+    pub(crate) parts: ManagerParts,
+    pub(crate) seats: Seats,
+    pub(crate) definitions: Definitions,
+    pub(crate) updates: broadcast::Sender<RunUpdate>,
+    pub(crate) desired: watch::Sender<(u32, String)>,
+    pub(crate) stop: watch::Sender<bool>,
+}
+
+/// Why something that was asked of a manager was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// Another manager leads, or none.
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
+    /// The dataset is not known here.
+    #[error("no dataset `{0}` is registered here; register its definition first")]
+    UnknownDataset(DatasetId),
+    /// It cannot be followed.
+    #[error("{0}")]
+    Refused(String),
+    /// The term ended before there was an answer: whether it was done is not known.
+    #[error("the leader changed or did not answer in time; ask again (a repeat is harmless)")]
+    NoAnswer,
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// An accepted run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Submitted {
+    /// The run.
+    pub run: RunId,
+    /// Whether it existed already.
+    pub existed: bool,
+}
+
+/// A manager.
+pub struct Manager;
+
+impl Manager {
+    /// Starts a manager: it campaigns, leads when elected, and serves whoever comes through a
+    /// [`Doorway`] or a listener.
+    #[must_use]
+    pub fn start(parts: ManagerParts) -> ManagerHandle {
+        let (updates, _) = broadcast::channel(UPDATES_MAX);
+        let (stop, stopped) = watch::channel(false);
+        let min = parts.config.core.scale.min;
+        let shared = Arc::new(Shared {
+            seats: Seats::default(),
+            definitions: Definitions::default(),
+            updates,
+            desired: watch::Sender::new((min, "the least allowed".to_owned())),
+            stop,
+            parts,
+        });
+        let life = tokio::spawn(lead::live(Arc::clone(&shared), stopped));
+        ManagerHandle {
+            shared,
+            life: Arc::new(tokio::sync::Mutex::new(Some(life))),
+        }
+    }
+}
+
+/// A running manager. Clones are the same one.
+#[derive(Clone)]
+pub struct ManagerHandle {
+    shared: Arc<Shared>,
+    life: Arc<tokio::sync::Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl ManagerHandle {
+    /// Makes a definition known, so that runs can name its dataset, and keeps it in the store.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn register(&self, dataset: Dataset) -> Result<String, StoreError> {
+        self.shared.register(dataset).await
+    }
+
+    /// Starts a run of `dataset`. Repeats under one `key` are one run; without, it is a new one.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub async fn submit(
+        &self,
+        dataset: Dataset,
+        trigger: Trigger,
+        selection: Selection,
+        key: Option<&str>,
+    ) -> Result<Submitted, SubmitError> {
+        self.shared.register(dataset.clone()).await?;
+        let id = match key {
+            Some(key) => RunId::of_key(&dataset.id, &format!("key|{key}")),
+            None => RunId(Uuid::now_v7()),
+        };
+        self.shared
+            .submit(&dataset, id, trigger, None, selection)
+            .await
+    }
+
+    /// Starts the run of `dataset` for the scheduled instant `slot`, once however often it is asked.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub async fn submit_slot(
+        &self,
+        dataset: Dataset,
+        slot: Timestamp,
+    ) -> Result<Submitted, SubmitError> {
+        self.shared.register(dataset.clone()).await?;
+        let id = RunId::of_slot(&dataset.id, slot);
+        let selection = Selection::default();
+        self.shared
+            .submit(&dataset, id, Trigger::Schedule, Some(slot), selection)
+            .await
+    }
+
+    /// The moves of all runs from here on. A watcher that falls behind is told so by its receiver.
+    #[must_use]
+    pub fn updates(&self) -> broadcast::Receiver<RunUpdate> {
+        self.shared.updates.subscribe()
+    }
+
+    /// Waits until `run` has ended, and gives its row.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read or holds no such run.
+    pub async fn wait(&self, run: RunId) -> Result<Run, StoreError> {
+        self.shared.wait(run).await
+    }
+
+    /// Stops a run.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub async fn cancel(&self, run: RunId, reason: &str) -> Result<(), SubmitError> {
+        self.shared.cancel(run, reason).await
+    }
+
+    /// Makes the tasks of an ended run that did not succeed ready again.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub async fn retry(&self, run: RunId) -> Result<(), SubmitError> {
+        self.shared.retry(run).await
+    }
+
+    /// Lets a node finish and leave.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub async fn drain_node(&self, node: &NodeId, reason: &str) -> Result<(), SubmitError> {
+        self.shared.drain(node, reason).await
+    }
+
+    /// How everything stands.
+    ///
+    /// # Errors
+    /// [`SubmitError`] when this manager does not lead.
+    pub async fn view(&self) -> Result<View, SubmitError> {
+        self.shared.view().await
+    }
+
+    /// Why a task is where it is; `None` when it is unknown or its run has ended.
+    ///
+    /// # Errors
+    /// [`SubmitError`] when this manager does not lead.
+    pub async fn explain(&self, task: TaskId) -> Result<Option<Explanation>, SubmitError> {
+        let seat = self.shared.seats.seat()?;
+        let (reply, answer) = oneshot::channel();
+        let sent = seat.inbox.send(Input::Explain(task, reply)).await;
+        sent.map_err(|_| SubmitError::NoAnswer)?;
+        answer.await.map_err(|_| SubmitError::NoAnswer)
+    }
+
+    /// The number of nodes that the backlog asks for, and why, from here on.
+    #[must_use]
+    pub fn desired_nodes(&self) -> watch::Receiver<(u32, String)> {
+        self.shared.desired.subscribe()
+    }
+
+    /// Whether this manager leads, from here on.
+    #[must_use]
+    pub fn roles(&self) -> watch::Receiver<Role> {
+        self.shared.seats.roles()
+    }
+
+    /// Waits until this manager leads.
+    pub async fn leads(&self) {
+        let mut roles = self.roles();
+        // The sender lives as long as this handle.
+        let _ = roles
+            .wait_for(|role| matches!(role, Role::Leading { .. }))
+            .await;
+    }
+
+    /// A door for nodes and clients of this process.
+    #[must_use]
+    pub fn doorway(&self) -> Doorway {
+        service::serve_doorway(&self.shared)
+    }
+
+    /// Serves nodes and clients that come over TCP.
+    pub fn serve(&self, listener: TcpListener) {
+        service::serve_tcp(&self.shared, listener);
+    }
+
+    /// Resigns, so that another manager can lead at once, ends every stream and stops.
+    pub async fn shutdown(&self) {
+        self.shared.stop.send_replace(true);
+        if let Some(life) = self.life.lock().await.take() {
+            // A panic in it has been logged by its own task.
+            let _ = life.await;
+        }
+    }
+
+    /// Stops at once without a word, as a killed process would. For drills.
+    pub async fn kill(&self) {
+        if let Some(life) = self.life.lock().await.take() {
+            life.abort();
+            let _ = life.await;
+        }
+        self.shared.seats.stop();
+        self.shared.stop.send_replace(true);
+    }
+}
+
+impl Shared {
+    pub(crate) async fn register(&self, dataset: Dataset) -> Result<String, StoreError> {
+        self.parts.store.put_definition(&dataset).await?;
+        Ok(self.definitions.put(dataset).digest())
+    }
+
+    pub(crate) async fn submit(
+        &self,
+        dataset: &Dataset,
+        id: RunId,
+        trigger: Trigger,
+        slot: Option<Timestamp>,
+        selection: Selection,
+    ) -> Result<Submitted, SubmitError> {
+        let now = (self.parts.now)();
+        let priority = match trigger {
+            Trigger::Backfill => Priority::Backfill,
+            Trigger::Schedule | Trigger::Manual | Trigger::Arrival => Priority::Live,
+        };
+        let run = Run {
+            id,
+            dataset: dataset.id.clone(),
+            definition: dataset.digest(),
+            trigger,
+            slot,
+            priority,
+            selection,
+            retries: dataset.run.retries,
+            task_timeout_ms: dataset.run.timeout_s.saturating_mul(1000),
+            state: RunState::Queued,
+            reason: None,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+            deadline_at: self.deadline(now),
+            planned_tasks: 0,
+        };
+        let seat = self.seats.seat()?;
+        let (reply, answer) = oneshot::channel();
+        let sent = seat.inbox.send(Input::Submit(Box::new(run), reply)).await;
+        sent.map_err(|_| SubmitError::NoAnswer)?;
+        match tokio::time::timeout(WISH_TIMEOUT, answer).await {
+            Ok(Ok(Answer::Ok)) => Ok(Submitted {
+                run: id,
+                existed: false,
+            }),
+            Ok(Ok(Answer::Already)) => Ok(Submitted {
+                run: id,
+                existed: true,
+            }),
+            Ok(Ok(Answer::Fenced)) => Err(SubmitError::Refused("the run was refused".to_owned())),
+            Ok(Err(_)) | Err(_) => Err(SubmitError::NoAnswer),
+        }
+    }
+
+    fn deadline(&self, now: Timestamp) -> Timestamp {
+        let deadline = SignedDuration::try_from(self.parts.config.run_deadline)
+            .ok()
+            .and_then(|after| now.checked_add(after).ok());
+        deadline.unwrap_or(Timestamp::MAX)
+    }
+
+    pub(crate) async fn cancel(&self, run: RunId, reason: &str) -> Result<(), SubmitError> {
+        let event = Event::CancelRun {
+            run,
+            reason: reason.to_owned(),
+        };
+        self.wish(event, run.to_string(), true).await
+    }
+
+    pub(crate) async fn retry(&self, run: RunId) -> Result<(), SubmitError> {
+        let deadline_at = self.deadline((self.parts.now)());
+        let event = Event::RetryRun { run, deadline_at };
+        self.wish(event, run.to_string(), true).await
+    }
+
+    pub(crate) async fn drain(&self, node: &NodeId, reason: &str) -> Result<(), SubmitError> {
+        let event = Event::DrainNode {
+            node: node.clone(),
+            reason: reason.to_owned(),
+        };
+        self.wish(event, node.to_string(), false).await
+    }
+
+    pub(crate) async fn wish(
+        &self,
+        event: Event,
+        subject: String,
+        awaits_move: bool,
+    ) -> Result<(), SubmitError> {
+        let seat = self.seats.seat()?;
+        let (reply, answer) = oneshot::channel();
+        let wish = Wish {
+            event,
+            subject,
+            awaits_move,
+        };
+        let sent = seat.inbox.send(Input::Wish(wish, reply)).await;
+        sent.map_err(|_| SubmitError::NoAnswer)?;
+        match tokio::time::timeout(WISH_TIMEOUT, answer).await {
+            Ok(Ok(result)) => result.map_err(SubmitError::Refused),
+            Ok(Err(_)) | Err(_) => Err(SubmitError::NoAnswer),
+        }
+    }
+
+    pub(crate) async fn view(&self) -> Result<View, SubmitError> {
+        let seat = self.seats.seat()?;
+        let (reply, answer) = oneshot::channel();
+        let sent = seat.inbox.send(Input::View(reply)).await;
+        sent.map_err(|_| SubmitError::NoAnswer)?;
+        answer.await.map_err(|_| SubmitError::NoAnswer)
+    }
+
+    /// A run's row.
+    pub(crate) async fn run(&self, run: RunId) -> Result<Run, StoreError> {
+        let filter = RunFilter {
+            dataset: None,
+            unfinished: false,
+            limit: u32::MAX >> 1,
+        };
+        let runs = self.parts.metrics.runs(&filter).await?;
+        runs.into_iter()
+            .find(|row| row.id == run)
+            .ok_or_else(|| StoreError::NotFound {
+                what: "run",
+                name: run.to_string(),
+            })
+    }
+
+    async fn wait(&self, run: RunId) -> Result<Run, StoreError> {
+        let mut updates = self.updates.subscribe();
+        loop {
+            let row = self.run(run).await?;
+            if row.state.is_terminal() {
+                return Ok(row);
+            }
+            // Looks again by itself, too: a run may end under another manager.
+            let ended = async {
+                loop {
+                    match updates.recv().await {
+                        Ok(update) if update.run == run && update.state.is_terminal() => break,
+                        Err(broadcast::error::RecvError::Lagged(_)) => break,
+                        Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+                        Ok(_) => {}
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
+        }
+    }
+}

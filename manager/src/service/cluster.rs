@@ -1,0 +1,152 @@
+//! The cluster: who leads, who works, what waits; and the wishes of operators.
+
+use std::sync::Arc;
+
+use assay_manager_core::{Event, NodeView};
+use assay_model::ids::NodeId;
+use assay_model::task::TaskState;
+use assay_proto::convert;
+use assay_proto::v1;
+use assay_proto::v1::cluster_service_server::ClusterService;
+use jiff::Timestamp;
+use tonic::{Request, Response, Status};
+
+use super::store_status;
+use crate::handle::Shared;
+
+/// The service.
+pub(crate) struct Cluster {
+    shared: Arc<Shared>,
+}
+
+impl Cluster {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl ClusterService for Cluster {
+    async fn status(
+        &self,
+        _request: Request<v1::StatusRequest>,
+    ) -> Result<Response<v1::StatusResponse>, Status> {
+        let seat = self.shared.seats.seat()?;
+        let view = self.shared.view().await?;
+        let now = (self.shared.parts.now)();
+        let of = |states: &[TaskState]| -> u32 {
+            let counts = view.runs.iter().flat_map(|run| &run.tasks);
+            counts
+                .filter(|(state, _)| states.contains(state))
+                .map(|(_, n)| *n)
+                .sum()
+        };
+        let queue = u32::try_from(view.queue_depth).unwrap_or(u32::MAX);
+        let (nodes_desired, nodes_desired_reason) = self.shared.desired.borrow().clone();
+        Ok(Response::new(v1::StatusResponse {
+            leader: self.shared.parts.config.name.clone(),
+            epoch: seat.epoch.0,
+            nodes: view
+                .nodes
+                .iter()
+                .map(|node| node_status(node, now))
+                .collect(),
+            runs_unfinished: u32::try_from(view.runs.len()).unwrap_or(u32::MAX),
+            tasks_ready: queue,
+            tasks_waiting: of(&[TaskState::Ready]).saturating_sub(queue),
+            tasks_running: of(&[TaskState::Assigned, TaskState::Running]),
+            nodes_desired,
+            nodes_desired_reason,
+        }))
+    }
+
+    async fn drain_node(
+        &self,
+        request: Request<v1::DrainNodeRequest>,
+    ) -> Result<Response<v1::DrainNodeResponse>, Status> {
+        let request = request.into_inner();
+        let node = NodeId::new(convert::name("node", request.node)?);
+        let reason = convert::text("reason", request.reason)?;
+        self.shared.drain(&node, &reason).await?;
+        Ok(Response::new(v1::DrainNodeResponse {}))
+    }
+
+    async fn uncordon_node(
+        &self,
+        request: Request<v1::UncordonNodeRequest>,
+    ) -> Result<Response<v1::UncordonNodeResponse>, Status> {
+        let node = NodeId::new(convert::name("node", request.into_inner().node)?);
+        let subject = node.to_string();
+        let wish = self
+            .shared
+            .wish(Event::UncordonNode { node }, subject, false);
+        wish.await?;
+        Ok(Response::new(v1::UncordonNodeResponse {}))
+    }
+
+    async fn scale(
+        &self,
+        request: Request<v1::ScaleRequest>,
+    ) -> Result<Response<v1::ScaleResponse>, Status> {
+        let v1::ScaleRequest { min, max } = request.into_inner();
+        if max == 0 || min > max || max > 10_000 {
+            return Err(Status::invalid_argument(
+                "the bounds of the fleet: 0 <= min <= max, 1 <= max <= 10000",
+            ));
+        }
+        let wish = self
+            .shared
+            .wish(Event::ScaleBounds { min, max }, "fleet".to_owned(), false);
+        wish.await?;
+        Ok(Response::new(v1::ScaleResponse {}))
+    }
+
+    async fn submit_definition(
+        &self,
+        request: Request<v1::SubmitDefinitionRequest>,
+    ) -> Result<Response<v1::SubmitDefinitionResponse>, Status> {
+        let dataset = convert::definition(request.into_inner().definition_json)?;
+        let id = dataset.id.to_string();
+        let digest = self.shared.register(dataset).await;
+        Ok(Response::new(v1::SubmitDefinitionResponse {
+            dataset: id,
+            digest: digest.map_err(|error| store_status(&error))?,
+        }))
+    }
+
+    async fn list_datasets(
+        &self,
+        _request: Request<v1::ListDatasetsRequest>,
+    ) -> Result<Response<v1::ListDatasetsResponse>, Status> {
+        let known = self.shared.definitions.all();
+        Ok(Response::new(v1::ListDatasetsResponse {
+            datasets: known
+                .iter()
+                .map(|dataset| v1::DatasetSummary {
+                    id: dataset.id.to_string(),
+                    version: dataset.version.clone(),
+                    digest: dataset.digest(),
+                    status: dataset.status.to_string(),
+                })
+                .collect(),
+        }))
+    }
+}
+
+fn node_status(node: &NodeView, now: Timestamp) -> v1::NodeStatus {
+    let silent = now.duration_since(node.last_heard);
+    v1::NodeStatus {
+        id: node.node.to_string(),
+        incarnation: node.incarnation.0,
+        state: node.state.to_string(),
+        slots: node.slots,
+        slots_used: node.held,
+        memory_bytes: 0,
+        zone: node.zone.clone(),
+        cpu: node.cpu,
+        memory_used_bytes: node.memory_bytes,
+        silent_ms: u64::try_from(silent.as_millis()).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,199 @@
+//! The reads of people: any manager answers them from the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use assay_model::ids::{CheckId, DatasetId};
+use assay_model::metric::MetricKey;
+use assay_model::partition::{PartitionKey, PartitionVersion};
+use assay_proto::convert;
+use assay_proto::v1;
+use assay_proto::v1::metric_service_server::MetricService;
+use assay_store::port::{MetricHistory, ResultFilter, ResultRow};
+use tonic::{Request, Response, Status};
+
+use super::{bound, rows, store_status};
+use crate::handle::Shared;
+
+/// Results that a history is joined with.
+const JOINED_MAX: u32 = 200_000;
+
+/// The service.
+pub(crate) struct Metrics {
+    shared: Arc<Shared>,
+}
+
+impl Metrics {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+        }
+    }
+
+    async fn history(&self, dataset: &DatasetId, limit: u32) -> Result<MetricHistory, Status> {
+        let history = self.shared.parts.metrics.history(dataset, None, limit);
+        history.await.map_err(|error| store_status(&error))
+    }
+
+    async fn results(
+        &self,
+        dataset: &DatasetId,
+        filter: &ResultFilter,
+    ) -> Result<Vec<ResultRow>, Status> {
+        let results = self.shared.parts.metrics.results(dataset, filter);
+        results.await.map_err(|error| store_status(&error))
+    }
+}
+
+/// Results by what they judge.
+type Judged<'a> = BTreeMap<(&'a MetricKey, &'a PartitionKey, &'a PartitionVersion), &'a ResultRow>;
+
+fn series(history: &MetricHistory, results: &[ResultRow]) -> Vec<v1::MetricSeries> {
+    let judged: Judged<'_> = results
+        .iter()
+        .map(|row| ((&row.result.metric, &row.partition.key, &row.version), row))
+        .collect();
+    history
+        .iter()
+        .map(|(key, points)| v1::MetricSeries {
+            key: Some(convert::key_of(key)),
+            points: points
+                .iter()
+                .map(|point| {
+                    let mut wire = rows::point(point);
+                    if let Some(row) = judged.get(&(key, &point.partition.key, &point.version)) {
+                        wire.outcome = row.result.outcome.to_string();
+                        wire.limits = row.result.limits.as_ref().map(convert::limits_of);
+                    }
+                    wire
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+#[tonic::async_trait]
+impl MetricService for Metrics {
+    async fn list_metrics(
+        &self,
+        request: Request<v1::ListMetricsRequest>,
+    ) -> Result<Response<v1::ListMetricsResponse>, Status> {
+        let dataset = convert::dataset_id(request.into_inner().dataset)?;
+        let history = self.history(&dataset, 30).await?;
+        let filter = ResultFilter {
+            limit: JOINED_MAX,
+            ..ResultFilter::default()
+        };
+        let results = self.results(&dataset, &filter).await?;
+        let metrics = series(&history, &results)
+            .into_iter()
+            .map(|series| v1::MetricSummary {
+                key: series.key,
+                points: u32::try_from(series.points.len()).unwrap_or(u32::MAX),
+                newest: series.points.last().cloned(),
+            })
+            .collect();
+        Ok(Response::new(v1::ListMetricsResponse { metrics }))
+    }
+
+    async fn history(
+        &self,
+        request: Request<v1::HistoryRequest>,
+    ) -> Result<Response<v1::HistoryResponse>, Status> {
+        let request = request.into_inner();
+        let dataset = convert::dataset_id(request.dataset)?;
+        let metric = match request.metric.as_str() {
+            "" => None,
+            _ => Some(convert::word("metric", request.metric)?),
+        };
+        let mut history = self
+            .history(&dataset, bound(request.limit, 30, 2000))
+            .await?;
+        history.retain(|(key, _)| {
+            metric.is_none_or(|metric| key.metric == metric)
+                && request.column.as_ref().is_none_or(|c| key.column == *c)
+        });
+        let filter = ResultFilter {
+            limit: JOINED_MAX,
+            ..ResultFilter::default()
+        };
+        let results = self.results(&dataset, &filter).await?;
+        Ok(Response::new(v1::HistoryResponse {
+            series: series(&history, &results),
+        }))
+    }
+
+    async fn results(
+        &self,
+        request: Request<v1::ResultsRequest>,
+    ) -> Result<Response<v1::ResultsResponse>, Status> {
+        let request = request.into_inner();
+        let dataset = convert::dataset_id(request.dataset)?;
+        let run = match request.run_id.as_str() {
+            "" => None,
+            _ => Some(convert::run_id(request.run_id)?),
+        };
+        let filter = ResultFilter {
+            run,
+            partition: convert::opt_text("partition", request.partition)?.map(PartitionKey),
+            check: convert::opt_text("check", request.check)?.map(CheckId::new),
+            superseded: request.superseded,
+            limit: bound(request.limit, 500, 10_000),
+        };
+        let results = self.results(&dataset, &filter).await?;
+        Ok(Response::new(v1::ResultsResponse {
+            results: results.iter().map(rows::result).collect(),
+        }))
+    }
+
+    async fn verdicts(
+        &self,
+        request: Request<v1::VerdictsRequest>,
+    ) -> Result<Response<v1::VerdictsResponse>, Status> {
+        let request = request.into_inner();
+        let dataset = convert::dataset_id(request.dataset)?;
+        let limit = bound(request.limit, 30, 2000);
+        let verdicts = self.shared.parts.metrics.verdicts(&dataset, limit).await;
+        let verdicts = verdicts.map_err(|error| store_status(&error))?;
+        Ok(Response::new(v1::VerdictsResponse {
+            verdicts: verdicts.iter().map(rows::verdict).collect(),
+        }))
+    }
+
+    async fn incidents(
+        &self,
+        request: Request<v1::IncidentsRequest>,
+    ) -> Result<Response<v1::IncidentsResponse>, Status> {
+        let request = request.into_inner();
+        let dataset = rows::opt_dataset(request.dataset)?;
+        let limit = bound(request.limit, 100, 1000);
+        let metrics = &self.shared.parts.metrics;
+        let incidents = metrics
+            .incidents(dataset.as_ref(), request.only_open, limit)
+            .await
+            .map_err(|error| store_status(&error))?;
+        Ok(Response::new(v1::IncidentsResponse {
+            incidents: incidents.iter().map(convert::incident_of).collect(),
+        }))
+    }
+
+    async fn ledger(
+        &self,
+        request: Request<v1::LedgerRequest>,
+    ) -> Result<Response<v1::LedgerResponse>, Status> {
+        let request = request.into_inner();
+        let dataset = convert::dataset_id(request.dataset)?;
+        let ledger = self.shared.parts.metrics.ledger(&dataset).await;
+        let ledger = ledger.map_err(|error| store_status(&error))?;
+        let limit = bound(request.limit, 100, 10_000) as usize;
+        let left_out = ledger.len().saturating_sub(limit);
+        Ok(Response::new(v1::LedgerResponse {
+            entries: ledger
+                .iter()
+                .skip(left_out)
+                .map(convert::ledger_entry_of)
+                .collect(),
+            left_out: left_out as u64,
+        }))
+    }
+}

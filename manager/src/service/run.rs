@@ -1,0 +1,290 @@
+//! Runs: start, read, watch, stop, repeat.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_manager_core::View;
+use assay_model::ids::{RunId, TaskId};
+use assay_model::run::{RunState, Trigger};
+use assay_model::task::TaskState;
+use assay_proto::convert::{self, time_of};
+use assay_proto::v1;
+use assay_proto::v1::run_event::Kind;
+use assay_proto::v1::run_service_server::RunService;
+use assay_store::port::RunFilter;
+use futures::Stream;
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::{bound, rows, store_status};
+use crate::handle::{Shared, SubmitError};
+
+/// Tasks in one answer.
+const TASKS_MAX: usize = 20_000;
+/// Between two looks at a watched run's progress.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Events that a slow watcher may have waiting; beyond, looks are skipped.
+const WATCH_MAX: usize = 256;
+
+/// The service.
+pub(crate) struct Runs {
+    shared: Arc<Shared>,
+}
+
+impl Runs {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl RunService for Runs {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::RunEvent, Status>> + Send>>;
+
+    async fn submit(
+        &self,
+        request: Request<v1::SubmitRequest>,
+    ) -> Result<Response<v1::SubmitResponse>, Status> {
+        let request = request.into_inner();
+        let what = convert::present("what", request.what)?;
+        let dataset = match what {
+            v1::submit_request::What::DatasetId(id) => {
+                let id = convert::dataset_id(id)?;
+                let known = self.shared.definitions.get(&id);
+                known.ok_or_else(|| Status::from(SubmitError::UnknownDataset(id)))?
+            }
+            v1::submit_request::What::DefinitionJson(json) => {
+                let dataset = convert::definition(json)?;
+                self.shared.definitions.put(dataset)
+            }
+        };
+        let trigger: Trigger = convert::word("trigger", request.trigger)?;
+        let selection = convert::selection(request.selection)?;
+        let slot = convert::opt_time("slot", request.slot)?;
+        let key = convert::opt_text("idempotency_key", request.idempotency_key)?;
+        let id = match (slot, key) {
+            (Some(slot), _) => RunId::of_slot(&dataset.id, slot),
+            (None, Some(key)) => RunId::of_key(&dataset.id, &format!("key|{key}")),
+            (None, None) => RunId(Uuid::now_v7()),
+        };
+        let stored = self.shared.parts.store.put_definition(&dataset).await;
+        stored.map_err(|error| store_status(&error))?;
+        let submitted = self
+            .shared
+            .submit(&dataset, id, trigger, slot, selection)
+            .await?;
+        Ok(Response::new(v1::SubmitResponse {
+            run_id: submitted.run.to_string(),
+            existed: submitted.existed,
+        }))
+    }
+
+    async fn get(
+        &self,
+        request: Request<v1::GetRunRequest>,
+    ) -> Result<Response<v1::GetRunResponse>, Status> {
+        let id = convert::run_id(request.into_inner().run_id)?;
+        let run = self.shared.run(id).await.map_err(|e| store_status(&e))?;
+        let tasks = self.shared.parts.metrics.tasks(id).await;
+        let tasks = tasks.map_err(|e| store_status(&e))?;
+        let left_out = tasks.len().saturating_sub(TASKS_MAX);
+        Ok(Response::new(v1::GetRunResponse {
+            run: Some(convert::run_of(&run)),
+            tasks: tasks
+                .iter()
+                .take(TASKS_MAX)
+                .map(|(task, attempts)| rows::task(task, attempts))
+                .collect(),
+            left_out: u32::try_from(left_out).unwrap_or(u32::MAX),
+        }))
+    }
+
+    async fn list(
+        &self,
+        request: Request<v1::ListRunsRequest>,
+    ) -> Result<Response<v1::ListRunsResponse>, Status> {
+        let request = request.into_inner();
+        let filter = RunFilter {
+            dataset: rows::opt_dataset(request.dataset)?,
+            unfinished: request.unfinished,
+            limit: bound(request.limit, 50, 1000),
+        };
+        let runs = self.shared.parts.metrics.runs(&filter).await;
+        let runs = runs.map_err(|e| store_status(&e))?;
+        Ok(Response::new(v1::ListRunsResponse {
+            runs: runs.iter().map(convert::run_of).collect(),
+        }))
+    }
+
+    async fn watch(
+        &self,
+        request: Request<v1::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let run = convert::run_id(request.into_inner().run_id)?;
+        // Subscribes before it looks, so that no move falls between.
+        let updates = self.shared.updates.subscribe();
+        let row = self.shared.run(run).await.map_err(|e| store_status(&e))?;
+        let (events, stream) = mpsc::channel(WATCH_MAX);
+        let watcher = Watcher {
+            shared: Arc::clone(&self.shared),
+            run,
+            events,
+            seen: BTreeMap::new(),
+            last: None,
+        };
+        tokio::spawn(watcher.run(row, updates));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn cancel(
+        &self,
+        request: Request<v1::CancelRequest>,
+    ) -> Result<Response<v1::CancelResponse>, Status> {
+        let request = request.into_inner();
+        let run = convert::run_id(request.run_id)?;
+        let reason = convert::text("reason", request.reason)?;
+        self.shared.cancel(run, &reason).await?;
+        Ok(Response::new(v1::CancelResponse {}))
+    }
+
+    async fn retry(
+        &self,
+        request: Request<v1::RetryRequest>,
+    ) -> Result<Response<v1::RetryResponse>, Status> {
+        let run = convert::run_id(request.into_inner().run_id)?;
+        self.shared.retry(run).await?;
+        Ok(Response::new(v1::RetryResponse {}))
+    }
+}
+
+/// What a watcher was woken by.
+enum Seen {
+    Update(Result<crate::watch::RunUpdate, broadcast::error::RecvError>),
+    Tick,
+}
+
+/// Follows one run for one client.
+struct Watcher {
+    shared: Arc<Shared>,
+    run: RunId,
+    events: mpsc::Sender<Result<v1::RunEvent, Status>>,
+    /// Attempts at work, as last told.
+    seen: BTreeMap<TaskId, (u32, TaskState)>,
+    last: Option<v1::RunProgress>,
+}
+
+impl Watcher {
+    async fn run(
+        mut self,
+        row: assay_model::run::Run,
+        mut updates: broadcast::Receiver<crate::watch::RunUpdate>,
+    ) {
+        let ended = row.state.is_terminal();
+        let told = self
+            .moved(row.state, row.reason.clone(), row.planned_tasks)
+            .await;
+        if !told || ended {
+            return;
+        }
+        let mut stop = self.shared.stop.subscribe();
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        let mut unseen_looks = 0_u32;
+        loop {
+            let seen = tokio::select! {
+                // The guard inside is dropped here, before anything is awaited.
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = self.events.closed() => return,
+                update = updates.recv() => Seen::Update(update),
+                _ = looks.tick() => Seen::Tick,
+            };
+            let go_on = match seen {
+                Seen::Update(Ok(update)) if update.run == self.run => {
+                    self.moved(update.state, update.reason, 0).await && !update.state.is_terminal()
+                }
+                Seen::Update(Ok(_)) => true,
+                // Fell behind: the row tells how it stands.
+                Seen::Update(Err(broadcast::error::RecvError::Lagged(_))) => {
+                    self.look_at_row().await
+                }
+                Seen::Update(Err(broadcast::error::RecvError::Closed)) => false,
+                Seen::Tick => match self.shared.view().await {
+                    Ok(view) if self.look(&view).await => {
+                        unseen_looks = 0;
+                        true
+                    }
+                    // Not among the unfinished, or no leader here: the row tells.
+                    _ => {
+                        unseen_looks += 1;
+                        !unseen_looks.is_multiple_of(4) || self.look_at_row().await
+                    }
+                },
+            };
+            if !go_on {
+                return;
+            }
+        }
+    }
+
+    /// Tells how the row stands; says whether to go on.
+    async fn look_at_row(&self) -> bool {
+        match self.shared.run(self.run).await {
+            Ok(row) if row.state.is_terminal() => {
+                self.moved(row.state, row.reason, row.planned_tasks).await;
+                false
+            }
+            Ok(_) => true,
+            Err(error) => {
+                let _ = self.events.send(Err(store_status(&error))).await;
+                false
+            }
+        }
+    }
+
+    async fn moved(&self, state: RunState, reason: Option<String>, planned_tasks: u32) -> bool {
+        self.tell(Kind::Run(v1::RunMoved {
+            state: state.to_string(),
+            reason: reason.unwrap_or_default(),
+            planned_tasks,
+        }))
+        .await
+    }
+
+    async fn tell(&self, kind: Kind) -> bool {
+        let event = v1::RunEvent {
+            run_id: self.run.to_string(),
+            at: Some(time_of((self.shared.parts.now)())),
+            kind: Some(kind),
+        };
+        self.events.send(Ok(event)).await.is_ok()
+    }
+
+    /// Tells what a look shows that was not told; says whether the run is in it.
+    async fn look(&mut self, view: &View) -> bool {
+        let Some(run) = view.runs.iter().find(|run| run.run == self.run) else {
+            return false;
+        };
+        let mut at_work = BTreeMap::new();
+        let mut progress = rows::progress(&run.tasks);
+        for attempt in view.running.iter().filter(|a| a.task.run == self.run) {
+            progress.rows += attempt.rows;
+            progress.bytes += attempt.bytes;
+            let now = (attempt.attempt, attempt.state);
+            if self.seen.get(&attempt.task) != Some(&now) {
+                self.tell(Kind::Task(rows::task_moved(attempt))).await;
+            }
+            at_work.insert(attempt.task, now);
+        }
+        self.seen = at_work;
+        if self.last.as_ref() != Some(&progress) {
+            self.last = Some(progress);
+            self.tell(Kind::Progress(progress)).await;
+        }
+        true
+    }
+}

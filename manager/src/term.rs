@@ -1,0 +1,443 @@
+//! One term as leader: the task that owns the core and turns its commands into I/O.
+//!
+//! Comes in: the inbox and the clock. Goes out: commits, messages, answers. It must never wait for
+//! the store or a node itself, and never go on with a core whose last commit is in doubt: it drops
+//! the core and every stream, and starts again from what the store holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_coordination::Lease;
+use assay_manager_core::{Command, Core, Event, IdSource, Snapshot};
+use assay_model::change::Change;
+use assay_model::ids::{Epoch, Incarnation, NodeId, RunId, TaskId};
+use assay_store::StoreError;
+use assay_store::port::{RunFilter, Unfinished};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use uuid::Uuid;
+
+use crate::desk::Desk;
+use crate::handle::Shared;
+use crate::inbox::{INBOX_MAX, Inbox, Input, Opened, Wish};
+use crate::links::Links;
+use crate::seat::Seat;
+use crate::watch::RunUpdate;
+
+/// The longest sleep: bounds the harm of a clock that is set.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// Between two signs of life to each node.
+const ALIVE_EVERY: Duration = Duration::from_secs(1);
+/// Between two reads that the store could not answer.
+const READ_PAUSE: Duration = Duration::from_millis(200);
+
+/// Why a term ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TermEnd {
+    /// The manager was told to stop.
+    Stopped,
+    /// The coordinator took the lease away.
+    LeaseLost,
+    /// A newer leader writes.
+    Fenced,
+    /// The store could not be read.
+    Failed,
+}
+
+/// Why a core was dropped.
+enum Dropped {
+    End(TermEnd),
+    /// The fate of a commit is not known.
+    Doubt,
+}
+
+/// Leads under `epoch` until the term ends.
+pub(crate) async fn lead(
+    shared: &Arc<Shared>,
+    epoch: Epoch,
+    lease: &mut Lease,
+    stop: &mut watch::Receiver<bool>,
+) -> TermEnd {
+    loop {
+        let unfinished = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return TermEnd::Stopped,
+            () = lease.lost() => return TermEnd::LeaseLost,
+            unfinished = load(shared, epoch) => match unfinished {
+                Ok(unfinished) => unfinished,
+                Err(end) => return end,
+            },
+        };
+        let (inbox, arrivals) = mpsc::channel(INBOX_MAX);
+        let mut term = Term::new(shared, epoch, inbox.clone());
+        term.begin(unfinished);
+        shared.seats.take(Seat { epoch, inbox });
+        let dropped = term.run(arrivals, lease, stop).await;
+        drop(term);
+        shared.seats.leave();
+        match dropped {
+            Dropped::End(end) => return end,
+            Dropped::Doubt => {
+                tracing::warn!("a commit is in doubt: starting again from the store");
+                shared
+                    .parts
+                    .telemetry
+                    .count("assay_manager_reloads_total", &[], 1);
+            }
+        }
+    }
+}
+
+/// Reads what is not finished, for as long as reading again may help.
+async fn load(shared: &Arc<Shared>, epoch: Epoch) -> Result<Unfinished, TermEnd> {
+    loop {
+        match shared.parts.store.load(epoch).await {
+            Ok(unfinished) => return Ok(unfinished),
+            Err(StoreError::FencedEpoch { .. }) => return Err(TermEnd::Fenced),
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%error, "the store cannot be read; trying again");
+                tokio::time::sleep(READ_PAUSE).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store cannot be read; stands down");
+                return Err(TermEnd::Failed);
+            }
+        }
+    }
+}
+
+/// Random nonces and jitter.
+struct RandomIds;
+
+impl IdSource for RandomIds {
+    fn nonce(&mut self) -> Uuid {
+        Uuid::new_v4()
+    }
+
+    fn jitter_permille(&mut self) -> u64 {
+        // The lower half of a random UUID has 62 random bits.
+        500 + Uuid::new_v4().as_u64_pair().1 % 1_000
+    }
+}
+
+/// A term: the core and all that it reaches the world with.
+struct Term {
+    shared: Arc<Shared>,
+    epoch: Epoch,
+    core: Option<Core>,
+    links: Links,
+    desk: Desk,
+    inbox: Inbox,
+    leased: BTreeMap<NodeId, Incarnation>,
+    dropped: Option<Dropped>,
+}
+
+impl Term {
+    fn new(shared: &Arc<Shared>, epoch: Epoch, inbox: Inbox) -> Self {
+        let grace_ms = shared.parts.config.core.drain_grace_ms;
+        Self {
+            shared: Arc::clone(shared),
+            epoch,
+            core: None,
+            links: Links::new(epoch, grace_ms),
+            desk: Desk::default(),
+            inbox,
+            leased: BTreeMap::new(),
+            dropped: None,
+        }
+    }
+
+    fn begin(&mut self, unfinished: Unfinished) {
+        let snapshot = Snapshot {
+            runs: unfinished.runs,
+            tasks: unfinished.tasks,
+            plans: unfinished.plans,
+            nodes: unfinished.nodes,
+        };
+        let config = self.shared.parts.config.core.clone();
+        let now = self.now();
+        let (core, commands) = Core::new(self.epoch, config, Box::new(RandomIds), snapshot, now);
+        self.core = Some(core);
+        self.carry_out(commands);
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.shared.parts.now)()
+    }
+
+    async fn run(
+        &mut self,
+        mut arrivals: mpsc::Receiver<Input>,
+        lease: &mut Lease,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Dropped {
+        let mut leases = self.shared.parts.coordinator.watch_nodes().await.ok();
+        let mut alive = tokio::time::interval(ALIVE_EVERY);
+        alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            if let Some(dropped) = self.dropped.take() {
+                return dropped;
+            }
+            let wake = self.wake_at();
+            tokio::select! {
+                // The end of a term goes before its work.
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return Dropped::End(TermEnd::Stopped),
+                () = lease.lost() => return Dropped::End(TermEnd::LeaseLost),
+                arrival = arrivals.recv() => match arrival {
+                    Some(input) => self.take_in(input),
+                    None => return Dropped::End(TermEnd::Failed),
+                },
+                changed = changed(leases.as_mut()) => match changed {
+                    Some(nodes) => self.compare_leases(&nodes),
+                    None => leases = None,
+                },
+                _ = alive.tick() => {
+                    self.links.alive();
+                    let open = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
+                    self.shared.parts.telemetry.set("assay_node_streams", &[], f64::from(open));
+                }
+                () = tokio::time::sleep_until(wake) => self.tell_core(Event::Tick),
+            }
+        }
+    }
+
+    /// When the core wants to be woken.
+    fn wake_at(&self) -> Instant {
+        let until = self.core.as_ref().and_then(Core::poll_timeout);
+        let pause = until.map_or(SLEEP_MAX, |(at, _why)| {
+            let pause = at.duration_since(self.now());
+            Duration::try_from(pause).unwrap_or(Duration::ZERO)
+        });
+        Instant::now() + pause.min(SLEEP_MAX)
+    }
+
+    fn take_in(&mut self, input: Input) {
+        match input {
+            Input::Event(event) => self.tell_core(event),
+            Input::CommitDone(commit, result) => self.commit_done(commit, result),
+            Input::Submit(run, reply) => {
+                self.desk.submit(run.id, reply);
+                self.tell_core(Event::RunSubmitted { run });
+            }
+            Input::Wish(wish, reply) => self.wish(wish, reply),
+            Input::NodeOpened(opened) => self.node_opened(opened),
+            Input::NodeClosed {
+                node,
+                incarnation,
+                stream,
+                left,
+            } => {
+                if self.links.close(&node, stream) {
+                    self.tell_core(Event::NodeDisconnected {
+                        node,
+                        incarnation,
+                        refused: left,
+                    });
+                }
+            }
+            Input::View(reply) => {
+                if let Some(core) = &self.core {
+                    let _ = reply.send(core.view());
+                }
+            }
+            Input::Explain(task, reply) => {
+                let _ = reply.send(self.core.as_ref().and_then(|core| core.explain(task)));
+            }
+        }
+    }
+
+    fn wish(&mut self, wish: Wish, reply: tokio::sync::oneshot::Sender<Result<(), String>>) {
+        self.desk.wish(wish.subject.clone(), reply);
+        self.tell_core(wish.event);
+        if !wish.awaits_move {
+            self.desk.followed(&wish.subject);
+        }
+    }
+
+    fn node_opened(&mut self, opened: Opened) {
+        let Opened {
+            node,
+            registered,
+            held,
+            link,
+        } = opened;
+        self.links.open(node.id.clone(), link);
+        self.tell_core(Event::NodeHello {
+            node: Box::new(node),
+            registered,
+            held,
+        });
+    }
+
+    fn compare_leases(&mut self, nodes: &assay_coordination::port::Nodes) {
+        let present: BTreeMap<NodeId, Incarnation> = nodes
+            .iter()
+            .map(|(node, advert)| (node.clone(), advert.advert.incarnation))
+            .collect();
+        for (node, incarnation) in std::mem::take(&mut self.leased) {
+            if present.get(&node) != Some(&incarnation) {
+                self.tell_core(Event::LeaseLost { node, incarnation });
+            }
+        }
+        self.leased = present;
+    }
+
+    fn commit_done(
+        &mut self,
+        commit: u64,
+        result: Result<Vec<assay_model::change::Answer>, StoreError>,
+    ) {
+        match result {
+            Ok(answers) => self.tell_core(Event::Committed { commit, answers }),
+            Err(StoreError::FencedEpoch { epoch }) => {
+                tracing::warn!(epoch, "a newer leader writes: stands down");
+                self.dropped = Some(Dropped::End(TermEnd::Fenced));
+            }
+            Err(error) if error.is_certainly_not_applied() => {
+                tracing::warn!(%error, "a commit was not applied; it is tried again");
+                self.tell_core(Event::CommitNotApplied { commit });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the fate of a commit is not known");
+                self.dropped = Some(Dropped::Doubt);
+            }
+        }
+    }
+
+    fn tell_core(&mut self, event: Event) {
+        let now = self.now();
+        let commands = match &mut self.core {
+            Some(core) => core.handle(now, event),
+            None => return,
+        };
+        self.carry_out(commands);
+    }
+
+    fn carry_out(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            match command {
+                Command::Commit { id, changes } => self.commit(id, changes),
+                Command::Send {
+                    node,
+                    incarnation,
+                    message,
+                } => self.links.send(&node, incarnation, &message),
+                Command::ReadPlan { task } => self.read_plan(task),
+                Command::ReloadRun { run } => {
+                    // A retry that is committed reads its run anew.
+                    self.desk.followed(&run.to_string());
+                    self.reload_run(run);
+                }
+                Command::DesiredNodes { n, reason } => {
+                    let telemetry = &self.shared.parts.telemetry;
+                    telemetry.set("assay_nodes_desired", &[], f64::from(n));
+                    self.shared.desired.send_replace((n, reason));
+                }
+                Command::Submitted { run, answer } => self.desk.submitted(run, answer),
+                Command::Refused { subject, reason } => self.desk.refused(&subject, &reason),
+                Command::RunMoved { run, state, reason } => self.run_moved(run, state, reason),
+                Command::Count { what, n } => {
+                    let name = format!("assay_{what}_total");
+                    self.shared.parts.telemetry.count(&name, &[], n);
+                }
+            }
+        }
+    }
+
+    fn run_moved(&mut self, run: RunId, state: assay_model::run::RunState, reason: Option<String>) {
+        self.desk.followed(&run.to_string());
+        let update = RunUpdate {
+            run,
+            state,
+            reason,
+            at: self.now(),
+        };
+        // Nobody may be watching.
+        let _ = self.shared.updates.send(update);
+    }
+
+    fn commit(&self, id: u64, changes: Vec<Change>) {
+        let (shared, inbox, epoch) = (Arc::clone(&self.shared), self.inbox.clone(), self.epoch);
+        tokio::spawn(async move {
+            let result = shared.parts.store.commit(epoch, &changes).await;
+            // A term that has ended needs no answer: the next one reads the store.
+            let _ = inbox.send(Input::CommitDone(id, result)).await;
+        });
+    }
+
+    fn read_plan(&self, task: TaskId) {
+        let (shared, inbox) = (Arc::clone(&self.shared), self.inbox.clone());
+        tokio::spawn(async move {
+            while !inbox.is_closed() {
+                match shared.parts.store.plan_of(task).await {
+                    Ok(plan) => {
+                        let event = Event::PlanRead {
+                            run: task.run,
+                            discovery: plan.map(Box::new),
+                        };
+                        let _ = inbox.send(Input::Event(event)).await;
+                        return;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, %task, "a plan cannot be read; trying again");
+                        tokio::time::sleep(READ_PAUSE).await;
+                    }
+                }
+            }
+        });
+    }
+
+    fn reload_run(&self, run: RunId) {
+        let (shared, inbox) = (Arc::clone(&self.shared), self.inbox.clone());
+        tokio::spawn(async move {
+            while !inbox.is_closed() {
+                match rows_of(&shared, run).await {
+                    Ok(rows) => {
+                        let _ = inbox
+                            .send(Input::Event(Event::RunLoaded { run, rows }))
+                            .await;
+                        return;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, %run, "a run cannot be read; trying again");
+                        tokio::time::sleep(READ_PAUSE).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// A run that has not ended, with its tasks.
+async fn rows_of(
+    shared: &Shared,
+    run: RunId,
+) -> Result<Option<(Box<assay_model::run::Run>, Vec<assay_model::task::Task>)>, StoreError> {
+    let filter = RunFilter {
+        dataset: None,
+        unfinished: true,
+        limit: u32::MAX >> 1,
+    };
+    let runs = shared.parts.metrics.runs(&filter).await?;
+    let Some(row) = runs.into_iter().find(|row| row.id == run) else {
+        return Ok(None);
+    };
+    let tasks = shared.parts.metrics.tasks(run).await?;
+    let tasks = tasks.into_iter().map(|(task, _)| task).collect();
+    Ok(Some((Box::new(row), tasks)))
+}
+
+/// The nodes with a lease after a change; `None` when nobody tells any more.
+async fn changed(
+    leases: Option<&mut watch::Receiver<assay_coordination::port::Nodes>>,
+) -> Option<assay_coordination::port::Nodes> {
+    match leases {
+        Some(leases) => {
+            leases.changed().await.ok()?;
+            Some(Arc::clone(&leases.borrow_and_update()))
+        }
+        None => std::future::pending().await,
+    }
+}
