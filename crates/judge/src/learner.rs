@@ -128,15 +128,15 @@ fn fit(
         .chain([series.date])
         .map(|d| d.map(day_number))
         .collect();
-    let predictions = Predictions::new(values, &Calendar::new(&days));
     let first = values.len().saturating_sub(policy.window).max(2);
     let scaled: Vec<f64> = values
         .iter()
         .map(|v| if v.is_nan() { *v } else { scale.to(*v) })
         .collect();
+    let predictions = Predictions::new(&scaled, &Calendar::new(&days));
     let mut best: Option<Record> = None;
     for predictor in predictions.usable() {
-        if let Some(record) = record(predictor, &predictions, &scaled, scale, first)
+        if let Some(record) = record(predictor, &predictions, &scaled, first)
             && best.as_ref().is_none_or(|b| record.score < b.score)
         {
             best = Some(record);
@@ -175,7 +175,6 @@ fn record(
     predictor: Predictor,
     predictions: &Predictions,
     scaled: &[f64],
-    scale: Scale,
     first: usize,
 ) -> Option<Record> {
     let said = predictions.of(predictor);
@@ -187,7 +186,7 @@ fn record(
         }
         possible += 1;
         if !said[at].is_nan() {
-            misses.push((at, scaled[at] - scale.to(said[at])));
+            misses.push((at, scaled[at] - said[at]));
         }
     }
     let plain = predictor == Predictor::Median;
@@ -203,7 +202,7 @@ fn record(
         predictor,
         misses,
         score,
-        center: scale.to(said[scaled.len()]),
+        center: said[scaled.len()],
     })
 }
 

@@ -94,7 +94,7 @@ impl Calendar {
 
     /// The median of the same weekday in the eight weeks before position `at`.
     fn weekday_median(&self, values: &[f64], at: usize) -> f64 {
-        let mut same = [0.0; WEEKS];
+        let mut same = [f64::INFINITY; WEEKS];
         let mut n = 0;
         let mut day = self.days[at] - WEEK;
         for _ in 0..WEEKS {
@@ -111,7 +111,7 @@ impl Calendar {
         if n < 3 {
             f64::NAN
         } else {
-            median(&mut same[..n])
+            median_of_eight(same, n)
         }
     }
 }
@@ -122,7 +122,7 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     if n == 0 {
         return f64::NAN;
     }
-    insertion_sort(values);
+    values.sort_unstable_by(f64::total_cmp);
     if n % 2 == 1 {
         values[n / 2]
     } else {
@@ -130,21 +130,31 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-/// Fast for the few dozen values that predictors look at; no NaN among them.
-fn insertion_sort(values: &mut [f64]) {
-    if values.len() > 64 {
-        values.sort_unstable_by(f64::total_cmp);
-        return;
+/// The median of the first `n` of eight values; the rest are infinite, so that they sort last.
+///
+/// A sorting network (Batcher's odd-even merge): no branch for the processor to guess wrong.
+fn median_of_eight(mut v: [f64; 8], n: usize) -> f64 {
+    // Written out by a macro: a loop over the pairs would keep the values in memory.
+    macro_rules! exchange {
+        ($($low:literal $high:literal),+) => {$(
+            let (a, b) = (v[$low], v[$high]);
+            v[$low] = if a < b { a } else { b };
+            v[$high] = if a < b { b } else { a };
+        )+};
     }
-    for i in 1..values.len() {
-        let x = values[i];
-        let mut j = i;
-        while j > 0 && values[j - 1] > x {
-            values[j] = values[j - 1];
-            j -= 1;
-        }
-        values[j] = x;
+    exchange!(0 1, 2 3, 4 5, 6 7, 0 2, 1 3, 4 6, 5 7, 1 2, 5 6);
+    exchange!(0 4, 1 5, 2 6, 3 7, 2 4, 3 5, 1 2, 3 4, 5 6);
+    if n % 2 == 1 {
+        v[n / 2]
+    } else {
+        f64::midpoint(v[n / 2 - 1], v[n / 2])
     }
+}
+
+fn median_of_three(a: f64, b: f64, c: f64) -> f64 {
+    let (low, high) = if a < b { (a, b) } else { (b, a) };
+    let least = if c < high { c } else { high };
+    if low > least { low } else { least }
 }
 
 /// What every predictor says of positions `0..=values.len()`; NaN where it has nothing to say.
@@ -192,7 +202,7 @@ impl Predictions {
 
 /// The median distance of the last seven values from their weekday's median.
 fn recent_distance(values: &[f64], weekday: &[f64], at: usize) -> f64 {
-    let mut distances = [0.0; WEEK as usize];
+    let mut distances = [f64::INFINITY; WEEKS];
     let mut n = 0;
     for j in at.saturating_sub(WEEK as usize)..at {
         let distance = values[j] - weekday[j];
@@ -204,7 +214,7 @@ fn recent_distance(values: &[f64], weekday: &[f64], at: usize) -> f64 {
     if n < 4 {
         f64::NAN
     } else {
-        median(&mut distances[..n])
+        median_of_eight(distances, n)
     }
 }
 
@@ -215,10 +225,10 @@ fn recent_median(last: &[f64]) -> f64 {
         kept[n] = *x;
         n += 1;
     }
-    if n < 2 {
-        f64::NAN
-    } else {
-        median(&mut kept[..n])
+    match n {
+        3 => median_of_three(kept[0], kept[1], kept[2]),
+        2 => f64::midpoint(kept[0], kept[1]),
+        _ => f64::NAN,
     }
 }
 
@@ -226,16 +236,15 @@ fn drifted(last: &[f64]) -> f64 {
     if last.len() < 8 || last.iter().any(|x| x.is_nan()) {
         return f64::NAN;
     }
-    let mut slopes = [0.0; 4];
-    for (k, slope) in slopes.iter_mut().enumerate() {
-        *slope = (last[k + 4] - last[k]) / 4.0;
-    }
-    let slope = median(&mut slopes);
-    median(&mut [
+    let rise = |k: usize| (last[k + 4] - last[k]) / 4.0;
+    // The median of four is the mean of the middle two: the sum without the least and greatest.
+    let (a, b, c, d) = (rise(0), rise(1), rise(2), rise(3));
+    let slope = f64::midpoint(a.min(b).max(c.min(d)), a.max(b).min(c.max(d)));
+    median_of_three(
         last[5] + 3.0 * slope,
         last[6] + 2.0 * slope,
         last[7] + slope,
-    ])
+    )
 }
 
 /// The median of up to 28 values before each position, by a window that is kept sorted.
@@ -262,4 +271,40 @@ fn rolling_median(values: &[f64]) -> Vec<f64> {
         }
     }
     medians
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_network_finds_the_median_of_every_order() {
+        // Zeros and ones suffice for a sorting network (the 0-1 principle).
+        for bits in 0..256_u32 {
+            for n in 3..=8 {
+                let mut v = [f64::INFINITY; 8];
+                for (i, slot) in v[..n].iter_mut().enumerate() {
+                    *slot = f64::from(bits >> i & 1);
+                }
+                assert_eq!(median_of_eight(v, n), median(&mut v[..n].to_vec()), "{v:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_prediction_looks_at_no_later_value() {
+        let values: Vec<f64> = (0..60).map(|i| f64::from(i * 37 % 11)).collect();
+        let days: Vec<Option<i32>> = (0..61).map(Some).collect();
+        let all = Predictions::new(&values, &Calendar::new(&days));
+        for until in 8..60 {
+            let part = Predictions::new(&values[..until], &Calendar::new(&days[..=until]));
+            for predictor in Predictor::ALL {
+                let (a, b) = (part.of(predictor)[until], all.of(predictor)[until]);
+                assert!(
+                    a == b || (a.is_nan() && b.is_nan()),
+                    "{predictor:?} at {until}"
+                );
+            }
+        }
+    }
 }
