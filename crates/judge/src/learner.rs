@@ -154,19 +154,23 @@ fn fit(
         .iter()
         .map(|&(at, miss)| {
             let side = if miss < 0.0 { &down } else { &up };
-            let width = side.without(miss.abs()).max(floor);
-            (
-                last - at,
-                if width > 0.0 { miss.abs() / width } else { 0.0 },
-            )
+            let size = miss.abs();
+            let with = side.width.max(floor);
+            // A small miss hardly moves the width that it is part of.
+            let width = if size < 0.25 * with {
+                with
+            } else {
+                side.without(size).max(floor)
+            };
+            (last - at, if width > 0.0 { size / width } else { 0.0 })
         })
         .collect();
     Some(Fit {
         model: best.predictor.model(),
         scale,
         center: best.center,
-        down: down.width().max(floor),
-        up: up.width().max(floor),
+        down: down.width.max(floor),
+        up: up.width.max(floor),
         exceeded,
     })
 }
@@ -229,6 +233,7 @@ struct Side {
     cubes: f64,
     count: f64,
     greatest_of_both: f64,
+    width: f64,
 }
 
 impl Side {
@@ -243,6 +248,7 @@ impl Side {
             cubes: 0.0,
             count: 0.0,
             greatest_of_both,
+            width: 0.0,
         };
         for towards in misses
             .iter()
@@ -252,11 +258,8 @@ impl Side {
             side.cubes += (towards / unit).powi(3);
             side.count += 1.0;
         }
+        side.width = side.of(side.cubes, side.count);
         side
-    }
-
-    fn width(&self) -> f64 {
-        self.of(self.cubes, self.count)
     }
 
     /// The width had a miss of this size not been.
