@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_model::change::Change;
-use assay_model::ids::{AttemptToken, DatasetId, Incarnation, NodeId, RunId, TaskId};
+use assay_model::ids::{AttemptToken, DatasetId, Incarnation, NodeId, TaskId};
 use assay_model::node::NodeState;
 use assay_model::task::{TaskKind, TaskSpec, TaskState};
 
@@ -51,10 +51,7 @@ impl Core {
         }
         let mut chosen: Vec<(TaskId, usize)> = Vec::new();
         let mut spent: Vec<TaskId> = Vec::new();
-        let room = self
-            .config
-            .max_changes_per_commit
-            .saturating_sub(batch.changes.len());
+        let room = batch.room();
         while let Some((priority, served, dataset)) = turns.take() {
             if chosen.len() >= room || solver.free() == 0 {
                 break;
@@ -191,7 +188,7 @@ impl Core {
             if stopped || !run.is_active() || run.ready.is_empty() {
                 continue;
             }
-            let reads_left = self.reads_left(&run.run.dataset, run.run.id);
+            let reads_left = self.reads_left(&run.run.dataset);
             let lane = lanes.entry(&run.run.dataset).or_insert(Lane {
                 tasks: Vec::new(),
                 reads_left,
@@ -212,7 +209,7 @@ impl Core {
     }
 
     /// How many tasks may ask a dataset's source: all (`None`), or one while it may be away.
-    fn reads_left(&self, dataset: &DatasetId, _run: RunId) -> Option<u32> {
+    fn reads_left(&self, dataset: &DatasetId) -> Option<u32> {
         let breaker = self.datasets.get(dataset)?.breaker.as_ref()?;
         let probing = breaker
             .probe

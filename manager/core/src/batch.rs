@@ -52,6 +52,11 @@ impl Batch {
         self.changes.push(change);
     }
 
+    /// Changes that still fit.
+    pub(crate) const fn room(&self) -> usize {
+        self.max.saturating_sub(self.changes.len())
+    }
+
     pub(crate) fn touches_task(&self, task: TaskId) -> bool {
         self.tasks.contains(&task)
     }
@@ -73,7 +78,7 @@ impl Core {
         for run in self.runs.values_mut() {
             run.wake(self.now);
         }
-        let mut batch = Batch::new(self.config.max_changes_per_commit.max(2));
+        let mut batch = Batch::new(self.commits.max_changes(&self.config).max(1));
         self.decide_nodes(&mut batch);
         self.decide_attempts(&mut batch);
         self.decide_requests(&mut batch);

@@ -10,6 +10,7 @@ use assay_model::run::RunState;
 use assay_model::task::{Task, TaskState};
 use jiff::Timestamp;
 
+use crate::config::Config;
 use crate::state::{Open, RunRecord};
 use crate::time::{after, ms_between};
 use crate::{Command, Core};
@@ -23,6 +24,8 @@ pub(crate) struct Commits {
     failures: u32,
     failing_since: Option<Timestamp>,
     retry_at: Option<Timestamp>,
+    /// A commit was refused for what it holds: changes go one by one until that one is found.
+    singly: bool,
 }
 
 impl Commits {
@@ -49,6 +52,15 @@ impl Commits {
         self.last
     }
 
+    /// Changes that the next commit may hold: one, after a commit that was refused.
+    pub(crate) const fn max_changes(&self, config: &Config) -> usize {
+        if self.singly {
+            1
+        } else {
+            config.max_changes_per_commit
+        }
+    }
+
     fn take(&mut self, id: u64) -> Option<Vec<Change>> {
         self.out.take_if(|out| out.0 == id).map(|out| out.1)
     }
@@ -65,6 +77,34 @@ impl Core {
         self.commits.failures = self.commits.failures.saturating_add(1);
         self.commits.retry_at = Some(after(self.now, pause));
         self.count("commits_not_applied", 1);
+    }
+
+    /// The store will never take one of these changes: it is found by itself, and dropped.
+    pub(crate) fn on_refused(&mut self, commit: u64, reason: &str) {
+        let Some(changes) = self.commits.take(commit) else {
+            return;
+        };
+        self.count("commits_refused", 1);
+        self.commits.singly = true;
+        // A plan and the move that goes with it are the longest that is written singly.
+        if changes.len() > 2 {
+            return;
+        }
+        self.commits.singly = false;
+        for change in &changes {
+            match change {
+                Change::SubmitRun { run, .. } => {
+                    self.submissions.remove(&run.id);
+                    self.refuse(run.id.to_string(), reason);
+                }
+                Change::PlanRun { run, .. } => {
+                    if let Some(record) = self.runs.get_mut(run) {
+                        record.cancel = Some(format!("its plan cannot be stored: {reason}"));
+                    }
+                }
+                other => self.on_fenced(other),
+            }
+        }
     }
 
     pub(crate) fn on_committed(&mut self, commit: u64, answers: &[Answer]) {
@@ -115,6 +155,10 @@ impl Core {
                 incarnation,
                 at,
             } => self.apply_assign(token, &node, incarnation, at),
+            // The store ended it before, when its node registered anew: the rows know how.
+            Change::EndAttempt { token, .. } if answer == Answer::Already => {
+                self.reload_unless_ended(token.task);
+            }
             Change::EndAttempt { .. } => self.apply_end_attempt(change),
             Change::EndTask {
                 task,
@@ -162,9 +206,15 @@ impl Core {
 
     fn apply_plan(&mut self, run: RunId, tasks: Vec<Task>, answer: Answer) {
         let now = self.now;
+        let Some(record) = self.runs.get_mut(&run) else {
+            return;
+        };
+        record.planned = true;
         if answer == Answer::Already {
-            self.reload(run);
-        } else if let Some(record) = self.runs.get_mut(&run) {
+            if !tasks.is_empty() {
+                self.reload(run);
+            }
+        } else {
             record.run.planned_tasks = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
             record.add_tasks(tasks, now);
         }
@@ -312,6 +362,7 @@ impl Core {
 fn keep_observations(record: &mut RunRecord, before: RunRecord, now: Timestamp) {
     record.cancel = before.cancel;
     record.plan = before.plan;
+    record.planned |= before.planned;
     for (no, old) in before.tasks {
         let token = old.token();
         if let Some(fresh) = record.tasks.get_mut(&no) {

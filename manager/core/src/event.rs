@@ -49,6 +49,14 @@ pub enum Event {
         /// The commit.
         commit: u64,
     },
+    /// The store refuses a commit for what it holds, now and always (a definition that it does not
+    /// know, a row that it cannot take). Not applied.
+    CommitRefused {
+        /// The commit.
+        commit: u64,
+        /// Why, and what to do.
+        reason: String,
+    },
 
     /// A node's stream is open.
     NodeHello {

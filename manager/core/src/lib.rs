@@ -47,6 +47,8 @@ mod nodes;
 mod plan;
 mod runs;
 pub mod scale;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod solver;
 mod state;
 mod time;
@@ -195,6 +197,7 @@ impl Core {
             Event::RunLoaded { run, rows } => self.on_run_loaded(run, rows),
             Event::Committed { commit, answers } => self.on_committed(commit, &answers),
             Event::CommitNotApplied { commit } => self.on_not_applied(commit),
+            Event::CommitRefused { commit, reason } => self.on_refused(commit, &reason),
             Event::NodeHello {
                 node,
                 registered,

@@ -105,7 +105,9 @@ impl Core {
         let mut again = Vec::new();
         if let Some(record) = self.nodes.get_mut(id) {
             record.last_heard = now;
-            record.refused = false;
+            // It speaks, so its stream is open, whatever a late word of a reset says.
+            record.connected = true;
+            record.reset = false;
             record.load = load;
             record.strays.retain(|attempt, _| listed.contains(attempt));
             again.extend(record.strays.values().copied());

@@ -104,7 +104,11 @@ impl Core {
         };
         if record.unended.is_empty() {
             let (state, reason) = if record.cancel.is_some() {
-                (RunState::Cancelled, Some(reason))
+                // Whoever cancels too late has stopped nothing.
+                match end_of(record) {
+                    (RunState::Succeeded, none) => (RunState::Succeeded, none),
+                    _ => (RunState::Cancelled, Some(reason)),
+                }
             } else if stale {
                 (RunState::SkippedStale, Some(reason))
             } else {
@@ -135,7 +139,7 @@ impl Core {
         let Some(record) = self.runs.get(&id) else {
             return;
         };
-        if record.run.state == RunState::Planning {
+        if !record.planned {
             let discovery = record.tasks.get(&0).map(|t| t.task.state);
             match discovery {
                 Some(TaskState::Succeeded) => self.decide_plan(id, batch),
@@ -238,7 +242,11 @@ pub(crate) fn end_of(record: &RunRecord) -> (RunState, Option<String>) {
         .filter(|task| task.state != TaskState::Succeeded)
         .collect();
     let Some(first) = failed.first() else {
-        return (RunState::Succeeded, None);
+        if record.planned {
+            return (RunState::Succeeded, None);
+        }
+        let reason = "it was past its deadline before it had a plan".to_owned();
+        return (RunState::Failed, Some(reason));
     };
     let evaluated = record
         .tasks

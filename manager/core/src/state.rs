@@ -27,6 +27,9 @@ pub(crate) struct RunRecord {
     /// Tasks that have not ended.
     pub unended: BTreeSet<u32>,
     pub plan: Plan,
+    /// Its plan is in the store. A retried run may be `running` without one, and a plan may be
+    /// empty, so neither its state nor its tasks can tell.
+    pub planned: bool,
     /// Why it is being cancelled, once someone asked for it.
     pub cancel: Option<String>,
     /// A read of its rows is out: nothing is decided about it until they are here.
@@ -133,6 +136,7 @@ impl RunRecord {
             open: BTreeSet::new(),
             unended: BTreeSet::new(),
             plan: Plan::Unread,
+            planned: false,
             cancel: None,
             reloading: false,
         };
@@ -143,6 +147,7 @@ impl RunRecord {
     /// Adds tasks, whose dependencies are among them or among those that are there.
     pub(crate) fn add_tasks(&mut self, tasks: Vec<Task>, now: Timestamp) {
         let added: Vec<u32> = tasks.iter().map(|t| t.id.no).collect();
+        self.planned |= added.iter().any(|no| *no > 0);
         for task in tasks {
             let record = TaskRecord {
                 blocked_by: 0,

@@ -1,0 +1,342 @@
+//! What must hold after every write, each invariant by its id.
+//!
+//! What comes in: the store's rows and the truth. What goes out: the first violation. It must never
+//! look into a core: only what a database would show counts.
+
+use assay_model::ids::TaskId;
+use assay_model::node::NodeState;
+use assay_model::run::RunState;
+use assay_model::task::{AttemptOutcome, Task, TaskState};
+
+use super::Violation;
+use super::store::Attempt;
+use super::world::World;
+use crate::time::ms_between;
+
+impl World {
+    /// Checks every invariant that holds at all times.
+    pub(super) fn check(&mut self) -> Result<(), Violation> {
+        for (id, task) in &self.store.tasks {
+            let attempts = self.store.attempts.get(id).map_or(&[][..], Vec::as_slice);
+            self.i1_success_is_one_ok_attempt(task, attempts)?;
+            self.i7_charges_are_bounded(task, attempts)?;
+            self.i8_what_is_not_its_fault_is_not_charged(attempts)?;
+            self.i10_attempts_follow_one_another(task, attempts)?;
+            self.i11_no_attempt_of_an_earlier_life(attempts)?;
+            self.i13_only_crashes_quarantine(task, attempts)?;
+            self.i15_there_is_a_pause(attempts)?;
+            self.i16_no_attempt_for_ever(attempts)?;
+        }
+        self.i2_rows_belong_to_the_winner()?;
+        self.i5_plans_are_whole()?;
+        self.i9_epochs_grow()?;
+        self.a3_slots()?;
+        self.j1_runs_end_after_their_tasks()?;
+        self.one_run_of_a_dataset_at_once()?;
+        self.j2_ends_are_for_ever()
+    }
+
+    /// A task begins only when all that it needs has ended, by the truth and not by its row.
+    pub(super) fn check_start(&self, task: &Task) -> Result<(), Violation> {
+        let truth = &self.truth[&task.id.run];
+        for need in truth.needs.get(&task.id.no).into_iter().flatten() {
+            let id = TaskId {
+                run: task.id.run,
+                no: *need,
+            };
+            let ended = self
+                .store
+                .tasks
+                .get(&id)
+                .is_some_and(|t| t.state.is_terminal());
+            if !ended {
+                return self.fail(
+                    "E1",
+                    format!("{} began before the end of task {need}", task.id),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn i1_success_is_one_ok_attempt(&self, task: &Task, all: &[Attempt]) -> Result<(), Violation> {
+        let ok = all
+            .iter()
+            .filter(|a| a.outcome == Some(AttemptOutcome::Ok))
+            .count();
+        if (task.state == TaskState::Succeeded) != (ok == 1) || ok > 1 {
+            return self.fail(
+                "I1",
+                format!("{} is {} with {ok} successes", task.id, task.state),
+            );
+        }
+        Ok(())
+    }
+
+    fn i2_rows_belong_to_the_winner(&self) -> Result<(), Violation> {
+        let states = self.store.states.iter().map(|row| row.0);
+        let evaluations = self.store.evaluations.iter().map(|row| row.0);
+        let mut seen = std::collections::BTreeSet::new();
+        for token in states.chain(evaluations) {
+            let attempts = self.store.attempts.get(&token.task);
+            let won = attempts.is_some_and(|all| {
+                let mine = all.iter().find(|a| a.token == token);
+                mine.is_some_and(|a| a.outcome == Some(AttemptOutcome::Ok))
+            });
+            // Each measurement of the truth has one partition, so one row.
+            if !won || !seen.insert(token.task) {
+                return self.fail(
+                    "I2",
+                    format!("rows of attempt {} of {}", token.attempt, token.task),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn i5_plans_are_whole(&self) -> Result<(), Violation> {
+        for (run, planned) in &self.store.planned {
+            let truth = &self.truth[run].discovery;
+            let due = truth.measures.len() + truth.evaluations.len();
+            let there = self.store.tasks_of(*run).len() - 1;
+            if there != due || *planned as usize != due {
+                return self.fail("I5", format!("{run}: {there} of {due} tasks"));
+            }
+        }
+        Ok(())
+    }
+
+    fn i7_charges_are_bounded(&self, task: &Task, all: &[Attempt]) -> Result<(), Violation> {
+        let round = all.iter().map(|a| a.generation).max().unwrap_or(0);
+        let charged = all
+            .iter()
+            .filter(|a| a.generation == round && a.outcome.is_some_and(AttemptOutcome::is_charged));
+        let charged = u32::try_from(charged.count()).unwrap_or(u32::MAX);
+        // A round that has not begun has nothing charged.
+        let fresh = task.charged == 0 && task.crashes == 0;
+        if charged > 3 || (task.charged != charged && !fresh) {
+            return self.fail(
+                "I7",
+                format!(
+                    "{}: {} charged by its row, {charged} by its attempts",
+                    task.id, task.charged
+                ),
+            );
+        }
+        let reason = task.reason.as_deref().unwrap_or("");
+        let last = all.last().and_then(|a| a.outcome);
+        let explained = charged == 3
+            || last == Some(AttemptOutcome::Permanent)
+            || reason.contains("deadline")
+            || reason.contains("interrupted");
+        if task.state == TaskState::Failed && !explained {
+            return self.fail(
+                "I7",
+                format!("{} failed after {charged}: {reason}", task.id),
+            );
+        }
+        Ok(())
+    }
+
+    fn i8_what_is_not_its_fault_is_not_charged(&self, all: &[Attempt]) -> Result<(), Violation> {
+        for attempt in all {
+            let Some(outcome) = attempt.outcome.filter(|o| o.is_charged()) else {
+                continue;
+            };
+            let excused = ["drain", "zone", "many nodes", "node left"];
+            if self.dropped.contains(&attempt.token) && outcome == AttemptOutcome::Retryable
+                || excused.iter().any(|why| attempt.reason.contains(why))
+            {
+                let what = format!(
+                    "{outcome} is charged to {}: {}",
+                    attempt.token.task, attempt.reason
+                );
+                return self.fail("I8", what);
+            }
+        }
+        Ok(())
+    }
+
+    fn i9_epochs_grow(&self) -> Result<(), Violation> {
+        let epochs = &self.store.written_by;
+        if epochs.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return self.fail("I9", format!("epochs wrote in the order {epochs:?}"));
+        }
+        Ok(())
+    }
+
+    fn i10_attempts_follow_one_another(
+        &self,
+        task: &Task,
+        all: &[Attempt],
+    ) -> Result<(), Violation> {
+        let open = all.iter().filter(|a| a.outcome.is_none()).count();
+        let at_work = matches!(task.state, TaskState::Assigned | TaskState::Running);
+        let numbered = (1..).zip(all).all(|(n, a)| a.token.attempt == n);
+        let apart = all.windows(2).all(|pair| {
+            pair[0]
+                .ended_at
+                .is_some_and(|end| end <= pair[1].assigned_at)
+        });
+        if open != usize::from(at_work) || !numbered || task.attempt as usize != all.len() {
+            let what = format!("{} is {} with {open} attempts at work", task.id, task.state);
+            return self.fail("I10", what);
+        }
+        // A commit that was long on its way carries the instant of its decision.
+        let known = all.iter().all(|a| a.epoch.0 > 0);
+        if !apart && known && self.swarm.managers == 1 && self.swarm.delay_ms < 100 {
+            return self.fail("I10", format!("attempts of {} overlap", task.id));
+        }
+        Ok(())
+    }
+
+    fn i11_no_attempt_of_an_earlier_life(&self, all: &[Attempt]) -> Result<(), Violation> {
+        let Some(open) = all.iter().find(|a| a.outcome.is_none()) else {
+            return Ok(());
+        };
+        let node = self.store.nodes.get(&open.node);
+        let current = node.is_some_and(|n| n.incarnation == open.incarnation);
+        let dead = node.is_some_and(|n| n.state == NodeState::Dead);
+        let released = !self.has(super::Mutant::RegisterReleasesNothing);
+        if released && (!current || (dead && self.is_settled())) {
+            return self.fail(
+                "I11",
+                format!("{} is left on an earlier life", open.token.task),
+            );
+        }
+        Ok(())
+    }
+
+    fn i13_only_crashes_quarantine(&self, task: &Task, all: &[Attempt]) -> Result<(), Violation> {
+        let round = all.iter().map(|a| a.generation).max().unwrap_or(0);
+        let crashes = all
+            .iter()
+            .filter(|a| a.generation == round && a.outcome == Some(AttemptOutcome::Crashed))
+            .count();
+        let quarantined = task.state == TaskState::Quarantined;
+        if crashes > 2
+            || (quarantined && crashes != 2)
+            || (crashes == 2 && !task.state.is_terminal() && task.crashes == 2)
+        {
+            return self.fail(
+                "I13",
+                format!("{} is {} after {crashes} crashes", task.id, task.state),
+            );
+        }
+        Ok(())
+    }
+
+    fn i15_there_is_a_pause(&self, all: &[Attempt]) -> Result<(), Violation> {
+        let mut charged = 0;
+        for pair in all.windows(2) {
+            if pair[0].generation != pair[1].generation {
+                charged = 0;
+                continue;
+            }
+            let outcome = pair[0].outcome;
+            charged += u32::from(outcome.is_some_and(AttemptOutcome::is_charged));
+            let base = match outcome {
+                Some(AttemptOutcome::NodeLost) => 500,
+                Some(
+                    AttemptOutcome::Retryable | AttemptOutcome::TimedOut | AttemptOutcome::Crashed,
+                ) => 5_000,
+                _ => continue,
+            };
+            let least = crate::backoff::doubled(base, charged, 300_000) / 2;
+            let gap = pair[0]
+                .ended_at
+                .map_or(0, |end| ms_between(end, pair[1].assigned_at));
+            if gap < least {
+                let what = format!("{} was given out again after {gap} ms", pair[0].token.task);
+                return self.fail("I15", what);
+            }
+        }
+        Ok(())
+    }
+
+    /// While nothing is wrong with the cluster, an attempt ends within its time.
+    fn i16_no_attempt_for_ever(&self, all: &[Attempt]) -> Result<(), Violation> {
+        let Some(open) = all.iter().find(|a| a.outcome.is_none()) else {
+            return Ok(());
+        };
+        let age = ms_between(open.assigned_at, self.at());
+        if self.calm && age > self.swarm.chaos_ms + 60_000 {
+            return self.fail(
+                "I16",
+                format!("{} is at work for {age} ms", open.token.task),
+            );
+        }
+        Ok(())
+    }
+
+    fn a3_slots(&self) -> Result<(), Violation> {
+        for node in &self.nodes {
+            let held = self
+                .store
+                .tasks
+                .values()
+                .filter(|t| t.node.as_ref() == Some(&node.id));
+            let held = held.count();
+            if held > node.slots as usize {
+                return self.fail(
+                    "A3",
+                    format!("{} has {held} tasks in {} slots", node.id, node.slots),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn j1_runs_end_after_their_tasks(&self) -> Result<(), Violation> {
+        for run in self.store.runs.values().filter(|r| r.state.is_terminal()) {
+            let open = self
+                .store
+                .tasks_of(run.id)
+                .into_iter()
+                .find(|t| !t.state.is_terminal());
+            if let Some(task) = open {
+                return self.fail(
+                    "J1",
+                    format!(
+                        "{} is {} and {} is {}",
+                        run.id, run.state, task.id, task.state
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn one_run_of_a_dataset_at_once(&self) -> Result<(), Violation> {
+        let mut active = std::collections::BTreeSet::new();
+        for run in self.store.runs.values() {
+            let at_work = matches!(run.state, RunState::Planning | RunState::Running);
+            // A run that someone retries comes back beside one that has begun.
+            if at_work && !self.retried.contains(&run.id) && !active.insert(&run.dataset) {
+                return self.fail("J4", format!("two runs of {} at once", run.dataset));
+            }
+        }
+        Ok(())
+    }
+
+    fn j2_ends_are_for_ever(&mut self) -> Result<(), Violation> {
+        let mut ended = std::mem::take(&mut self.ended);
+        for (id, (before, attempts)) in &ended {
+            let task = self.store.tasks.get(id);
+            let there = self.store.attempts.get(id).map_or(0, Vec::len);
+            let same = task.is_some_and(|t| t.state == *before) && there == *attempts;
+            let again = self.retried.contains(&id.run) && *before != TaskState::Succeeded;
+            if !same && !again {
+                return self.fail("J2", format!("{id} was {before} and changed"));
+            }
+        }
+        for (id, task) in &self.store.tasks {
+            if task.state.is_terminal() {
+                let attempts = self.store.attempts.get(id).map_or(0, Vec::len);
+                ended.insert(*id, (task.state, attempts));
+            }
+        }
+        self.ended = ended;
+        Ok(())
+    }
+}

@@ -1,0 +1,410 @@
+//! Managers: the driver of the real core, and elections that can be wrong.
+//!
+//! What comes in: the core's commands. What goes out: calls of the store and messages, with faults.
+//! It must never decide for the core: it is the driver that the core's documentation demands.
+
+use assay_model::change::Change;
+use assay_model::ids::Epoch;
+use assay_model::task::{AttemptOutcome, TaskState};
+use jiff::Timestamp;
+
+use super::Mutant;
+use super::world::{Item, World};
+use crate::{Command, Core, Event, SeededIds};
+
+/// A manager's process.
+#[derive(Default)]
+pub(super) struct Manager {
+    /// Bumped when the core is dropped: what was meant for the old one is not for the new one.
+    pub life: u64,
+    pub core: Option<Core>,
+    pub down_until: u64,
+    pub paused_until: u64,
+    /// The timer that is set.
+    timer: u64,
+    timer_at: Option<Timestamp>,
+}
+
+impl World {
+    /// The manager that leads, if one does and is awake.
+    pub(super) fn leader(&self) -> Option<usize> {
+        let newest = self.store.epoch();
+        self.managers.iter().position(|m| {
+            m.paused_until <= self.now && m.core.as_ref().is_some_and(|c| c.epoch() == newest)
+        })
+    }
+
+    pub(super) fn drop_core(&mut self, manager: usize) {
+        let m = &mut self.managers[manager];
+        m.core = None;
+        m.life += 1;
+        m.timer_at = None;
+    }
+
+    pub(super) fn take_over(&mut self, manager: usize) {
+        if self.outage_until > self.now {
+            return;
+        }
+        self.drop_core(manager);
+        let epoch = self.store.mint_epoch();
+        let Ok(snapshot) = self.store.load(epoch) else {
+            return;
+        };
+        let ids = Box::new(SeededIds::new(self.dice.below(u64::MAX)));
+        let (core, commands) = Core::new(epoch, self.config(), ids, snapshot, self.at());
+        self.managers[manager].core = Some(core);
+        self.execute(manager, commands);
+        self.arm(manager);
+        for node in 0..self.nodes.len() {
+            let life = self.nodes[node].life;
+            let ms = self.dice.range(10, 1_500);
+            self.push(ms, Item::Hello { node, life });
+        }
+    }
+
+    pub(super) fn on_event(&mut self, manager: usize, life: u64, event: Event) {
+        let m = &self.managers[manager];
+        if m.life != life {
+            return;
+        }
+        if m.paused_until > self.now {
+            let ms = m.paused_until - self.now;
+            self.push(
+                ms,
+                Item::ToManager {
+                    manager,
+                    life,
+                    event,
+                },
+            );
+            return;
+        }
+        let event = self.distort(event);
+        let now = self.at();
+        let Some(core) = self.managers[manager].core.as_mut() else {
+            return;
+        };
+        let commands = core.handle(now, event);
+        self.execute(manager, commands);
+        self.arm(manager);
+    }
+
+    pub(super) fn on_tick(&mut self, manager: usize, life: u64, number: u64) {
+        if self.managers[manager].timer == number {
+            self.managers[manager].timer_at = None;
+            self.on_event(manager, life, Event::Tick);
+        }
+    }
+
+    fn arm(&mut self, manager: usize) {
+        let now = self.at();
+        let m = &mut self.managers[manager];
+        let Some(core) = &m.core else {
+            return;
+        };
+        let timeout = core.poll_timeout().map(|t| t.0);
+        if timeout == m.timer_at {
+            return;
+        }
+        m.timer += 1;
+        m.timer_at = timeout;
+        let Some(at) = timeout else {
+            return;
+        };
+        assert!(at > now, "a timer in the past would spin the driver");
+        let (number, life) = (m.timer, m.life);
+        let ms = crate::time::ms_between(now, at).max(1);
+        self.push(
+            ms,
+            Item::Tick {
+                manager,
+                life,
+                number,
+            },
+        );
+    }
+
+    fn execute(&mut self, manager: usize, commands: Vec<Command>) {
+        let life = self.managers[manager].life;
+        let Some(epoch) = self.managers[manager].core.as_ref().map(Core::epoch) else {
+            return;
+        };
+        for command in commands {
+            match command {
+                Command::Commit { id, changes } => self.commit(manager, epoch, id, changes),
+                Command::Send {
+                    node,
+                    incarnation,
+                    message,
+                } => {
+                    let Some(node) = self.nodes.iter().position(|n| n.id == node) else {
+                        continue;
+                    };
+                    if self.nodes[node].split_until <= self.now {
+                        let life = self.nodes[node].life;
+                        self.post(&Item::ToNode {
+                            node,
+                            life,
+                            epoch,
+                            incarnation,
+                            message,
+                        });
+                    }
+                }
+                Command::ReadPlan { .. } | Command::ReloadRun { .. } => {
+                    let ms = self.dice.range(1, 20);
+                    self.push(
+                        ms,
+                        Item::Read {
+                            manager,
+                            life,
+                            command,
+                        },
+                    );
+                }
+                Command::Submitted { run, .. } => {
+                    self.answered.insert(run);
+                }
+                Command::Count { what, n } => *self.counts.entry(what).or_default() += n,
+                Command::DesiredNodes { .. }
+                | Command::Refused { .. }
+                | Command::RunMoved { .. } => {}
+            }
+        }
+    }
+
+    fn commit(&mut self, manager: usize, epoch: Epoch, id: u64, changes: Vec<Change>) {
+        let life = self.managers[manager].life;
+        let changes: Vec<Change> = changes
+            .into_iter()
+            .map(|c| self.distort_change(c))
+            .collect();
+        let away = self.outage_until > self.now;
+        let lost = !self.calm && self.dice.chance(self.swarm.not_applied);
+        let ms = self.dice.range(1, 20);
+        if away || lost {
+            let event = Event::CommitNotApplied { commit: id };
+            self.push(
+                ms,
+                Item::ToManager {
+                    manager,
+                    life,
+                    event,
+                },
+            );
+            return;
+        }
+        let ack = self.calm || !self.dice.chance(self.swarm.ack_lost);
+        // A commit may be on its way for long: past a take-over, too.
+        let late = !self.calm && self.dice.chance(20);
+        let ms = if late { self.dice.range(20, 5_000) } else { ms };
+        let apply = Item::Apply {
+            manager,
+            life,
+            epoch,
+            id,
+            changes,
+            ack,
+        };
+        self.push(ms, apply);
+    }
+
+    pub(super) fn on_apply(
+        &mut self,
+        manager: usize,
+        life: u64,
+        epoch: Epoch,
+        id: u64,
+        changes: Vec<Change>,
+        ack: bool,
+    ) {
+        self.dirty = true;
+        // Half of the writes without an answer never arrived.
+        let arrived = ack || self.dice.chance(500);
+        let result = if arrived {
+            self.store.commit(epoch, &changes)
+        } else {
+            Ok(Vec::new())
+        };
+        if self.managers[manager].life != life {
+            return;
+        }
+        match result {
+            Ok(answers) if ack => {
+                let ms = self.dice.range(1, 20);
+                let event = Event::Committed {
+                    commit: id,
+                    answers,
+                };
+                self.push(
+                    ms,
+                    Item::ToManager {
+                        manager,
+                        life,
+                        event,
+                    },
+                );
+            }
+            Ok(_) | Err(_) => self.drop_core(manager),
+        }
+    }
+
+    pub(super) fn on_read(&mut self, manager: usize, life: u64, command: Command) {
+        if self.outage_until > self.now {
+            self.push(
+                200,
+                Item::Read {
+                    manager,
+                    life,
+                    command,
+                },
+            );
+            return;
+        }
+        let event = match command {
+            Command::ReadPlan { task } => Event::PlanRead {
+                run: task.run,
+                discovery: self.store.plan_of(task).map(Box::new),
+            },
+            Command::ReloadRun { run } => {
+                let row = self.store.runs.get(&run).filter(|r| !r.state.is_terminal());
+                let rows = row.map(|r| (Box::new(r.clone()), self.store.tasks_of(run)));
+                Event::RunLoaded { run, rows }
+            }
+            _ => return,
+        };
+        let ms = self.dice.range(1, 50);
+        self.push(
+            ms,
+            Item::ToManager {
+                manager,
+                life,
+                event,
+            },
+        );
+    }
+
+    /// Mutants of what the core is told.
+    fn distort(&self, event: Event) -> Event {
+        match (self.mutant, event) {
+            (
+                Some(Mutant::DependencyIgnored),
+                Event::PlanRead {
+                    run,
+                    discovery: Some(mut found),
+                },
+            ) => {
+                found
+                    .evaluations
+                    .iter_mut()
+                    .for_each(|e| e.measured_by.clear());
+                Event::PlanRead {
+                    run,
+                    discovery: Some(found),
+                }
+            }
+            (
+                Some(Mutant::NoOrphanCheck),
+                Event::NodeHeartbeat {
+                    node,
+                    incarnation,
+                    mut load,
+                },
+            ) => {
+                load.running = self
+                    .store
+                    .tasks
+                    .values()
+                    .filter(|t| t.node.as_ref() == Some(&node))
+                    .map(|t| assay_model::node::Progress {
+                        task: t.id,
+                        attempt: t.attempt,
+                        rows: self.now,
+                        bytes: self.now,
+                    })
+                    .collect();
+                Event::NodeHeartbeat {
+                    node,
+                    incarnation,
+                    load,
+                }
+            }
+            (
+                Some(Mutant::SlotsOvercounted),
+                Event::NodeHello {
+                    mut node,
+                    registered,
+                    held,
+                },
+            ) => {
+                node.slots += 1;
+                Event::NodeHello {
+                    node,
+                    registered,
+                    held,
+                }
+            }
+            (
+                Some(Mutant::OldIncarnationKept),
+                Event::NodeHello {
+                    mut node,
+                    registered,
+                    held,
+                },
+            ) => {
+                node.incarnation.0 = 1;
+                Event::NodeHello {
+                    node,
+                    registered,
+                    held,
+                }
+            }
+            (Some(Mutant::CancelLost), Event::CancelRun { .. }) => Event::Tick,
+            (_, event) => event,
+        }
+    }
+
+    /// Mutants of what the core writes.
+    fn distort_change(&self, change: Change) -> Change {
+        match change {
+            Change::EndAttempt {
+                token,
+                outcome,
+                mut next,
+                mut not_before,
+                wait,
+                reason,
+                at,
+            } => {
+                let zone = outcome == AttemptOutcome::Orphaned && reason.starts_with("zone");
+                let drained = outcome == AttemptOutcome::Drained;
+                let spent = next == TaskState::Failed && reason.contains("retries are spent");
+                if self.has(Mutant::RetryOffByOne) && spent {
+                    next = TaskState::Ready;
+                }
+                if self.has(Mutant::NoBackoff) {
+                    not_before = None;
+                }
+                let outcome = match self.mutant {
+                    Some(Mutant::DrainCharged) if drained => AttemptOutcome::Retryable,
+                    Some(Mutant::ZoneLossCharged) if zone => AttemptOutcome::NodeLost,
+                    _ => outcome,
+                };
+                Change::EndAttempt {
+                    token,
+                    outcome,
+                    next,
+                    not_before,
+                    wait,
+                    reason,
+                    at,
+                }
+            }
+            Change::PlanRun { run, mut tasks } if self.has(Mutant::PlanCutShort) => {
+                tasks.pop();
+                Change::PlanRun { run, tasks }
+            }
+            change => change,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Defects that the simulator must find: each is a way in which this protocol could be wrong.
+//!
+//! What comes in: nothing. What goes out: the list. A mutant sits in the store, the driver or the
+//! numbers around the core; it must never be a switch inside the core itself.
+
+assay_model::words! {
+    /// One defect.
+    pub enum Mutant {
+        /// The store completes any attempt of a task that is at work.
+        NoAttemptFence = "no_attempt_fence",
+        /// The store takes the writes of deposed leaders.
+        NoEpochFence = "no_epoch_fence",
+        /// A repeated completion writes its rows again.
+        DoubleMetrics = "double_metrics",
+        /// A repeated submission replaces the run.
+        SubmitOverwrites = "submit_overwrites",
+        /// The store assigns a task whatever its state.
+        AssignIgnoresState = "assign_ignores_state",
+        /// A node that registers anew gets the incarnation that it had.
+        IncarnationReused = "incarnation_reused",
+        /// Registering releases nothing.
+        RegisterReleasesNothing = "register_releases_nothing",
+        /// A drain counts against the retries.
+        DrainCharged = "drain_charged",
+        /// The loss of a zone counts against the retries.
+        ZoneLossCharged = "zone_loss_charged",
+        /// A crash is counted as an error.
+        CrashNotCounted = "crash_not_counted",
+        /// One retry more than allowed.
+        RetryOffByOne = "retry_off_by_one",
+        /// Evaluations do not wait for their measurements.
+        DependencyIgnored = "dependency_ignored",
+        /// A plan loses its last task.
+        PlanCutShort = "plan_cut_short",
+        /// Nodes seem to hold whatever they should.
+        NoOrphanCheck = "no_orphan_check",
+        /// Nobody looks at the time of attempts.
+        NoTimeouts = "no_timeouts",
+        /// There is no pause before the next attempt.
+        NoBackoff = "no_backoff",
+        /// Success is told before it is committed.
+        SuccessToldEarly = "success_told_early",
+        /// A cancellation is lost.
+        CancelLost = "cancel_lost",
+        /// Two runs of a dataset are at work at once.
+        TwoRunsAtOnce = "two_runs_at_once",
+        /// The leader believes in one slot more than there is.
+        SlotsOvercounted = "slots_overcounted",
+        /// A node's later life is taken for its earlier one.
+        OldIncarnationKept = "old_incarnation_kept",
+    }
+}
+
+impl Mutant {
+    /// Defects that other defences cover, so that alone they change nothing that can be seen:
+    /// the epoch fence keeps two leaders from assigning one task, the core releases the attempts of
+    /// earlier lives itself, and heartbeats find what a reused incarnation hides.
+    pub const COVERED: &'static [Self] = &[
+        Self::AssignIgnoresState,
+        Self::IncarnationReused,
+        Self::RegisterReleasesNothing,
+    ];
+}

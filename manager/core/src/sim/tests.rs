@@ -1,0 +1,96 @@
+//! Seeds, mutants, and the ledger of seeds that once failed.
+
+use std::time::{Duration, Instant};
+
+use super::{Mutant, Report, run};
+
+/// Seeds that found a defect of the core, each with its defect; they are run first, for ever.
+const LEDGER: &[(u64, &str)] = &[];
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn passes(seed: u64) -> Report {
+    match run(seed, None) {
+        Ok(report) => report,
+        Err(violation) => panic!("{violation}"),
+    }
+}
+
+/// As many seeds as `ASSAY_SIM_SEEDS` says, or as fit into about twenty seconds.
+#[test]
+fn every_seed_keeps_every_promise() {
+    let wanted = from_environment("ASSAY_SIM_SEEDS");
+    let first = from_environment("ASSAY_SIM_FIRST").unwrap_or(0);
+    let begin = Instant::now();
+    let (mut seeds, mut steps, mut faults, mut slowest) = (0, 0, 0, 0);
+    while wanted.map_or(begin.elapsed() < Duration::from_secs(20), |n| seeds < n) {
+        let report = passes(first + seeds);
+        seeds += 1;
+        steps += report.steps;
+        faults += report.faults;
+        slowest = slowest.max(report.settled_ms);
+    }
+    let rate = seeds as f64 / begin.elapsed().as_secs_f64();
+    println!(
+        "{seeds} seeds, {steps} steps, {faults} faults, {rate:.0} seeds/s, settled within {slowest} ms"
+    );
+    assert!(faults > 0, "a simulation without faults proves nothing");
+}
+
+/// One seed, for whoever repeats a failure: `ASSAY_SIM_SEED`, and `ASSAY_SIM_MUTANT` if need be.
+#[test]
+fn one_seed() {
+    let seed = from_environment("ASSAY_SIM_SEED").unwrap_or(1);
+    let mutant = std::env::var("ASSAY_SIM_MUTANT")
+        .ok()
+        .map(|m| m.parse().unwrap());
+    let mut world = super::world::World::new(seed, mutant);
+    world.loud = std::env::var("ASSAY_SIM_SEED").is_ok();
+    if world.loud {
+        println!("{:?}", world.swarm);
+    }
+    if let Err(violation) = world.run() {
+        panic!("{violation}");
+    }
+}
+
+#[test]
+fn the_same_seed_twice_leaves_the_same_trace() {
+    for seed in 0..40 {
+        assert_eq!(passes(seed), passes(seed));
+    }
+    assert_ne!(passes(1).trace, passes(2).trace);
+}
+
+#[test]
+fn seeds_that_once_failed_pass() {
+    for (seed, defect) in LEDGER {
+        if let Err(violation) = run(*seed, None) {
+            panic!("{defect}: {violation}");
+        }
+    }
+}
+
+/// Seeds that a mutant may take to be found.
+const MUTANT_SEEDS: u64 = 3_000;
+
+#[test]
+fn every_mutant_is_found() {
+    let mut survivors = Vec::new();
+    for mutant in Mutant::ALL {
+        if Mutant::COVERED.contains(mutant) {
+            continue;
+        }
+        let killed = (0..MUTANT_SEEDS).find_map(|seed| run(seed, Some(*mutant)).err());
+        match killed {
+            Some(violation) => println!("{mutant}: {} at seed {}", violation.id, violation.seed),
+            None => survivors.push(mutant.as_str()),
+        }
+    }
+    assert!(
+        survivors.is_empty(),
+        "these defects are not found: {survivors:?}"
+    );
+}
