@@ -1,0 +1,196 @@
+//! One attempt, from its assignment to its end: start, run, commit, tell.
+//!
+//! Comes in: a held attempt. Goes out: a committed result and a hint to the leader, or a report of
+//! failure. It must never commit twice, give up a finished result while its token may still be at
+//! work, or report a failure for a result that may be committed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_model::change::Answer;
+use assay_model::output::TaskOutput;
+use assay_model::task::{AttemptOutcome, TaskFailure};
+use assay_proto::convert::token_of;
+use assay_proto::v1::{self, node_message::Kind};
+use assay_store::StoreError;
+use assay_store::port::Started;
+use uuid::Uuid;
+
+use crate::held::Hold;
+use crate::node::Inner;
+use crate::runner::{TaskJob, TaskWatch, failure};
+
+/// The first pause before the store is asked again; doubles, with full jitter.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The longest such pause.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// What an assignment says beside its token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) timeout: Duration,
+    pub(crate) suspect: bool,
+}
+
+/// Runs an attempt to its end and tells the leader.
+pub(crate) async fn run(node: Arc<Inner>, hold: Hold, terms: Terms) {
+    let said = tokio::select! {
+        // A cancelled attempt is not the node's to end: the leader has ended it.
+        () = hold.cancelled.cancelled() => None,
+        said = lifecycle(&node, &hold, terms) => said,
+    };
+    match said {
+        // Held until it is on the wire, so that a heartbeat lists it until then.
+        Some(kind) => node.report(hold.token, kind).await,
+        None => node.held.end(&hold.token),
+    }
+}
+
+async fn lifecycle(node: &Arc<Inner>, hold: &Hold, terms: Terms) -> Option<Kind> {
+    node.spool.room().await;
+    let started = match start(node, hold).await {
+        Ok(started) => started?,
+        Err(error) => {
+            return Some(failed(
+                hold,
+                failure(AttemptOutcome::Permanent, error.to_string()),
+            ));
+        }
+    };
+    node.say(Kind::Started(token_of(&hold.token)));
+    match work(node, hold, started, terms).await {
+        Ok(output) => commit(node, hold, &output).await,
+        Err(failure) => {
+            tracing::info!(task = %hold.token.task, outcome = %failure.outcome, reason = %failure.message, "an attempt failed");
+            Some(failed(hold, failure))
+        }
+    }
+}
+
+fn failed(hold: &Hold, failure: TaskFailure) -> Kind {
+    Kind::Failed(v1::Failed {
+        token: Some(token_of(&hold.token)),
+        outcome: failure.outcome.to_string(),
+        message: failure.message,
+    })
+}
+
+/// Assigned → running; `None` when another attempt is at work.
+async fn start(node: &Inner, hold: &Hold) -> Result<Option<Started>, StoreError> {
+    let mut pause = Pause::default();
+    loop {
+        match node.parts.store.start(&hold.token, node.now()).await {
+            Ok(started) => return Ok(started),
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%error, task = %hold.token.task, "not started yet");
+                pause.wait().await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn work(
+    node: &Arc<Inner>,
+    hold: &Hold,
+    started: Started,
+    terms: Terms,
+) -> Result<TaskOutput, TaskFailure> {
+    let share = node.parts.config.memory_per_slot();
+    let job = TaskJob {
+        run: started.run,
+        task: started.task,
+        dataset: started.dataset,
+        memory_bytes: if terms.suspect { share / 2 } else { share },
+        now: node.now(),
+    };
+    let watch = TaskWatch {
+        stop: Arc::clone(&hold.stop),
+        progress: Arc::clone(&hold.progress),
+    };
+    let runner = Arc::clone(&node.parts.runner);
+    let mut running = tokio::spawn(async move { runner.run(job, watch).await });
+    let ended = tokio::select! {
+        () = hold.cancelled.cancelled() => {
+            running.abort();
+            return Err(failure(AttemptOutcome::Cancelled, "cancelled"));
+        }
+        ended = tokio::time::timeout(terms.timeout, &mut running) => ended,
+    };
+    match ended {
+        Ok(Ok(result)) => result,
+        Ok(Err(error)) if error.is_panic() => Err(failure(
+            AttemptOutcome::Crashed,
+            format!("the task crashed: {}", panic_text(error)),
+        )),
+        Ok(Err(_)) => Err(failure(AttemptOutcome::Drained, "the node stops")),
+        Err(_) => {
+            hold.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            running.abort();
+            let seconds = terms.timeout.as_secs();
+            Err(failure(
+                AttemptOutcome::TimedOut,
+                format!("not done within {seconds} s; raise `timeout` or cut smaller batches"),
+            ))
+        }
+    }
+}
+
+fn panic_text(error: tokio::task::JoinError) -> String {
+    let payload = error.into_panic();
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a message".to_owned())
+}
+
+/// Commits a finished result, asking again until the store answers.
+async fn commit(node: &Arc<Inner>, hold: &Hold, output: &TaskOutput) -> Option<Kind> {
+    let _place = node.spool.put(output);
+    let mut pause = Pause::default();
+    loop {
+        match node
+            .parts
+            .store
+            .complete(&hold.token, output, node.now())
+            .await
+        {
+            Ok(Answer::Ok | Answer::Already) => {
+                return Some(Kind::Finished(token_of(&hold.token)));
+            }
+            Ok(Answer::Fenced) => {
+                tracing::info!(task = %hold.token.task, attempt = hold.token.attempt, "fenced: another attempt is at work");
+                return None;
+            }
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%error, task = %hold.token.task, "a result waits for the store");
+                pause.wait().await;
+            }
+            Err(error) => {
+                return Some(failed(
+                    hold,
+                    failure(AttemptOutcome::Permanent, error.to_string()),
+                ));
+            }
+        }
+    }
+}
+
+/// Growing pauses with full jitter.
+struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(PAUSE)
+    }
+}
+
+impl Pause {
+    async fn wait(&mut self) {
+        // 62 random bits of a UUID, cut to thousandths.
+        let permille = u32::try_from(Uuid::new_v4().as_u64_pair().1 % 1000).unwrap_or_default();
+        tokio::time::sleep(self.0 * permille / 1000).await;
+        self.0 = (self.0 * 2).min(PAUSE_MAX);
+    }
+}

@@ -1,0 +1,371 @@
+//! The link to the leader: connects for ever, registers, beats, listens, leaves.
+//!
+//! Comes in: the doors of the managers, and reports of attempts. Goes out: assignments, cancels and
+//! drains to the node. It runs on a thread of its own and must never compute, wait for the store,
+//! or obey a leader whose epoch is below one that it has seen.
+
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use assay_model::ids::{Epoch, Incarnation};
+use assay_model::node::{Load, Node, NodeState};
+use assay_proto::convert::{hello_of, load_of, token};
+use assay_proto::limits::MESSAGE_BYTES_MAX;
+use assay_proto::link::Door;
+use assay_proto::v1::node_service_client::NodeServiceClient;
+use assay_proto::v1::{self, manager_message, node_message::Kind};
+use assay_telemetry::ProcessLoad;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use uuid::Uuid;
+
+use crate::attempt::Terms;
+use crate::node::{Inner, NodeStatus, Report};
+
+/// How long a manager may take to let the node in.
+const ADMISSION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a leaving node waits for the leader to agree.
+const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Messages that may wait on one stream.
+const STREAM_MAX: usize = 256;
+
+/// Why a stream ended.
+enum End {
+    /// The node has left the cluster.
+    Left,
+    /// The stream broke, or the leader is gone: connect again.
+    Broken(String),
+    /// This life of the node is over: register anew.
+    Rejoin,
+}
+
+/// Lives until the node has left.
+pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
+    let probe_port = probe(&node).await;
+    let mut link = Link {
+        reports,
+        incarnation: Incarnation(0),
+        probe_port,
+        load: ProcessLoad::new(),
+        drain_until: None,
+        agreed: false,
+        node,
+    };
+    let config = link.node.parts.config.clone();
+    let mut failures = 0_u32;
+    let mut turn = 0_usize;
+    while !config.doors.is_empty() {
+        let door = &config.doors[turn % config.doors.len()];
+        turn += 1;
+        match link.visit(door, &mut failures).await {
+            End::Left => return,
+            End::Rejoin => {
+                link.node.held.cancel_all();
+                link.incarnation = Incarnation(0);
+                failures = 0;
+            }
+            End::Broken(reason) => {
+                tracing::debug!(node = %config.id, %reason, "no link to a leader");
+            }
+        }
+        link.node.status.send_replace(NodeStatus::Connecting);
+        if link.wants_to_leave() && link.node.held.tokens().is_empty() {
+            // Nobody to tell, and nothing to lose.
+            return;
+        }
+        // All doors are tried before the pause grows.
+        let rounds = failures / u32::try_from(config.doors.len()).unwrap_or(1);
+        let pause = (config.reconnect * 2_u32.pow(rounds.min(10))).min(config.reconnect_max);
+        tokio::time::sleep(jittered(pause)).await;
+        failures = failures.saturating_add(1);
+    }
+}
+
+/// U[0.5, 1.5) of a pause.
+fn jittered(pause: Duration) -> Duration {
+    let permille = u32::try_from(Uuid::new_v4().as_u64_pair().1 % 1000).unwrap_or_default();
+    pause * (500 + permille) / 1000
+}
+
+/// Opens the port that is there for as long as the process is; 0 for none.
+async fn probe(node: &Inner) -> u16 {
+    let Some(address) = node.parts.config.probe else {
+        return 0;
+    };
+    match TcpListener::bind(address).await {
+        Ok(listener) => {
+            let port = listener.local_addr().map_or(0, |a: SocketAddr| a.port());
+            tokio::spawn(async move {
+                // Whoever connects has learned what there is to learn.
+                while listener.accept().await.is_ok() {}
+            });
+            port
+        }
+        Err(error) => {
+            tracing::warn!(%error, %address, "no probe port: the node's death is seen later");
+            0
+        }
+    }
+}
+
+struct Link {
+    node: Arc<Inner>,
+    reports: mpsc::Receiver<Report>,
+    incarnation: Incarnation,
+    probe_port: u16,
+    load: ProcessLoad,
+    /// When attempts of a draining node are handed back.
+    drain_until: Option<Instant>,
+    /// The leader knows that the node drains.
+    agreed: bool,
+}
+
+impl Link {
+    fn wants_to_leave(&self) -> bool {
+        self.node.leave.borrow().is_some() || self.node.draining.load(Ordering::Relaxed)
+    }
+
+    /// One connection, from hello to its end.
+    async fn visit(&mut self, door: &Door, failures: &mut u32) -> End {
+        let (says, stream) = mpsc::channel(STREAM_MAX);
+        let opened = tokio::time::timeout(ADMISSION_TIMEOUT, self.open(door, &says, stream)).await;
+        let (mut hears, epoch) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(reason)) => return End::Broken(reason),
+            Err(_) => return End::Broken("the manager did not answer in time".to_owned()),
+        };
+        *failures = 0;
+        self.agreed = false;
+        let incarnation = self.incarnation;
+        tracing::info!(node = %self.node.parts.config.id, incarnation = incarnation.0, epoch = epoch.0, "registered");
+        let status = if self.node.draining.load(Ordering::Relaxed) {
+            NodeStatus::Draining
+        } else {
+            NodeStatus::Live { incarnation, epoch }
+        };
+        self.node.status.send_replace(status);
+        self.converse(&says, &mut hears).await
+    }
+
+    async fn open(
+        &mut self,
+        door: &Door,
+        says: &mpsc::Sender<v1::NodeMessage>,
+        stream: mpsc::Receiver<v1::NodeMessage>,
+    ) -> Result<(Streaming<v1::ManagerMessage>, Epoch), String> {
+        let channel = door.open().await.map_err(|error| error.to_string())?;
+        let config = &self.node.parts.config;
+        let node = Node {
+            id: config.id.clone(),
+            incarnation: self.incarnation,
+            state: NodeState::Registering,
+            slots: config.slots,
+            memory_bytes: config.memory_bytes,
+            zone: config.zone.clone(),
+        };
+        // A new life holds nothing: what it still stops is of the one before.
+        let held = match self.incarnation {
+            Incarnation(0) => Vec::new(),
+            _ => self.node.held.tokens(),
+        };
+        let highest = Epoch(self.node.highest_epoch.load(Ordering::Relaxed));
+        let hello = hello_of(&node, &held, highest, self.probe_port);
+        // The channel is fresh and holds more than one message.
+        let _ = says.try_send(message(Kind::Hello(hello)));
+        let answer = NodeServiceClient::new(channel)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .connect(ReceiverStream::new(stream))
+            .await
+            .map_err(|status| status.message().to_owned())?;
+        let mut hears = answer.into_inner();
+        let first = hears.message().await.map_err(|s| s.message().to_owned())?;
+        let first = first.ok_or("the stream ended before its first message")?;
+        let Some(manager_message::Kind::Registered(registered)) = first.kind else {
+            return Err("the first message was not `registered`".to_owned());
+        };
+        if self.is_stale(first.epoch) {
+            return Err("a leader that has been replaced".to_owned());
+        }
+        self.incarnation = Incarnation(registered.incarnation);
+        Ok((hears, Epoch(first.epoch)))
+    }
+
+    /// Notes an epoch; says whether a higher one has been seen.
+    fn is_stale(&self, epoch: u64) -> bool {
+        self.node.highest_epoch.fetch_max(epoch, Ordering::Relaxed) > epoch
+    }
+
+    async fn converse(
+        &mut self,
+        says: &mpsc::Sender<v1::NodeMessage>,
+        hears: &mut Streaming<v1::ManagerMessage>,
+    ) -> End {
+        let mut beats = interval(self.node.parts.config.heartbeat);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let silence_max = self.node.parts.config.leader_silence_max;
+        let mut heard = Instant::now();
+        let mut leave = self.node.leave.subscribe();
+        let mut holding = self.node.held.watch();
+        let mut asked_to_leave: Option<Instant> = None;
+        loop {
+            if asked_to_leave.is_none()
+                && let Some(reason) = leave.borrow_and_update().clone()
+            {
+                asked_to_leave = Some(Instant::now());
+                self.begin_drain(self.node.parts.config.drain_grace);
+                if says
+                    .send(message(Kind::Leaving(v1::Leaving { reason })))
+                    .await
+                    .is_err()
+                {
+                    return End::Broken("the stream is closed".to_owned());
+                }
+            }
+            if self.may_go(asked_to_leave) {
+                return self.go(says).await;
+            }
+            let hand_back_at = self
+                .drain_until
+                .unwrap_or_else(|| Instant::now() + silence_max);
+            let told = tokio::select! {
+                message = hears.message() => match message {
+                    Ok(Some(message)) => {
+                        heard = Instant::now();
+                        if self.is_stale(message.epoch) {
+                            return End::Broken("a leader that has been replaced".to_owned());
+                        }
+                        match self.obey(message) {
+                            ControlFlow::Continue(()) => Ok(()),
+                            ControlFlow::Break(end) => return end,
+                        }
+                    }
+                    Ok(None) => return End::Broken("the leader ended the stream".to_owned()),
+                    Err(status) => return End::Broken(status.message().to_owned()),
+                },
+                Some(report) = self.reports.recv() => {
+                    let sent = says.send(message(report.kind)).await;
+                    if let Some(token) = report.ends {
+                        self.node.held.end(&token);
+                    }
+                    sent
+                }
+                _ = beats.tick() => {
+                    if heard.elapsed() > silence_max {
+                        return End::Broken("the leader is silent".to_owned());
+                    }
+                    let load = self.measure();
+                    says.send(message(Kind::Heartbeat(load_of(&load)))).await
+                }
+                _ = leave.changed() => Ok(()),
+                _ = holding.changed() => Ok(()),
+                () = tokio::time::sleep_until(hand_back_at), if self.drain_until.is_some() => {
+                    self.hand_all_back(says).await
+                }
+            };
+            if told.is_err() {
+                return End::Broken("the stream is closed".to_owned());
+            }
+        }
+    }
+
+    fn measure(&mut self) -> Load {
+        let measured = self.load.measure();
+        Load {
+            cpu: measured.cpu.unwrap_or_default(),
+            memory_bytes: measured.memory_bytes.unwrap_or_default(),
+            read_bytes_per_s: measured.read_bytes_per_s.unwrap_or_default(),
+            running: self.node.held.progress(),
+        }
+    }
+
+    fn obey(&mut self, message: v1::ManagerMessage) -> ControlFlow<End> {
+        use manager_message::Kind as Says;
+        match message.kind {
+            Some(Says::Assign(assign)) => match token(assign.token) {
+                Ok(token) => {
+                    let terms = Terms {
+                        timeout: Duration::from_millis(assign.timeout_ms),
+                        suspect: assign.suspect,
+                    };
+                    self.node.assigned(token, terms);
+                }
+                Err(error) => tracing::warn!(%error, "an assignment breaks the contract"),
+            },
+            Some(Says::Cancel(cancelled)) => match token(Some(cancelled)) {
+                Ok(token) => {
+                    if !self.node.held.cancel(&token) {
+                        self.node.hand_back(token, "not held");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "a cancel breaks the contract"),
+            },
+            Some(Says::Drain(drain)) => {
+                self.agreed = true;
+                self.begin_drain(Duration::from_millis(drain.grace_ms));
+            }
+            Some(Says::Resume(v1::Resume {})) => {
+                if self.node.leave.borrow().is_none() {
+                    self.node.draining.store(false, Ordering::Relaxed);
+                    self.drain_until = None;
+                    self.agreed = false;
+                }
+            }
+            Some(Says::Rejoin(v1::Rejoin {})) if self.wants_to_leave() => {
+                return ControlFlow::Break(End::Left);
+            }
+            Some(Says::Rejoin(v1::Rejoin {})) => return ControlFlow::Break(End::Rejoin),
+            Some(Says::Registered(_) | Says::Alive(_)) | None => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn begin_drain(&mut self, grace: Duration) {
+        if !self.node.draining.swap(true, Ordering::Relaxed) {
+            self.node.status.send_replace(NodeStatus::Draining);
+        }
+        self.drain_until
+            .get_or_insert_with(|| Instant::now() + grace);
+    }
+
+    /// Whether nothing holds a draining node any more.
+    fn may_go(&self, asked: Option<Instant>) -> bool {
+        let agreed = self.agreed || asked.is_some_and(|at| at.elapsed() > AGREEMENT_TIMEOUT);
+        agreed
+            && self.node.draining.load(Ordering::Relaxed)
+            && self.node.held.tokens().is_empty()
+            && self.reports.is_empty()
+    }
+
+    async fn hand_all_back(
+        &mut self,
+        says: &mpsc::Sender<v1::NodeMessage>,
+    ) -> Result<(), mpsc::error::SendError<v1::NodeMessage>> {
+        self.drain_until = None;
+        for held in self.node.held.tokens() {
+            self.node.held.cancel(&held);
+            let dropped = v1::Dropped {
+                token: Some(assay_proto::convert::token_of(&held)),
+                reason: "the node's time to drain is over".to_owned(),
+            };
+            says.send(message(Kind::Dropped(dropped))).await?;
+        }
+        Ok(())
+    }
+
+    async fn go(&self, says: &mpsc::Sender<v1::NodeMessage>) -> End {
+        // The leader drops the stream on hearing it; a goodbye that is lost costs it a time-out.
+        let _ = says.send(message(Kind::Goodbye(v1::Goodbye {}))).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        End::Left
+    }
+}
+
+const fn message(kind: Kind) -> v1::NodeMessage {
+    v1::NodeMessage { kind: Some(kind) }
+}

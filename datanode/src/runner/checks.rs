@@ -1,0 +1,129 @@
+//! The checks that are due for a partition: those of the definition, those of the profile, and the
+//! exact rules that need no limits.
+//!
+//! Comes in: the definition, the metrics of the partition, its history. Goes out: the checks, each
+//! id once. It must never leave a declared check out.
+
+use std::collections::BTreeSet;
+
+use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
+use assay_model::dataset::Dataset;
+use assay_model::ids::CheckId;
+use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricValue};
+use assay_store::port::MetricHistory;
+
+/// The check of an incident about a partition that has not come.
+pub const MISSING: &str = "missing";
+
+/// The checks that are due.
+pub(super) fn due(
+    dataset: &Dataset,
+    points: &[MetricPoint],
+    history: &MetricHistory,
+) -> Vec<Check> {
+    let mut checks = dataset.checks.clone();
+    let mut ids: BTreeSet<CheckId> = checks.iter().map(|c| c.id.clone()).collect();
+    let mut add = |check: Check| {
+        if ids.insert(check.id.clone()) {
+            checks.push(check);
+        }
+    };
+    for rule in exact_rules() {
+        let declared = dataset.checks.iter().any(|c| c.expect == rule.expect);
+        if !declared {
+            add(rule);
+        }
+    }
+    if dataset.profile.judged && dataset.limits.learned {
+        let learned: BTreeSet<&MetricKey> = dataset
+            .checks
+            .iter()
+            .filter(|c| c.expect == Expectation::Learned)
+            .map(|c| &c.metric)
+            .collect();
+        for point in points {
+            let profiled = point.key.metric == Metric::RowCount
+                || dataset.profile.metrics.contains(&point.key.metric);
+            if profiled && !learned.contains(&point.key) && is_number(point, history) {
+                add(profile_check(&point.key));
+            }
+        }
+    }
+    checks
+}
+
+/// Rules about faults that can be known without limits.
+fn exact_rules() -> [Check; 4] {
+    let rule =
+        |id: &str, metric: Metric, expect: Expectation, severity: Severity, text: &str| Check {
+            id: CheckId::new(id),
+            metric: MetricKey::table(metric),
+            expect,
+            severity,
+            origin: CheckOrigin::BuiltIn,
+            dimension: None,
+            description: Some(text.to_owned()),
+            line: None,
+            tags: Vec::new(),
+        };
+    [
+        rule(
+            "schema",
+            Metric::Schema,
+            Expectation::SameSchema,
+            Severity::Warning,
+            "the columns are those of the definition and of the previous partition",
+        ),
+        rule(
+            "empty",
+            Metric::RowCount,
+            Expectation::MustBeGreaterThan(Bound::from(0)),
+            Severity::Warning,
+            "the partition has rows",
+        ),
+        rule(
+            "stale",
+            Metric::RowCount,
+            Expectation::NotStale,
+            Severity::Error,
+            "the values are not those of an earlier partition again",
+        ),
+        rule(
+            "restated",
+            Metric::RowCount,
+            Expectation::NotRestated,
+            Severity::Warning,
+            "a judged partition has not changed afterwards",
+        ),
+    ]
+}
+
+fn profile_check(key: &MetricKey) -> Check {
+    Check {
+        id: CheckId::new(format!("profile:{key}")),
+        metric: key.clone(),
+        expect: Expectation::Learned,
+        severity: Severity::Warning,
+        origin: CheckOrigin::Profiled,
+        dimension: None,
+        description: None,
+        line: None,
+        tags: Vec::new(),
+    }
+}
+
+/// Whether a metric is a number: by its value, or by its newest past value when it has none.
+fn is_number(point: &MetricPoint, history: &MetricHistory) -> bool {
+    let of = |value: &MetricValue| match value {
+        MetricValue::Exact(_) | MetricValue::Float(_) => Some(true),
+        MetricValue::Text(_) => Some(false),
+        MetricValue::Null => None,
+    };
+    of(&point.value).unwrap_or_else(|| {
+        history
+            .iter()
+            .find(|(key, _)| *key == point.key)
+            .and_then(|(_, points)| points.iter().rev().find_map(|p| of(&p.value)))
+            .unwrap_or(false)
+    })
+}

@@ -1,0 +1,29 @@
+//! Discovery: the source's listing against the ledger, and the plan that follows.
+
+use assay_model::output::TaskOutput;
+use assay_model::task::TaskFailure;
+use assay_store::MetricStore;
+
+use super::{TaskJob, TaskWatch, compute, scan_failure, store_failure};
+use assay_scan::ScanContext;
+
+/// Lists the source and plans the run.
+pub(super) async fn run(
+    metrics: &dyn MetricStore,
+    job: TaskJob,
+    watch: TaskWatch,
+) -> Result<TaskOutput, TaskFailure> {
+    let ledger = metrics.ledger(&job.dataset.id).await;
+    let ledger = ledger.map_err(|error| store_failure(&error))?;
+    let context = ScanContext {
+        memory_bytes: job.memory_bytes,
+        cancelled: watch.stop,
+        progress: watch.progress,
+    };
+    let discovered = compute(move || {
+        let selection = &job.run.selection;
+        assay_scan::discover::discover(&job.dataset, &ledger, selection, job.now, &context)
+    });
+    let discovery = discovered.await?.map_err(|error| scan_failure(&error))?;
+    Ok(TaskOutput::Discovered(discovery))
+}

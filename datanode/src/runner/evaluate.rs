@@ -1,0 +1,469 @@
+//! Evaluation: states are merged, metrics judged against their past, incidents moved on.
+//!
+//! Comes in: the states that the measurements left, the history before the partition. Goes out: one
+//! evaluation. It must never let the judged partition into its own history, learn from a partition
+//! that failed, or give a check no outcome.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_judge::schema::SchemaColumn;
+use assay_judge::{Context, History, Point, Policy, evaluate};
+use assay_metrics::TableState;
+use assay_model::dataset::{Dataset, FormatKind, LimitPolicy};
+use assay_model::incident::Incident;
+use assay_model::ledger::{LedgerEntry, LedgerState};
+use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
+use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
+use assay_model::output::{Evaluation, TaskOutput};
+use assay_model::partition::{Partition, PartitionKey};
+use assay_model::run::Trigger;
+use assay_model::task::{
+    AttemptOutcome, EvaluateMode, EvaluateSpec, TaskFailure, TaskSpec, TaskState,
+};
+use assay_store::MetricStore;
+use assay_store::port::{MetricHistory, Verdict};
+
+use super::{TaskJob, checks, compute, failure, incidents, store_failure};
+
+/// Earlier partitions that are read: the learner's window with room for those not learned from.
+const PAST_MAX: u32 = 400;
+/// Open incidents of one dataset that are looked at.
+const INCIDENTS_MAX: u32 = 100_000;
+
+/// Merges and judges one partition.
+pub(super) async fn run(
+    metrics: &dyn MetricStore,
+    job: TaskJob,
+) -> Result<TaskOutput, TaskFailure> {
+    let TaskSpec::Evaluate(spec) = job.task.spec.clone() else {
+        return Err(failure(AttemptOutcome::Permanent, "not an evaluation"));
+    };
+    let states = match spec.mode {
+        EvaluateMode::Judge => read_states(metrics, &job, &spec).await?,
+        EvaluateMode::Missing => States::None,
+    };
+    let past = read_past(metrics, &job.dataset, &spec).await?;
+    let judged = compute(move || judge(&job, &spec, &states, &past));
+    judged
+        .await?
+        .map(|evaluation| TaskOutput::Evaluated(Box::new(evaluation)))
+}
+
+/// What the measurements left.
+enum States {
+    /// Encoded, in the order of the tasks.
+    All(Vec<Vec<u8>>),
+    /// A measurement did not succeed, for this reason.
+    Broken(String),
+    /// The partition has not come.
+    None,
+}
+
+async fn read_states(
+    metrics: &dyn MetricStore,
+    job: &TaskJob,
+    spec: &EvaluateSpec,
+) -> Result<States, TaskFailure> {
+    let read = metrics
+        .states(job.run.id, &spec.partition.key, &spec.measured_by)
+        .await
+        .map_err(|error| store_failure(&error))?;
+    let there: BTreeSet<u32> = read.iter().map(|(no, _)| *no).collect();
+    if spec.measured_by.iter().any(|no| !there.contains(no)) {
+        // A batch without a row of this partition leaves no state; one that failed leaves none,
+        // too: their tasks tell which it is.
+        let tasks = metrics.tasks(job.run.id).await;
+        let tasks = tasks.map_err(|error| store_failure(&error))?;
+        for (task, _) in tasks {
+            let needed = spec.measured_by.contains(&task.id.no);
+            if needed && task.state != TaskState::Succeeded {
+                let reason = task
+                    .reason
+                    .unwrap_or_else(|| "no reason was given".to_owned());
+                return Ok(States::Broken(format!(
+                    "its data could not be measured (task {} is {}): {reason}",
+                    task.id.no, task.state
+                )));
+            }
+        }
+    }
+    Ok(States::All(
+        read.into_iter().map(|(_, state)| state).collect(),
+    ))
+}
+
+/// What is known of the dataset's past.
+struct Past {
+    history: MetricHistory,
+    /// The metrics of the version of this partition that was judged before.
+    earlier: Option<Vec<MetricPoint>>,
+    verdicts: Vec<Verdict>,
+    ledger: Vec<LedgerEntry>,
+    open: Vec<Incident>,
+}
+
+async fn read_past(
+    metrics: &dyn MetricStore,
+    dataset: &Dataset,
+    spec: &EvaluateSpec,
+) -> Result<Past, TaskFailure> {
+    let id = &dataset.id;
+    let read = async {
+        let ledger = metrics.ledger(id).await?;
+        let judged_before = ledger.iter().any(|entry| {
+            entry.partition.key == spec.partition.key
+                && entry
+                    .judged
+                    .as_ref()
+                    .is_some_and(|v| v.as_str() != "missing")
+        });
+        // The late partition's verdicts lie further back than those of the newest ones.
+        let newer = ledger
+            .iter()
+            .filter(|entry| entry.partition.order >= spec.partition.order)
+            .count();
+        let newer = u32::try_from(newer).unwrap_or(u32::MAX);
+        let earlier = if judged_before {
+            let all = metrics.history(id, None, newer.saturating_add(1)).await?;
+            Some(version_of(&all, &spec.partition.key))
+        } else {
+            None
+        };
+        Ok(Past {
+            history: metrics.history(id, Some(&spec.partition), PAST_MAX).await?,
+            earlier,
+            verdicts: metrics.verdicts(id, PAST_MAX.saturating_add(newer)).await?,
+            open: metrics.incidents(Some(id), true, INCIDENTS_MAX).await?,
+            ledger,
+        })
+    };
+    read.await
+        .map_err(|error: assay_store::StoreError| store_failure(&error))
+}
+
+fn version_of(history: &MetricHistory, key: &PartitionKey) -> Vec<MetricPoint> {
+    let of = |(metric, points): &(MetricKey, Vec<assay_store::port::HistoryPoint>)| {
+        let point = points.iter().find(|p| p.partition.key == *key)?;
+        Some(MetricPoint {
+            key: metric.clone(),
+            status: point.status,
+            value: point.value.clone(),
+            error_bound: None,
+            note: None,
+        })
+    };
+    history.iter().filter_map(of).collect()
+}
+
+fn judge(
+    job: &TaskJob,
+    spec: &EvaluateSpec,
+    states: &States,
+    past: &Past,
+) -> Result<Evaluation, TaskFailure> {
+    let dataset = &*job.dataset;
+    let points = match states {
+        States::All(states) => {
+            let state = merged(states)?;
+            assay_scan::points::metric_points(dataset, spec, &state, job.now)
+        }
+        States::Broken(_) | States::None => Vec::new(),
+    };
+    let due = checks::due(dataset, &points, &past.history);
+    let results = match states {
+        States::Broken(reason) => due.iter().map(|c| broken(c, reason)).collect(),
+        States::All(_) | States::None => results(job, spec, &points, &due, past),
+    };
+    let state = match states {
+        States::All(_) if spec.sealed => LedgerState::Scanned,
+        States::All(_) => LedgerState::Discovered,
+        // It is measured again by the next run.
+        States::Broken(_) if spec.sealed => LedgerState::Sealed,
+        States::Broken(_) => LedgerState::Discovered,
+        States::None => LedgerState::Missing,
+    };
+    let order: BTreeMap<PartitionKey, String> = past
+        .ledger
+        .iter()
+        .map(|entry| (entry.partition.key.clone(), entry.partition.order.clone()))
+        .collect();
+    let newest = order.values().all(|other| *other <= spec.partition.order);
+    let rejudged = past
+        .verdicts
+        .iter()
+        .any(|verdict| verdict.partition.key == spec.partition.key);
+    let judged = incidents::Judged {
+        dataset: &dataset.id,
+        partition: &spec.partition,
+        version: &spec.version,
+        arrived: spec.mode == EvaluateMode::Judge,
+        rejudged,
+        told: newest || job.run.trigger != Trigger::Backfill,
+        results: &results,
+        open: &past.open,
+        order: &order,
+        now: job.now,
+    };
+    let (incidents, outbox) = incidents::after(&judged);
+    Ok(Evaluation {
+        partition: spec.partition.clone(),
+        version: spec.version.clone(),
+        sealed: spec.sealed,
+        state,
+        metrics: points,
+        counts: OutcomeCounts::of(&results),
+        results,
+        incidents,
+        outbox,
+        judged_at: job.now,
+    })
+}
+
+/// The merge of all states, in the order of the tasks.
+fn merged(states: &[Vec<u8>]) -> Result<TableState, TaskFailure> {
+    let mut all = TableState::default();
+    for bytes in states {
+        let state = TableState::decode(bytes)
+            .map_err(|error| failure(AttemptOutcome::Permanent, error.to_string()))?;
+        all.merge(&state);
+    }
+    Ok(all)
+}
+
+fn broken(check: &assay_model::check::Check, reason: &str) -> CheckResult {
+    CheckResult {
+        check: check.id.clone(),
+        metric: check.metric.clone(),
+        severity: check.severity,
+        origin: check.origin,
+        outcome: Outcome::Error,
+        actual: MetricValue::Null,
+        expected: String::new(),
+        limits: None,
+        reason: Some(reason.to_owned()),
+    }
+}
+
+fn results(
+    job: &TaskJob,
+    spec: &EvaluateSpec,
+    points: &[MetricPoint],
+    due: &[assay_model::check::Check],
+    past: &Past,
+) -> Vec<CheckResult> {
+    let dataset = &*job.dataset;
+    let before = partitions_of(&past.history, &spec.partition);
+    let teaches = Teaches::new(&dataset.limits, past);
+    let rows = rows_of(&past.history);
+    let histories: Vec<History> = past
+        .history
+        .iter()
+        .map(|(key, points)| aligned(key, points, &before, &rows, &teaches))
+        .collect();
+    let keys: Vec<String> = before.iter().map(|p| p.key.as_str().to_owned()).collect();
+    let schema = schema_point(points);
+    let declared = schema
+        .as_ref()
+        .and_then(|actual| declared_schema(dataset, actual));
+    let previous = previous_schema(past, before.last());
+    let policy = Policy {
+        budget: dataset.limits.alarms_per_partition,
+        ..Policy::default()
+    };
+    let context = Context {
+        now: job.now,
+        date: spec.partition.date,
+        arrived: spec.mode == EvaluateMode::Judge,
+        provisional: !spec.sealed,
+        past_keys: &keys,
+        schema: schema.as_deref(),
+        declared: declared.as_deref(),
+        previous_schema: previous.as_deref(),
+        earlier_version: past.earlier.as_deref(),
+    };
+    evaluate(due, points, &histories, &policy, &context).results
+}
+
+/// The partitions of the history, in their order; never the judged one or one after it.
+fn partitions_of<'a>(history: &'a MetricHistory, judged: &Partition) -> Vec<&'a Partition> {
+    let all: BTreeSet<&Partition> = history
+        .iter()
+        .flat_map(|(_, points)| points.iter().map(|p| &p.partition))
+        .filter(|p| p.order < judged.order && p.key != judged.key)
+        .collect();
+    all.into_iter().collect()
+}
+
+fn rows_of(history: &MetricHistory) -> BTreeMap<&PartitionKey, f64> {
+    let row_count = MetricKey::table(Metric::RowCount);
+    let counts = history.iter().find(|(key, _)| *key == row_count);
+    counts
+        .into_iter()
+        .flat_map(|(_, points)| points)
+        .filter_map(|p| Some((&p.partition.key, p.value.as_f64()?)))
+        .collect()
+}
+
+/// One point per partition from the metric's first one on: every history ends with the previous
+/// partition, whether or not the metric had a value there.
+fn aligned(
+    key: &MetricKey,
+    points: &[assay_store::port::HistoryPoint],
+    before: &[&Partition],
+    rows: &BTreeMap<&PartitionKey, f64>,
+    teaches: &Teaches<'_>,
+) -> History {
+    let values: BTreeMap<&PartitionKey, Option<f64>> = points
+        .iter()
+        .map(|p| {
+            let computed = p.status == MetricStatus::Computed;
+            let value = p.value.as_f64().filter(|_| computed);
+            (&p.partition.key, value)
+        })
+        .collect();
+    let points = before
+        .iter()
+        .skip_while(|p| !values.contains_key(&p.key))
+        .map(|p| Point {
+            value: values.get(&p.key).copied().flatten(),
+            eligible: teaches.partition(p),
+            date: p.date,
+            rows: rows.get(&p.key).copied(),
+        })
+        .collect();
+    History {
+        key: key.clone(),
+        points,
+    }
+}
+
+/// Which partitions limits are learned from.
+struct Teaches<'a> {
+    policy: &'a LimitPolicy,
+    /// Partitions that failed, were missing, or were judged before they were complete.
+    barred: BTreeSet<&'a PartitionKey>,
+    /// Orders of the partitions that open incidents reach from and to.
+    broken: Vec<(String, String)>,
+    order: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Teaches<'a> {
+    fn new(policy: &'a LimitPolicy, past: &'a Past) -> Self {
+        let order: BTreeMap<&str, &str> = past
+            .ledger
+            .iter()
+            .map(|e| (e.partition.key.as_str(), e.partition.order.as_str()))
+            .collect();
+        let barred = past
+            .verdicts
+            .iter()
+            .filter(|v| v.counts.fail + v.counts.missing > 0 || !v.sealed)
+            .map(|v| &v.partition.key)
+            .collect();
+        let broken = past
+            .open
+            .iter()
+            .filter_map(|incident| {
+                let first = order.get(incident.first_partition.as_str())?;
+                let last = order.get(incident.last_partition.as_str())?;
+                Some(((*first).to_owned(), (*last).to_owned()))
+            })
+            .collect();
+        Self {
+            policy,
+            barred,
+            broken,
+            order,
+        }
+    }
+
+    fn partition(&self, partition: &Partition) -> bool {
+        let order = partition.order.as_str();
+        let in_incident = self
+            .broken
+            .iter()
+            .any(|(first, last)| (first.as_str()..=last.as_str()).contains(&order));
+        !self.barred.contains(&partition.key) && !in_incident && !self.excluded(order)
+    }
+
+    /// Excluded by the owner. A bound that is no known key is compared as it is written.
+    fn excluded(&self, order: &str) -> bool {
+        let place = |key: &'a str| self.order.get(key).copied().unwrap_or(key);
+        let windows = &self.policy.exclude;
+        let in_window = windows
+            .iter()
+            .any(|(from, to)| place(from) <= order && order <= place(to));
+        let too_old = self
+            .policy
+            .learn_from
+            .as_ref()
+            .is_some_and(|from| order < place(from));
+        in_window || too_old
+    }
+}
+
+fn schema_point(points: &[MetricPoint]) -> Option<Vec<SchemaColumn>> {
+    let point = points.iter().find(|p| p.key.metric == Metric::Schema)?;
+    match &point.value {
+        MetricValue::Text(text) if point.status == MetricStatus::Computed => Some(columns(text)),
+        _ => None,
+    }
+}
+
+fn previous_schema(past: &Past, previous: Option<&&Partition>) -> Option<Vec<SchemaColumn>> {
+    let previous = previous?;
+    let key = MetricKey::table(Metric::Schema);
+    let (_, points) = past.history.iter().find(|(k, _)| *k == key)?;
+    let point = points.iter().find(|p| p.partition.key == previous.key)?;
+    match &point.value {
+        MetricValue::Text(text) => Some(columns(text)),
+        _ => None,
+    }
+}
+
+/// Reads the spelling of the schema metric, `name:type` with `?` for what may be NULL.
+fn columns(text: &str) -> Vec<SchemaColumn> {
+    text.split(", ")
+        .filter(|column| !column.is_empty())
+        .map(|column| {
+            let (rest, nullable) = match column.strip_suffix('?') {
+                Some(rest) => (rest, true),
+                None => (column, false),
+            };
+            let (name, data_type) = match rest.rsplit_once(':') {
+                Some((name, data_type)) => (name, Some(data_type.to_owned())),
+                None => (rest, None),
+            };
+            SchemaColumn {
+                name: name.to_owned(),
+                data_type,
+                nullable: Some(nullable),
+            }
+        })
+        .collect()
+}
+
+/// The declared columns, with those that the data has more: a definition need not name all. Types
+/// are compared where the source has types of its own; whether values may be NULL is a check's
+/// matter, not the schema's.
+fn declared_schema(dataset: &Dataset, actual: &[SchemaColumn]) -> Option<Vec<SchemaColumn>> {
+    if dataset.columns.is_empty() {
+        return None;
+    }
+    let typed = dataset.source.format.kind == FormatKind::Parquet;
+    let mut declared: Vec<SchemaColumn> = dataset
+        .columns
+        .iter()
+        .map(|column| SchemaColumn {
+            name: column.name.clone(),
+            data_type: column.physical_type.clone().filter(|_| typed),
+            nullable: None,
+        })
+        .collect();
+    for column in actual {
+        if declared.iter().all(|d| d.name != column.name) {
+            declared.push(column.clone());
+        }
+    }
+    Some(declared)
+}

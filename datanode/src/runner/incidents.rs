@@ -1,0 +1,243 @@
+//! Incidents: opened, continued, resolved, from the open ones and a partition's results.
+//!
+//! Comes in: the incidents that are open, the results of one partition version, and the order of
+//! partitions. Goes out: the incidents as they stand afterwards and what is to be told. Pure. It
+//! must never open a second incident for what an open one covers, resolve one by a result that
+//! was not evaluated, or tell the same thing twice under different keys.
+
+use std::collections::BTreeMap;
+
+use assay_model::check::Severity;
+use assay_model::ids::{CheckId, DatasetId};
+use assay_model::incident::{Incident, IncidentStatus, OutboxEntry};
+use assay_model::outcome::{CheckResult, Outcome};
+use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::checks::MISSING;
+
+/// What the incidents of a partition follow from.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    /// The dataset.
+    pub dataset: &'a DatasetId,
+    /// The partition.
+    pub partition: &'a Partition,
+    /// The version that was judged.
+    pub version: &'a PartitionVersion,
+    /// Whether the partition has come.
+    pub arrived: bool,
+    /// Whether an earlier version of it was judged: it is then counted already.
+    pub rejudged: bool,
+    /// Whether people are told: not of the past that a backfill works through.
+    pub told: bool,
+    /// Its results.
+    pub results: &'a [CheckResult],
+    /// The incidents of the dataset that are open.
+    pub open: &'a [Incident],
+    /// The place of each known partition in the order.
+    pub order: &'a BTreeMap<PartitionKey, String>,
+    /// The moment of judging.
+    pub now: Timestamp,
+}
+
+/// The incidents after a judgement, and what is to be told.
+#[must_use]
+pub fn after(judged: &Judged<'_>) -> (Vec<Incident>, Vec<OutboxEntry>) {
+    let mut desk = Desk {
+        judged,
+        incidents: Vec::new(),
+        outbox: Vec::new(),
+    };
+    desk.missing();
+    if judged.arrived {
+        for result in judged.results {
+            desk.result(result);
+        }
+    }
+    (desk.incidents, desk.outbox)
+}
+
+/// What a result says about its check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Bad,
+    Good,
+    /// Not evaluated: says nothing.
+    Silent,
+}
+
+fn sign(result: &CheckResult) -> Sign {
+    match result.outcome {
+        Outcome::Fail => Sign::Bad,
+        // What is only informative never alarms.
+        Outcome::Warn if result.severity == Severity::Info => Sign::Silent,
+        Outcome::Warn => Sign::Bad,
+        Outcome::Pass => Sign::Good,
+        Outcome::Error
+        | Outcome::Missing
+        | Outcome::Learning
+        | Outcome::Skipped
+        | Outcome::Overflow => Sign::Silent,
+    }
+}
+
+struct Desk<'a> {
+    judged: &'a Judged<'a>,
+    incidents: Vec<Incident>,
+    outbox: Vec<OutboxEntry>,
+}
+
+impl Desk<'_> {
+    /// A partition that has not come has one incident of its own, until it comes.
+    fn missing(&mut self) {
+        let judged = self.judged;
+        let check = CheckId::new(MISSING);
+        let id = Incident::id_of(judged.dataset, &check, &judged.partition.key);
+        let open = judged.open.iter().find(|i| i.id == id).cloned();
+        match (open, judged.arrived) {
+            (Some(incident), true) => self.resolve(incident, "the partition has come"),
+            (None, false) => {
+                let message = format!(
+                    "partition {} has not come by its deadline",
+                    judged.partition.key
+                );
+                self.open(check, "", Severity::Error, message);
+            }
+            (Some(_), false) | (None, true) => {}
+        }
+    }
+
+    fn result(&mut self, result: &CheckResult) {
+        let open = self
+            .judged
+            .open
+            .iter()
+            .find(|i| i.check == result.check && i.check.as_str() != MISSING)
+            .cloned();
+        match (sign(result), open) {
+            (Sign::Silent, _) | (Sign::Good, None) => {}
+            (Sign::Bad, None) => self.open(
+                result.check.clone(),
+                &result.metric.column,
+                result.severity,
+                sentence(result, &self.judged.partition.key),
+            ),
+            (Sign::Bad, Some(incident)) => self.go_on(incident, result),
+            (Sign::Good, Some(incident)) => {
+                // An earlier partition that passes says nothing about a later one that does not.
+                if self.is_at_or_after(&incident.last_partition) {
+                    let key = &self.judged.partition.key;
+                    let why = format!("{} passes in partition {key}", result.check);
+                    self.resolve(incident, &why);
+                }
+            }
+        }
+    }
+
+    fn go_on(&mut self, mut incident: Incident, result: &CheckResult) {
+        let judged = self.judged;
+        let key = &judged.partition.key;
+        let newer =
+            *key != incident.last_partition && self.is_at_or_after(&incident.last_partition);
+        if newer || !judged.rejudged {
+            incident.partitions = incident.partitions.saturating_add(1);
+        }
+        if newer || *key == incident.last_partition {
+            incident.last_partition = key.clone();
+            incident.message = sentence(result, key);
+        }
+        incident.updated_at = judged.now;
+        let graver = result.severity > incident.severity;
+        if graver {
+            incident.severity = result.severity;
+            self.tell("incident.escalated", &incident);
+        }
+        self.incidents.push(incident);
+    }
+
+    fn open(&mut self, check: CheckId, column: &str, severity: Severity, message: String) {
+        let judged = self.judged;
+        let key = &judged.partition.key;
+        let incident = Incident {
+            id: Incident::id_of(judged.dataset, &check, key),
+            dataset: judged.dataset.clone(),
+            check,
+            column: column.to_owned(),
+            severity,
+            status: IncidentStatus::Open,
+            first_partition: key.clone(),
+            last_partition: key.clone(),
+            partitions: 1,
+            message,
+            opened_at: judged.now,
+            updated_at: judged.now,
+            resolved_at: None,
+        };
+        self.tell("incident.opened", &incident);
+        self.incidents.push(incident);
+    }
+
+    fn resolve(&mut self, mut incident: Incident, why: &str) {
+        incident.status = IncidentStatus::Resolved;
+        incident.message = why.to_owned();
+        incident.updated_at = self.judged.now;
+        incident.resolved_at = Some(self.judged.now);
+        self.tell("incident.resolved", &incident);
+        self.incidents.push(incident);
+    }
+
+    /// Whether the judged partition is `other` or comes after it.
+    fn is_at_or_after(&self, other: &PartitionKey) -> bool {
+        if *other == self.judged.partition.key {
+            return true;
+        }
+        // A partition that the ledger has forgotten is of the past.
+        let order = self.judged.order.get(other);
+        order.is_none_or(|order| self.judged.partition.order > *order)
+    }
+
+    fn tell(&mut self, event: &str, incident: &Incident) {
+        let judged = self.judged;
+        if !judged.told {
+            return;
+        }
+        let key = &judged.partition.key;
+        self.outbox.push(OutboxEntry {
+            key: format!("{}:{event}:{key}:{}", incident.id, judged.version),
+            event: event.to_owned(),
+            dataset: judged.dataset.clone(),
+            body: json!({
+                "incident": incident,
+                "partition": key,
+                "version": judged.version,
+            }),
+        });
+    }
+}
+
+/// What is wrong, in one sentence.
+fn sentence(result: &CheckResult, partition: &PartitionKey) -> String {
+    let mut text = format!(
+        "{} is {} in partition {partition}, expected {}",
+        result.metric, result.actual, result.expected
+    );
+    if let Some(limits) = &result.limits {
+        let end = |end: Option<f64>| end.map_or_else(|| "any".to_owned(), |v| v.to_string());
+        text.push_str(&format!(
+            " ({} to {})",
+            end(limits.lower),
+            end(limits.upper)
+        ));
+    }
+    if let Some(reason) = &result.reason {
+        text.push_str(": ");
+        text.push_str(reason);
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "incidents_tests.rs"]
+mod tests;

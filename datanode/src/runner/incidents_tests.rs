@@ -1,0 +1,171 @@
+//! Incidents over sequences of partitions.
+
+use super::*;
+use assay_model::check::CheckOrigin;
+use assay_model::metric::{Metric, MetricKey, MetricValue};
+
+fn partition(day: u32) -> Partition {
+    let text = format!("2026-11-{day:02}");
+    Partition {
+        order: text.clone(),
+        key: PartitionKey(text),
+        ..Partition::all()
+    }
+}
+
+fn result(outcome: Outcome, severity: Severity) -> CheckResult {
+    CheckResult {
+        check: CheckId::new("c"),
+        metric: MetricKey::column(Metric::NullCount, "a"),
+        severity,
+        origin: CheckOrigin::Declared,
+        outcome,
+        actual: MetricValue::integer(3),
+        expected: "= 0".to_owned(),
+        limits: None,
+        reason: None,
+    }
+}
+
+/// The incidents of a dataset over time, as the store keeps them.
+#[derive(Default)]
+struct World {
+    incidents: BTreeMap<uuid::Uuid, Incident>,
+    order: BTreeMap<PartitionKey, String>,
+    told: Vec<OutboxEntry>,
+}
+
+impl World {
+    fn judge(&mut self, day: u32, version: &str, rejudged: bool, arrived: bool, r: CheckResult) {
+        let partition = partition(day);
+        self.order
+            .insert(partition.key.clone(), partition.order.clone());
+        let open: Vec<Incident> = self.open();
+        let judged = Judged {
+            dataset: &DatasetId::new("orders").unwrap(),
+            partition: &partition,
+            version: &PartitionVersion(version.to_owned()),
+            arrived,
+            rejudged,
+            told: true,
+            results: &[r],
+            open: &open,
+            order: &self.order,
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let (incidents, outbox) = after(&judged);
+        assert_eq!(after(&judged), (incidents.clone(), outbox.clone()));
+        for incident in incidents {
+            self.incidents.insert(incident.id, incident);
+        }
+        self.told.extend(outbox);
+    }
+
+    fn day(&mut self, day: u32, outcome: Outcome) {
+        self.judge(day, "v1", false, true, result(outcome, Severity::Error));
+    }
+
+    fn open(&self) -> Vec<Incident> {
+        let all = self.incidents.values();
+        all.filter(|i| i.status != IncidentStatus::Resolved)
+            .cloned()
+            .collect()
+    }
+
+    fn events(&self) -> Vec<&str> {
+        self.told.iter().map(|m| m.event.as_str()).collect()
+    }
+}
+
+#[test]
+fn a_bad_streak_is_one_incident_and_one_message() {
+    let mut world = World::default();
+    for day in 1..=3 {
+        world.day(day, Outcome::Fail);
+    }
+    let open = world.open();
+    assert_eq!(open.len(), 1);
+    assert_eq!(open[0].partitions, 3);
+    assert_eq!(open[0].first_partition, partition(1).key);
+    assert_eq!(open[0].last_partition, partition(3).key);
+    assert_eq!(world.events(), ["incident.opened"]);
+    world.day(4, Outcome::Pass);
+    assert!(world.open().is_empty());
+    assert_eq!(world.events(), ["incident.opened", "incident.resolved"]);
+}
+
+#[test]
+fn a_late_partition_that_passes_does_not_resolve_what_a_later_one_opened() {
+    let mut world = World::default();
+    world.day(5, Outcome::Fail);
+    world.day(2, Outcome::Pass);
+    assert_eq!(world.open().len(), 1);
+    world.day(3, Outcome::Fail);
+    let open = world.open();
+    assert_eq!((open.len(), open[0].partitions), (1, 2));
+    assert_eq!(open[0].last_partition, partition(5).key);
+}
+
+#[test]
+fn a_rewritten_partition_updates_its_incident_and_a_repaired_one_resolves_it() {
+    let mut world = World::default();
+    world.day(1, Outcome::Fail);
+    world.judge(1, "v2", true, true, result(Outcome::Fail, Severity::Error));
+    let open = world.open();
+    assert_eq!((open.len(), open[0].partitions), (1, 1));
+    world.judge(1, "v3", true, true, result(Outcome::Pass, Severity::Error));
+    assert!(world.open().is_empty());
+}
+
+#[test]
+fn what_was_not_evaluated_neither_opens_nor_resolves() {
+    let mut world = World::default();
+    for outcome in [
+        Outcome::Error,
+        Outcome::Learning,
+        Outcome::Skipped,
+        Outcome::Overflow,
+    ] {
+        world.day(1, outcome);
+        assert!(world.incidents.is_empty(), "{outcome}");
+    }
+    world.day(2, Outcome::Fail);
+    world.day(3, Outcome::Error);
+    assert_eq!(world.open().len(), 1);
+}
+
+#[test]
+fn information_never_alarms() {
+    let mut world = World::default();
+    world.judge(1, "v1", false, true, result(Outcome::Warn, Severity::Info));
+    assert!(world.incidents.is_empty());
+}
+
+#[test]
+fn a_graver_breach_escalates_once() {
+    let mut world = World::default();
+    world.judge(
+        1,
+        "v",
+        false,
+        true,
+        result(Outcome::Warn, Severity::Warning),
+    );
+    world.day(2, Outcome::Fail);
+    world.day(3, Outcome::Fail);
+    assert_eq!(world.events(), ["incident.opened", "incident.escalated"]);
+    assert_eq!(world.open()[0].severity, Severity::Error);
+}
+
+#[test]
+fn a_missing_partition_is_an_incident_until_it_comes() {
+    let mut world = World::default();
+    let none = result(Outcome::Missing, Severity::Error);
+    world.judge(1, "missing", false, false, none.clone());
+    world.judge(1, "missing", true, false, none);
+    world.day(2, Outcome::Pass);
+    assert_eq!(world.open().len(), 1);
+    assert_eq!(world.events(), ["incident.opened"]);
+    world.judge(1, "v1", true, true, result(Outcome::Pass, Severity::Error));
+    assert!(world.open().is_empty());
+}

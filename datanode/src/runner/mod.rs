@@ -1,0 +1,125 @@
+//! Where a task runs, and what each kind of task does.
+//!
+//! Comes in: a started task with its definition, and how it is stopped and watched. Goes out: its
+//! output, or a failure that says whether a retry helps. A runner must never touch the attempt's
+//! row: the node commits.
+
+pub mod checks;
+mod discover;
+mod evaluate;
+pub mod incidents;
+mod measure;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use assay_model::dataset::Dataset;
+use assay_model::output::TaskOutput;
+use assay_model::run::Run;
+use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskSpec};
+use assay_scan::{ErrorClass, ScanError, ScanProgress};
+use assay_store::{MetricStore, StoreError};
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+/// A task to be run: all that a child process would be told, too.
+#[derive(Debug, Clone)]
+pub struct TaskJob {
+    /// The run.
+    pub run: Run,
+    /// The task.
+    pub task: Task,
+    /// The definition that the run was planned with.
+    pub dataset: Arc<Dataset>,
+    /// Memory it may take, in bytes.
+    pub memory_bytes: u64,
+    /// The present instant.
+    pub now: Timestamp,
+}
+
+/// How a running task is stopped and watched.
+#[derive(Debug, Clone, Default)]
+pub struct TaskWatch {
+    /// Set by the node to stop the task soon.
+    pub stop: Arc<AtomicBool>,
+    /// How far it has come.
+    pub progress: Arc<ScanProgress>,
+}
+
+/// The port behind which tasks run: in this process, or in a killable child.
+#[async_trait]
+pub trait TaskRunner: Send + Sync {
+    /// Runs a task to its end. A panic inside is a crash of the attempt.
+    async fn run(&self, job: TaskJob, watch: TaskWatch) -> Result<TaskOutput, TaskFailure>;
+}
+
+/// Runs tasks in this process; computation goes to threads of its own.
+pub struct InProcess {
+    metrics: Arc<dyn MetricStore>,
+}
+
+impl InProcess {
+    /// A runner that reads ledger, states and history from `metrics`.
+    #[must_use]
+    pub fn new(metrics: Arc<dyn MetricStore>) -> Self {
+        Self { metrics }
+    }
+}
+
+#[async_trait]
+impl TaskRunner for InProcess {
+    async fn run(&self, job: TaskJob, watch: TaskWatch) -> Result<TaskOutput, TaskFailure> {
+        match &job.task.spec {
+            TaskSpec::Discover => discover::run(self.metrics.as_ref(), job, watch).await,
+            TaskSpec::Measure(_) => measure::run(job, watch).await,
+            TaskSpec::Evaluate(_) => evaluate::run(self.metrics.as_ref(), job).await,
+        }
+    }
+}
+
+/// Runs computation on a thread of its own; its panic goes on in the caller.
+async fn compute<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, TaskFailure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => Err(failure(
+            AttemptOutcome::Drained,
+            format!("the node stops: {error}"),
+        )),
+    }
+}
+
+/// A failure with its message.
+pub(crate) fn failure(outcome: AttemptOutcome, message: impl Into<String>) -> TaskFailure {
+    TaskFailure {
+        outcome,
+        message: message.into(),
+    }
+}
+
+/// A scan's error as a failure: what changed since it was listed is listed again by a later run,
+/// and a retry of the batch may meet it settled.
+fn scan_failure(error: &ScanError) -> TaskFailure {
+    let outcome = match error.class() {
+        ErrorClass::Permanent => AttemptOutcome::Permanent,
+        ErrorClass::Retryable | ErrorClass::Changed => AttemptOutcome::Retryable,
+    };
+    let outcome = if error.is_cancelled() {
+        AttemptOutcome::Cancelled
+    } else {
+        outcome
+    };
+    failure(outcome, error.to_string())
+}
+
+/// A store's error as a failure: an outage is not the task's fault.
+fn store_failure(error: &StoreError) -> TaskFailure {
+    let outcome = if error.is_retryable() {
+        AttemptOutcome::DependencyDown
+    } else {
+        AttemptOutcome::Permanent
+    };
+    failure(outcome, error.to_string())
+}
