@@ -33,6 +33,7 @@ impl World {
         self.a3_slots()?;
         self.j1_runs_end_after_their_tasks()?;
         self.one_run_of_a_dataset_at_once()?;
+        self.j5_a_cancelled_run_ends_soon()?;
         self.j2_ends_are_for_ever()
     }
 
@@ -316,6 +317,45 @@ impl World {
                 return self.fail("J4", format!("two runs of {} at once", run.dataset));
             }
         }
+        Ok(())
+    }
+
+    /// A run that someone cancels ends at once when nothing is wrong.
+    fn j5_a_cancelled_run_ends_soon(&self) -> Result<(), Violation> {
+        if !self.calm || self.now < self.calm_since + 20_000 {
+            return Ok(());
+        }
+        let cancelled = self.cancels.iter().filter_map(|id| self.store.runs.get(id));
+        if let Some(run) = cancelled.into_iter().find(|run| !run.state.is_terminal()) {
+            return self.fail(
+                "J5",
+                format!("{} was cancelled and is {}", run.id, run.state),
+            );
+        }
+        Ok(())
+    }
+
+    /// An attempt that its live node does not have is found, long before its time is up.
+    pub(super) fn t8_orphans_are_found(&mut self, node: usize) -> Result<(), Violation> {
+        let n = &self.nodes[node];
+        if !self.calm || !n.up || n.incarnation.is_none() {
+            return Ok(());
+        }
+        let mut unheld = std::mem::take(&mut self.unheld);
+        for attempt in self.store.attempts.values().filter_map(|all| all.last()) {
+            let here = attempt.node == n.id && Some(attempt.incarnation) == n.incarnation;
+            let lost = attempt.outcome.is_none() && !n.held.contains_key(&attempt.token);
+            if here && lost {
+                let since = *unheld.entry(attempt.token).or_insert(self.now);
+                if self.now > since + 15_000 {
+                    let task = attempt.token.task;
+                    return self.fail("T8", format!("{task} is an orphan on {}", n.id));
+                }
+            } else if here || attempt.outcome.is_some() {
+                unheld.remove(&attempt.token);
+            }
+        }
+        self.unheld = unheld;
         Ok(())
     }
 

@@ -360,6 +360,10 @@ impl World {
                 }
             }
             (Some(Mutant::CancelLost), Event::CancelRun { .. }) => Event::Tick,
+            (Some(Mutant::NoTimeouts), Event::RunSubmitted { mut run }) => {
+                run.task_timeout_ms = u64::MAX / 4;
+                Event::RunSubmitted { run }
+            }
             (_, event) => event,
         }
     }

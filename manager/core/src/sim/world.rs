@@ -109,6 +109,9 @@ pub(super) struct World {
     pub nodes: Vec<SimNode>,
     pub truth: BTreeMap<RunId, TrueRun>,
     pub calm: bool,
+    pub calm_since: u64,
+    /// Attempts that their nodes are seen not to have, and since when.
+    pub unheld: BTreeMap<AttemptToken, u64>,
     pub away_until: BTreeMap<String, u64>,
     pub answered: BTreeSet<RunId>,
     pub cancels: BTreeSet<RunId>,
@@ -154,6 +157,8 @@ impl World {
             nodes,
             truth,
             calm: false,
+            calm_since: 0,
+            unheld: BTreeMap::new(),
             away_until: BTreeMap::new(),
             answered: BTreeSet::new(),
             cancels: BTreeSet::new(),
@@ -245,12 +250,11 @@ impl World {
     }
 
     pub(super) fn run(mut self) -> Result<Report, Violation> {
-        let mut calm_since = 0;
         while let Some(((at, _), item)) = self.queue.pop_first() {
             self.now = at;
             if !self.calm && at >= self.swarm.chaos_ms {
                 self.calm_down();
-                calm_since = at;
+                self.calm_since = at;
             }
             if self.loud {
                 println!("{at:>8} {item:?}");
@@ -265,7 +269,7 @@ impl World {
             if self.calm && self.is_settled() {
                 break;
             }
-            if self.calm && at > calm_since + SETTLE_MS {
+            if self.calm && at > self.calm_since + SETTLE_MS {
                 return self.not_settled();
             }
         }
@@ -278,7 +282,7 @@ impl World {
             seed: self.seed,
             steps: self.steps,
             faults: self.faults,
-            settled_ms: self.now - calm_since,
+            settled_ms: self.now - self.calm_since,
             trace: self.trace,
             counts: self.counts,
         })
@@ -327,7 +331,10 @@ impl World {
                 self.on_message(node, life, epoch, incarnation, message);
             }
             Item::Hello { node, life } => self.on_hello(node, life),
-            Item::Beat { node, life } => self.on_beat(node, life),
+            Item::Beat { node, life } => {
+                self.on_beat(node, life);
+                return self.t8_orphans_are_found(node);
+            }
             Item::Start { node, life, token } => return self.on_start(node, life, token),
             Item::Finish { node, life, token } => self.on_finish(node, life, token),
             Item::Complete {
