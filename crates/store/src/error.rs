@@ -31,6 +31,15 @@ pub enum StoreError {
         /// What is wrong with it.
         detail: String,
     },
+    /// What was to be written contradicts itself or what is stored: nothing was written, and a
+    /// repeat is refused again.
+    #[error("the store refuses a {what} ({detail}); this is a defect of the program, report it")]
+    Refused {
+        /// What kind of thing.
+        what: &'static str,
+        /// What it contradicts.
+        detail: String,
+    },
     /// What was asked for does not exist.
     #[error("no {what} `{name}`")]
     NotFound {

@@ -14,3 +14,4 @@ pub mod sqlite;
 
 pub use error::StoreError;
 pub use port::{JobStore, MetricStore};
+pub use sqlite::{Durability, OpenOptions, SqliteStore};

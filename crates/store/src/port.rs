@@ -81,6 +81,9 @@ pub trait JobStore: Send + Sync {
 
     /// The plan that a succeeded discovery left, if it did.
     async fn plan_of(&self, task: TaskId) -> Result<Option<Discovery>, StoreError>;
+
+    /// Marks messages of the outbox as sent; the answer is how many of them were not yet.
+    async fn sent(&self, epoch: Epoch, keys: &[String], at: Timestamp) -> Result<u64, StoreError>;
 }
 
 /// Which runs to list.

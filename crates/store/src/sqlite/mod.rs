@@ -1,1 +1,161 @@
-//! The SQLite adapter.
+//! The embedded adapter: one SQLite file holds the whole state of record.
+//!
+//! Comes in: the calls of the two ports. Goes out: answers, after the commit. It must never let a
+//! caller's cancellation leave a transaction open, and never let `SQLITE_BUSY` reach a caller of
+//! the same process: one task owns the only writing connection ([`writer`]) and commits the waiting
+//! requests together; a few connections read beside it.
+//!
+//! # Durability
+//! The file is in WAL mode. With [`Durability::Process`] (the default) a commit survives `kill -9`
+//! of the process; a loss of power may take the last commits with it, but never leaves half of one
+//! and never damages the file. [`Durability::Power`] waits for the disk at every commit.
+
+mod attempts;
+mod changes;
+mod errors;
+mod evaluated;
+mod history;
+mod jobs;
+mod open;
+mod outputs;
+mod reads;
+mod rows;
+pub(crate) mod sql;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use assay_model::dataset::Dataset;
+use sqlx::SqliteConnection;
+use tokio::sync::{Mutex, MutexGuard, mpsc};
+
+use crate::error::StoreError;
+
+/// What a commit survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The death of the process (`synchronous = NORMAL`).
+    #[default]
+    Process,
+    /// A loss of power too (`synchronous = FULL`): every commit waits for the disk.
+    Power,
+}
+
+/// How a store is opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// Read only: no migration, and every write is refused.
+    pub read_only: bool,
+    /// What a commit survives.
+    pub durability: Durability,
+    /// The greatest size of the file in pages of 4 KiB; beyond it the store is full.
+    pub max_pages: Option<u32>,
+}
+
+/// The state of record in one SQLite file, or in memory.
+///
+/// Clones share the store. Dropping the last one closes it; [`SqliteStore::close`] waits for that.
+#[derive(Clone)]
+pub struct SqliteStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    place: String,
+    path: Option<PathBuf>,
+    /// Absent when the store is read-only.
+    requests: Mutex<Option<mpsc::Sender<writer::Request>>>,
+    writer: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    readers: Readers,
+}
+
+/// The connections that read. In memory there is a single one, shared with the writer.
+enum Readers {
+    Pool(sqlx::SqlitePool),
+    Single(Arc<Mutex<SqliteConnection>>),
+}
+
+/// A connection to read with, given back when dropped.
+enum Reader<'a> {
+    Pooled(sqlx::pool::PoolConnection<sqlx::Sqlite>),
+    Single(MutexGuard<'a, SqliteConnection>),
+}
+
+impl std::ops::Deref for Reader<'_> {
+    type Target = SqliteConnection;
+    fn deref(&self) -> &SqliteConnection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Single(connection) => connection,
+        }
+    }
+}
+
+impl std::ops::DerefMut for Reader<'_> {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Single(connection) => connection,
+        }
+    }
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("place", &self.inner.place)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// A connection to read with.
+    async fn reader(&self) -> Result<Reader<'_>, StoreError> {
+        match &self.inner.readers {
+            Readers::Pool(pool) => Ok(Reader::Pooled(
+                pool.acquire()
+                    .await
+                    .map_err(|e| errors::of_statement(&self.inner.place, e))?,
+            )),
+            Readers::Single(connection) => Ok(Reader::Single(connection.lock().await)),
+        }
+    }
+
+    /// What an error of a read means.
+    fn read_error(&self, error: sqlx::Error) -> StoreError {
+        errors::of_statement(&self.inner.place, error)
+    }
+
+    /// The file, or `None` in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<&std::path::Path> {
+        self.inner.path.as_deref()
+    }
+}
+
+/// The definitions that were decoded last, by digest: a start need not parse one again.
+#[derive(Clone, Default)]
+struct Definitions(Arc<std::sync::Mutex<BTreeMap<String, Arc<Dataset>>>>);
+
+impl Definitions {
+    /// More than the datasets that are at work at a time; beyond it the cache starts anew.
+    const MOST: usize = 256;
+
+    fn get(&self, digest: &str) -> Option<Arc<Dataset>> {
+        self.0.lock().ok()?.get(digest).cloned()
+    }
+
+    fn put(&self, digest: &str, dataset: Arc<Dataset>) {
+        if let Ok(mut known) = self.0.lock() {
+            if known.len() >= Self::MOST {
+                known.clear();
+            }
+            known.insert(digest.to_owned(), dataset);
+        }
+    }
+}

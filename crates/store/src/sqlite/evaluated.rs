@@ -1,0 +1,367 @@
+//! An evaluation: verdict, metrics, results, ledger, incidents and messages, all with the attempt.
+//!
+//! Comes in: an [`Evaluation`]. Goes out: rows, or a refusal. It must never let the verdict on an
+//! older version replace that on a newer one, nor keep an outcome uncounted.
+
+use assay_model::incident::{Incident, OutboxEntry};
+use assay_model::metric::{MetricKey, MetricPoint};
+use assay_model::outcome::CheckResult;
+use assay_model::output::Evaluation;
+use serde_json::{Value, json as row};
+use sqlx::Row;
+
+use super::attempts::Completed;
+use super::changes::json;
+use super::rows::{int, micros, value_columns};
+use super::writer::{Stop, Tx};
+use crate::error::StoreError;
+
+/// An evaluation that is ready to be written: its lists as JSON arrays of rows.
+pub(super) struct PreparedEvaluation {
+    evaluation: Box<Evaluation>,
+    series: String,
+    metrics: String,
+    results: String,
+    incidents: String,
+    outbox: String,
+}
+
+impl PreparedEvaluation {
+    pub(super) fn of(evaluation: &Evaluation) -> Result<Self, StoreError> {
+        check_counts(evaluation)?;
+        let keys = evaluation.metrics.iter().map(|m| &m.key);
+        let keys = keys.chain(evaluation.results.iter().map(|r| &r.metric));
+        let series: Vec<Value> = keys.map(series_row).collect();
+        let metrics: Vec<Value> = evaluation.metrics.iter().map(metric_row).collect();
+        let mut results = Vec::with_capacity(evaluation.results.len());
+        for result in &evaluation.results {
+            results.push(result_row(result)?);
+        }
+        let incidents: Vec<Value> = evaluation.incidents.iter().map(incident_row).collect();
+        let mut outbox = Vec::with_capacity(evaluation.outbox.len());
+        for message in &evaluation.outbox {
+            outbox.push(outbox_row(message)?);
+        }
+        Ok(Self {
+            evaluation: Box::new(evaluation.clone()),
+            series: json("metric", &series)?,
+            metrics: json("metric", &metrics)?,
+            results: json("result", &results)?,
+            incidents: json("incident", &incidents)?,
+            outbox: json("message", &outbox)?,
+        })
+    }
+}
+
+/// The counts are those of the results: nothing is counted twice, nothing is left out.
+fn check_counts(evaluation: &Evaluation) -> Result<(), StoreError> {
+    use assay_model::outcome::OutcomeCounts;
+    let found = OutcomeCounts::of(&evaluation.results);
+    if found == evaluation.counts {
+        return Ok(());
+    }
+    Err(StoreError::Refused {
+        what: "verdict",
+        detail: format!(
+            "its counts {:?} are not those of its {} results",
+            evaluation.counts,
+            evaluation.results.len()
+        ),
+    })
+}
+
+fn series_row(key: &MetricKey) -> Value {
+    row!([
+        key.metric.as_str(),
+        key.column,
+        key.args,
+        key.filter,
+        key.semantics
+    ])
+}
+
+fn metric_row(point: &MetricPoint) -> Value {
+    let (kind, value, number) = value_columns(&point.value);
+    let key = &point.key;
+    row!([
+        key.metric.as_str(),
+        key.column,
+        key.args,
+        key.filter,
+        key.semantics,
+        point.status.as_str(),
+        kind,
+        value,
+        number,
+        point.error_bound,
+        point.note,
+    ])
+}
+
+fn result_row(result: &CheckResult) -> Result<Value, StoreError> {
+    let (kind, value, number) = value_columns(&result.actual);
+    let limits = match &result.limits {
+        Some(limits) => Some(json("limits", limits)?),
+        None => None,
+    };
+    let key = &result.metric;
+    Ok(row!([
+        key.metric.as_str(),
+        key.column,
+        key.args,
+        key.filter,
+        key.semantics,
+        result.check.as_str(),
+        result.severity.as_str(),
+        result.origin.as_str(),
+        result.outcome.as_str(),
+        kind,
+        value,
+        number,
+        result.expected,
+        limits,
+        result.reason,
+    ]))
+}
+
+fn incident_row(incident: &Incident) -> Value {
+    row!([
+        incident.id.to_string(),
+        incident.dataset.as_str(),
+        incident.check.as_str(),
+        incident.column,
+        incident.severity.as_str(),
+        incident.status.as_str(),
+        incident.first_partition.as_str(),
+        incident.last_partition.as_str(),
+        incident.partitions,
+        incident.message,
+        micros(incident.opened_at),
+        micros(incident.updated_at),
+        incident.resolved_at.map(micros),
+    ])
+}
+
+fn outbox_row(message: &OutboxEntry) -> Result<Value, StoreError> {
+    Ok(row!([
+        message.key,
+        message.event,
+        message.dataset.as_str(),
+        json("message", &message.body)?,
+    ]))
+}
+
+/// What the ledger and the task's orders say of the partition.
+struct Place {
+    /// The revision of this judgement.
+    revision: i64,
+    /// A newer version has been judged: this verdict is kept, and is not in force.
+    outdated: bool,
+    objects: i64,
+    bytes: i64,
+    last_modified: Option<i64>,
+}
+
+const PLACE: &str = "SELECT s.spec ->> '$.partition.key' AS partition, \
+     s.spec ->> '$.version' AS version, \
+     s.spec ->> '$.objects' AS objects, s.spec ->> '$.bytes' AS bytes, \
+     l.version AS seen, l.judged, l.revision, l.last_modified \
+     FROM task_spec s LEFT JOIN ledger l ON l.dataset_id = ?2 AND l.partition = ?3 \
+     WHERE s.task_id = ?1";
+
+async fn place(tx: &mut Tx<'_>, task: &Completed, e: &Evaluation) -> Result<Place, Stop> {
+    let row = sqlx::query(PLACE)
+        .bind(task.task_id)
+        .bind(task.dataset.as_str())
+        .bind(e.partition.key.as_str())
+        .fetch_one(&mut *tx.connection)
+        .await?;
+    let partition: String = row.try_get("partition")?;
+    let version: String = row.try_get("version")?;
+    if partition != e.partition.key.as_str() || version != e.version.as_str() {
+        return Err(Stop::Store(StoreError::Refused {
+            what: "verdict",
+            detail: format!(
+                "{} is to judge {partition} in version {version}, not {} in version {}",
+                task.token.task, e.partition.key, e.version
+            ),
+        }));
+    }
+    let foreign = e.incidents.iter().find(|i| i.dataset != task.dataset);
+    if let Some(incident) = foreign {
+        return Err(Stop::Store(StoreError::Refused {
+            what: "incident",
+            detail: format!("{} is not of {}", incident.dataset, task.dataset),
+        }));
+    }
+    let seen: Option<String> = row.try_get("seen")?;
+    let judged: Option<String> = row.try_get("judged")?;
+    let revision: Option<i64> = row.try_get("revision")?;
+    Ok(Place {
+        revision: revision.unwrap_or(0) + 1,
+        outdated: judged.is_some() && judged == seen && seen.as_deref() != Some(e.version.as_str()),
+        objects: row.try_get("objects")?,
+        bytes: row.try_get("bytes")?,
+        last_modified: row.try_get("last_modified")?,
+    })
+}
+
+/// ?1 dataset, ?2 partition, ?3 ord, ?4 date, ?5 start, ?6 end, ?7 state, ?8 version, ?9 revision,
+/// ?10 objects, ?11 bytes, ?12 when, ?13 last modified, ?14 outdated.
+///
+/// A version seen while this one was being judged keeps its state: it is still to be judged.
+const LEDGER: &str = "INSERT INTO ledger (dataset_id, partition, ord, date, start_at, end_at, \
+     state, version, judged, revision, objects, bytes, first_seen, last_modified) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12, ?13) \
+     ON CONFLICT (dataset_id, partition) DO UPDATE SET revision = excluded.revision, \
+     judged = CASE WHEN ?14 THEN judged ELSE excluded.judged END, \
+     state = CASE WHEN version = excluded.version THEN excluded.state \
+     WHEN ?14 OR state <> 'sealed' THEN state ELSE 'rewritten' END; \
+     UPDATE verdict SET superseded = 1 WHERE NOT ?14 AND dataset_id = ?1 AND partition = ?2 \
+     AND superseded = 0";
+
+/// ?1 dataset, ?2 partition, ?3 ord, ?4 version, ?5 revision, ?6 sealed, ?7 outdated, ?8 run,
+/// ?9 task, ?10 attempt, ?11 judged at, ?12 metrics, ?13 to ?21 the counts.
+const VERDICT: &str = "INSERT INTO verdict (dataset_id, partition, ord, version, revision, sealed, \
+     superseded, run_id, task_id, attempt, judged_at, metrics, planned, pass, warn, fail, error, \
+     missing, learning, skipped, overflow) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
+     ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21); \
+     INSERT INTO task_output (task_id, attempt, parts) VALUES (?9, ?10, 1)";
+
+/// The text of a verdict's metrics, as [`super::history`] reads it. The invariants compare it with
+/// the rows by the same expression.
+macro_rules! page {
+    () => {
+        "coalesce(group_concat(series_id || ' ' || substr(status, 1, 1) || substr(kind, 1, 1) \
+         || CASE kind WHEN 'text' THEN json_quote(value) ELSE coalesce(value, '') END, \
+         char(10) ORDER BY series_id), '')"
+    };
+}
+pub(crate) use page;
+
+/// ?1 dataset, ?2 series, ?3 metrics, ?4 results, ?5 the verdict.
+const MEASUREMENTS: &str = concat!(
+    "INSERT INTO metric_series (dataset_id, metric, column_name, args, filter, semantics) \
+     SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 \
+     FROM json_each(?2) WHERE true ON CONFLICT DO NOTHING; \
+     INSERT INTO metric (verdict_id, series_id, status, kind, value, number, error_bound, note) \
+     SELECT ?5, s.id, e.value ->> 5, e.value ->> 6, e.value ->> 7, e.value ->> 8, e.value ->> 9, \
+     e.value ->> 10 FROM json_each(?3) e CROSS JOIN metric_series s ON s.dataset_id = ?1 \
+     AND s.metric = e.value ->> 0 AND s.column_name = e.value ->> 1 AND s.args = e.value ->> 2 \
+     AND s.filter = e.value ->> 3 AND s.semantics = e.value ->> 4; \
+     INSERT INTO check_result (verdict_id, place, series_id, check_id, severity, origin, outcome, \
+     kind, actual, actual_number, expected, limits, reason) \
+     SELECT ?5, e.key, s.id, e.value ->> 5, e.value ->> 6, e.value ->> 7, e.value ->> 8, \
+     e.value ->> 9, e.value ->> 10, e.value ->> 11, e.value ->> 12, e.value ->> 13, \
+     e.value ->> 14 FROM json_each(?4) e CROSS JOIN metric_series s ON s.dataset_id = ?1 \
+     AND s.metric = e.value ->> 0 AND s.column_name = e.value ->> 1 AND s.args = e.value ->> 2 \
+     AND s.filter = e.value ->> 3 AND s.semantics = e.value ->> 4; \
+     INSERT INTO metric_page (verdict_id, page) SELECT ?5, ",
+    page!(),
+    " FROM metric WHERE verdict_id = ?5"
+);
+
+/// ?1 incidents, ?2 messages, ?3 when. An incident that a person has acknowledged stays so while it
+/// is open; a message that is there already is the same message.
+const TOLD: &str = "INSERT INTO incident (id, dataset_id, check_id, column_name, severity, status, \
+     first_partition, last_partition, partitions, message, opened_at, updated_at, resolved_at) \
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
+     value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12 \
+     FROM json_each(?1) WHERE true \
+     ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, \
+     status = CASE WHEN status = 'acknowledged' AND excluded.status = 'open' THEN status \
+     ELSE excluded.status END, last_partition = excluded.last_partition, \
+     partitions = excluded.partitions, message = excluded.message, \
+     updated_at = excluded.updated_at, resolved_at = excluded.resolved_at; \
+     INSERT INTO outbox (key, event, dataset_id, body, created_at) \
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3 FROM json_each(?2) WHERE true \
+     ON CONFLICT (key) DO NOTHING";
+
+/// Empties the states that are merged: their rows and sizes stay.
+const EMPTY_STATES: &str = "UPDATE metric_state SET payload = NULL WHERE partition = ?3 \
+     AND payload IS NOT NULL AND task_id IN (SELECT t.id FROM task_spec s \
+     CROSS JOIN json_each(s.spec, '$.measured_by') m CROSS JOIN task t \
+     ON t.run_id = ?2 AND t.no = m.value WHERE s.task_id = ?1)";
+
+/// Writes all that an evaluation leaves.
+pub(super) async fn write(
+    tx: &mut Tx<'_>,
+    task: &Completed,
+    prepared: &PreparedEvaluation,
+) -> Result<(), Stop> {
+    let e = &*prepared.evaluation;
+    let place = place(tx, task, e).await?;
+    let verdict = write_verdict(tx, task, e, &place).await?;
+    sqlx::query(MEASUREMENTS)
+        .bind(task.dataset.as_str())
+        .bind(&prepared.series)
+        .bind(&prepared.metrics)
+        .bind(&prepared.results)
+        .bind(verdict)
+        .execute(&mut *tx.connection)
+        .await?;
+    if !place.outdated {
+        sqlx::query(TOLD)
+            .bind(&prepared.incidents)
+            .bind(&prepared.outbox)
+            .bind(micros(task.at))
+            .execute(&mut *tx.connection)
+            .await?;
+    }
+    sqlx::query(EMPTY_STATES)
+        .bind(task.task_id)
+        .bind(task.token.task.run.to_string())
+        .bind(e.partition.key.as_str())
+        .execute(&mut *tx.connection)
+        .await?;
+    Ok(())
+}
+
+/// The ledger's row and the verdict's; answers the verdict's id.
+async fn write_verdict(
+    tx: &mut Tx<'_>,
+    task: &Completed,
+    e: &Evaluation,
+    place: &Place,
+) -> Result<i64, Stop> {
+    sqlx::query(LEDGER)
+        .bind(task.dataset.as_str())
+        .bind(e.partition.key.as_str())
+        .bind(&e.partition.order)
+        .bind(e.partition.date.map(|d| d.to_string()))
+        .bind(e.partition.start.map(micros))
+        .bind(e.partition.end.map(micros))
+        .bind(e.state.as_str())
+        .bind(e.version.as_str())
+        .bind(place.revision)
+        .bind(place.objects)
+        .bind(place.bytes)
+        .bind(micros(e.judged_at))
+        .bind(place.last_modified)
+        .bind(place.outdated)
+        .execute(&mut *tx.connection)
+        .await?;
+    let mut insert = sqlx::query(VERDICT)
+        .bind(task.dataset.as_str())
+        .bind(e.partition.key.as_str())
+        .bind(&e.partition.order)
+        .bind(e.version.as_str())
+        .bind(place.revision)
+        .bind(e.sealed)
+        .bind(place.outdated)
+        .bind(task.token.task.run.to_string())
+        .bind(task.task_id)
+        .bind(i64::from(task.token.attempt))
+        .bind(micros(e.judged_at))
+        .bind(int(e.metrics.len() as u64))
+        .bind(int(e.counts.planned));
+    for (_, count) in e.counts.by_outcome() {
+        insert = insert.bind(int(count));
+    }
+    insert.execute(&mut *tx.connection).await?;
+    let verdict = sqlx::query_scalar("SELECT id FROM verdict WHERE task_id = ?1")
+        .bind(task.task_id)
+        .fetch_one(&mut *tx.connection)
+        .await?;
+    Ok(verdict)
+}

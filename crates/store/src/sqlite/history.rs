@@ -1,0 +1,113 @@
+//! The judge's hot path: a year of every metric of a dataset.
+//!
+//! Comes in: one page of text per verdict (made by SQL from the metric rows, see
+//! [`super::evaluated`]). Goes out: values per metric in the order of the partitions. It must never
+//! skip a line that it cannot read.
+//!
+//! A line of a page is `series status kind value`: `17 ce-12` is series 17, `computed`, `exact`,
+//! `-12`. Texts are JSON strings, so that a line holds no line break. Lines are sorted by series.
+
+use assay_model::metric::{MetricKey, MetricStatus, MetricValue};
+use assay_model::partition::{Partition, PartitionVersion};
+
+use super::rows::{corrupt, value_of};
+use crate::error::StoreError;
+use crate::port::{HistoryPoint, MetricHistory};
+
+/// The metrics of one verdict.
+pub(super) struct Page {
+    pub(super) partition: Partition,
+    pub(super) version: PartitionVersion,
+    pub(super) text: String,
+}
+
+/// The values of `pages` (in the order of the partitions) by metric. `series` is sorted by its ids.
+pub(super) fn assemble(
+    series: Vec<(i64, MetricKey)>,
+    pages: &[Page],
+) -> Result<MetricHistory, StoreError> {
+    let mut points: Vec<Vec<HistoryPoint>> = series
+        .iter()
+        .map(|_| Vec::with_capacity(pages.len()))
+        .collect();
+    for page in pages {
+        let mut at = 0;
+        for line in page.text.split('\n').filter(|line| !line.is_empty()) {
+            let (id, status, value) = read(line)?;
+            while series.get(at).is_some_and(|(known, _)| *known < id) {
+                at += 1;
+            }
+            let known = series.get(at).is_some_and(|(known, _)| *known == id);
+            let Some(list) = points.get_mut(at).filter(|_| known) else {
+                return Err(corrupt("metric", format!("series {id} is not known")));
+            };
+            list.push(HistoryPoint {
+                partition: page.partition.clone(),
+                version: page.version.clone(),
+                status,
+                value,
+            });
+        }
+    }
+    let mut history: MetricHistory = series
+        .into_iter()
+        .zip(points)
+        .filter(|(_, points)| !points.is_empty())
+        .map(|((_, key), points)| (key, points))
+        .collect();
+    history.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(history)
+}
+
+/// Reads a line of a page.
+fn read(line: &str) -> Result<(i64, MetricStatus, MetricValue), StoreError> {
+    let unreadable = || corrupt("metric", format!("the line `{line}` of a page"));
+    let (id, rest) = line.split_once(' ').ok_or_else(unreadable)?;
+    let id = id.parse().map_err(|_| unreadable())?;
+    let (codes, text) = rest.split_at_checked(2).ok_or_else(unreadable)?;
+    let (status, kind) = match codes.as_bytes() {
+        [status, kind] => (*status, *kind),
+        _ => return Err(unreadable()),
+    };
+    let status = match status {
+        b'c' => MetricStatus::Computed,
+        b'e' => MetricStatus::Error,
+        b'o' => MetricStatus::Overflow,
+        _ => return Err(unreadable()),
+    };
+    let value = match kind {
+        b'n' => MetricValue::Null,
+        b'e' => MetricValue::Exact(text.to_owned()),
+        b'f' => value_of("float", Some(text))?,
+        b't' => MetricValue::Text(serde_json::from_str(text).map_err(|_| unreadable())?),
+        _ => return Err(unreadable()),
+    };
+    Ok((id, status, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_damage_and_not_a_missing_value() {
+        for bad in [
+            "",
+            "7",
+            "x ce1",
+            "7 c",
+            "7 xe1",
+            "7 cx1",
+            "7 cf1.2.3",
+            "7 ct\"a",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        let page = Page {
+            partition: Partition::all(),
+            version: PartitionVersion("v".to_owned()),
+            text: "7 ce1".to_owned(),
+        };
+        assert!(assemble(Vec::new(), &[page]).is_err());
+    }
+}

@@ -1,0 +1,290 @@
+//! The reads of the judge and of people.
+//!
+//! Comes in: questions with a bound. Goes out: values of the model. It must never write, and never
+//! leave out a row that it cannot read.
+
+use assay_model::ids::{AttemptToken, DatasetId, NodeId, RunId};
+use assay_model::incident::{Incident, OutboxEntry};
+use assay_model::ledger::LedgerEntry;
+use assay_model::outcome::CheckResult;
+use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
+use assay_model::run::Run;
+use assay_model::task::Task;
+use async_trait::async_trait;
+use sqlx::Sqlite;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+
+use super::history::{self, Page};
+use super::rows::{Cells, corrupt, value_of};
+use super::{SqliteStore, changes, sql};
+use crate::error::StoreError;
+use crate::port::{
+    AttemptRow, MetricHistory, MetricStore, ResultFilter, ResultRow, RunFilter, Verdict,
+};
+
+impl SqliteStore {
+    /// Reads all rows of a query as values.
+    async fn list<T>(
+        &self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+        what: &'static str,
+        read: impl Fn(&Cells<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<SqliteRow> = query
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(|e| self.read_error(e))?;
+        drop(reader);
+        rows.iter().map(|row| read(&Cells { row, what })).collect()
+    }
+}
+
+fn ledger_entry(cells: &Cells<'_>) -> Result<LedgerEntry, StoreError> {
+    let judged: Option<i64> = cells.get("verdict_id")?;
+    Ok(LedgerEntry {
+        partition: cells.partition()?,
+        state: cells.word("state")?,
+        version: PartitionVersion(cells.text("version")?),
+        judged: cells.get::<Option<String>>("judged")?.map(PartitionVersion),
+        revision: cells.number("revision")?,
+        objects: cells.number("objects")?,
+        bytes: cells.number("bytes")?,
+        first_seen: cells.time("first_seen")?,
+        last_modified: cells.time_or_none("last_modified")?,
+        verdict: judged.map(|_| cells.counts()).transpose()?,
+    })
+}
+
+fn verdict(cells: &Cells<'_>) -> Result<Verdict, StoreError> {
+    Ok(Verdict {
+        run: cells.word("run_id")?,
+        partition: cells.partition()?,
+        version: PartitionVersion(cells.text("version")?),
+        revision: cells.number("revision")?,
+        sealed: cells.get("sealed")?,
+        counts: cells.counts()?,
+        superseded: cells.get("superseded")?,
+        judged_at: cells.time("judged_at")?,
+    })
+}
+
+fn result(cells: &Cells<'_>) -> Result<ResultRow, StoreError> {
+    let limits: Option<&str> = cells.get("limits")?;
+    Ok(ResultRow {
+        run: cells.word("run_id")?,
+        partition: cells.partition()?,
+        version: PartitionVersion(cells.text("version")?),
+        judged_at: cells.time("judged_at")?,
+        result: CheckResult {
+            check: assay_model::ids::CheckId(cells.text("check_id")?),
+            metric: cells.metric_key()?,
+            severity: cells.word("severity")?,
+            origin: cells.word("origin")?,
+            outcome: cells.word("outcome")?,
+            actual: value_of(cells.get("kind")?, cells.get("actual")?)?,
+            expected: cells.text("expected")?,
+            limits: limits
+                .map(|text| serde_json::from_str(text).map_err(|e| corrupt("limits", e)))
+                .transpose()?,
+            reason: cells.get("reason")?,
+        },
+    })
+}
+
+fn incident(cells: &Cells<'_>) -> Result<Incident, StoreError> {
+    Ok(Incident {
+        id: cells.word("id")?,
+        dataset: cells.dataset("dataset_id")?,
+        check: assay_model::ids::CheckId(cells.text("check_id")?),
+        column: cells.text("column_name")?,
+        severity: cells.word("severity")?,
+        status: cells.word("status")?,
+        first_partition: PartitionKey(cells.text("first_partition")?),
+        last_partition: PartitionKey(cells.text("last_partition")?),
+        partitions: cells.number("partitions")?,
+        message: cells.text("message")?,
+        opened_at: cells.time("opened_at")?,
+        updated_at: cells.time("updated_at")?,
+        resolved_at: cells.time_or_none("resolved_at")?,
+    })
+}
+
+fn attempt(cells: &Cells<'_>) -> Result<AttemptRow, StoreError> {
+    let token: AttemptToken = cells.token()?;
+    Ok(AttemptRow {
+        token,
+        node: NodeId(cells.text("node")?).0,
+        assigned_at: cells.time("assigned_at")?,
+        started_at: cells.time_or_none("started_at")?,
+        ended_at: cells.time_or_none("ended_at")?,
+        outcome: cells.get("outcome")?,
+        charged: cells.get("charged")?,
+        reason: cells.get("reason")?,
+    })
+}
+
+#[async_trait]
+impl MetricStore for SqliteStore {
+    async fn ledger(&self, dataset: &DatasetId) -> Result<Vec<LedgerEntry>, StoreError> {
+        let query = sqlx::query(sql::LEDGER).bind(dataset.as_str());
+        self.list(query, "partition", ledger_entry).await
+    }
+
+    async fn states(
+        &self,
+        run: RunId,
+        partition: &PartitionKey,
+        by: &[u32],
+    ) -> Result<Vec<(u32, Vec<u8>)>, StoreError> {
+        let query = sqlx::query(sql::STATES)
+            .bind(run.to_string())
+            .bind(partition.as_str())
+            .bind(changes::json("task", &by)?);
+        self.list(query, "state", |cells| {
+            let no: u32 = cells.number("no")?;
+            let payload: Option<Vec<u8>> = cells.get("payload")?;
+            payload
+                .map(|state| (no, state))
+                .ok_or_else(|| StoreError::NotFound {
+                    what: "state",
+                    name: format!("{partition} of {run}/{no}: it has been merged into a verdict"),
+                })
+        })
+        .await
+    }
+
+    async fn history(
+        &self,
+        dataset: &DatasetId,
+        before: Option<&Partition>,
+        limit: u32,
+    ) -> Result<MetricHistory, StoreError> {
+        let text = match before {
+            None => sql::HISTORY,
+            Some(_) => sql::HISTORY_BEFORE,
+        };
+        let mut query = sqlx::query(text)
+            .bind(dataset.as_str())
+            .bind(i64::from(limit));
+        if let Some(before) = before {
+            query = query.bind(&before.order).bind(before.key.as_str());
+        }
+        let mut pages = self
+            .list(query, "metric", |cells| {
+                Ok(Page {
+                    partition: cells.partition()?,
+                    version: PartitionVersion(cells.text("version")?),
+                    text: cells.text("page")?,
+                })
+            })
+            .await?;
+        pages.reverse();
+        // Series are never taken away, so those of the pages are all there after them.
+        let query = sqlx::query(sql::SERIES).bind(dataset.as_str());
+        let series = self
+            .list(query, "metric", |cells| {
+                Ok((cells.get("id")?, cells.metric_key()?))
+            })
+            .await?;
+        history::assemble(series, &pages)
+    }
+
+    async fn verdicts(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Verdict>, StoreError> {
+        let query = sqlx::query(sql::VERDICTS)
+            .bind(dataset.as_str())
+            .bind(i64::from(limit));
+        let mut verdicts = self.list(query, "verdict", verdict).await?;
+        verdicts.reverse();
+        Ok(verdicts)
+    }
+
+    async fn results(
+        &self,
+        dataset: &DatasetId,
+        filter: &ResultFilter,
+    ) -> Result<Vec<ResultRow>, StoreError> {
+        let of_check = filter.check.is_some();
+        let text = match (&filter.run, &filter.partition) {
+            (Some(_), _) if of_check => sql::RESULTS_OF_RUN_AND_CHECK,
+            (Some(_), _) => sql::RESULTS_OF_RUN,
+            (None, Some(_)) if of_check => sql::RESULTS_OF_PARTITION_AND_CHECK,
+            (None, Some(_)) => sql::RESULTS_OF_PARTITION,
+            (None, None) if of_check => sql::RESULTS_OF_CHECK,
+            (None, None) => sql::RESULTS,
+        };
+        let query = sqlx::query(text)
+            .bind(dataset.as_str())
+            .bind(filter.superseded)
+            .bind(i64::from(filter.limit))
+            .bind(filter.check.as_ref().map(|c| c.as_str()))
+            .bind(filter.run.map(|r| r.to_string()))
+            .bind(filter.partition.as_ref().map(|p| p.as_str()));
+        self.list(query, "result", result).await
+    }
+
+    async fn incidents(
+        &self,
+        dataset: Option<&DatasetId>,
+        only_open: bool,
+        limit: u32,
+    ) -> Result<Vec<Incident>, StoreError> {
+        let text = match (dataset, only_open) {
+            (None, false) => sql::INCIDENTS,
+            (None, true) => sql::INCIDENTS_OPEN,
+            (Some(_), false) => sql::INCIDENTS_OF,
+            (Some(_), true) => sql::INCIDENTS_OPEN_OF,
+        };
+        let query = sqlx::query(text)
+            .bind(i64::from(limit))
+            .bind(dataset.map(DatasetId::as_str));
+        self.list(query, "incident", incident).await
+    }
+
+    async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, StoreError> {
+        let text = match (&filter.dataset, filter.unfinished) {
+            (None, false) => sql::RUNS,
+            (None, true) => sql::RUNS_UNFINISHED,
+            (Some(_), false) => sql::RUNS_OF,
+            (Some(_), true) => sql::RUNS_UNFINISHED_OF,
+        };
+        let query = sqlx::query(text)
+            .bind(i64::from(filter.limit))
+            .bind(filter.dataset.as_ref().map(|d| d.as_str()));
+        self.list(query, "run", |cells| cells.run()).await
+    }
+
+    async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError> {
+        let run = run.to_string();
+        // Attempts are read first: one that is begun in between is left out, none is without its
+        // task.
+        let query = sqlx::query(sql::ATTEMPTS).bind(&run);
+        let attempts = self.list(query, "attempt", attempt).await?;
+        let query = sqlx::query(sql::TASKS).bind(&run);
+        let tasks = self.list(query, "task", |cells| cells.task()).await?;
+        let mut attempts = attempts.into_iter().peekable();
+        let mut listed = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let mut of_task = Vec::new();
+            while let Some(next) = attempts.next_if(|a| a.token.task == task.id) {
+                of_task.push(next);
+            }
+            listed.push((task, of_task));
+        }
+        Ok(listed)
+    }
+
+    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError> {
+        let query = sqlx::query(sql::OUTBOX).bind(i64::from(limit));
+        self.list(query, "message", |cells| {
+            Ok(OutboxEntry {
+                key: cells.text("key")?,
+                event: cells.text("event")?,
+                dataset: cells.dataset("dataset_id")?,
+                body: cells.json("body")?,
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,219 @@
+//! The reads, as text: every one of them has an index, and a test that asks SQLite for its plan.
+
+/// The columns of a run, for [`super::rows::Cells::run`].
+macro_rules! run_columns {
+    () => {
+        "r.id AS r_id, r.dataset_id AS r_dataset_id, r.definition AS r_definition, \
+         r.trigger_word AS r_trigger_word, r.slot AS r_slot, r.priority AS r_priority, \
+         r.selection AS r_selection, r.retries AS r_retries, r.task_timeout_ms AS r_task_timeout_ms, \
+         r.state AS r_state, r.reason AS r_reason, r.created_at AS r_created_at, \
+         r.started_at AS r_started_at, r.finished_at AS r_finished_at, \
+         r.deadline_at AS r_deadline_at, r.planned_tasks AS r_planned_tasks"
+    };
+}
+
+/// The columns of a task, for [`super::rows::Cells::task`].
+macro_rules! task_columns {
+    () => {
+        "t.run_id AS t_run_id, t.no AS t_no, s.spec AS t_spec, s.depends_on AS t_depends_on, \
+         t.state AS t_state, t.wait AS t_wait, t.not_before AS t_not_before, \
+         t.attempt AS t_attempt, t.charged AS t_charged, t.crashes AS t_crashes, \
+         t.nonce AS t_nonce, t.node AS t_node, t.incarnation AS t_incarnation, \
+         t.assigned_at AS t_assigned_at, t.started_at AS t_started_at, t.reason AS t_reason"
+    };
+}
+
+/// The states of a run that has not ended, as the partial index spells them.
+macro_rules! unfinished {
+    () => {
+        "state IN ('queued', 'planning', 'running', 'finalising')"
+    };
+}
+
+pub(super) use {run_columns, task_columns};
+
+pub(crate) const LOAD_RUNS: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM run r WHERE r.",
+    unfinished!(),
+    " ORDER BY r.created_at, r.id"
+);
+
+pub(crate) const LOAD_TASKS: &str = concat!(
+    "SELECT ",
+    task_columns!(),
+    " FROM run r CROSS JOIN task t ON t.run_id = r.id JOIN task_spec s ON s.task_id = t.id WHERE r.",
+    unfinished!(),
+    " ORDER BY r.created_at, r.id, t.no"
+);
+
+pub(crate) const LOAD_PLANS: &str = concat!(
+    "SELECT r.id AS run_id, o.plan FROM run r CROSS JOIN task t ON t.run_id = r.id AND t.no = 0 \
+     JOIN task_output o ON o.task_id = t.id \
+     WHERE r.",
+    unfinished!(),
+    " AND r.planned_at IS NULL AND o.plan IS NOT NULL ORDER BY r.created_at, r.id"
+);
+
+pub(crate) const LOAD_NODES: &str = "SELECT id, incarnation, state, slots, memory_bytes, zone \
+     FROM node WHERE state NOT IN ('dead', 'gone') ORDER BY id";
+
+pub(crate) const PLAN_OF: &str = "SELECT o.plan FROM task t JOIN task_output o ON o.task_id = t.id \
+     WHERE t.run_id = ?1 AND t.no = ?2 AND o.plan IS NOT NULL";
+
+pub(crate) const LEDGER: &str = "SELECT l.partition, l.ord, l.date, l.start_at, l.end_at, l.state, \
+     l.version, l.judged, l.revision, l.objects, l.bytes, l.first_seen, l.last_modified, \
+     v.id AS verdict_id, v.planned, v.pass, v.warn, v.fail, v.error, v.missing, v.learning, \
+     v.skipped, v.overflow \
+     FROM ledger l LEFT JOIN verdict v ON v.dataset_id = l.dataset_id \
+     AND v.partition = l.partition AND v.superseded = 0 \
+     WHERE l.dataset_id = ?1 ORDER BY l.ord, l.partition";
+
+pub(crate) const STATES: &str = "SELECT t.no, s.payload FROM json_each(?3) n CROSS JOIN task t \
+     ON t.run_id = ?1 AND t.no = n.value AND t.state = 'succeeded' \
+     JOIN metric_state s ON s.task_id = t.id AND s.partition = ?2 ORDER BY t.no";
+
+pub(crate) const SERIES: &str = "SELECT id, metric, column_name, args, filter, semantics \
+     FROM metric_series WHERE dataset_id = ?1 ORDER BY id";
+
+pub(crate) const HISTORY: &str = "SELECT v.partition, v.ord, l.date, l.start_at, l.end_at, \
+     v.version, p.page \
+     FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
+     JOIN metric_page p ON p.verdict_id = v.id \
+     WHERE v.dataset_id = ?1 AND v.superseded = 0 ORDER BY v.ord DESC, v.partition DESC LIMIT ?2";
+
+pub(crate) const HISTORY_BEFORE: &str = "SELECT v.partition, v.ord, l.date, l.start_at, l.end_at, \
+     v.version, p.page \
+     FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
+     JOIN metric_page p ON p.verdict_id = v.id \
+     WHERE v.dataset_id = ?1 AND v.superseded = 0 AND (v.ord, v.partition) < (?3, ?4) \
+     ORDER BY v.ord DESC, v.partition DESC LIMIT ?2";
+
+pub(crate) const VERDICTS: &str = "SELECT v.run_id, v.partition, v.ord, l.date, l.start_at, \
+     l.end_at, v.version, v.revision, v.sealed, v.superseded, v.judged_at, v.planned, v.pass, \
+     v.warn, v.fail, v.error, v.missing, v.learning, v.skipped, v.overflow \
+     FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
+     WHERE v.dataset_id = ?1 AND v.superseded = 0 ORDER BY v.ord DESC, v.partition DESC LIMIT ?2";
+
+macro_rules! results {
+    ($place:literal, $check:literal) => {
+        concat!(
+            "SELECT v.run_id, v.partition, v.ord, l.date, l.start_at, l.end_at, v.version, \
+             v.judged_at, c.check_id, c.severity, c.origin, c.outcome, c.kind, c.actual, \
+             c.expected, c.limits, c.reason, m.metric, m.column_name, m.args, m.filter, \
+             m.semantics \
+             FROM verdict v CROSS JOIN check_result c ON c.verdict_id = v.id",
+            $check,
+            " JOIN metric_series m ON m.id = c.series_id \
+             JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
+             WHERE v.dataset_id = ?1 AND (?2 OR v.superseded = 0)",
+            $place,
+            " ORDER BY v.ord DESC, v.partition DESC, v.revision DESC, c.place LIMIT ?3"
+        )
+    };
+}
+
+/// ?1 dataset, ?2 also superseded ones, ?3 limit, ?4 check, ?5 run, ?6 partition.
+pub(crate) const RESULTS: &str = results!("", "");
+pub(crate) const RESULTS_OF_CHECK: &str = results!("", " AND c.check_id = ?4");
+pub(crate) const RESULTS_OF_RUN: &str = results!(
+    " AND v.run_id = ?5 AND (?6 IS NULL OR v.partition = ?6)",
+    ""
+);
+pub(crate) const RESULTS_OF_RUN_AND_CHECK: &str = results!(
+    " AND v.run_id = ?5 AND (?6 IS NULL OR v.partition = ?6)",
+    " AND c.check_id = ?4"
+);
+pub(crate) const RESULTS_OF_PARTITION: &str = results!(" AND v.partition = ?6", "");
+pub(crate) const RESULTS_OF_PARTITION_AND_CHECK: &str =
+    results!(" AND v.partition = ?6", " AND c.check_id = ?4");
+
+macro_rules! incidents {
+    ($where:literal) => {
+        concat!(
+            "SELECT id, dataset_id, check_id, column_name, severity, status, first_partition, \
+             last_partition, partitions, message, opened_at, updated_at, resolved_at \
+             FROM incident WHERE ",
+            $where,
+            " ORDER BY is_resolved, opened_at DESC, id LIMIT ?1"
+        )
+    };
+}
+
+/// ?1 limit, ?2 dataset.
+pub(crate) const INCIDENTS: &str = incidents!("true");
+pub(crate) const INCIDENTS_OPEN: &str = incidents!("is_resolved = 0");
+pub(crate) const INCIDENTS_OF: &str = incidents!("dataset_id = ?2");
+pub(crate) const INCIDENTS_OPEN_OF: &str = incidents!("dataset_id = ?2 AND is_resolved = 0");
+
+macro_rules! runs {
+    ($where:expr) => {
+        concat!(
+            "SELECT ",
+            run_columns!(),
+            " FROM run r WHERE ",
+            $where,
+            " ORDER BY r.created_at DESC, r.id DESC LIMIT ?1"
+        )
+    };
+}
+
+/// ?1 limit, ?2 dataset.
+pub(crate) const RUNS: &str = runs!("true");
+pub(crate) const RUNS_UNFINISHED: &str = runs!(concat!("r.", unfinished!()));
+pub(crate) const RUNS_OF: &str = runs!("r.dataset_id = ?2");
+pub(crate) const RUNS_UNFINISHED_OF: &str =
+    runs!(concat!("r.dataset_id = ?2 AND r.", unfinished!()));
+
+pub(crate) const TASKS: &str = concat!(
+    "SELECT ",
+    task_columns!(),
+    " FROM task t JOIN task_spec s ON s.task_id = t.id WHERE t.run_id = ?1 ORDER BY t.no"
+);
+
+pub(crate) const ATTEMPTS: &str = "SELECT t.run_id, t.no, a.attempt, a.nonce, a.node, \
+     a.assigned_at, a.started_at, a.ended_at, a.outcome, a.charged, a.reason \
+     FROM task t JOIN task_attempt a ON a.task_id = t.id \
+     WHERE t.run_id = ?1 ORDER BY t.no, a.attempt";
+
+pub(crate) const OUTBOX: &str = "SELECT key, event, dataset_id, body FROM outbox \
+     WHERE sent_at IS NULL ORDER BY seq LIMIT ?1";
+
+pub(crate) const WATERMARK: &str = "SELECT emitted_through FROM schedule WHERE dataset_id = ?1";
+
+/// Every read with its name, for the test of plans.
+#[cfg(test)]
+pub(crate) const ALL: &[(&str, &str)] = &[
+    ("LOAD_RUNS", LOAD_RUNS),
+    ("LOAD_TASKS", LOAD_TASKS),
+    ("LOAD_PLANS", LOAD_PLANS),
+    ("PLAN_OF", PLAN_OF),
+    ("LEDGER", LEDGER),
+    ("STATES", STATES),
+    ("SERIES", SERIES),
+    ("HISTORY", HISTORY),
+    ("HISTORY_BEFORE", HISTORY_BEFORE),
+    ("VERDICTS", VERDICTS),
+    ("RESULTS", RESULTS),
+    ("RESULTS_OF_CHECK", RESULTS_OF_CHECK),
+    ("RESULTS_OF_RUN", RESULTS_OF_RUN),
+    ("RESULTS_OF_RUN_AND_CHECK", RESULTS_OF_RUN_AND_CHECK),
+    ("RESULTS_OF_PARTITION", RESULTS_OF_PARTITION),
+    (
+        "RESULTS_OF_PARTITION_AND_CHECK",
+        RESULTS_OF_PARTITION_AND_CHECK,
+    ),
+    ("INCIDENTS", INCIDENTS),
+    ("INCIDENTS_OPEN", INCIDENTS_OPEN),
+    ("INCIDENTS_OF", INCIDENTS_OF),
+    ("INCIDENTS_OPEN_OF", INCIDENTS_OPEN_OF),
+    ("RUNS", RUNS),
+    ("RUNS_UNFINISHED", RUNS_UNFINISHED),
+    ("RUNS_OF", RUNS_OF),
+    ("RUNS_UNFINISHED_OF", RUNS_UNFINISHED_OF),
+    ("TASKS", TASKS),
+    ("ATTEMPTS", ATTEMPTS),
+    ("OUTBOX", OUTBOX),
+    ("WATERMARK", WATERMARK),
+];
