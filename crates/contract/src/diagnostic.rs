@@ -66,6 +66,8 @@ codes! {
     DuplicateKey = "ASY006", "duplicate key";
     /// The bytes are not UTF-8.
     NotUtf8 = "ASY007", "not UTF-8";
+    /// The file cannot be read.
+    Unreadable = "ASY008", "file cannot be read";
     /// A key that the standard and our dialect do not have.
     UnknownKey = "ASY010", "unknown key";
     /// A key that must be there is not.

@@ -28,7 +28,7 @@ mod variables;
 
 use std::path::Path;
 
-use assay_model::dataset::Dataset;
+use assay_model::dataset::{Dataset, DatasetStatus};
 
 pub use diagnostic::{Code, Diagnostic, Level};
 pub use document::{Document, DocumentTable};
@@ -112,6 +112,16 @@ pub fn parse_bytes(name: &str, bytes: &[u8], base_dir: &Path) -> Parsed {
         document: None,
         diagnostics: cx.finish(),
     }
+}
+
+/// The text with another status, everything else left as it is; `None` when the text is no
+/// document with a status.
+#[must_use]
+pub fn with_status(text: &str, status: DatasetStatus) -> Option<String> {
+    let mut cx = Context::new("", text, &|_| None);
+    let span = tree::read(&mut cx, text)?.get("status")?.span;
+    let (head, tail) = (text.get(..span.start)?, text.get(span.end..)?);
+    Some(format!("{head}{status}{tail}"))
 }
 
 /// Validates a document without asking whether this version can run it. `${NAME}` needs no value.

@@ -1,1 +1,16 @@
 //! Where dataset definitions are kept: the port and its adapters.
+//!
+//! What comes in: dataset files, written by their owners or put by the API. What goes out: the
+//! definitions in force, and the files that are invalid with their diagnostics. It must never let
+//! a bad file take down a good one, or a definition disappear because its file has become invalid.
+
+pub mod conformance;
+mod folder;
+mod port;
+mod watch;
+
+pub use folder::FolderRegistry;
+pub use port::{
+    Conflict, Definition, InvalidFile, Listing, Precondition, Registry, RegistryError, digest,
+};
+pub use watch::{Change, Changes, changes, watch};

@@ -1,0 +1,150 @@
+//! The port: what every registry does, in the words of the model.
+
+use std::sync::Arc;
+
+use assay_contract::Diagnostic;
+use assay_model::dataset::Dataset;
+use assay_model::ids::DatasetId;
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+/// The version mark of a document: equal texts have equal digests.
+#[must_use]
+pub fn digest(text: &str) -> String {
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
+}
+
+/// A definition in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition {
+    /// What it defines.
+    pub dataset: Arc<Dataset>,
+    /// The document that it was made from.
+    pub text: Arc<str>,
+    /// The digest of the document; the version that a change must name.
+    pub digest: String,
+    /// Where the document is kept (a path, a table key).
+    pub origin: String,
+    /// When this version was first seen or put.
+    pub since: Timestamp,
+    /// Whether the document has become invalid since, so that this version is kept in force.
+    pub kept: bool,
+}
+
+/// A document that defines nothing that can be run, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidFile {
+    /// Where it is kept.
+    pub origin: String,
+    /// Its text, for snippets; empty when it cannot be read.
+    pub text: Arc<str>,
+    /// What is wrong. Only warnings: the file is valid and this version cannot run it.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The definition that stays in force in its place, and since when it is.
+    pub kept: Option<(DatasetId, Timestamp)>,
+}
+
+impl InvalidFile {
+    /// Whether the file is valid, and only not run by this version.
+    #[must_use]
+    pub fn is_only_unsupported(&self) -> bool {
+        !self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// Everything that a registry holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Listing {
+    /// The definitions in force, in the order of their ids.
+    pub definitions: Vec<Definition>,
+    /// The documents that define nothing, in the order of their origins.
+    pub invalid: Vec<InvalidFile>,
+    /// Warnings about definitions in force.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What must hold for a change to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Precondition {
+    /// The dataset is not defined yet.
+    Absent,
+    /// The document has this digest.
+    Digest(String),
+}
+
+/// A precondition that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The dataset.
+    pub id: DatasetId,
+    /// The digest of the document that is there; absent when there is none.
+    pub found: Option<String>,
+}
+
+/// Why a registry could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The document is invalid; nothing was changed.
+    #[error("the definition is invalid: {}", first(.0))]
+    Invalid(Vec<Diagnostic>),
+    /// Someone else has changed it; nothing was changed.
+    #[error("`{}` was changed by someone else: read it again", .0.id)]
+    Conflict(Conflict),
+    /// There is no such dataset.
+    #[error("there is no dataset `{0}`")]
+    NotFound(DatasetId),
+    /// The place where definitions are kept cannot be used.
+    #[error("{place}: {source}; check that the folder exists and can be read and written")]
+    Io {
+        /// Which place.
+        place: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The work was stopped before it ended; whether the change was made is unknown.
+    #[error("the registry was shut down: {0}")]
+    Stopped(String),
+}
+
+fn first(diagnostics: &[Diagnostic]) -> String {
+    let worst = diagnostics
+        .iter()
+        .find(|d| d.is_error())
+        .or(diagnostics.first());
+    worst.map_or_else(|| "no reason is given".to_owned(), ToString::to_string)
+}
+
+impl RegistryError {
+    /// Whether the same call may work later.
+    #[must_use]
+    pub fn is_worth_a_retry(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::Stopped(_))
+    }
+
+    /// Whether it is certain that nothing was changed.
+    #[must_use]
+    pub fn nothing_happened(&self) -> bool {
+        !matches!(self, Self::Stopped(_))
+    }
+}
+
+/// Keeps dataset definitions.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// The definition in force of one dataset.
+    async fn get(&self, id: &DatasetId) -> Result<Option<Definition>, RegistryError>;
+
+    /// Everything, the invalid documents too.
+    async fn list(&self) -> Result<Listing, RegistryError>;
+
+    /// Keeps a document, if `precondition` holds of the dataset that it defines.
+    async fn put(
+        &self,
+        text: &str,
+        precondition: Precondition,
+    ) -> Result<Definition, RegistryError>;
+
+    /// Sets a dataset's status to retired, if its document has the digest `expected`. It is not
+    /// run from then on; its definition and history stay.
+    async fn retire(&self, id: &DatasetId, expected: &str) -> Result<Definition, RegistryError>;
+}
