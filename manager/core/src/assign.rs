@@ -27,6 +27,9 @@ struct Lane<'a> {
 
 impl Core {
     pub(crate) fn decide_assignments(&mut self, batch: &mut Batch) {
+        if self.runs.values().all(|run| run.ready.is_empty()) {
+            return;
+        }
         let nodes: Vec<(&NodeId, &NodeRecord)> = self
             .nodes
             .iter()

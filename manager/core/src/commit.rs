@@ -25,7 +25,8 @@ pub(crate) struct Commits {
     failing_since: Option<Timestamp>,
     retry_at: Option<Timestamp>,
     /// A commit was refused for what it holds: changes go one by one until that one is found.
-    singly: bool,
+    /// So many commits are to be tried so.
+    singly: usize,
 }
 
 impl Commits {
@@ -54,7 +55,7 @@ impl Commits {
 
     /// Changes that the next commit may hold: one, after a commit that was refused.
     pub(crate) const fn max_changes(&self, config: &Config) -> usize {
-        if self.singly {
+        if self.singly > 0 {
             1
         } else {
             config.max_changes_per_commit
@@ -85,12 +86,16 @@ impl Core {
             return;
         };
         self.count("commits_refused", 1);
-        self.commits.singly = true;
-        // A plan and the move that goes with it are the longest that is written singly.
-        if changes.len() > 2 {
+        // A plan and the move that goes with it are never taken apart.
+        let alone = matches!(
+            changes.as_slice(),
+            [_] | [Change::PlanRun { .. }, Change::MoveRun { .. }]
+        );
+        if !alone {
+            self.commits.singly = changes.len();
             return;
         }
-        self.commits.singly = false;
+        self.commits.singly = self.commits.singly.saturating_sub(1);
         for change in &changes {
             match change {
                 Change::SubmitRun { run, .. } => {
@@ -112,6 +117,7 @@ impl Core {
             return;
         };
         self.credit_outage();
+        self.commits.singly = self.commits.singly.saturating_sub(1);
         for (place, change) in changes.into_iter().enumerate() {
             // A missing answer is a driver's mistake; the rows are asked.
             match answers.get(place).copied().unwrap_or(Answer::Fenced) {

@@ -51,6 +51,8 @@ pub mod scale;
 pub mod sim;
 pub mod solver;
 mod state;
+#[cfg(test)]
+mod tests;
 mod time;
 mod timers;
 mod view;

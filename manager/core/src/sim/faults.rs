@@ -45,7 +45,7 @@ impl World {
         }
     }
 
-    fn to_leader(&mut self, event: Event) {
+    fn tell_leader(&mut self, event: Event) {
         if let Some(manager) = self.leader() {
             let life = self.managers[manager].life;
             self.post(&Item::ToManager {
@@ -66,7 +66,7 @@ impl World {
             .collect();
         for id in due {
             let run = Box::new(self.truth[&id].run.clone());
-            self.to_leader(Event::RunSubmitted { run });
+            self.tell_leader(Event::RunSubmitted { run });
         }
         let cancels: Vec<RunId> = self.cancels.iter().copied().collect();
         for run in cancels {
@@ -77,7 +77,7 @@ impl World {
                 .is_some_and(|r| !r.state.is_terminal());
             if alive {
                 let reason = "someone asked".to_owned();
-                self.to_leader(Event::CancelRun { run, reason });
+                self.tell_leader(Event::CancelRun { run, reason });
             }
         }
         let known: Vec<(RunId, RunState)> =
@@ -90,12 +90,12 @@ impl World {
             if failed && !self.calm && !self.retried.contains(&run) && self.draw(self.swarm.retry) {
                 self.retried.insert(run);
                 let deadline_at = after(self.at(), 7_200_000);
-                self.to_leader(Event::RetryRun { run, deadline_at });
+                self.tell_leader(Event::RetryRun { run, deadline_at });
             }
             // A late duplicate of a request that was answered long ago.
             if !self.calm && self.dice.chance(20) {
                 let run = Box::new(self.truth[&run].run.clone());
-                self.to_leader(Event::RunSubmitted { run });
+                self.tell_leader(Event::RunSubmitted { run });
             }
         }
     }
@@ -142,7 +142,7 @@ impl World {
             && let Some(incarnation) = self.nodes[node].incarnation
         {
             let id = self.nodes[node].id.clone();
-            self.to_leader(Event::LeaseLost {
+            self.tell_leader(Event::LeaseLost {
                 node: id,
                 incarnation,
             });
@@ -155,7 +155,7 @@ impl World {
             } else {
                 Event::UncordonNode { node: id }
             };
-            self.to_leader(event);
+            self.tell_leader(event);
         }
     }
 

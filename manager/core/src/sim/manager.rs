@@ -4,7 +4,8 @@
 //! It must never decide for the core: it is the driver that the core's documentation demands.
 
 use assay_model::change::Change;
-use assay_model::ids::Epoch;
+use assay_model::ids::{Epoch, NodeId};
+use assay_model::node::Progress;
 use assay_model::task::{AttemptOutcome, TaskState};
 use jiff::Timestamp;
 
@@ -77,6 +78,9 @@ impl World {
                     event,
                 },
             );
+            return;
+        }
+        if self.has(Mutant::CancelLost) && matches!(event, Event::CancelRun { .. }) {
             return;
         }
         let event = self.distort(event);
@@ -215,14 +219,14 @@ impl World {
         life: u64,
         epoch: Epoch,
         id: u64,
-        changes: Vec<Change>,
+        changes: &[Change],
         ack: bool,
     ) {
         self.dirty = true;
         // Half of the writes without an answer never arrived.
         let arrived = ack || self.dice.chance(500);
         let result = if arrived {
-            self.store.commit(epoch, &changes)
+            self.store.commit(epoch, changes)
         } else {
             Ok(Vec::new())
         };
@@ -311,18 +315,7 @@ impl World {
                     mut load,
                 },
             ) => {
-                load.running = self
-                    .store
-                    .tasks
-                    .values()
-                    .filter(|t| t.node.as_ref() == Some(&node))
-                    .map(|t| assay_model::node::Progress {
-                        task: t.id,
-                        attempt: t.attempt,
-                        rows: self.now,
-                        bytes: self.now,
-                    })
-                    .collect();
+                load.running = self.all_that_it_should_hold(&node);
                 Event::NodeHeartbeat {
                     node,
                     incarnation,
@@ -359,13 +352,27 @@ impl World {
                     held,
                 }
             }
-            (Some(Mutant::CancelLost), Event::CancelRun { .. }) => Event::Tick,
             (Some(Mutant::NoTimeouts), Event::RunSubmitted { mut run }) => {
                 run.task_timeout_ms = u64::MAX / 4;
                 Event::RunSubmitted { run }
             }
             (_, event) => event,
         }
+    }
+
+    fn all_that_it_should_hold(&self, node: &NodeId) -> Vec<Progress> {
+        let held = self
+            .store
+            .tasks
+            .values()
+            .filter(|t| t.node.as_ref() == Some(node));
+        let moving = held.map(|task| Progress {
+            task: task.id,
+            attempt: task.attempt,
+            rows: self.now,
+            bytes: self.now,
+        });
+        moving.collect()
     }
 
     /// Mutants of what the core writes.

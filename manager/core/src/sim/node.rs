@@ -281,7 +281,7 @@ impl World {
         life: u64,
         epoch: Epoch,
         incarnation: Incarnation,
-        message: ToNode,
+        message: &ToNode,
     ) {
         let again = message.clone();
         let item = || Item::ToNode {
@@ -300,7 +300,7 @@ impl World {
         }
         n.epoch = epoch;
         let now = self.now;
-        match message {
+        match *message {
             ToNode::Assign { token, .. } => {
                 if n.draining {
                     self.tell(node, Event::TaskDropped { token });

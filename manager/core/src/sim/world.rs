@@ -314,7 +314,7 @@ impl World {
                 changes,
                 ack,
             } => {
-                self.on_apply(manager, life, epoch, id, changes, ack);
+                self.on_apply(manager, life, epoch, id, &changes, ack);
             }
             Item::Read {
                 manager,
@@ -328,7 +328,7 @@ impl World {
                 incarnation,
                 message,
             } => {
-                self.on_message(node, life, epoch, incarnation, message);
+                self.on_message(node, life, epoch, incarnation, &message);
             }
             Item::Hello { node, life } => self.on_hello(node, life),
             Item::Beat { node, life } => {
