@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_model::dataset::{Dataset, FormatKind, KeyKind, Layout, Sealing};
+use assay_model::dataset::{Dataset, FormatKind, KeyKind, KeySpec, Layout, Sealing};
 use assay_model::partition::ObjectRef;
 
 use super::auto::{self, Found};
@@ -35,6 +35,8 @@ pub struct Assigned {
     pub markers: BTreeSet<String>,
     /// Objects that belong to no partition, with the reason.
     pub ignored: Vec<String>,
+    /// The parts of the key, with the kinds of their values.
+    pub keys: Vec<KeySpec>,
     /// Makes further keys of the same shape.
     pub maker: KeyMaker,
 }
@@ -93,6 +95,7 @@ pub fn assign(
         files: Vec::new(),
         markers,
         ignored,
+        keys: Vec::new(),
         maker,
     };
     if matches!(partitions.layout, Layout::Column { .. }) {
@@ -109,6 +112,11 @@ pub fn assign(
         }
     }
     let kinds = kinds(dataset, &names, &raw);
+    let spec = |(name, kind): (&String, &KeyKind)| KeySpec {
+        name: name.clone(),
+        kind: *kind,
+    };
+    assigned.keys = names.iter().zip(&kinds).map(spec).collect();
     for (object, values) in raw {
         let key = parse_key(&assigned.maker, &names, &kinds, object, &values)?;
         let place = (key.partition.order.clone(), key.partition.key.0.clone());

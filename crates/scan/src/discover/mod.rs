@@ -1,7 +1,11 @@
 //! Discovery: which partitions a dataset has, which of them must be measured, and in what batches.
 //!
-//! In: the definition, a listing of its location, the ledger and the time. Out: a
-//! [`Discovery`](assay_model::output::Discovery).
+//! In: the definition, a listing of its location, the ledger and the time. Out: a [`Discovery`].
+//! The steps are pure but for the listing and two kinds of look into the objects: where a large
+//! object can be cut, and which keys an object holds whose partitions are told by a column.
+//!
+//! It must never plan on half a listing: a folder that cannot be read ends the discovery, because
+//! partitions would seem gone that are not. A location without any data object is an error, too.
 
 pub mod auto;
 pub mod batches;
@@ -11,4 +15,227 @@ pub mod keys;
 pub mod layout;
 pub mod missing;
 pub mod pattern;
+pub mod probe;
+pub mod shared;
 pub mod value;
+
+use assay_model::dataset::{Dataset, KeySpec, Layout};
+use assay_model::ledger::{LedgerEntry, LedgerState};
+use assay_model::output::Discovery;
+use assay_model::partition::ObjectRef;
+use assay_model::run::Selection;
+use jiff::Timestamp;
+
+use self::decide::{Decided, Facts, Seen, decide};
+use self::layout::{Assigned, Where, assign};
+use self::missing::missing;
+use crate::context::ScanContext;
+use crate::error::{Place, ScanError};
+use crate::object::Objects;
+
+/// Lists the dataset's location, compares it with the ledger and plans the run.
+///
+/// # Errors
+/// [`ScanError`] when the location cannot be listed whole, holds no data, has a key that does not
+/// parse, or does not have a partition that was asked for by name.
+pub fn discover(
+    dataset: &Dataset,
+    ledger: &[LedgerEntry],
+    selection: &Selection,
+    now: Timestamp,
+    context: &ScanContext,
+) -> Result<Discovery, ScanError> {
+    let objects = Objects::open(&dataset.source.location)?;
+    let (listing, refused) = list(&objects, context)?;
+    let from = Where {
+        pattern: objects.pattern(),
+        single: objects.single().is_some(),
+    };
+    let mut assigned = assign(dataset, from, &listing)?;
+    assigned.ignored.extend(refused);
+    let root = objects.root().display().to_string();
+    if assigned.groups.is_empty() && assigned.files.is_empty() {
+        return Err(nothing(dataset, &root, ledger, &assigned));
+    }
+    let facts = Facts {
+        dataset,
+        ledger,
+        selection,
+        now,
+    };
+    let mut cut =
+        |object: &ObjectRef, target: u64| probe::cut(dataset, &objects, object, target, context);
+    if matches!(dataset.partitions.layout, Layout::Column { .. }) {
+        let mut keys = |object: &ObjectRef| probe::keys(dataset, &objects, object, context);
+        let held = shared::hold(&facts, &assigned.files, &mut keys)?;
+        let seen = held.seen(&assigned);
+        return plan(&facts, assigned, &seen, |judges, discovery| {
+            let target = dataset.scan.target_bytes;
+            batches::plan_shared(judges, &held.by_object(), target, &mut cut, discovery);
+        });
+    }
+    let seen = apart(&assigned);
+    plan(&facts, assigned, &seen, |judges, discovery| {
+        batches::plan_apart(judges, dataset.scan.target_bytes, &mut cut, discovery);
+    })
+}
+
+/// The layout and the parts of the key that the listing shows, for a first definition.
+///
+/// # Errors
+/// As [`discover`].
+pub fn shape(dataset: &Dataset) -> Result<(Layout, Vec<KeySpec>), ScanError> {
+    let objects = Objects::open(&dataset.source.location)?;
+    let (listing, _) = list(&objects, &ScanContext::default())?;
+    let from = Where {
+        pattern: objects.pattern(),
+        single: objects.single().is_some(),
+    };
+    let assigned = assign(dataset, from, &listing)?;
+    let layout = match &dataset.partitions.layout {
+        Layout::Auto if assigned.keys.is_empty() => Layout::Single,
+        other => other.clone(),
+    };
+    Ok((layout, assigned.keys))
+}
+
+/// The pure part: from the partitions seen to the plan; `batch` adds the measurements.
+fn plan(
+    facts: &Facts<'_>,
+    assigned: Assigned,
+    seen: &[Seen],
+    batch: impl FnOnce(Vec<decide::Judge>, &mut Discovery),
+) -> Result<Discovery, ScanError> {
+    let absent = missing(seen, &assigned.maker, facts);
+    check_selected(facts, seen, &absent)?;
+    let Decided {
+        sightings,
+        unchanged,
+        judges,
+    } = decide(seen, facts);
+    let absent_now: Vec<&str> = absent.iter().map(|p| p.key.as_str()).collect();
+    let mut discovery = Discovery {
+        // A partition that is gone before it was judged, and expected, is missing.
+        sightings: sightings
+            .into_iter()
+            .filter(|s| !absent_now.contains(&s.partition.key.as_str()))
+            .collect(),
+        unchanged,
+        ignored: assigned.ignored,
+        ..Discovery::default()
+    };
+    batch(judges, &mut discovery);
+    discovery
+        .sightings
+        .extend(absent.iter().map(missing::sighting));
+    discovery
+        .evaluations
+        .extend(absent.into_iter().map(missing::evaluation));
+    discovery
+        .sightings
+        .sort_by(|a, b| a.partition.cmp(&b.partition));
+    discovery
+        .evaluations
+        .sort_by(|a, b| a.partition.cmp(&b.partition));
+    Ok(discovery)
+}
+
+/// The whole listing, and the objects that may not be read, with the reason.
+fn list(
+    objects: &Objects,
+    context: &ScanContext,
+) -> Result<(Vec<ObjectRef>, Vec<String>), ScanError> {
+    let (mut listing, mut refused) = (Vec::new(), Vec::new());
+    for item in objects.walk("") {
+        context.check(&objects.root().display().to_string())?;
+        match item {
+            Ok(object) => listing.push(object),
+            Err(ScanError::Refused { path, why }) => refused.push(format!("{path}: {why}")),
+            Err(error) => return Err(error),
+        }
+    }
+    listing.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    Ok((listing, refused))
+}
+
+fn apart(assigned: &Assigned) -> Vec<Seen> {
+    let seen = |group: &layout::Group| Seen {
+        key: group.key.clone(),
+        marked: is_marked(assigned, &group.objects),
+        objects: group.objects.clone(),
+    };
+    assigned.groups.values().map(seen).collect()
+}
+
+/// Whether a marker lies in the folder of each object or in a folder above it, below the root.
+fn is_marked(assigned: &Assigned, objects: &[ObjectRef]) -> bool {
+    objects.iter().all(|object| {
+        let mut folder = object
+            .path
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| folder);
+        loop {
+            if assigned.markers.contains(folder) {
+                return true;
+            }
+            match folder.rsplit_once('/') {
+                Some((above, _)) => folder = above,
+                None => return false,
+            }
+        }
+    })
+}
+
+fn nothing(
+    dataset: &Dataset,
+    root: &str,
+    ledger: &[LedgerEntry],
+    assigned: &Assigned,
+) -> ScanError {
+    let known = ledger
+        .iter()
+        .filter(|e| !matches!(e.state, LedgerState::Gone | LedgerState::Missing));
+    let known = match known.count() {
+        0 => String::new(),
+        count => format!("; the ledger knows {count} partitions, which are not taken for gone"),
+    };
+    let left = match assigned.ignored.first() {
+        Some(first) => format!("; passed over {}, first {first}", assigned.ignored.len()),
+        None => String::new(),
+    };
+    ScanError::Definition {
+        path: root.to_owned(),
+        place: Place::file(),
+        what: format!(
+            "no {} file was found{known}{left}",
+            dataset.source.format.kind
+        ),
+        remedy: "see that the storage is mounted, or correct the path under `servers`".to_owned(),
+    }
+}
+
+/// A partition that was asked for by name must be there, or known, or missing.
+fn check_selected(
+    facts: &Facts<'_>,
+    seen: &[Seen],
+    absent: &[assay_model::partition::Partition],
+) -> Result<(), ScanError> {
+    let ledger = facts.by_key();
+    let known = |key: &String| {
+        seen.iter().any(|s| s.key.partition.key.as_str() == key)
+            || absent.iter().any(|p| p.key.as_str() == key)
+            || ledger.contains_key(key.as_str())
+    };
+    match facts.selection.keys.iter().find(|key| !known(key)) {
+        None => Ok(()),
+        Some(key) => {
+            let example = seen.last().map_or("all", |s| s.key.partition.key.as_str());
+            Err(ScanError::Definition {
+                path: facts.dataset.id.as_str().to_owned(),
+                place: Place::file(),
+                what: format!("there is no partition {key:?}"),
+                remedy: format!("name one as it is listed, such as {example:?}"),
+            })
+        }
+    }
+}

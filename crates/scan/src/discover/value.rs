@@ -102,7 +102,13 @@ impl Value {
                 "a date such as 2026-11-20 or 20261120 (or 2026-11, 2026-W47, 2026-11-20T05)",
             ),
             KeyKind::Year => match raw.parse::<i16>() {
-                Ok(year) if raw.len() == 4 && (1..=9998).contains(&year) => Ok(Self::Year(year)),
+                Ok(year)
+                    if raw.len() == 4
+                        && raw.bytes().all(|b| b.is_ascii_digit())
+                        && (1..=9998).contains(&year) =>
+                {
+                    Ok(Self::Year(year))
+                }
                 _ => Err("a year of four digits"),
             },
             KeyKind::Month => small(1, 12, "a month from 1 to 12").map(Self::Month),

@@ -1,0 +1,433 @@
+//! Looks at a folder or file and tells what a first definition of it could say.
+//!
+//! In: a path and the time. Out: the format, the layout, the columns with their types and NULLs in
+//! a sample, an estimate of the rows, and checks worth having. Everything is a suggestion drawn
+//! from a sample of at most [`SAMPLED`] partitions; the row estimate scales the sample by bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_metrics::{ColumnState, Kind, Scalar, TableState};
+use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
+use assay_model::dataset::{
+    Dataset, DatasetStatus, Format, FormatKind, KeySpec, Layout, LimitPolicy, Location,
+    LogicalType, Partitioning, Profile, RunPolicy, ScanPolicy, Source,
+};
+use assay_model::ids::{CheckId, DatasetId};
+use assay_model::metric::{Metric, MetricKey};
+use assay_model::partition::ObjectRef;
+use assay_model::run::Selection;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::context::ScanContext;
+use crate::discover::layout::{format_by_name, is_hidden};
+use crate::discover::{discover, shape};
+use crate::error::{Place, ScanError};
+use crate::object::{Objects, ReadAt};
+use crate::text::{csv, ndjson, values};
+
+/// Partitions that are read at most: the first, the last and some between.
+pub const SAMPLED: usize = 5;
+/// Bytes that are read of each at most, as far as its format lets itself be cut.
+const SAMPLE_BYTES: u64 = 32 << 20;
+/// Most values of a column whose values are listed.
+const FEW: u64 = 12;
+
+/// What is told of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnFacts {
+    /// Its name.
+    pub name: String,
+    /// The type that all of its values have.
+    pub logical_type: Option<LogicalType>,
+    /// NULLs per hundred rows of the sample; `None` without rows.
+    pub null_percent: Option<f64>,
+    /// Whether no sampled partition has a NULL.
+    pub required: bool,
+    /// Whether no sampled partition (of 20 rows or more) has a value twice.
+    pub unique: bool,
+    /// Its values, when they are texts, few, and each is met often.
+    pub allowed: Option<Vec<String>>,
+}
+
+/// What a look at a location tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Introspection {
+    /// The format of the files.
+    pub format: Format,
+    /// The layout.
+    pub layout: Layout,
+    /// The parts of the partition key.
+    pub keys: Vec<KeySpec>,
+    /// Partitions found.
+    pub partitions: usize,
+    /// Bytes found, as stored.
+    pub bytes: u64,
+    /// Rows of the sample.
+    pub sampled_rows: u64,
+    /// About how many rows there are in all.
+    pub row_estimate: u64,
+    /// The columns, in the order of the files.
+    pub columns: Vec<ColumnFacts>,
+    /// Checks worth having, besides `required` and `unique` of the columns.
+    pub checks: Vec<Check>,
+    /// What was passed over, with the reason.
+    pub ignored: Vec<String>,
+}
+
+/// Looks at `path`, an absolute path of a file or folder.
+///
+/// # Errors
+/// [`ScanError`] when there is no data or the sample cannot be read.
+pub fn introspect(path: &str, now: Timestamp) -> Result<Introspection, ScanError> {
+    let context = ScanContext::default();
+    let location = Location::Local {
+        path: path.to_owned(),
+    };
+    let format = guess_format(&Objects::open(&location)?, path)?;
+    let dataset = sample_dataset(location, format.clone())?;
+    let plan = discover(&dataset, &[], &Selection::default(), now, &context)?;
+    let (layout, keys) = shape(&dataset)?;
+    let wanted: Vec<_> = plan
+        .evaluations
+        .iter()
+        .filter(|e| !e.measured_by.is_empty())
+        .collect();
+    let bytes: u64 = wanted.iter().map(|e| e.bytes).sum();
+    let (mut samples, mut objects, mut read) = (Vec::new(), Vec::new(), 0u64);
+    for at in spread(wanted.len()) {
+        let number = wanted[at].measured_by[0] as usize;
+        let Some(spec) = plan.measures.get(number - 1) else {
+            continue;
+        };
+        read += spec.bytes;
+        objects.extend(spec.slices.iter().map(|slice| slice.object.clone()));
+        samples.extend(crate::measure::states(&dataset, spec, &context)?.into_values());
+    }
+    let sampled_rows: u64 = samples.iter().map(|state| state.rows).sum();
+    let row_estimate = match read {
+        0 => 0,
+        read => (u128::from(sampled_rows) * u128::from(bytes) / u128::from(read)) as u64,
+    };
+    let columns = columns(&dataset, &samples, &objects, &context);
+    let checks = checks(&columns, &samples, now);
+    Ok(Introspection {
+        format,
+        layout,
+        keys,
+        partitions: wanted.len(),
+        bytes,
+        sampled_rows,
+        row_estimate,
+        columns,
+        checks,
+        ignored: plan.ignored,
+    })
+}
+
+/// Places of a sample of `count` partitions.
+fn spread(count: usize) -> BTreeSet<usize> {
+    let last = count.saturating_sub(1);
+    (0..SAMPLED.min(count))
+        .map(|i| i * last / (SAMPLED.min(count) - 1).max(1))
+        .collect()
+}
+
+fn sample_dataset(location: Location, format: Format) -> Result<Dataset, ScanError> {
+    let id = DatasetId::new("introspection").map_err(|error| ScanError::Definition {
+        path: "introspection".to_owned(),
+        place: Place::file(),
+        what: error.to_string(),
+        remedy: "report this".to_owned(),
+    })?;
+    Ok(Dataset {
+        id,
+        version: "0.1.0".to_owned(),
+        status: DatasetStatus::Draft,
+        name: None,
+        tenant: None,
+        owner: None,
+        subscribers: Vec::new(),
+        tags: Vec::new(),
+        source: Source {
+            server: "local".to_owned(),
+            location,
+            format,
+        },
+        partitions: Partitioning::default(),
+        columns: Vec::new(),
+        checks: Vec::new(),
+        profile: Profile {
+            metrics: vec![
+                Metric::NullPercent,
+                Metric::DistinctCount,
+                Metric::Min,
+                Metric::Sum,
+            ],
+            ..Profile::default()
+        },
+        limits: LimitPolicy::default(),
+        run: RunPolicy::default(),
+        scan: ScanPolicy {
+            target_bytes: SAMPLE_BYTES,
+            distinct_limit: 1_000_000,
+            ..ScanPolicy::default()
+        },
+    })
+}
+
+/// The format by the names of the files, else by the first bytes of the first.
+fn guess_format(objects: &Objects, path: &str) -> Result<Format, ScanError> {
+    let mut by_kind: BTreeMap<FormatKind, usize> = BTreeMap::new();
+    let mut listing: Vec<ObjectRef> = Vec::new();
+    for item in objects.walk("") {
+        match item {
+            Ok(object) if !is_hidden(&object.path) => listing.push(object),
+            Ok(_) | Err(ScanError::Refused { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    for object in &listing {
+        if let Some(kind) = format_by_name(&object.path) {
+            *by_kind.entry(kind).or_default() += 1;
+        }
+    }
+    let named = by_kind
+        .into_iter()
+        .max_by_key(|(_, count)| *count)
+        .map(|(kind, _)| kind);
+    let example = listing
+        .iter()
+        .filter(|object| object.size > 0)
+        .find(|object| named.is_none() || format_by_name(&object.path) == named);
+    let Some(example) = example else {
+        return Err(ScanError::Definition {
+            path: path.to_owned(),
+            place: Place::file(),
+            what: "no file with data was found".to_owned(),
+            remedy: "name a folder or file with Parquet, CSV or JSON lines".to_owned(),
+        });
+    };
+    let head = head(objects, example)?;
+    let kind = named.unwrap_or(match head.trim_ascii_start() {
+        [b'P', b'A', b'R', b'1', ..] => FormatKind::Parquet,
+        [b'{', ..] => FormatKind::Ndjson,
+        _ => FormatKind::Csv,
+    });
+    let mut format = Format::of(kind);
+    if kind == FormatKind::Csv {
+        sniff(&head, &mut format);
+    }
+    Ok(format)
+}
+
+/// The first plain bytes of an object.
+fn head(objects: &Objects, object: &ObjectRef) -> Result<Vec<u8>, ScanError> {
+    let reader = objects.reader(object)?;
+    let failed = std::cell::Cell::new(None);
+    let mut plain = crate::compress::Plain::open(&reader, 0, reader.size(), &failed)?;
+    let mut head = vec![0; 64 << 10];
+    let length = plain.fill(&mut head)?;
+    head.truncate(length);
+    Ok(head)
+}
+
+/// The delimiter that most often comes equally often in the first lines, and whether there is a
+/// header: a first line with a number in it is none.
+fn sniff(head: &[u8], format: &mut Format) {
+    let text = String::from_utf8_lossy(head);
+    let lines: Vec<&str> = text
+        .lines()
+        .take(20)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let Some(first) = lines.first() else { return };
+    let score = |delimiter: &char| {
+        let wanted = first.matches(*delimiter).count();
+        let equal = lines
+            .iter()
+            .filter(|l| l.matches(*delimiter).count() == wanted)
+            .count();
+        if wanted == 0 { (0, 0) } else { (equal, wanted) }
+    };
+    if let Some(best) = [',', '\t', ';', '|'].into_iter().max_by_key(score) {
+        if score(&best).0 > 0 {
+            format.delimiter = best;
+        }
+    }
+    let is_number = |field: &str| {
+        !matches!(
+            values::number(field.trim_matches('"').as_bytes()),
+            assay_metrics::Number::None
+        )
+    };
+    format.header = !first.split(format.delimiter).any(is_number);
+}
+
+fn columns(
+    dataset: &Dataset,
+    samples: &[TableState],
+    objects: &[ObjectRef],
+    context: &ScanContext,
+) -> Vec<ColumnFacts> {
+    let mut merged = TableState::default();
+    samples.iter().for_each(|sample| merged.merge(sample));
+    let mut names: Vec<&String> = merged.columns.keys().collect();
+    let shapes = &merged.schema.columns;
+    names.sort_by_key(|name| {
+        shapes
+            .get(*name)
+            .and_then(|shape| shape.ordinals.first().copied())
+    });
+    let facts = |name: &String| {
+        let column = &merged.columns[name];
+        let each = || samples.iter().filter_map(|sample| sample.columns.get(name));
+        let logical_type = logical_type(column);
+        let exact =
+            |c: &ColumnState| matches!(c.distinct_count(), Ok((n, None)) if n == c.counts.rows);
+        let unique = merged.rows >= 20 && each().all(exact);
+        let few = matches!(column.distinct_count(), Ok((n, None)) if n > 0 && n <= FEW && n * 10 <= column.counts.non_null());
+        let allowed = (few && logical_type == Some(LogicalType::String))
+            .then(|| allowed(dataset, name, objects, context))
+            .flatten();
+        ColumnFacts {
+            name: name.clone(),
+            logical_type,
+            null_percent: column.null_percent(),
+            required: merged.rows > 0 && column.counts.nulls == 0 && merged.rows_without(name) == 0,
+            unique,
+            allowed,
+        }
+    };
+    names.into_iter().map(facts).collect()
+}
+
+/// The type that all values of a column have; `None` for a column without values or of mixed kinds.
+fn logical_type(column: &ColumnState) -> Option<LogicalType> {
+    if column.counts.non_null() == 0 {
+        return None;
+    }
+    let kinds: Vec<Kind> = column.kinds.iter().copied().collect();
+    let numeric = |c: &ColumnState| match c.extremes().ok().flatten().map(|e| e.value) {
+        Some((Scalar::Int(_), Scalar::Int(_)))
+            if c.sums.get().is_some_and(|s| s.floats.count() == 0) =>
+        {
+            LogicalType::Integer
+        }
+        _ => LogicalType::Number,
+    };
+    match kinds.as_slice() {
+        [Kind::Int] => Some(LogicalType::Integer),
+        [Kind::Untyped] if column.is_numeric() => Some(numeric(column)),
+        [Kind::Untyped | Kind::Text] => Some(text_type(column)),
+        [Kind::Bool] => Some(LogicalType::Boolean),
+        [Kind::Date] => Some(LogicalType::Date),
+        [Kind::Time] => Some(LogicalType::Time),
+        [Kind::Timestamp] => Some(LogicalType::Timestamp),
+        [Kind::Binary] => Some(LogicalType::String),
+        _ if column.is_numeric() => Some(LogicalType::Number),
+        _ => None,
+    }
+}
+
+/// The type of texts by the first and the last of them in their order.
+fn text_type(column: &ColumnState) -> LogicalType {
+    let Some((Scalar::Text(low), Scalar::Text(high))) =
+        column.extremes().ok().flatten().map(|e| e.value)
+    else {
+        return LogicalType::String;
+    };
+    let both = |test: &dyn Fn(&[u8]) -> bool| test(&low.bytes) && test(&high.bytes);
+    if both(&|text| text.len() == 10 && values::date(text).is_some()) {
+        LogicalType::Date
+    } else if both(&|text| text.len() > 10 && values::timestamp(text, &TimeZone::UTC).is_some()) {
+        LogicalType::Timestamp
+    } else if both(&|text| text.len() > 3 && values::boolean(text).is_some()) {
+        LogicalType::Boolean
+    } else {
+        LogicalType::String
+    }
+}
+
+/// The values of a column of a text format: the keys that it would cut the sample into.
+fn allowed(
+    dataset: &Dataset,
+    column: &str,
+    objects: &[ObjectRef],
+    context: &ScanContext,
+) -> Option<Vec<String>> {
+    let mut dataset = dataset.clone();
+    dataset.partitions.layout = Layout::Column {
+        column: column.to_owned(),
+        granularity: None,
+    };
+    let source = Objects::open(&dataset.source.location).ok()?;
+    let mut met = BTreeSet::new();
+    for object in objects
+        .iter()
+        .filter(|object| object.size <= 2 * SAMPLE_BYTES)
+    {
+        let reader = source.reader(object).ok()?;
+        let keys = match dataset.source.format.kind {
+            FormatKind::Csv => csv::keys(&dataset, &reader, context).ok()?,
+            FormatKind::Ndjson => ndjson::keys(&dataset, &reader, context).ok()?,
+            FormatKind::Parquet => return None,
+        };
+        met.extend(keys.into_keys().map(|key| key.0));
+    }
+    met.remove(crate::discover::value::NULL_KEY);
+    (!met.is_empty() && met.len() as u64 <= FEW).then(|| met.into_iter().collect())
+}
+
+fn checks(columns: &[ColumnFacts], samples: &[TableState], now: Timestamp) -> Vec<Check> {
+    let check = |id: String, metric: MetricKey, expect: Expectation, dimension: &str| Check {
+        id: CheckId::new(id),
+        metric,
+        expect,
+        severity: Severity::Error,
+        origin: CheckOrigin::Declared,
+        dimension: Some(dimension.to_owned()),
+        description: None,
+        line: None,
+        tags: Vec::new(),
+    };
+    let rows = MetricKey::table(Metric::RowCount);
+    let some = Expectation::MustBeGreaterThan(Bound::from(0));
+    let mut checks = vec![check("row_count".to_owned(), rows, some, "completeness")];
+    for column in columns {
+        if let Some(values) = &column.allowed {
+            let metric = MetricKey::column(Metric::InvalidCount, column.name.clone())
+                .with_args(&serde_json::json!({ "validValues": values }));
+            let none = Expectation::MustBe(Bound::from(0));
+            checks.push(check(
+                format!("{}_known", column.name),
+                metric,
+                none,
+                "conformity",
+            ));
+        }
+    }
+    let latest = |name: &str| {
+        let latest = |s: &TableState| s.columns.get(name)?.latest().ok().flatten();
+        samples.iter().filter_map(latest).max()
+    };
+    let week = 7 * 86_400 * 1_000_000_000i128;
+    for column in columns
+        .iter()
+        .filter(|c| c.logical_type == Some(LogicalType::Timestamp))
+    {
+        // Data that has ended years ago is not late.
+        if latest(&column.name).is_some_and(|at| now.as_nanosecond() - at < week) {
+            let metric = MetricKey::column(Metric::Latency, column.name.clone());
+            let two_days = Expectation::MustBeLessThan(Bound::from(2 * 86_400));
+            checks.push(check(
+                format!("{}_fresh", column.name),
+                metric,
+                two_days,
+                "timeliness",
+            ));
+            break;
+        }
+    }
+    checks
+}
