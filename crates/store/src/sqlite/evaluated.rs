@@ -255,10 +255,15 @@ const MEASUREMENTS: &str = concat!(
      e.value ->> 9, e.value ->> 10, e.value ->> 11, e.value ->> 12, e.value ->> 13, \
      e.value ->> 14 FROM json_each(?4) e CROSS JOIN metric_series s ON s.dataset_id = ?1 \
      AND s.metric = e.value ->> 0 AND s.column_name = e.value ->> 1 AND s.args = e.value ->> 2 \
-     AND s.filter = e.value ->> 3 AND s.semantics = e.value ->> 4; \
-     INSERT INTO metric_page (verdict_id, page) SELECT ?5, ",
+     AND s.filter = e.value ->> 3 AND s.semantics = e.value ->> 4"
+);
+
+/// ?1 the verdict. A query of its own: in a text of several statements, sqlx counts the numbers
+/// that a statement leaves out as bound, and leaves those beyond the last argument NULL.
+const PAGE: &str = concat!(
+    "INSERT INTO metric_page (verdict_id, page) SELECT ?1, ",
     page!(),
-    " FROM metric WHERE verdict_id = ?5"
+    " FROM metric WHERE verdict_id = ?1"
 );
 
 /// ?1 incidents, ?2 messages, ?3 when. An incident that a person has acknowledged stays so while it
@@ -297,6 +302,10 @@ pub(super) async fn write(
         .bind(&prepared.series)
         .bind(&prepared.metrics)
         .bind(&prepared.results)
+        .bind(verdict)
+        .execute(&mut *tx.connection)
+        .await?;
+    sqlx::query(PAGE)
         .bind(verdict)
         .execute(&mut *tx.connection)
         .await?;
