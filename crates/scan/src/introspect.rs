@@ -250,10 +250,9 @@ fn sniff(head: &[u8], format: &mut Format) {
             .count();
         if wanted == 0 { (0, 0) } else { (equal, wanted) }
     };
-    if let Some(best) = [',', '\t', ';', '|'].into_iter().max_by_key(score) {
-        if score(&best).0 > 0 {
-            format.delimiter = best;
-        }
+    let best = [',', '\t', ';', '|'].into_iter().max_by_key(score);
+    if let Some(best) = best.filter(|best| score(best).0 > 0) {
+        format.delimiter = best;
     }
     let is_number = |field: &str| {
         !matches!(

@@ -176,7 +176,7 @@ fn kinds(dataset: &Dataset, names: &[String], raw: &[(&ObjectRef, Vec<String>)])
 
 /// The narrowest kind that all values have. Six digits are a number, not a month.
 fn kind_of_values<'a, I: Iterator<Item = &'a str>>(values: impl Fn() -> I) -> KeyKind {
-    let dated = |v: &str| parse_time(v).is_some() && !(v.len() == 6);
+    let dated = |v: &str| parse_time(v).is_some() && v.len() != 6;
     if values().next().is_some() && values().all(dated) {
         KeyKind::Date
     } else if values().all(|v| Value::parse(KeyKind::Integer, v).is_ok()) {
@@ -229,8 +229,8 @@ pub fn is_hidden(path: &str) -> bool {
     path.split('/').any(part) || path.ends_with(".tmp") || path.ends_with("._COPYING_")
 }
 
-fn keep<'a>(
-    data: &mut Vec<&'a ObjectRef>,
+fn keep(
+    data: &mut Vec<&ObjectRef>,
     ignored: &mut Vec<String>,
     wanted: impl Fn(&str) -> bool,
     why: impl Fn(&str) -> String,

@@ -28,7 +28,7 @@ pub fn cut(
     let pieces = objects
         .reader(object)
         .and_then(|reader| match dataset.source.format.kind {
-            FormatKind::Parquet => Ok(vec![(Part::Whole, object.size)]),
+            FormatKind::Parquet => Ok(crate::parquet::cut(&reader, target)),
             FormatKind::Csv | FormatKind::Ndjson => {
                 text::cut::cut(dataset, &reader, target, context)
             }

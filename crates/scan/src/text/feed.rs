@@ -134,7 +134,7 @@ impl Feeder<'_> {
             }),
             Role::Date => self.typed(texts, values::date, state, |s, v| s.add_dates(v)),
             Role::Time => self.typed(texts, values::time_of_day, state, |s, v| {
-                s.add_times_of_day(v)
+                s.add_times_of_day(v);
             }),
             Role::Timestamp(zone) => {
                 let read = |text: &[u8]| values::timestamp(text, zone);

@@ -16,6 +16,7 @@ pub mod feed;
 pub mod keyed;
 pub mod lines;
 pub mod ndjson;
+mod records;
 pub mod structure;
 pub mod values;
 

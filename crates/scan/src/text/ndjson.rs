@@ -392,7 +392,7 @@ impl Measure<'_> {
                 wants,
                 rules,
             };
-            let unread = feed_values(&feeder, rows.iter().map(value), own, &mut self.scratch);
+            let unread = feed_values(&feeder, &rows.iter().map(value), own, &mut self.scratch);
             if unread > 0 {
                 state.flag(&format!("unread by its declared type: {name}"), unread);
             }
@@ -430,7 +430,7 @@ impl Measure<'_> {
 /// Feeds the values of one column by their own JSON types.
 fn feed_values<'v, 'b: 'v>(
     feeder: &Feeder<'_>,
-    values: impl Iterator<Item = &'v Value<'b>> + Clone,
+    values: &(impl Iterator<Item = &'v Value<'b>> + Clone),
     state: &mut assay_metrics::ColumnState,
     scratch: &mut Scratch,
 ) -> u64 {
