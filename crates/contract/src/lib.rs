@@ -25,6 +25,7 @@ mod suggest;
 mod tree;
 mod units;
 mod variables;
+mod write;
 
 use std::path::Path;
 
@@ -35,6 +36,7 @@ pub use document::{Document, DocumentTable};
 pub use render::{Located, render_fancy, render_plain};
 pub use servers::{Server, ServerSource};
 pub use tree::{BYTES_MAX, DEPTH_MAX, NODES_MAX};
+pub use write::{Suggestion, write};
 
 use context::{Context, Environment};
 

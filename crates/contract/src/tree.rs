@@ -420,6 +420,19 @@ fn scan_error(cx: &mut Context<'_>, text: &str, error: &granit_parser::ScanError
         .byte_offset()
         .unwrap_or(text.len())
         .min(text.len());
+    let tab = matches!(
+        error.kind(),
+        ErrorKind::TabInIndentation
+            | ErrorKind::TabInBlockIndentation
+            | ErrorKind::TabNotAllowed
+            | ErrorKind::TabInPlainScalar
+    );
+    // The scanner stops before the tab that it stumbles over.
+    let next_tab = text
+        .get(at..)
+        .and_then(|rest| rest.find('\t'))
+        .map(|n| at + n);
+    let at = next_tab.filter(|_| tab).unwrap_or(at);
     let span = Span {
         start: at,
         end: at + 1,
@@ -429,9 +442,7 @@ fn scan_error(cx: &mut Context<'_>, text: &str, error: &granit_parser::ScanError
             Code::TooLarge,
             format!("a dataset file nests at most {DEPTH_MAX} deep"),
         ),
-        ErrorKind::TabInIndentation
-        | ErrorKind::TabInBlockIndentation
-        | ErrorKind::TabNotAllowed => (Code::NotYaml, "indent with spaces, not tabs".to_owned()),
+        _ if tab => (Code::NotYaml, "indent with spaces, not tabs".to_owned()),
         ErrorKind::UnknownAnchor => (
             Code::NotYaml,
             "quote a value that begins with `*`".to_owned(),
