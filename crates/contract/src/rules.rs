@@ -125,6 +125,9 @@ fn measured(
     match metric {
         Metric::MissingCount | Metric::MissingPercent => {
             let value = missing_rule(cx, arguments.as_ref(), at)?;
+            if value == ValueRule::default() {
+                return Some(only_null(key));
+            }
             with_rule(key, &value)
         }
         Metric::InvalidCount | Metric::InvalidPercent => {
@@ -386,6 +389,16 @@ fn invalid_rule(
         return None;
     }
     Some(rule)
+}
+
+/// Without placeholders, what is missing is what is NULL: the same metric, under one identity.
+fn only_null(key: MetricKey) -> MetricKey {
+    let metric = if key.metric == Metric::MissingPercent {
+        Metric::NullPercent
+    } else {
+        Metric::NullCount
+    };
+    MetricKey { metric, ..key }
 }
 
 /// Reports arguments that the metric does not have.

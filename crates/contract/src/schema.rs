@@ -234,23 +234,7 @@ fn column(
     if is_key {
         keys.push((place, physical.clone(), span, map.at.path.clone()));
     }
-    let required = map.key_at("required").filter(|_| column.required);
-    if let Some(at) = required.or_else(|| map.key_at("primaryKey").filter(|_| is_key)) {
-        let id = format!("{name}.required");
-        let key = MetricKey::column(Metric::NullCount, &physical);
-        table
-            .collected
-            .checks
-            .push(implied(cx, id, key, "completeness", at.span, &at.path));
-    }
-    if let Some(at) = map.key_at("unique").filter(|_| column.unique) {
-        let id = format!("{name}.unique");
-        let key = MetricKey::column(Metric::DuplicateCount, &physical);
-        table
-            .collected
-            .checks
-            .push(implied(cx, id, key, "uniqueness", at.span, &at.path));
-    }
+    implied_by(cx, &map, &column, &name, table);
     if let Some(list) = map.get("quality") {
         let place = Place::Column(&physical);
         quality::decode(cx, &list, place, &name, false, &mut table.collected);
@@ -259,6 +243,28 @@ fn column(
     table.names.push((name, physical));
     table.columns.push(column);
     Some(())
+}
+
+/// The checks that a column's `required`, `unique` and `primaryKey` imply.
+fn implied_by(cx: &mut Context<'_>, map: &Map<'_>, column: &Column, name: &str, table: &mut Table) {
+    let (physical, is_key) = (&column.name, column.primary_key.is_some());
+    let required = map.key_at("required").filter(|_| column.required);
+    if let Some(at) = required.or_else(|| map.key_at("primaryKey").filter(|_| is_key)) {
+        let id = format!("{name}.required");
+        let key = MetricKey::column(Metric::NullCount, physical);
+        table
+            .collected
+            .checks
+            .push(implied(cx, id, key, "completeness", at.span, &at.path));
+    }
+    if let Some(at) = map.key_at("unique").filter(|_| column.unique) {
+        let id = format!("{name}.unique");
+        let key = MetricKey::column(Metric::DuplicateCount, physical);
+        table
+            .collected
+            .checks
+            .push(implied(cx, id, key, "uniqueness", at.span, &at.path));
+    }
 }
 
 /// The type of a column, and its options.

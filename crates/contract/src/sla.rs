@@ -63,9 +63,67 @@ fn latency(
 ) -> Option<()> {
     let seconds = limit_s(cx, map)?;
     let element = map.get("element").or_else(|| default_element.cloned());
+    let Target {
+        table: found,
+        metric,
+        owner,
+        expect,
+    } = target(
+        cx,
+        element.as_ref(),
+        tables,
+        Expectation::MustBeLessThan(seconds),
+    )?;
+    let derived = map.get("id").is_none();
+    let id = map.text("id").unwrap_or_else(|| {
+        if owner.is_empty() {
+            "latency".to_owned()
+        } else {
+            format!("{owner}.latency")
+        }
+    });
+    let placed = Placed {
+        check: Check {
+            id: CheckId::new(id),
+            metric,
+            expect,
+            severity: Severity::Error,
+            origin: CheckOrigin::Declared,
+            dimension: Some("timeliness".to_owned()),
+            description: map.text("description"),
+            line: Some(cx.line(map.first().start)),
+            tags: Vec::new(),
+        },
+        span: map.get("id").map_or_else(|| map.first(), |at| at.span),
+        path: map.at.path.clone(),
+        derived,
+    };
+    match found.and_then(|i| tables.get_mut(i)) {
+        Some(table) => table.collected.checks.push(placed),
+        None => loose.checks.push(placed),
+    }
+    Some(())
+}
+
+/// What a latency is measured of.
+struct Target {
+    /// The table, by its place in the file.
+    table: Option<usize>,
+    metric: MetricKey,
+    /// The column's name in the document, or empty.
+    owner: String,
+    expect: Expectation,
+}
+
+/// Finds the element that a latency names; one that is not in the file is kept and skipped.
+fn target(
+    cx: &mut Context<'_>,
+    element: Option<&At<'_>>,
+    tables: &[Table],
+    mut expect: Expectation,
+) -> Option<Target> {
     let mut found: Option<usize> = (!tables.is_empty()).then_some(0);
-    let mut expect = Expectation::MustBeLessThan(seconds);
-    let (metric, owner) = match &element {
+    let (metric, owner) = match element {
         None => (MetricKey::table(Metric::LastModifiedAge), String::new()),
         Some(at) => {
             let text = at.name(cx)?;
@@ -97,35 +155,12 @@ fn latency(
             )
         }
     };
-    let derived = map.get("id").is_none();
-    let id = map.text("id").unwrap_or_else(|| {
-        if owner.is_empty() {
-            "latency".to_owned()
-        } else {
-            format!("{owner}.latency")
-        }
-    });
-    let placed = Placed {
-        check: Check {
-            id: CheckId::new(id),
-            metric,
-            expect,
-            severity: Severity::Error,
-            origin: CheckOrigin::Declared,
-            dimension: Some("timeliness".to_owned()),
-            description: map.text("description"),
-            line: Some(cx.line(map.first().start)),
-            tags: Vec::new(),
-        },
-        span: map.get("id").map_or_else(|| map.first(), |at| at.span),
-        path: map.at.path.clone(),
-        derived,
-    };
-    match found.and_then(|i| tables.get_mut(i)) {
-        Some(table) => table.collected.checks.push(placed),
-        None => loose.checks.push(placed),
-    }
-    Some(())
+    Some(Target {
+        table: found,
+        metric,
+        owner,
+        expect,
+    })
 }
 
 /// The limit in seconds.

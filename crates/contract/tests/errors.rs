@@ -419,6 +419,18 @@ fn anchors_and_merge_keys_are_followed() {
 }
 
 #[test]
+fn missing_without_placeholders_is_null() {
+    let rule = "metric: missingValues\n            arguments: { missingValues: [null] }";
+    let parsed = read(&GOOD.replace(
+        "metric: invalidValues\n            arguments: { validValues: [a, b] }",
+        rule,
+    ));
+    assert_eq!(parsed.diagnostics, []);
+    let checks = parsed.dataset.unwrap().checks;
+    assert_eq!(checks[0].metric.to_string(), "nullCount(status)");
+}
+
+#[test]
 fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
     let plain = read(GOOD).dataset.unwrap();
     let windows = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));
