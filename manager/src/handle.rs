@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::definitions::Definitions;
 use crate::inbox::{Input, Wish};
+use crate::outbox::{self, OutboxSink};
 use crate::parts::ManagerParts;
 use crate::seat::{NotLeading, Role, Seats};
 use crate::watch::{RunUpdate, UPDATES_MAX};
@@ -224,6 +225,11 @@ impl ManagerHandle {
         let _ = roles
             .wait_for(|role| matches!(role, Role::Leading { .. }))
             .await;
+    }
+
+    /// Hands the messages of the outbox to `sink` for as long as this manager leads.
+    pub fn hand_on_messages(&self, sink: Arc<dyn OutboxSink>) {
+        tokio::spawn(outbox::hand_on(Arc::clone(&self.shared), sink));
     }
 
     /// A door for nodes and clients of this process.

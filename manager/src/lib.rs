@@ -16,6 +16,7 @@ mod handle;
 mod inbox;
 mod lead;
 mod links;
+mod outbox;
 mod parts;
 mod seat;
 mod service;
@@ -23,6 +24,7 @@ mod term;
 mod watch;
 
 pub use handle::{Manager, ManagerHandle, SubmitError, Submitted};
+pub use outbox::OutboxSink;
 pub use parts::{Clock, ManagerConfig, ManagerParts, system_clock};
 pub use seat::{NotLeading, Role};
 pub use watch::RunUpdate;

@@ -1,0 +1,192 @@
+//! What a cluster says about data: learned limits, incidents, rewritten and broken partitions.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod cluster;
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use assay_manager::{ManagerHandle, OutboxSink};
+use assay_model::dataset::Dataset;
+use assay_model::incident::{IncidentStatus, OutboxEntry};
+use assay_model::outcome::Outcome;
+use assay_model::run::{Run, RunState, Selection, Trigger};
+use assay_proto::link::Door;
+use assay_store::port::ResultFilter;
+use async_trait::async_trait;
+use cluster::{Cluster, within};
+
+/// A sink that keeps what it takes, and refuses the first offer.
+#[derive(Default)]
+struct Shelf {
+    offers: Mutex<u32>,
+    taken: Mutex<Vec<OutboxEntry>>,
+}
+
+#[async_trait]
+impl OutboxSink for Shelf {
+    async fn take(&self, entry: &OutboxEntry) -> Result<(), String> {
+        let mut offers = self.offers.lock().unwrap();
+        *offers += 1;
+        if *offers == 1 {
+            return Err("not now".to_owned());
+        }
+        self.taken.lock().unwrap().push(entry.clone());
+        Ok(())
+    }
+}
+
+fn write_day(cluster: &Cluster, day: u32, rows: u32) {
+    let (month, day) = if day <= 31 { (8, day) } else { (9, day - 31) };
+    let mut text = String::from("id,amount\n");
+    for row in 0..rows {
+        // A different spread each day, so that no day repeats another.
+        text.push_str(&format!("{row},{}\n", (row * 7 + day * 3) % 101));
+    }
+    let name = format!("orders_2026-{month:02}-{day:02}.csv");
+    std::fs::write(cluster.folder.path().join(name), text).unwrap();
+}
+
+async fn run(manager: &ManagerHandle, dataset: Dataset, trigger: Trigger) -> Run {
+    let submitted = manager.submit(dataset, trigger, Selection::default(), None);
+    let run = submitted.await.unwrap().run;
+    within("the end", manager.wait(run)).await.unwrap()
+}
+
+async fn outcome(cluster: &Cluster, partition: &str, check: &str) -> Outcome {
+    let filter = ResultFilter {
+        limit: 100_000,
+        ..ResultFilter::default()
+    };
+    let results = cluster
+        .metrics
+        .results(&cluster.dataset().id, &filter)
+        .await
+        .unwrap();
+    let row = results
+        .iter()
+        .find(|r| r.partition.key.as_str() == partition && r.result.check.as_str() == check);
+    row.unwrap().result.outcome
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_out_of_its_limits_opens_an_incident_and_its_repair_resolves_it() {
+    let cluster = Cluster::new().await;
+    for day in 1..=45 {
+        write_day(&cluster, day, 1000 + (day * 37) % 50);
+    }
+    let manager = cluster.manager("m1");
+    let shelf = Arc::new(Shelf::default());
+    manager.hand_on_messages(shelf.clone());
+    let door = Door::Local(manager.doorway());
+    let _nodes = [
+        cluster.node("n1", vec![door.clone()]),
+        cluster.node("n2", vec![door]),
+    ];
+    within("leadership", manager.leads()).await;
+    let began = Instant::now();
+    let backfill = run(&manager, cluster.dataset(), Trigger::Backfill).await;
+    println!("{} tasks in {:?}", backfill.planned_tasks, began.elapsed());
+    assert_eq!(backfill.state, RunState::Succeeded, "{backfill:?}");
+    let check = "profile:rowCount";
+    assert_eq!(
+        outcome(&cluster, "2026-08-03", check).await,
+        Outcome::Learning
+    );
+    assert_eq!(outcome(&cluster, "2026-09-14", check).await, Outcome::Pass);
+
+    // Most of a day is missing.
+    write_day(&cluster, 46, 90);
+    let live = run(&manager, cluster.dataset(), Trigger::Arrival).await;
+    assert_eq!((live.state, live.planned_tasks), (RunState::Succeeded, 2));
+    assert_eq!(outcome(&cluster, "2026-09-15", check).await, Outcome::Warn);
+    let id = cluster.dataset().id;
+    let open = cluster
+        .metrics
+        .incidents(Some(&id), true, 100)
+        .await
+        .unwrap();
+    let ours = open.iter().find(|i| i.check.as_str() == check).unwrap();
+    assert_eq!(ours.first_partition.as_str(), "2026-09-15");
+
+    // The day is written again, whole.
+    write_day(&cluster, 46, 1031);
+    let repair = run(&manager, cluster.dataset(), Trigger::Arrival).await;
+    assert_eq!(
+        (repair.state, repair.planned_tasks),
+        (RunState::Succeeded, 2)
+    );
+    assert_eq!(outcome(&cluster, "2026-09-15", check).await, Outcome::Pass);
+    assert_eq!(
+        outcome(&cluster, "2026-09-15", "restated").await,
+        Outcome::Warn
+    );
+    let all = cluster
+        .metrics
+        .incidents(Some(&id), false, 1000)
+        .await
+        .unwrap();
+    let ours = all.iter().find(|i| i.id == ours.id).unwrap();
+    assert_eq!(ours.status, IncidentStatus::Resolved);
+    let told = async {
+        loop {
+            let taken = shelf.taken.lock().unwrap().clone();
+            let of_ours = taken
+                .iter()
+                .filter(|e| e.key.starts_with(&ours.id.to_string()));
+            let events: Vec<String> = of_ours.map(|e| e.event.clone()).collect();
+            if events.len() == 2 {
+                return events;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let events = within("the messages", told).await;
+    assert_eq!(events, ["incident.opened", "incident.resolved"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_cannot_be_read_is_an_error_and_the_others_stand() {
+    let cluster = Cluster::new().await;
+    cluster.write_days(3);
+    // A column more than the header names.
+    let broken = cluster.folder.path().join("orders_2026-10-02.csv");
+    std::fs::write(&broken, "id,amount\n1,2,3\n\"4").unwrap();
+    let manager = cluster.manager("m1");
+    let _node = cluster.node("n1", vec![Door::Local(manager.doorway())]);
+    within("leadership", manager.leads()).await;
+    let first = run(&manager, cluster.dataset(), Trigger::Manual).await;
+    assert_eq!(first.state, RunState::Partial, "{first:?}");
+    assert_eq!(
+        outcome(&cluster, "2026-10-01", "empty").await,
+        Outcome::Pass
+    );
+    assert_eq!(
+        outcome(&cluster, "2026-10-02", "empty").await,
+        Outcome::Error
+    );
+    assert_eq!(
+        outcome(&cluster, "2026-10-03", "empty").await,
+        Outcome::Pass
+    );
+    let tasks = cluster.metrics.tasks(first.id).await.unwrap();
+    let failed: Vec<_> = tasks.iter().filter(|(t, _)| t.reason.is_some()).collect();
+    assert!(
+        failed[0]
+            .0
+            .reason
+            .as_ref()
+            .unwrap()
+            .contains("orders_2026-10-02.csv")
+    );
+    assert_eq!(
+        failed[0].1.len(),
+        1,
+        "what cannot be read is not tried again"
+    );
+    cluster.write_days(3);
+    let second = run(&manager, cluster.dataset(), Trigger::Manual).await;
+    assert_eq!(second.state, RunState::Succeeded, "{second:?}");
+    cluster.assert_right(3).await;
+}
