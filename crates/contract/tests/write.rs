@@ -231,3 +231,17 @@ proptest! {
         })?;
     }
 }
+
+#[test]
+fn the_look_of_a_written_file_is_pinned() {
+    let pinned = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/written.odcs.yaml");
+    let text = write(&full());
+    if std::env::var_os("ASSAY_PIN").is_some() {
+        std::fs::write(&pinned, &text).unwrap();
+    }
+    assert_eq!(
+        text,
+        std::fs::read_to_string(&pinned).unwrap(),
+        "set ASSAY_PIN=1 to pin it"
+    );
+}

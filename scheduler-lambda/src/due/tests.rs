@@ -1,3 +1,5 @@
+//! Slots around changes of clocks, and what each policy makes of missed ones.
+
 use assay_model::check::Check;
 use assay_model::dataset::{
     Format, FormatKind, LimitPolicy, Location, Partitioning, Profile, RunPolicy, ScanPolicy, Source,
