@@ -5,10 +5,13 @@
 //! result whose attempt token is not the one at work, or keep a write of a deposed leader.
 //!
 //! [`port`] holds the two ports, [`sqlite`] the embedded adapter, [`conformance`] the suite that
-//! every adapter passes.
+//! every adapter passes, [`invariants`] what must be true of its rows at any moment, [`dump`] a text
+//! to compare two stores by.
 
 pub mod conformance;
+pub mod dump;
 pub mod error;
+pub mod invariants;
 pub mod port;
 pub mod sqlite;
 

@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteRow;
 use super::outputs::Prepared;
 use super::rows::{Cells, corrupt, int, micros};
 use super::sql::{run_columns, task_columns};
-use super::writer::{Stop, Tx};
+use super::writer::{Padded, Stop, Tx};
 use super::{evaluated, outputs};
 use crate::error::StoreError;
 use crate::port::Started;
@@ -48,12 +48,14 @@ pub(super) async fn register(tx: &mut Tx<'_>, node: &Node) -> Result<Incarnation
         .bind(&node.zone)
         .bind(at)
         .bind(int(tx.epoch.0))
+        .padded()
         .execute(&mut *tx.connection)
         .await?;
     sqlx::query(RELEASE)
         .bind(node.id.as_str())
         .bind(at)
         .bind(int(tx.epoch.0))
+        .padded()
         .execute(&mut *tx.connection)
         .await?;
     let incarnation: i64 = sqlx::query_scalar("SELECT incarnation FROM node WHERE id = ?1")
@@ -92,6 +94,7 @@ pub(super) async fn start(
         .bind(i64::from(token.attempt))
         .bind(token.nonce.to_string())
         .bind(micros(at))
+        .padded()
         .fetch_all(&mut *tx.connection)
         .await?;
     let Some(row) = rows.first() else {
@@ -163,6 +166,7 @@ pub(super) async fn complete(
         .bind(token.nonce.to_string())
         .bind(micros(at))
         .bind(output.kind().as_str())
+        .padded()
         .fetch_all(&mut *tx.connection)
         .await?;
     let Some(row) = rows.first() else {

@@ -11,7 +11,7 @@ use assay_model::task::{AttemptOutcome, Task, TaskState, WaitReason};
 use jiff::Timestamp;
 
 use super::rows::{int, micros};
-use super::writer::{Stop, Tx};
+use super::writer::{Padded, Stop, Tx};
 use crate::error::StoreError;
 
 /// Applies one change.
@@ -155,6 +155,7 @@ async fn submit(tx: &mut Tx<'_>, run: &Run, discover: &Task) -> Result<Answer, S
         .bind(micros(run.deadline_at))
         .bind(i64::from(run.planned_tasks))
         .bind(int(tx.epoch.0))
+        .padded()
         .execute(&mut *tx.connection)
         .await?
         .rows_affected();
@@ -206,6 +207,7 @@ async fn insert_tasks(tx: &mut Tx<'_>, tasks: &[Task]) -> Result<(), Stop> {
         }
         sqlx::query(INSERT_TASKS)
             .bind(json("task", &rows)?)
+            .padded()
             .execute(&mut *tx.connection)
             .await?;
     }
@@ -230,6 +232,7 @@ async fn plan(tx: &mut Tx<'_>, run: RunId, tasks: &[Task]) -> Result<Answer, Sto
         .bind(micros(Timestamp::now()))
         .bind(int(tasks.len() as u64))
         .bind(int(tx.epoch.0))
+        .padded()
         .execute(&mut *tx.connection)
         .await?
         .rows_affected();
@@ -269,6 +272,7 @@ async fn move_run(
         .bind(micros(at))
         .bind(state.is_terminal())
         .bind(int(tx.epoch.0))
+        .padded()
         .execute(&mut *tx.connection)
         .await?
         .rows_affected();
@@ -310,6 +314,7 @@ async fn assign(
         .bind(int(incarnation.0))
         .bind(micros(at))
         .bind(int(tx.epoch.0))
+        .padded()
         .execute(&mut *tx.connection)
         .await?
         .rows_affected();
@@ -386,6 +391,7 @@ async fn end_attempt(tx: &mut Tx<'_>, token: &AttemptToken, end: &End<'_>) -> Re
         .bind(micros(end.at))
         .bind(end.outcome.as_str())
         .bind(int(tx.epoch.0))
+        .padded()
         .execute(&mut *tx.connection)
         .await?
         .rows_affected();
@@ -433,6 +439,7 @@ async fn end_task(
         .bind(reason)
         .bind(micros(at))
         .bind(int(tx.epoch.0))
+        .padded()
         .execute(&mut *tx.connection)
         .await?
         .rows_affected();
@@ -466,6 +473,7 @@ async fn retry_run(
         .bind(micros(at))
         .bind(micros(deadline_at))
         .bind(int(tx.epoch.0))
+        .padded()
         .execute(&mut *tx.connection)
         .await?
         .rows_affected();
@@ -476,6 +484,7 @@ async fn retry_run(
         .bind(run.to_string())
         .bind(micros(at))
         .bind(int(tx.epoch.0))
+        .padded()
         .execute(&mut *tx.connection)
         .await?;
     Ok(Answer::Ok)
@@ -501,6 +510,7 @@ async fn move_node(
         .bind(micros(at))
         .bind(reason)
         .bind(int(tx.epoch.0))
+        .padded()
         .execute(&mut *tx.connection)
         .await?
         .rows_affected();
@@ -539,6 +549,7 @@ async fn scale(
         .bind(i64::from(from))
         .bind(i64::from(to))
         .bind(reason)
+        .padded()
         .execute(&mut *tx.connection)
         .await?;
     Ok(Answer::Ok)

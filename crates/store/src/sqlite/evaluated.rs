@@ -13,7 +13,8 @@ use sqlx::Row;
 use super::attempts::Completed;
 use super::changes::json;
 use super::rows::{int, micros, value_columns};
-use super::writer::{Stop, Tx};
+use super::sql::page;
+use super::writer::{Padded, Stop, Tx};
 use crate::error::StoreError;
 
 /// An evaluation that is ready to be written: its lists as JSON arrays of rows.
@@ -228,17 +229,6 @@ const VERDICT: &str = "INSERT INTO verdict (dataset_id, partition, ord, version,
      ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21); \
      INSERT INTO task_output (task_id, attempt, parts) VALUES (?9, ?10, 1)";
 
-/// The text of a verdict's metrics, as [`super::history`] reads it. The invariants compare it with
-/// the rows by the same expression.
-macro_rules! page {
-    () => {
-        "coalesce(group_concat(series_id || ' ' || substr(status, 1, 1) || substr(kind, 1, 1) \
-         || CASE kind WHEN 'text' THEN json_quote(value) ELSE coalesce(value, '') END, \
-         char(10) ORDER BY series_id), '')"
-    };
-}
-pub(crate) use page;
-
 /// ?1 dataset, ?2 series, ?3 metrics, ?4 results, ?5 the verdict.
 const MEASUREMENTS: &str = concat!(
     "INSERT INTO metric_series (dataset_id, metric, column_name, args, filter, semantics) \
@@ -258,8 +248,7 @@ const MEASUREMENTS: &str = concat!(
      AND s.filter = e.value ->> 3 AND s.semantics = e.value ->> 4"
 );
 
-/// ?1 the verdict. A query of its own: in a text of several statements, sqlx counts the numbers
-/// that a statement leaves out as bound, and leaves those beyond the last argument NULL.
+/// ?1 the verdict.
 const PAGE: &str = concat!(
     "INSERT INTO metric_page (verdict_id, page) SELECT ?1, ",
     page!(),
@@ -303,6 +292,7 @@ pub(super) async fn write(
         .bind(&prepared.metrics)
         .bind(&prepared.results)
         .bind(verdict)
+        .padded()
         .execute(&mut *tx.connection)
         .await?;
     sqlx::query(PAGE)
@@ -314,6 +304,7 @@ pub(super) async fn write(
             .bind(&prepared.incidents)
             .bind(&prepared.outbox)
             .bind(micros(task.at))
+            .padded()
             .execute(&mut *tx.connection)
             .await?;
     }
@@ -348,6 +339,7 @@ async fn write_verdict(
         .bind(micros(e.judged_at))
         .bind(place.last_modified)
         .bind(place.outdated)
+        .padded()
         .execute(&mut *tx.connection)
         .await?;
     let mut insert = sqlx::query(VERDICT)
@@ -367,7 +359,7 @@ async fn write_verdict(
     for (_, count) in e.counts.by_outcome() {
         insert = insert.bind(int(count));
     }
-    insert.execute(&mut *tx.connection).await?;
+    insert.padded().execute(&mut *tx.connection).await?;
     let verdict = sqlx::query_scalar("SELECT id FROM verdict WHERE task_id = ?1")
         .bind(task.task_id)
         .fetch_one(&mut *tx.connection)

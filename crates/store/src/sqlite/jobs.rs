@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::outputs::Prepared;
 use super::rows::{Cells, int, micros};
-use super::writer::{Operation, Reply, Request, Stop, Tx};
+use super::writer::{Operation, Padded, Reply, Request, Stop, Tx};
 use super::{SqliteStore, changes, sql};
 use crate::error::StoreError;
 use crate::port::{JobStore, Started, Unfinished};
@@ -41,6 +41,7 @@ pub(super) async fn mint(tx: &mut Tx<'_>, holder: &str) -> Result<Epoch, Stop> {
     sqlx::query(MINT)
         .bind(holder)
         .bind(micros(Timestamp::now()))
+        .padded()
         .execute(&mut *tx.connection)
         .await?;
     tx.epoch = Epoch(tx.epoch.0 + 1);

@@ -20,6 +20,7 @@ mod open;
 mod outputs;
 mod reads;
 mod rows;
+mod snapshot;
 pub(crate) mod sql;
 mod writer;
 
@@ -129,6 +130,41 @@ impl SqliteStore {
     /// What an error of a read means.
     fn read_error(&self, error: sqlx::Error) -> StoreError {
         errors::of_statement(&self.inner.place, error)
+    }
+
+    /// The first column of every row of `query`, as text.
+    pub(crate) async fn texts(&self, query: &'static str) -> Result<Vec<String>, StoreError> {
+        let mut reader = self.reader().await?;
+        sqlx::query_scalar(query)
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(|e| self.read_error(e))
+    }
+
+    /// Changes rows behind the store's back, past every guard of the database.
+    #[cfg(test)]
+    pub(crate) async fn corrupt(&self, statement: &'static str) {
+        use sqlx::Connection;
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(self.path().unwrap())
+            .foreign_keys(false)
+            .pragma("ignore_check_constraints", "ON");
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        for unguard in [
+            "DROP TRIGGER event_is_never_changed",
+            "DROP TRIGGER event_is_never_deleted",
+        ] {
+            sqlx::query(unguard).execute(&mut connection).await.unwrap();
+        }
+        let changed = sqlx::query(statement)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        assert!(
+            changed.rows_affected() > 0,
+            "nothing to corrupt: {statement}"
+        );
+        connection.close().await.unwrap();
     }
 
     /// The file, or `None` in memory.

@@ -11,7 +11,7 @@ use super::attempts::Completed;
 use super::changes::json;
 use super::evaluated::PreparedEvaluation;
 use super::rows::{int, micros};
-use super::writer::{Stop, Tx};
+use super::writer::{Padded, Stop, Tx};
 use crate::error::StoreError;
 
 /// An output that is ready to be written.
@@ -106,6 +106,7 @@ pub(super) async fn write_discovery(
         .bind(task.dataset.as_str())
         .bind(&found.sightings)
         .bind(micros(task.at))
+        .padded()
         .execute(&mut *tx.connection)
         .await?;
     Ok(())
@@ -136,6 +137,7 @@ pub(super) async fn write_states(
             .bind(part.partition.as_str())
             .bind(int(part.rows))
             .bind(part.state.as_slice())
+            .padded()
             .execute(&mut *tx.connection)
             .await?;
         return Ok(());

@@ -30,6 +30,17 @@ macro_rules! unfinished {
     };
 }
 
+/// The text of a verdict's metrics, as `history` reads it. The invariants compare it with
+/// the rows by the same expression.
+macro_rules! page {
+    () => {
+        "coalesce(group_concat(series_id || ' ' || substr(status, 1, 1) || substr(kind, 1, 1) \
+         || CASE kind WHEN 'text' THEN json_quote(value) ELSE coalesce(value, '') END, \
+         char(10) ORDER BY series_id), '')"
+    };
+}
+
+pub(crate) use page;
 pub(super) use {run_columns, task_columns};
 
 pub(crate) const LOAD_RUNS: &str = concat!(

@@ -1,0 +1,117 @@
+//! The conformance suite: what every store promises, one case per promise.
+//!
+//! Comes in: an empty store. Goes out: nothing, or a panic that says which promise is broken. A case
+//! must never look behind the two ports.
+//!
+//! An adapter runs all cases with [`conformance_suite!`](crate::conformance_suite).
+
+pub mod fixtures;
+pub mod leader;
+pub mod nodes;
+pub mod races;
+pub mod results;
+pub mod runs;
+
+use crate::port::{JobStore, MetricStore};
+
+/// Both ports at once.
+pub trait Store: JobStore + MetricStore {}
+
+impl<T: JobStore + MetricStore> Store for T {}
+
+/// Makes one `#[tokio::test]` per case. `$open` is an async function that gives an empty store and
+/// something to be kept while the store is used: `async fn() -> (Arc<dyn Store>, Guard)`.
+#[macro_export]
+macro_rules! conformance_suite {
+    ($open:expr) => {
+        $crate::conformance_suite! { @cases $open;
+            leader: epochs_grow_one_by_one,
+            leader: a_stale_epoch_is_refused_and_nothing_is_written,
+            leader: a_stale_epoch_cannot_load,
+            leader: a_stale_epoch_cannot_register_a_node,
+            leader: a_stale_epoch_cannot_mark_messages_as_sent,
+            leader: a_fenced_change_leaves_the_others_standing,
+            leader: an_error_leaves_nothing_of_its_commit,
+            leader: a_new_leader_loads_all_that_is_unfinished,
+            leader: a_plan_that_was_not_applied_is_loaded,
+            leader: ended_runs_are_not_loaded,
+            leader: lives_that_are_over_are_not_loaded,
+            leader: a_scale_event_is_kept,
+            leader: a_commit_of_nothing_answers_nothing,
+            runs: a_repeated_submission_answers_already,
+            runs: a_run_of_an_unknown_definition_is_refused,
+            runs: a_definition_is_kept_once,
+            runs: a_plan_is_made_once,
+            runs: an_empty_plan_is_a_plan,
+            runs: a_plan_of_an_unknown_run_is_fenced,
+            runs: a_plan_of_another_run_is_refused,
+            runs: an_ended_run_never_moves,
+            runs: a_ready_task_is_ended_once,
+            runs: a_task_at_work_is_not_ended_without_its_attempt,
+            runs: a_retried_run_has_fresh_attempts_to_spend,
+            runs: a_run_at_work_is_not_retried,
+            runs: a_run_that_lost_nothing_is_not_retried,
+            runs: runs_are_listed_newest_first,
+            runs: tasks_keep_all_they_were_planned_with,
+            nodes: registering_bumps_the_incarnation,
+            nodes: registering_releases_what_earlier_lives_held,
+            nodes: a_dead_life_stays_dead,
+            nodes: an_older_life_cannot_be_moved,
+            nodes: a_repeated_move_answers_already,
+            nodes: only_a_live_node_is_given_tasks,
+            nodes: a_task_is_assigned_once,
+            nodes: a_repeated_assignment_answers_already,
+            nodes: a_task_is_not_assigned_before_its_time,
+            nodes: the_attempt_must_be_the_next_one,
+            nodes: starting_gives_all_that_a_node_needs,
+            nodes: starting_again_gives_the_same,
+            nodes: a_fenced_start_gives_nothing,
+            nodes: a_completion_is_repeatable,
+            nodes: a_zombie_is_fenced,
+            nodes: a_token_that_was_never_given_is_fenced,
+            nodes: a_completion_without_a_start_stands,
+            nodes: a_result_of_another_kind_is_refused,
+            nodes: a_charged_end_counts_and_a_drain_does_not,
+            nodes: a_crash_is_counted,
+            nodes: a_repeated_end_answers_already,
+            nodes: an_attempt_does_not_end_as_a_success,
+            nodes: a_cancelled_attempt_cannot_complete,
+            nodes: attempts_are_listed_with_their_ends,
+            results: states_come_back_in_the_order_of_the_tasks,
+            results: a_batch_of_many_partitions_keeps_each_state,
+            results: states_of_unfinished_tasks_are_not_read,
+            results: a_merged_state_is_not_read_again,
+            results: a_discovery_fills_the_ledger,
+            results: the_ledger_follows_a_partition_through_its_life,
+            results: a_missing_partition_is_judged_and_may_come_later,
+            results: a_second_revision_supersedes_the_first,
+            results: a_late_verdict_on_an_older_version_is_not_in_force,
+            results: history_is_in_order_and_ends_before_what_is_asked,
+            results: history_takes_the_newest_when_it_is_bounded,
+            results: history_keeps_every_digit_and_every_bit,
+            results: verdicts_are_in_the_order_of_the_partitions,
+            results: counts_that_are_not_those_of_the_results_are_refused,
+            results: a_verdict_on_another_version_is_refused,
+            results: results_are_found_by_run_partition_and_check,
+            results: a_message_is_told_once,
+            results: an_incident_is_updated_and_not_doubled,
+            results: open_incidents_come_first,
+            results: datasets_do_not_see_one_another,
+            races: one_of_many_assignments_wins,
+            races: one_of_many_completions_wins,
+            races: a_completion_and_an_end_exclude_each_other,
+            races: leaders_that_are_elected_at_once_get_different_epochs,
+            races: one_of_many_plans_wins,
+            races: callers_that_go_away_leave_a_working_store,
+        }
+    };
+    (@cases $open:expr; $($module:ident: $case:ident,)+) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                let (store, _keep) = $open().await;
+                $crate::conformance::$module::$case(store).await;
+            }
+        )+
+    };
+}

@@ -1,0 +1,258 @@
+//! What is promised of runs and their plans.
+
+use std::sync::Arc;
+
+use assay_model::change::{Answer, Change};
+use assay_model::ids::{RunId, TaskId};
+use assay_model::output::{Discovery, TaskOutput};
+use assay_model::run::RunState;
+use assay_model::task::{AttemptOutcome, TaskState, WaitReason};
+
+use super::Store;
+use super::fixtures::{Bench, at, discovery, evaluation, ok, tasks};
+use crate::error::StoreError;
+use crate::port::RunFilter;
+
+fn moved(run: RunId, state: RunState) -> Change {
+    Change::MoveRun {
+        run,
+        state,
+        reason: None,
+        at: at(9),
+    }
+}
+
+/// The same run twice is one run.
+pub async fn a_repeated_submission_answers_already(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let run = bench.run_of("a", 0);
+    assert_eq!(bench.change(bench.submission(&run)).await, Answer::Ok);
+    assert_eq!(bench.change(bench.submission(&run)).await, Answer::Already);
+    let found = ok(bench.store.load(bench.epoch).await);
+    assert_eq!(found.runs, [run]);
+    assert_eq!(found.tasks.len(), 1);
+}
+
+/// A run needs the definition that it was planned with.
+pub async fn a_run_of_an_unknown_definition_is_refused(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let mut run = bench.run_of("a", 0);
+    run.definition = "never stored".to_owned();
+    let refused = bench
+        .store
+        .commit(bench.epoch, &[bench.submission(&run)])
+        .await;
+    assert!(
+        matches!(refused, Err(StoreError::NotFound { .. })),
+        "{refused:?}"
+    );
+}
+
+/// A definition may be stored again.
+pub async fn a_definition_is_kept_once(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    ok(bench.store.put_definition(&bench.dataset).await);
+    bench.submit("a").await;
+}
+
+/// The second plan of a run changes nothing.
+pub async fn a_plan_is_made_once(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let run = bench.planned("a", &[("2026-11-20", "v1")]).await;
+    let other = discovery(&[("2026-11-20", "v1"), ("2026-11-21", "v1")]);
+    let again = Change::PlanRun {
+        run,
+        tasks: tasks(run, &other),
+    };
+    assert_eq!(bench.change(again).await, Answer::Already);
+    assert_eq!(bench.tasks(run).await.len(), 3);
+}
+
+/// A plan without tasks counts as a plan.
+pub async fn an_empty_plan_is_a_plan(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let run = bench.submit("a").await;
+    let empty = TaskOutput::Discovered(Discovery::default());
+    bench.finish(run, 0, &empty).await;
+    let plan = Change::PlanRun {
+        run,
+        tasks: Vec::new(),
+    };
+    let answers = bench.commit(&[plan.clone(), plan]).await;
+    assert_eq!(answers, [Answer::Ok, Answer::Already]);
+    assert!(ok(bench.store.load(bench.epoch).await).plans.is_empty());
+}
+
+/// A plan needs its run.
+pub async fn a_plan_of_an_unknown_run_is_fenced(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let plan = Change::PlanRun {
+        run: RunId::of_key(bench.id(), "never"),
+        tasks: Vec::new(),
+    };
+    assert_eq!(bench.change(plan).await, Answer::Fenced);
+}
+
+/// Tasks of one run are not planned into another.
+pub async fn a_plan_of_another_run_is_refused(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let run = bench.submit("a").await;
+    let other = RunId::of_key(bench.id(), "other");
+    let plan = Change::PlanRun {
+        run,
+        tasks: tasks(other, &discovery(&[("2026-11-20", "v1")])),
+    };
+    let refused = bench.store.commit(bench.epoch, &[plan]).await;
+    assert!(
+        matches!(refused, Err(StoreError::Refused { .. })),
+        "{refused:?}"
+    );
+}
+
+/// The end of a run is final.
+pub async fn an_ended_run_never_moves(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let run = bench.submit("a").await;
+    let answers = bench
+        .commit(&[
+            moved(run, RunState::Running),
+            moved(run, RunState::Failed),
+            moved(run, RunState::Running),
+        ])
+        .await;
+    assert_eq!(answers, [Answer::Ok, Answer::Ok, Answer::Fenced]);
+    let found = ok(bench
+        .store
+        .runs(&RunFilter {
+            limit: 9,
+            ..RunFilter::default()
+        })
+        .await);
+    assert_eq!(found[0].state, RunState::Failed);
+    assert_eq!(found[0].finished_at, Some(at(9)));
+}
+
+/// Ending a waiting task is final.
+pub async fn a_ready_task_is_ended_once(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let run = bench.submit("a").await;
+    let end = Change::EndTask {
+        task: TaskId { run, no: 0 },
+        state: TaskState::Cancelled,
+        reason: "not wanted".to_owned(),
+        at: at(2),
+    };
+    let answers = bench.commit(&[end.clone(), end]).await;
+    assert_eq!(answers, [Answer::Ok, Answer::Fenced]);
+    let task = bench.task(run, 0).await;
+    assert_eq!(task.state, TaskState::Cancelled);
+    assert_eq!(task.reason.as_deref(), Some("not wanted"));
+}
+
+/// An attempt at work is ended by its token only.
+pub async fn a_task_at_work_is_not_ended_without_its_attempt(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let run = bench.submit("a").await;
+    bench.assign(run, 0, 1).await;
+    let end = Change::EndTask {
+        task: TaskId { run, no: 0 },
+        state: TaskState::Cancelled,
+        reason: "not wanted".to_owned(),
+        at: at(2),
+    };
+    assert_eq!(bench.change(end).await, Answer::Fenced);
+    assert_eq!(bench.task(run, 0).await.state, TaskState::Assigned);
+}
+
+/// A retried run starts counting anew, and keeps what succeeded.
+pub async fn a_retried_run_has_fresh_attempts_to_spend(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let run = bench.planned("a", &[("2026-11-20", "v1")]).await;
+    let token = bench.assign(run, 1, 1).await;
+    let failed = bench.end(&token, AttemptOutcome::Permanent, TaskState::Failed);
+    let cancelled = Change::EndTask {
+        task: TaskId { run, no: 2 },
+        state: TaskState::Cancelled,
+        reason: "its measurement failed".to_owned(),
+        at: at(3),
+    };
+    bench
+        .commit(&[failed, cancelled, moved(run, RunState::Failed)])
+        .await;
+    let retry = Change::RetryRun {
+        run,
+        at: at(20),
+        deadline_at: at(9000),
+    };
+    assert_eq!(bench.change(retry).await, Answer::Ok);
+    let tasks = bench.tasks(run).await;
+    assert_eq!(tasks[0].state, TaskState::Succeeded, "what stands stays");
+    assert_eq!((tasks[1].state, tasks[1].charged), (TaskState::Ready, 0));
+    assert_eq!(tasks[1].attempt, 1, "attempts are numbered on");
+    assert_eq!(tasks[2].wait, Some(WaitReason::Dependency));
+    let found = ok(bench.store.load(bench.epoch).await);
+    assert_eq!(found.runs[0].state, RunState::Running);
+    assert_eq!(found.runs[0].deadline_at, at(9000));
+    assert_eq!(found.runs[0].finished_at, None);
+    bench.assign(run, 1, 2).await;
+}
+
+/// Only what has ended can be tried again.
+pub async fn a_run_at_work_is_not_retried(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let run = bench.submit("a").await;
+    let retry = Change::RetryRun {
+        run,
+        at: at(20),
+        deadline_at: at(9000),
+    };
+    assert_eq!(bench.change(retry).await, Answer::Fenced);
+}
+
+/// A run that succeeded has nothing to try again.
+pub async fn a_run_that_lost_nothing_is_not_retried(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let pass = evaluation("2026-11-20", "v1", 10, assay_model::outcome::Outcome::Pass);
+    let run = bench.judged("a", pass).await;
+    let retry = Change::RetryRun {
+        run,
+        at: at(20),
+        deadline_at: at(9000),
+    };
+    assert_eq!(bench.change(retry).await, Answer::Fenced);
+}
+
+/// Lists are bounded and filtered.
+pub async fn runs_are_listed_newest_first(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    for (key, seconds) in [("a", 1), ("c", 3), ("b", 2)] {
+        let run = bench.run_of(key, seconds);
+        assert_eq!(bench.change(bench.submission(&run)).await, Answer::Ok);
+    }
+    let c = bench.run_of("c", 3).id;
+    bench.change(moved(c, RunState::Cancelled)).await;
+    let created = async |filter: RunFilter| {
+        let runs = ok(bench.store.runs(&filter).await);
+        runs.iter().map(|r| r.created_at).collect::<Vec<_>>()
+    };
+    let mut filter = RunFilter {
+        limit: 2,
+        ..RunFilter::default()
+    };
+    assert_eq!(created(filter.clone()).await, [at(3), at(2)]);
+    filter.unfinished = true;
+    assert_eq!(created(filter.clone()).await, [at(2), at(1)]);
+    filter.dataset = Some(bench.id().clone());
+    assert_eq!(created(filter.clone()).await, [at(2), at(1)]);
+    filter.dataset = ok(assay_model::ids::DatasetId::new("other").map(Some));
+    assert!(created(filter).await.is_empty());
+}
+
+/// A task is read as it was planned.
+pub async fn tasks_keep_all_they_were_planned_with(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let days = [("2026-11-20", "v1"), ("2026-11-21", "v1")];
+    let run = bench.planned("a", &days).await;
+    let planned = tasks(run, &discovery(&days));
+    assert_eq!(bench.tasks(run).await[1..], planned);
+}

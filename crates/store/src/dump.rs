@@ -1,0 +1,101 @@
+//! A text of all that was found out, the same for the same findings.
+//!
+//! Comes in: a store. Goes out: metrics, results, verdicts, the ledger and incidents, sorted by
+//! their keys. It must never show what differs between two runs that found the same: ids, instants
+//! of the clock, attempts, revisions' runs.
+
+use crate::error::StoreError;
+use crate::sqlite::SqliteStore;
+
+/// Each part: its title, and a query that gives one text per row, sorted.
+const PARTS: &[(&str, &str)] = &[
+    (
+        "metrics",
+        "SELECT json_array(v.dataset_id, v.ord, v.partition, v.revision, v.version, s.metric, \
+         s.column_name, s.args, s.filter, s.semantics, m.status, m.kind, m.value, m.error_bound, \
+         m.note) FROM verdict v JOIN metric m ON m.verdict_id = v.id \
+         JOIN metric_series s ON s.id = m.series_id \
+         ORDER BY v.dataset_id, v.ord, v.partition, v.revision, s.metric, s.column_name, s.args, \
+         s.filter, s.semantics",
+    ),
+    (
+        "results",
+        "SELECT json_array(v.dataset_id, v.ord, v.partition, v.revision, v.version, c.check_id, \
+         c.severity, c.origin, c.outcome, c.kind, c.actual, c.expected, json(c.limits), c.reason, \
+         s.metric, s.column_name, s.args, s.filter, s.semantics) \
+         FROM verdict v JOIN check_result c ON c.verdict_id = v.id \
+         JOIN metric_series s ON s.id = c.series_id \
+         ORDER BY v.dataset_id, v.ord, v.partition, v.revision, c.check_id",
+    ),
+    (
+        "verdicts",
+        "SELECT json_array(dataset_id, ord, partition, revision, version, sealed, superseded, \
+         metrics, planned, pass, warn, fail, error, missing, learning, skipped, overflow) \
+         FROM verdict ORDER BY dataset_id, ord, partition, revision",
+    ),
+    (
+        "ledger",
+        "SELECT json_array(dataset_id, ord, partition, date, start_at, end_at, state, version, \
+         judged, revision, objects, bytes, last_modified) \
+         FROM ledger ORDER BY dataset_id, ord, partition",
+    ),
+    (
+        "incidents",
+        "SELECT json_array(dataset_id, check_id, column_name, severity, status, first_partition, \
+         last_partition, partitions, message) FROM incident \
+         ORDER BY dataset_id, check_id, first_partition",
+    ),
+    (
+        "messages",
+        "SELECT json_array(key, event, dataset_id) FROM outbox ORDER BY key",
+    ),
+];
+
+/// All that was found out, as text: equal texts mean equal findings. A line per row, a title per
+/// table.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn dump_final(store: &SqliteStore) -> Result<String, StoreError> {
+    let mut text = String::new();
+    for (title, query) in PARTS {
+        text.push_str(&format!("# {title}\n"));
+        for line in store.texts(query).await? {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use assay_model::outcome::Outcome;
+
+    use super::*;
+    use crate::conformance::fixtures::{Bench, evaluation};
+
+    async fn found(runs: [&str; 2], rows: i64) -> String {
+        let store = SqliteStore::in_memory().await.unwrap();
+        let bench = Bench::new(Arc::new(store.clone())).await;
+        for (run, day) in runs.into_iter().zip(["2026-11-20", "2026-11-21"]) {
+            let mut verdict = evaluation(day, "v1", rows, Outcome::Pass);
+            verdict.judged_at = jiff::Timestamp::now();
+            bench.judged(run, verdict).await;
+        }
+        dump_final(&store).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn equal_findings_give_equal_texts_and_other_findings_do_not() {
+        let one = found(["a", "b"], 10).await;
+        assert!(
+            one.contains("rowCount") && one.contains("2026-11-21"),
+            "{one}"
+        );
+        assert_eq!(one, found(["c", "d"], 10).await);
+        assert_ne!(one, found(["a", "b"], 11).await);
+    }
+}
