@@ -230,3 +230,72 @@ async fn lost_answers_of_the_store_lose_nothing_and_count_nothing_twice() {
     let (_, charged) = attempts(&cluster, run).await;
     assert_eq!(charged, 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_was_killed_whole_goes_on_where_it_was() {
+    let cluster = Cluster::new().await;
+    cluster.write_days(5);
+    let manager = cluster.manager("m1");
+    let node = cluster.node("n1", vec![Door::Local(manager.doorway())]);
+    node.gate.closed.send_replace(true);
+    within("leadership", manager.leads()).await;
+    let run = start(&cluster, &manager).await;
+    node.is_stuck().await;
+    manager.kill().await;
+    node.handle.kill().await;
+
+    let manager = cluster.manager("m1");
+    // The same name: a new life, whose registration releases what the old one held.
+    let node = cluster.node("n1", vec![Door::Local(manager.doorway())]);
+    within("leadership", manager.leads()).await;
+    let ended = within("the end", manager.wait(run)).await.unwrap();
+    assert_eq!(ended.state, RunState::Succeeded, "{ended:?}");
+    cluster.assert_right(5).await;
+    // Released by the registration, or lost with the node when that came first.
+    let (outcomes, _) = attempts(&cluster, run).await;
+    let known = ["orphaned", "node_lost"];
+    assert!(
+        outcomes.iter().all(|o| known.contains(&o.as_str())),
+        "{outcomes:?}"
+    );
+    within("a drain", node.handle.drain("the test is over")).await;
+}
+
+#[test]
+fn computation_on_every_worker_does_not_starve_the_heartbeat() {
+    let runtime = |threads| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    // The manager has a runtime of its own; the node's only worker thread computes for 2 s.
+    let (of_manager, of_node) = (runtime(1), runtime(1));
+    let (cluster, manager, door) = of_manager.block_on(async {
+        let cluster = Cluster::new().await;
+        let manager = cluster.manager("m1");
+        within("leadership", manager.leads()).await;
+        let door = Door::Local(manager.doorway());
+        (cluster, manager, door)
+    });
+    let node = of_node.block_on(async {
+        let node = cluster.node("n1", vec![door]);
+        within("registration", node.handle.live()).await;
+        node
+    });
+    let busy = of_node.spawn(async {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(2) {
+            std::hint::spin_loop();
+        }
+    });
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(1_900) {
+        std::thread::sleep(Duration::from_millis(50));
+        let view = of_manager.block_on(manager.view()).unwrap();
+        assert_eq!(view.nodes[0].state, assay_model::node::NodeState::Live);
+    }
+    of_node.block_on(busy).unwrap();
+    of_manager.block_on(node.handle.kill());
+}
