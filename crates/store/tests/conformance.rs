@@ -1,5 +1,7 @@
 //! Every promise of the suite, kept by the SQLite adapter: in a file, and in memory.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 
 use assay_store::conformance::Store;

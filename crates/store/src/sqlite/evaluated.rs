@@ -230,8 +230,7 @@ const VERDICT: &str = "INSERT INTO verdict (dataset_id, partition, ord, version,
      INSERT INTO task_output (task_id, attempt, parts) VALUES (?9, ?10, 1)";
 
 /// ?1 dataset, ?2 series, ?3 metrics, ?4 results, ?5 the verdict.
-const MEASUREMENTS: &str = concat!(
-    "INSERT INTO metric_series (dataset_id, metric, column_name, args, filter, semantics) \
+const MEASUREMENTS: &str = "INSERT INTO metric_series (dataset_id, metric, column_name, args, filter, semantics) \
      SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 \
      FROM json_each(?2) WHERE true ON CONFLICT DO NOTHING; \
      INSERT INTO metric (verdict_id, series_id, status, kind, value, number, error_bound, note) \
@@ -245,8 +244,7 @@ const MEASUREMENTS: &str = concat!(
      e.value ->> 9, e.value ->> 10, e.value ->> 11, e.value ->> 12, e.value ->> 13, \
      e.value ->> 14 FROM json_each(?4) e CROSS JOIN metric_series s ON s.dataset_id = ?1 \
      AND s.metric = e.value ->> 0 AND s.column_name = e.value ->> 1 AND s.args = e.value ->> 2 \
-     AND s.filter = e.value ->> 3 AND s.semantics = e.value ->> 4"
-);
+     AND s.filter = e.value ->> 3 AND s.semantics = e.value ->> 4";
 
 /// ?1 the verdict.
 const PAGE: &str = concat!(

@@ -276,3 +276,34 @@ async fn a_failing_request_does_not_take_its_neighbours_with_it() {
     }
     assert_eq!(bench.store.load(bench.epoch).await.unwrap().runs.len(), 36);
 }
+
+#[test]
+fn the_database_knows_the_words_of_the_model_and_no_others() {
+    use assay_model::check::{CheckOrigin, Severity};
+    use assay_model::incident::IncidentStatus;
+    use assay_model::ledger::LedgerState;
+    use assay_model::metric::MetricStatus;
+    use assay_model::node::NodeState;
+    use assay_model::outcome::Outcome;
+    use assay_model::run::{Priority, RunState, Trigger};
+    use assay_model::task::{AttemptOutcome, TaskKind, TaskState, WaitReason};
+    let schema = [
+        include_str!("../../../../migrations/sqlite/0001_state_of_record.sql"),
+        include_str!("../../../../migrations/sqlite/0002_measurements.sql"),
+    ];
+    let schema = schema.concat();
+    let schema: String = schema.split_whitespace().collect::<Vec<_>>().join(" ");
+    macro_rules! same {
+        ($($column:literal $word:ty),+ $(,)?) => {$(
+            let words: Vec<_> = <$word>::ALL.iter().map(|w| format!("'{w}'")).collect();
+            let check = format!("{} IN ({})", $column, words.join(", "));
+            assert!(schema.contains(&check), "{check}");
+        )+};
+    }
+    same!(
+        "trigger_word" Trigger, "priority" Priority, "state" RunState, "state" NodeState,
+        "kind" TaskKind, "state" TaskState, "wait" WaitReason, "outcome" AttemptOutcome,
+        "state" LedgerState, "status" MetricStatus, "severity" Severity, "origin" CheckOrigin,
+        "outcome" Outcome, "status" IncidentStatus,
+    );
+}
