@@ -27,7 +27,6 @@ use crate::plan::{ScanPlan, table_plan};
 pub(crate) struct FileScan<'a> {
     pub(crate) reader: Arc<ObjectReader>,
     pub(crate) context: &'a ScanContext,
-    pub(crate) dataset: &'a Dataset,
     pub(crate) metadata: ParquetMetaData,
     pub(crate) columns: Vec<FileColumn>,
     pub(crate) plan: Arc<ScanPlan>,
@@ -76,7 +75,7 @@ impl<'a> FileScan<'a> {
     pub(crate) fn open(
         objects: &Objects,
         slice: &ObjectSlice,
-        dataset: &'a Dataset,
+        dataset: &Dataset,
         context: &'a ScanContext,
         scratch: Scratch,
     ) -> Result<Self, ScanError> {
@@ -108,7 +107,6 @@ impl<'a> FileScan<'a> {
         Ok(Self {
             reader,
             context,
-            dataset,
             metadata,
             columns,
             plan,
@@ -171,6 +169,12 @@ impl<'a> FileScan<'a> {
             }
         }
         state.files = u64::from(self.groups.start == 0);
+        let plan = self.plan.clone();
+        for key in &plan.table.keys {
+            if let Some(counted) = self.key(&key.columns, plan.table.uniqueness_limit)? {
+                state.keys.insert(key.id.clone(), counted);
+            }
+        }
         self.context.progress.add_rows(state.rows);
         Ok(state)
     }
@@ -197,7 +201,7 @@ impl<'a> FileScan<'a> {
                 remedy: "point the dataset at files that hold their own data".to_owned(),
             });
         }
-        let Some((start, end)) = footer::byte_range(chunk) else {
+        let Some((start, end)) = footer::byte_range(chunk, self.reader.size()) else {
             let what = "the place of a column chunk is not in the file";
             return Err(ScanError::corrupt(path, place, what));
         };
@@ -257,8 +261,10 @@ impl<'a> FileScan<'a> {
             Depth::Values
         };
         let chunk = self.metadata.row_group(group).column(column.leaf);
+        // The levels of a nested column are read where anything is asked of it.
+        let asked = !self.plan.wants(&column.name).counts_only();
         let stated = match nested {
-            true => (!column.nullable).then_some(0),
+            true => (!column.nullable && !asked).then_some(0),
             false if depth == Depth::Nulls => footer::stated_nulls(chunk, &column, rows),
             false => None,
         };

@@ -5,7 +5,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
+    ParquetStatisticsPolicy,
+};
 
 use super::columns::FileColumn;
 use super::header;
@@ -69,13 +72,18 @@ pub(crate) fn read(reader: &impl ReadAt, memory_bytes: u64) -> Result<ParquetMet
     }
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     reader.read_exact_at(size - TAIL - length, &mut bytes)?;
-    if header::verify_structure(&bytes).is_err() {
+    if header::verify_structure(&mut bytes).is_err() {
         return Err(corrupt(
             "its footer is not a whole Thrift structure".to_owned(),
         ));
     }
     let metadata = guarded(path, &Place::file(), || {
-        ParquetMetaDataReader::decode_metadata(&bytes).map_err(|error| corrupt(error.to_string()))
+        // Histograms of levels are of no use here, and some writers store them malformed.
+        let options = ParquetMetaDataOptions::new()
+            .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
+            .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll);
+        ParquetMetaDataReader::decode_metadata_with_options(&bytes, Some(&options))
+            .map_err(|error| corrupt(error.to_string()))
     })?;
     let mut rows = 0i64;
     for group in metadata.row_groups() {
@@ -89,7 +97,8 @@ pub(crate) fn read(reader: &impl ReadAt, memory_bytes: u64) -> Result<ParquetMet
         };
     }
     let stated = metadata.file_metadata().num_rows();
-    if stated != rows {
+    // Some writers leave it at 0.
+    if stated != rows && stated != 0 {
         return Err(corrupt(format!(
             "it states {stated} rows, its row groups have {rows}"
         )));
@@ -107,16 +116,20 @@ pub(crate) fn encrypted(path: &str) -> ScanError {
     }
 }
 
-/// Where the pages of a chunk begin and end. Some writers state a dictionary at byte 0, where no
-/// page can be: the data pages' offset is then the beginning.
-pub(crate) fn byte_range(chunk: &ColumnChunkMetaData) -> Option<(u64, u64)> {
+/// Where the pages of a chunk begin and end, in a file of `size` bytes. Some writers state a
+/// dictionary at byte 0, where no page can be: the data pages' offset is then the beginning. Others
+/// left the header of the dictionary out of the length: some bytes more may be read, and reading
+/// ends with the last value in any case.
+pub(crate) fn byte_range(chunk: &ColumnChunkMetaData, size: u64) -> Option<(u64, u64)> {
+    const LEFT_OUT: u64 = 100;
     let data = u64::try_from(chunk.data_page_offset()).ok()?;
     let start = match chunk.dictionary_page_offset() {
         Some(offset) if offset > 0 => data.min(u64::try_from(offset).ok()?),
         _ => data,
     };
     let length = u64::try_from(chunk.compressed_size()).ok()?;
-    Some((start, start.checked_add(length)?))
+    let end = start.checked_add(length).filter(|end| *end <= size)?;
+    Some((start, (end + LEFT_OUT).min(size)))
 }
 
 /// The NULLs of a chunk of a column without nesting, where its statistics state them.

@@ -1,7 +1,7 @@
 //! Headers of pages: a reader of the Thrift compact encoding, only as far as pages need it.
 //!
 //! In: bytes that begin with a page header. Out: the header and its length, or what is wrong with
-//! it. It never allocates, never reads statistics (a page's statistics are not needed), and ends on
+//! it. It never reads statistics (a page's statistics are not needed), and ends on
 //! any input: nesting and every length are bounded by the bytes in hand.
 //!
 //! Source of the layout: `parquet.thrift` (PageHeader) and the Thrift compact protocol.
@@ -64,6 +64,8 @@ type Result<T> = std::result::Result<T, HeaderError>;
 struct Compact<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Where fields begin that have number 15 and hold a list.
+    odd_fields: Vec<usize>,
 }
 
 /// Types of fields in the compact protocol.
@@ -172,7 +174,10 @@ impl Compact<'_> {
             }
             wire::STRUCT => {
                 let mut last = 0;
-                while let Some((_, kind)) = self.field(&mut last)? {
+                while let Some((id, kind)) = self.field(&mut last)? {
+                    if (id, kind) == (15, wire::LIST) {
+                        self.odd_fields.push(self.at - 1);
+                    }
                     self.skip(kind, depth + 1)?;
                 }
                 Ok(())
@@ -213,15 +218,34 @@ impl Compact<'_> {
     }
 }
 
-/// Whether `bytes` begin with a whole structure in which no length or count is larger than the bytes
-/// that follow it. Decoders that reserve memory for a stated count are safe on such bytes.
-pub(crate) fn verify_structure(bytes: &[u8]) -> Result<()> {
-    Compact { bytes, at: 0 }.skip(wire::STRUCT, 0)
+/// Walks a structure in which no length or count may be larger than the bytes that follow it:
+/// decoders that reserve memory for a stated count are safe on such bytes.
+///
+/// Some writers use the number 15 for a list of their own, where column metadata has a number, and
+/// the decoder of footers does not compare types. Such a field gets a number that nobody uses.
+pub(crate) fn verify_structure(bytes: &mut [u8]) -> Result<()> {
+    let mut from = Compact {
+        bytes,
+        at: 0,
+        odd_fields: Vec::new(),
+    };
+    from.skip(wire::STRUCT, 0)?;
+    for at in from.odd_fields {
+        // A step of 0 means that the number follows in full; it is then left as it is.
+        if bytes[at] >> 4 != 0 {
+            bytes[at] |= 0xf0;
+        }
+    }
+    Ok(())
 }
 
 /// Reads the page header at the front of `bytes`, and how many bytes it takes.
 pub(crate) fn read(bytes: &[u8]) -> Result<(PageHeader, usize)> {
-    let mut from = Compact { bytes, at: 0 };
+    let mut from = Compact {
+        bytes,
+        at: 0,
+        odd_fields: Vec::new(),
+    };
     let mut header = PageHeader {
         kind: PageKind::Other,
         compressed: 0,

@@ -7,6 +7,7 @@
 //!
 //! Nothing that a file states about itself is believed before it is compared with what is there.
 
+mod batches;
 mod chunk;
 mod codec;
 mod columns;
@@ -15,20 +16,26 @@ mod footer;
 mod generic;
 mod header;
 mod hybrid;
+mod keys;
 mod levels;
 mod pages;
+mod rows;
 mod sink;
+mod split;
 mod values;
+
+pub use batches::{cut, plan_batches};
 
 use std::collections::BTreeMap;
 
 use assay_metrics::TableState;
-use assay_model::dataset::Dataset;
+use assay_model::dataset::{Dataset, Layout};
 use assay_model::partition::PartitionKey;
 use assay_model::task::MeasureSpec;
 
 use crate::context::ScanContext;
-use crate::error::ScanError;
+use crate::discover::keys::KeyCutter;
+use crate::error::{Place, ScanError};
 use crate::object::Objects;
 
 /// Measures the slices of a batch: one state for each partition that it holds rows of.
@@ -38,6 +45,16 @@ pub(crate) fn measure(
     context: &ScanContext,
 ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
     let objects = Objects::open(&dataset.source.location)?;
+    let cutter = match &dataset.partitions.layout {
+        Layout::Column {
+            column,
+            granularity,
+        } => {
+            let cutter = KeyCutter::new(column, *granularity, &dataset.partitions)?;
+            Some((column, cutter))
+        }
+        _ => None,
+    };
     let mut scratch = pages::Scratch::default();
     let mut states = BTreeMap::new();
     for partition in &spec.partitions {
@@ -46,12 +63,16 @@ pub(crate) fn measure(
     for slice in &spec.slices {
         context.check(&slice.object.path)?;
         let mut scan = file::FileScan::open(&objects, slice, dataset, context, scratch)?;
-        if let [partition] = spec.partitions.as_slice() {
-            let state = scan.whole()?;
-            states
-                .entry(partition.key.clone())
-                .or_default()
-                .merge(&state);
+        let parts = match (&cutter, spec.partitions.as_slice()) {
+            (Some((column, cutter)), _) => scan.by_column(column, cutter)?,
+            (None, [partition]) => BTreeMap::from([(partition.key.clone(), scan.whole()?)]),
+            (None, several) => {
+                let what = format!("{} partitions were planned in one file", several.len());
+                return Err(ScanError::corrupt(&slice.object.path, Place::file(), what));
+            }
+        };
+        for (key, state) in parts {
+            states.entry(key).or_default().merge(&state);
         }
         scratch = scan.finish()?;
     }

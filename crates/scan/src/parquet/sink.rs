@@ -41,6 +41,37 @@ impl Decoded {
         }
     }
 
+    /// Room for values of the same kind.
+    pub(crate) fn empty(&self) -> Self {
+        match self {
+            Self::Ints(_) => Self::Ints(Vec::new()),
+            Self::Unsigned(_) => Self::Unsigned(Vec::new()),
+            Self::Floats(_) => Self::Floats(Vec::new()),
+            Self::Wide(_) => Self::Wide(Vec::new()),
+            Self::Widest(_) => Self::Widest(Vec::new()),
+            Self::Bytes(..) => Self::Bytes(Vec::new(), Vec::new()),
+            Self::Bools(_) => Self::Bools(Vec::new()),
+        }
+    }
+
+    /// Appends a value of the same kind.
+    pub(crate) fn push_from(&mut self, other: &Self, at: usize) {
+        match (self, other) {
+            (Self::Ints(own), Self::Ints(values)) => own.push(values[at]),
+            (Self::Unsigned(own), Self::Unsigned(values)) => own.push(values[at]),
+            (Self::Floats(own), Self::Floats(values)) => own.push(values[at]),
+            (Self::Wide(own), Self::Wide(values)) => own.push(values[at]),
+            (Self::Widest(own), Self::Widest(values)) => own.push(values[at]),
+            (Self::Bools(own), Self::Bools(values)) => own.push(values[at]),
+            (Self::Bytes(own, ends), other) => {
+                own.extend_from_slice(other.bytes_at(at));
+                ends.push(own.len());
+            }
+            // A column has one kind of value; see `decode_plain`.
+            _ => {}
+        }
+    }
+
     /// The text or bytes at `index` of [`Decoded::Bytes`].
     pub(crate) fn bytes_at(&self, index: usize) -> &[u8] {
         match self {
