@@ -118,10 +118,10 @@ fn add(plan: &mut ScanPlan, key: &MetricKey, columns: &[&str]) {
     };
     let rules = plan.rules.entry(key.column.clone()).or_default();
     // A rule that does not compile is told with its metric, see `points`.
-    if let Ok(rule) = Rule::compile(question, &key.args) {
-        if rules.iter().all(|known| known.id() != rule.id()) {
-            rules.push(rule);
-        }
+    if let Ok(rule) = Rule::compile(question, &key.args)
+        && rules.iter().all(|known| known.id() != rule.id())
+    {
+        rules.push(rule);
     }
 }
 

@@ -188,7 +188,7 @@ impl Parts<'_> {
             levels.visit(self.count, |values| {
                 match values {
                     Values::Repeat(level, times) => {
-                        starts.extend(std::iter::repeat_n(level == 0, times))
+                        starts.extend(std::iter::repeat_n(level == 0, times));
                     }
                     Values::Block(block) => starts.extend(block.iter().map(|level| *level == 0)),
                 }

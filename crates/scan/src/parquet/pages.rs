@@ -199,10 +199,10 @@ impl<R: ReadAt> ChunkPages<R> {
         page.extend_from_slice(apart);
         let size = found.uncompressed - levels;
         // A page without values may be stored as no bytes at all, compressed or not.
-        if size > 0 {
-            if let Err(what) = codecs.decompress(self.place.codec, packed, size, page) {
-                return Err(self.corrupt(what));
-            }
+        if size > 0
+            && let Err(what) = codecs.decompress(self.place.codec, packed, size, page)
+        {
+            return Err(self.corrupt(what));
         }
         Ok(Some(RawPage {
             header: found,

@@ -162,12 +162,12 @@ pub(crate) fn feed_plain(
         }
         (Physical::INT64, Meaning::Unsigned64) => {
             blocks(fixed::<8>(bytes, count)?, u64::from_le_bytes, |block| {
-                sink.unsigned(block)
+                sink.unsigned(block);
             });
         }
         (Physical::INT64, _) => {
             blocks(fixed::<8>(bytes, count)?, i64::from_le_bytes, |block| {
-                sink.ints(block)
+                sink.ints(block);
             });
         }
         (Physical::INT96, _) => {
@@ -179,7 +179,7 @@ pub(crate) fn feed_plain(
         }
         (Physical::DOUBLE, _) => {
             blocks(fixed::<8>(bytes, count)?, f64::from_le_bytes, |block| {
-                sink.floats(block)
+                sink.floats(block);
             });
         }
         (Physical::FIXED_LEN_BYTE_ARRAY, Meaning::Float) => {
@@ -191,7 +191,7 @@ pub(crate) fn feed_plain(
         }
         (Physical::FIXED_LEN_BYTE_ARRAY, Meaning::Decimal(_)) if column.fixed == 16 => {
             blocks(fixed::<16>(bytes, count)?, i128::from_be_bytes, |block| {
-                sink.wide(block)
+                sink.wide(block);
             });
         }
         (Physical::FIXED_LEN_BYTE_ARRAY | Physical::BYTE_ARRAY, Meaning::Decimal(_)) => {
@@ -259,14 +259,14 @@ pub(crate) fn decode_plain(
         (Physical::FIXED_LEN_BYTE_ARRAY, Meaning::Decimal(_)) if column.fixed <= 16 => {
             let mut values = Vec::new();
             each_fixed(bytes, column.fixed, count, |raw| {
-                values.push(narrow_decimal(raw))
+                values.push(narrow_decimal(raw));
             })?;
             Decoded::Wide(values)
         }
         (Physical::FIXED_LEN_BYTE_ARRAY, Meaning::Decimal(_)) => {
             let mut values = Vec::new();
             each_fixed(bytes, column.fixed, count, |raw| {
-                values.push(wide_decimal(raw))
+                values.push(wide_decimal(raw));
             })?;
             widest(values)?
         }
