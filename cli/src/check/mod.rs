@@ -1,0 +1,175 @@
+//! `assay check`: plan, run here, print, exit.
+//!
+//! Comes in: dataset files. Goes out: what their new partitions are like, and an exit code. It
+//! keeps what it measures in the data folder, so that the next one has a history; beside a running
+//! `assay dev` it reads that history and writes nothing.
+
+pub mod junit;
+pub mod report;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use assay_contract::{Parsed, parse_bytes, render_fancy};
+use assay_model::dataset::Dataset;
+use assay_model::run::{Selection, Trigger};
+
+use crate::args::{CheckArgs, NodeRange};
+use crate::context::{Context, cores};
+use crate::dev::{Embedded, EmbeddedConfig, snapshot_store};
+use crate::exit::Exit;
+use crate::lock::{DataLock, Lock, hold};
+use crate::progress;
+
+use report::{Checked, Filter};
+
+/// Runs the command.
+pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
+    let Some(datasets) = read_definitions(&args.files, cx)? else {
+        return Ok(Exit::Invalid);
+    };
+    let place = Place::choose(&args, cx).await?;
+    let embedded = Embedded::start(EmbeddedConfig {
+        data_dir: place.folder.clone(),
+        nodes: NodeRange { min: 1, max: 1 },
+        slots: args.slots.unwrap_or_else(cores).max(1),
+        memory_bytes: cx.memory_bytes(args.memory)?,
+    })
+    .await?;
+    let filter = Filter::new(&args);
+    let mut exit = Exit::Ok;
+    let mut all = Vec::new();
+    for (file, dataset) in datasets {
+        let checked = tokio::select! {
+            checked = check_one(&embedded, &file, dataset, &args, &filter, cx) => checked,
+            _ = tokio::signal::ctrl_c() => {
+                cx.screen.note("interrupted; what was judged is kept");
+                embedded.shutdown(Duration::from_secs(5)).await;
+                return Ok(Exit::Interrupted);
+            }
+        };
+        match checked {
+            Ok(checked) => {
+                exit = exit.max(checked.exit(args.fail_on));
+                all.push(checked);
+            }
+            Err(error) => {
+                embedded.shutdown(Duration::from_secs(5)).await;
+                return Err(error);
+            }
+        }
+    }
+    embedded.shutdown(Duration::from_secs(30)).await;
+    report::print(&all, exit, &args, cx)?;
+    if let Some(path) = &args.junit {
+        junit::write(path, &all)?;
+    }
+    Ok(exit)
+}
+
+/// Reads all files; prints every diagnostic of every file; `None` when one is invalid.
+fn read_definitions(files: &[PathBuf], cx: &Context) -> Result<Option<Vec<(PathBuf, Dataset)>>> {
+    let mut good = Vec::new();
+    let mut invalid = false;
+    for file in files {
+        let (parsed, bytes) = parse_file(file)?;
+        let text = String::from_utf8_lossy(&bytes);
+        if parsed.has_errors() || cx.global.verbose > 0 || parsed.dataset.is_none() {
+            eprint!(
+                "{}",
+                render_fancy(&text, &parsed.diagnostics, cx.screen.color)
+            );
+        }
+        match parsed.dataset {
+            Some(dataset) => good.push((file.clone(), dataset)),
+            None => invalid = true,
+        }
+    }
+    Ok((!invalid).then_some(good))
+}
+
+/// Parses one dataset file; its relative paths start at its folder.
+pub fn parse_file(file: &Path) -> Result<(Parsed, Vec<u8>)> {
+    let bytes = std::fs::read(file)
+        .with_context(|| format!("cannot read the dataset file {}", file.display()))?;
+    let absolute = std::path::absolute(file)?;
+    let base = absolute.parent().unwrap_or(Path::new("/")).to_owned();
+    let parsed = parse_bytes(&file.display().to_string(), &bytes, &base);
+    Ok((parsed, bytes))
+}
+
+/// Where a check keeps its state.
+struct Place {
+    /// The folder; `None` is memory.
+    folder: Option<PathBuf>,
+    _lock: Option<DataLock>,
+    _copy: Option<tempfile::TempDir>,
+}
+
+impl Place {
+    async fn choose(args: &CheckArgs, cx: &Context) -> Result<Self> {
+        if args.ephemeral {
+            return Ok(Self {
+                folder: None,
+                _lock: None,
+                _copy: None,
+            });
+        }
+        let folder = cx.data_dir();
+        match hold(&folder, "check")? {
+            Lock::Held(lock) => Ok(Self {
+                folder: Some(folder),
+                _lock: Some(lock),
+                _copy: None,
+            }),
+            Lock::Taken(holder) => {
+                cx.screen.note(&format!(
+                    "{} is in use by assay {} (pid {}): reading its history, writing nothing",
+                    folder.display(),
+                    holder.command,
+                    holder.pid
+                ));
+                let copy = tempfile::tempdir().context("cannot make a temporary folder")?;
+                snapshot_store(&folder, copy.path()).await?;
+                Ok(Self {
+                    folder: Some(copy.path().to_owned()),
+                    _lock: None,
+                    _copy: Some(copy),
+                })
+            }
+        }
+    }
+}
+
+async fn check_one(
+    embedded: &Embedded,
+    file: &Path,
+    dataset: Dataset,
+    args: &CheckArgs,
+    filter: &Filter,
+    cx: &Context,
+) -> Result<Checked> {
+    let started = Instant::now();
+    let selection = Selection {
+        keys: args.partitions.clone(),
+        rescan: args.rescan,
+        ..Selection::default()
+    };
+    let submitted = embedded
+        .manager
+        .submit(dataset.clone(), Trigger::Manual, selection, None)
+        .await?;
+    let title = dataset.id.to_string();
+    let run = progress::follow(&embedded.manager, submitted.run, &title, &cx.screen).await?;
+    let elapsed = started.elapsed();
+    Checked::read(
+        embedded.metrics.as_ref(),
+        file,
+        dataset,
+        run,
+        filter,
+        elapsed,
+    )
+    .await
+}

@@ -1,0 +1,408 @@
+//! What a check found, for people and programs, and the exit code that it means.
+//!
+//! Comes in: the rows that a run committed. Goes out: lines that begin with what needs a look, or
+//! JSON. It must never leave a result out silently: what is not shown is counted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use assay_model::dataset::Dataset;
+use assay_model::metric::{Metric, MetricKey};
+use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
+use assay_model::partition::PartitionKey;
+use assay_model::run::{Run, RunState};
+use assay_model::task::TaskState;
+use assay_store::MetricStore;
+use assay_store::port::{ResultFilter, ResultRow};
+use serde_json::json;
+
+use crate::args::{CheckArgs, FailOn};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::show::text;
+
+/// Results of one run that are read, at most.
+const RESULTS_MAX: u32 = 1_000_000;
+/// Lines of findings that are shown without `--all`.
+const LINES_MAX: usize = 60;
+
+/// Which results are looked at.
+#[derive(Debug, Default)]
+pub struct Filter {
+    checks: Vec<String>,
+    tags: Vec<String>,
+    dimensions: Vec<String>,
+}
+
+impl Filter {
+    /// The filter of the flags.
+    pub fn new(args: &CheckArgs) -> Self {
+        Self {
+            checks: args.checks.clone(),
+            tags: args.tags.clone(),
+            dimensions: args.dimensions.clone(),
+        }
+    }
+
+    fn takes(&self, dataset: &Dataset, result: &CheckResult) -> bool {
+        if self.checks.is_empty() && self.tags.is_empty() && self.dimensions.is_empty() {
+            return true;
+        }
+        if self.checks.iter().any(|id| id == result.check.as_str()) {
+            return true;
+        }
+        dataset
+            .checks
+            .iter()
+            .find(|check| check.id == result.check)
+            .is_some_and(|check| {
+                check.tags.iter().any(|tag| self.tags.contains(tag))
+                    || check
+                        .dimension
+                        .as_ref()
+                        .is_some_and(|d| self.dimensions.contains(d))
+            })
+    }
+}
+
+/// What a check of one dataset found.
+pub struct Checked {
+    /// The dataset's file.
+    pub file: PathBuf,
+    /// The definition.
+    pub dataset: Dataset,
+    /// The run, ended.
+    pub run: Run,
+    /// Its results, in the order of the partitions.
+    pub rows: Vec<ResultRow>,
+    /// Their counts.
+    pub counts: OutcomeCounts,
+    /// Partitions that it judged.
+    pub partitions: usize,
+    /// Whether nothing was new, so that the results are those of the newest judged partition.
+    pub unchanged: bool,
+    /// Tasks that did not succeed, with the reason.
+    pub broken: Vec<String>,
+    /// Rows of the partitions that it judged.
+    pub row_count: u64,
+    /// Bytes of them, as stored.
+    pub bytes: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Checked {
+    /// Reads what `run` committed.
+    pub async fn read(
+        store: &dyn MetricStore,
+        file: &Path,
+        dataset: Dataset,
+        run: Run,
+        filter: &Filter,
+        elapsed: Duration,
+    ) -> Result<Self> {
+        let mut wanted = ResultFilter {
+            run: Some(run.id),
+            limit: RESULTS_MAX,
+            ..ResultFilter::default()
+        };
+        let mut rows = store.results(&dataset.id, &wanted).await?;
+        let mut unchanged = false;
+        if rows.is_empty() && run.state == RunState::Succeeded {
+            // Nothing was new: the newest verdict still stands, and so does what it means.
+            let newest = store.verdicts(&dataset.id, 1).await?;
+            if let Some(verdict) = newest.last() {
+                unchanged = true;
+                wanted.run = Some(verdict.run);
+                wanted.partition = Some(verdict.partition.key.clone());
+                rows = store.results(&dataset.id, &wanted).await?;
+            }
+        }
+        rows.retain(|row| filter.takes(&dataset, &row.result));
+        rows.sort_by(|a, b| {
+            (&a.partition.order, &a.partition.key).cmp(&(&b.partition.order, &b.partition.key))
+        });
+        let counts = OutcomeCounts::of(rows.iter().map(|row| &row.result));
+        let keys: std::collections::BTreeSet<&PartitionKey> =
+            rows.iter().map(|row| &row.partition.key).collect();
+        let (row_count, bytes) = volume(store, &dataset, &keys).await?;
+        Ok(Self {
+            file: file.to_owned(),
+            partitions: keys.len(),
+            broken: broken_tasks(store, &run).await?,
+            dataset,
+            run,
+            counts,
+            rows,
+            unchanged,
+            row_count,
+            bytes,
+            elapsed,
+        })
+    }
+
+    /// The exit code that the results mean.
+    pub fn exit(&self, fail_on: FailOn) -> Exit {
+        let not_evaluated = self.counts.error + self.counts.overflow > 0
+            || !matches!(self.run.state, RunState::Succeeded)
+            || !self.broken.is_empty();
+        let bad = match fail_on {
+            FailOn::Never => 0,
+            FailOn::Error => self.counts.fail + self.counts.missing,
+            FailOn::Warning => self.counts.fail + self.counts.missing + self.counts.warn,
+        };
+        if not_evaluated {
+            Exit::NotEvaluated
+        } else if bad > 0 {
+            Exit::BadData
+        } else {
+            Exit::Ok
+        }
+    }
+}
+
+/// Rows and bytes of the partitions `keys`.
+async fn volume(
+    store: &dyn MetricStore,
+    dataset: &Dataset,
+    keys: &std::collections::BTreeSet<&PartitionKey>,
+) -> Result<(u64, u64)> {
+    let bytes = store
+        .ledger(&dataset.id)
+        .await?
+        .iter()
+        .filter(|entry| keys.contains(&entry.partition.key))
+        .map(|entry| entry.bytes)
+        .sum();
+    let rows_key = MetricKey::table(Metric::RowCount);
+    let history = store.history(&dataset.id, None, 100_000).await?;
+    let rows = history
+        .iter()
+        .filter(|(key, _)| *key == rows_key)
+        .flat_map(|(_, points)| points)
+        .filter(|point| keys.contains(&point.partition.key))
+        .filter_map(|point| point.value.to_string().parse::<u64>().ok())
+        .sum();
+    Ok((rows, bytes))
+}
+
+async fn broken_tasks(store: &dyn MetricStore, run: &Run) -> Result<Vec<String>> {
+    if run.state == RunState::Succeeded {
+        return Ok(Vec::new());
+    }
+    let mut broken = Vec::new();
+    for (task, _) in store.tasks(run.id).await? {
+        if matches!(task.state, TaskState::Failed | TaskState::Quarantined) {
+            let reason = task.reason.as_deref().unwrap_or("no reason was given");
+            let about = task
+                .spec
+                .partition()
+                .map(|key| format!(" of {key}"))
+                .unwrap_or_default();
+            broken.push(format!("{}{about}: {reason}", task.spec.kind()));
+        }
+    }
+    if broken.is_empty() {
+        let reason = run.reason.as_deref().unwrap_or("no reason was given");
+        broken.push(format!("the run is {}: {reason}", run.state));
+    }
+    Ok(broken)
+}
+
+/// Prints everything.
+pub fn print(all: &[Checked], exit: Exit, args: &CheckArgs, cx: &Context) -> Result<()> {
+    let mut out = String::new();
+    for checked in all {
+        describe(checked, args.all, cx, &mut out);
+    }
+    out.push_str(&last_line(all, exit));
+    cx.screen.text(&out)?;
+    let items: Vec<serde_json::Value> = all.iter().flat_map(items).collect();
+    let mut total = OutcomeCounts::default();
+    for checked in all {
+        total.merge(&checked.counts);
+    }
+    let broken: Vec<&String> = all.iter().flat_map(|c| &c.broken).collect();
+    let summary = json!({
+        "counts": total,
+        "partitions": all.iter().map(|c| c.partitions).sum::<usize>(),
+        "rows": all.iter().map(|c| c.row_count).sum::<u64>(),
+        "bytes": all.iter().map(|c| c.bytes).sum::<u64>(),
+        "couldNotEvaluate": broken,
+    });
+    cx.screen.items("CheckResultList", &items, &summary, exit)?;
+    if args.ci || std::env::var_os("GITHUB_ACTIONS").is_some() {
+        annotate(all);
+    }
+    Ok(())
+}
+
+fn items(checked: &Checked) -> Vec<serde_json::Value> {
+    checked
+        .rows
+        .iter()
+        .map(|row| {
+            let result = &row.result;
+            json!({
+                "dataset": checked.dataset.id,
+                "partition": row.partition.key,
+                "check": result.check,
+                "metric": result.metric.metric,
+                "column": result.metric.column,
+                "outcome": result.outcome,
+                "severity": result.severity,
+                "origin": result.origin,
+                "actual": result.actual,
+                "expected": result.expected,
+                "limits": result.limits,
+                "reason": result.reason,
+            })
+        })
+        .collect()
+}
+
+/// Whether a result belongs on the screen without `--all`.
+fn needs_a_look(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Warn | Outcome::Fail | Outcome::Error | Outcome::Missing | Outcome::Overflow => {
+            true
+        }
+        Outcome::Pass | Outcome::Learning | Outcome::Skipped => false,
+    }
+}
+
+fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
+    let dataset = &checked.dataset;
+    let assay_model::dataset::Location::Local { path } = &dataset.source.location;
+    let head = if checked.unchanged {
+        "nothing new; the newest verdict stands".to_owned()
+    } else {
+        format!(
+            "{} partitions judged, {} rows, {} in {}",
+            checked.partitions,
+            text::count(checked.row_count),
+            text::bytes(checked.bytes),
+            text::span(checked.elapsed.as_millis() as u64)
+        )
+    };
+    out.push_str(&format!(
+        "{} {}  {path}   {head}\n\n",
+        dataset.id, dataset.version
+    ));
+    for broken in &checked.broken {
+        let word = text::paint("ERROR   ", "35", cx.screen.color);
+        out.push_str(&format!("  {word} {broken}\n"));
+    }
+    let declared_only_last = checked.rows.last().map(|row| row.partition.key.clone());
+    let mut shown = 0;
+    let mut hidden = 0;
+    let mut missing: BTreeMap<&PartitionKey, bool> = BTreeMap::new();
+    for row in &checked.rows {
+        let newest = Some(&row.partition.key) == declared_only_last.as_ref();
+        let declared = dataset.checks.iter().any(|c| c.id == row.result.check);
+        let wanted = all || needs_a_look(row.result.outcome) || (newest && declared);
+        if !wanted {
+            continue;
+        }
+        // A partition that did not come says so once, not once per check.
+        let one_line = row.result.outcome == Outcome::Missing && !all;
+        if one_line && missing.insert(&row.partition.key, true).is_some() {
+            continue;
+        }
+        if shown == LINES_MAX && !all {
+            hidden += 1;
+            continue;
+        }
+        shown += 1;
+        out.push_str(&line(row, one_line, cx.screen.color));
+    }
+    if hidden > 0 {
+        out.push_str(&format!(
+            "  showing {shown} of {}; --all shows the rest\n",
+            shown + hidden
+        ));
+    }
+    if shown > 0 {
+        out.push('\n');
+    }
+    out.push_str(&format!("{}\n", text::counts(&checked.counts)));
+}
+
+fn line(row: &ResultRow, of_partition: bool, color: bool) -> String {
+    let result = &row.result;
+    let badge = text::badge(result.outcome, color);
+    let key = row.partition.key.as_str();
+    if of_partition {
+        let reason = result
+            .reason
+            .as_deref()
+            .unwrap_or("the partition has not come");
+        return format!("  {badge} {key:<12} {reason}\n");
+    }
+    let metric = result.metric.to_string();
+    let mut line = format!(
+        "  {badge} {key:<12} {:<28} {metric:<32} {:<28} {}",
+        result.check,
+        result.expected,
+        text::value(&result.actual)
+    );
+    if let Some(reason) = &result.reason {
+        line.push_str(&format!("   {reason}"));
+    }
+    format!("{}\n", line.trim_end())
+}
+
+fn last_line(all: &[Checked], exit: Exit) -> String {
+    let mut total = OutcomeCounts::default();
+    for checked in all {
+        total.merge(&checked.counts);
+    }
+    let mut line = format!("exit code {}", exit.code());
+    if total.learning > 0 {
+        line.push_str(&format!(
+            "; {} checks are still learning: they say nothing yet",
+            text::count(total.learning)
+        ));
+    }
+    if total.planned == 0 {
+        line.push_str("; nothing was evaluated");
+    }
+    line.push('\n');
+    line
+}
+
+/// GitHub's annotations: one per finding, at the line of the check in its file.
+fn annotate(all: &[Checked]) {
+    for checked in all {
+        for row in checked
+            .rows
+            .iter()
+            .filter(|r| needs_a_look(r.result.outcome))
+        {
+            let level = if row.result.outcome == Outcome::Warn {
+                "warning"
+            } else {
+                "error"
+            };
+            let line = checked
+                .dataset
+                .checks
+                .iter()
+                .find(|c| c.id == row.result.check)
+                .and_then(|c| c.line)
+                .unwrap_or(1);
+            eprintln!(
+                "::{level} file={},line={line},title={} {}::{}: {} (expected {}, found {})",
+                checked.file.display(),
+                row.partition.key,
+                row.result.check,
+                row.result.metric,
+                row.result.outcome,
+                row.result.expected,
+                text::value(&row.result.actual)
+            );
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The way to a manager: which one, how to reach it, and what its refusals mean.
+//!
+//! Comes in: settings and the data folder. Goes out: gRPC clients whose calls have deadlines, and
+//! errors that know their exit code. It must never guess an address that nobody named.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use assay_proto::limits::ANSWER_BYTES_MAX;
+use assay_proto::link::Door;
+use assay_proto::v1::cluster_service_client::ClusterServiceClient;
+use assay_proto::v1::metric_service_client::MetricServiceClient;
+use assay_proto::v1::run_service_client::RunServiceClient;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+use crate::context::Context;
+use crate::exit::{Coded, Exit, OrExit};
+use crate::lock::holder_of;
+
+/// What to do when no server answers.
+const REMEDY: &str = "start one: assay dev; or name one: --server URL";
+
+/// A connection to a manager.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Where it is.
+    pub address: String,
+    channel: Channel,
+    timeout: Duration,
+}
+
+impl Client {
+    /// Connects to the manager that is named, or to the one that runs on the data folder.
+    pub async fn connect(cx: &Context) -> Result<Self> {
+        match Self::find(cx).await? {
+            Some(client) => Ok(client),
+            None => Err(no_server(nobody(cx))),
+        }
+    }
+
+    /// The same; `None` when none is named and none runs on the data folder.
+    pub async fn find(cx: &Context) -> Result<Option<Self>> {
+        let named = cx.settings.text("client.server").map(str::to_owned);
+        let held = || holder_of(&cx.data_dir()).and_then(|holder| holder.address);
+        let Some(address) = named.or_else(held) else {
+            return Ok(None);
+        };
+        let address = with_scheme(&address).map_err(no_server)?;
+        let seconds: u64 = cx
+            .settings
+            .parse("client.timeout_s")
+            .or_exit(Exit::Usage)?
+            .unwrap_or(10);
+        let channel = Door::Tcp(address.clone()).open().await.map_err(|error| {
+            no_server(format!(
+                "no manager answers at {address}: {}\n  {REMEDY}",
+                innermost(&error)
+            ))
+        })?;
+        Ok(Some(Self {
+            address,
+            channel,
+            timeout: Duration::from_secs(seconds.max(1)),
+        }))
+    }
+
+    /// A call with the deadline of the settings.
+    pub fn call<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        request.set_timeout(self.timeout);
+        request
+    }
+
+    /// Runs.
+    pub fn runs(&self) -> RunServiceClient<Channel> {
+        RunServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// Measured values and results.
+    pub fn metrics(&self) -> MetricServiceClient<Channel> {
+        MetricServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The cluster.
+    pub fn cluster(&self) -> ClusterServiceClient<Channel> {
+        ClusterServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+}
+
+fn nobody(cx: &Context) -> String {
+    let folder = cx.data_dir();
+    match holder_of(&folder) {
+        Some(holder) => format!(
+            "no manager can be called on {}: it is in use by assay {} (pid {}), which takes no \
+             calls\n  wait for it to end, then {REMEDY}",
+            folder.display(),
+            holder.command,
+            holder.pid
+        ),
+        None => format!("no manager runs on {}\n  {REMEDY}", folder.display()),
+    }
+}
+
+/// An error that ends as «no server».
+pub fn no_server(text: String) -> anyhow::Error {
+    coded(Exit::NoServer, text)
+}
+
+/// An error with its exit code.
+pub fn coded(exit: Exit, text: impl std::fmt::Display) -> anyhow::Error {
+    Coded {
+        exit,
+        source: anyhow!("{text}"),
+    }
+    .into()
+}
+
+/// What a refusal of the manager means for the one who typed the command.
+pub fn refused(status: &Status) -> anyhow::Error {
+    let said = status.message();
+    match status.code() {
+        Code::Unavailable => no_server(format!("the manager is away: {said}\n  {REMEDY}")),
+        Code::DeadlineExceeded | Code::Cancelled => no_server(
+            "the manager did not answer in time\n  \
+             allow more: ASSAY_CLIENT__TIMEOUT_S=60, or look at it: assay doctor"
+                .to_owned(),
+        ),
+        Code::Unauthenticated | Code::PermissionDenied => {
+            no_server(format!("the manager refuses: {said}"))
+        }
+        Code::NotFound | Code::InvalidArgument => coded(Exit::Usage, said),
+        Code::Unimplemented => no_server(
+            "the manager does not know this call: it is of another version\n  \
+             compare: assay version"
+                .to_owned(),
+        ),
+        _ => coded(Exit::NotEvaluated, format!("the manager says: {said}")),
+    }
+}
+
+fn with_scheme(address: &str) -> Result<String, String> {
+    let address = address.trim_end_matches('/');
+    if address.starts_with("https://") {
+        return Err(format!(
+            "{address}: this version speaks to managers over http only\n  \
+             use an address such as http://127.0.0.1:8081"
+        ));
+    }
+    if address.starts_with("http://") {
+        return Ok(address.to_owned());
+    }
+    if address.contains("://") {
+        return Err(format!(
+            "{address} is no address of a manager\n  use one such as http://127.0.0.1:8081"
+        ));
+    }
+    Ok(format!("http://{address}"))
+}
+
+/// The cause at the bottom, which is the one that says something.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit;
+
+    #[test]
+    fn an_address_is_completed_and_one_that_cannot_work_is_refused() {
+        assert_eq!(
+            with_scheme("127.0.0.1:8081").unwrap(),
+            "http://127.0.0.1:8081"
+        );
+        assert_eq!(with_scheme("http://h:1/").unwrap(), "http://h:1");
+        assert!(with_scheme("https://h:1").is_err());
+        assert!(with_scheme("ftp://h:1").is_err());
+    }
+
+    #[test]
+    fn a_refusal_knows_its_exit_code() {
+        let of = |status: Status| exit::of(&refused(&status));
+        assert_eq!(of(Status::unavailable("x")), Exit::NoServer);
+        assert_eq!(of(Status::permission_denied("x")), Exit::NoServer);
+        assert_eq!(of(Status::not_found("x")), Exit::Usage);
+        assert_eq!(of(Status::failed_precondition("x")), Exit::NotEvaluated);
+    }
+}

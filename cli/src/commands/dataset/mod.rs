@@ -1,0 +1,268 @@
+//! `assay dataset`: definitions, from the first draft to the registry.
+//!
+//! Comes in: data without a definition, dataset files, a registry. Goes out: files, diagnostics
+//! with line and column, what is defined. It must never change a definition without saying how.
+
+mod apply;
+mod init;
+mod validate;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use assay_contract::{Code, Diagnostic, Parsed, parse_bytes};
+use assay_registry::{Definition, Listing, Registry};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::by_prefix;
+use crate::args::DatasetCommand;
+use crate::client::coded;
+use crate::context::Context;
+use crate::dev::open_registry;
+use crate::exit::{Exit, OrExit};
+use crate::show::{table, text};
+
+/// Runs the command.
+pub async fn run(command: DatasetCommand, cx: &Context) -> Result<Exit> {
+    match command {
+        DatasetCommand::Init {
+            source,
+            id,
+            file,
+            force,
+        } => init::run(&source, id.as_deref(), file, force, cx).await,
+        DatasetCommand::Validate { files } => validate::run(&files, cx),
+        DatasetCommand::Apply {
+            files,
+            dir,
+            dry_run,
+        } => {
+            let dir = dir.unwrap_or_else(|| cx.registry_dir());
+            apply::run(&files, &dir, dry_run, cx).await
+        }
+        DatasetCommand::List { dir } => list(dir, cx).await,
+        DatasetCommand::Get { id, dir } => get(&id, dir, cx).await,
+    }
+}
+
+/// One dataset file as it was read.
+struct Source {
+    /// The file, as it was named.
+    path: PathBuf,
+    /// Its text; wrong bytes replaced.
+    text: String,
+    /// What it says.
+    parsed: Parsed,
+}
+
+impl Source {
+    /// Reads a file; its relative paths start at its folder. A file that cannot be read is one with
+    /// a diagnostic that says so.
+    fn read(path: &Path) -> Self {
+        let name = path.display().to_string();
+        let base = folder_of(path);
+        let (text, parsed) = match std::fs::read(path) {
+            Ok(bytes) => {
+                let parsed = parse_bytes(&name, &bytes, &base);
+                (String::from_utf8_lossy(&bytes).into_owned(), parsed)
+            }
+            Err(error) => (String::new(), unreadable(&name, &error)),
+        };
+        Self {
+            path: path.to_owned(),
+            text,
+            parsed,
+        }
+    }
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> Parsed {
+    let diagnostic = Diagnostic {
+        code: Code::Unreadable,
+        file: name.to_owned(),
+        line: 1,
+        column: 1,
+        span: 0..0,
+        text: String::new(),
+        path: String::new(),
+        message: format!("the file cannot be read: {error}"),
+        hint: Some("check that it exists and can be read".to_owned()),
+        redact: None,
+    };
+    Parsed {
+        dataset: None,
+        document: None,
+        diagnostics: vec![diagnostic],
+    }
+}
+
+/// The folder that relative paths of a file start at.
+fn folder_of(file: &Path) -> PathBuf {
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    absolute.parent().unwrap_or(Path::new("/")).to_owned()
+}
+
+/// The dataset files that `paths` name: files as they are, folders by the files inside.
+fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let mut inside = Vec::new();
+        let entries = std::fs::read_dir(path)
+            .with_context(|| format!("cannot read the folder {}", path.display()))
+            .or_exit(Exit::Usage)?;
+        for entry in entries {
+            let found = entry?.path();
+            if is_dataset_file(&found) {
+                inside.push(found);
+            }
+        }
+        if inside.is_empty() {
+            let why = format!("{}: no file *.yaml or *.yml in this folder", path.display());
+            return Err(coded(Exit::Usage, why));
+        }
+        inside.sort();
+        files.append(&mut inside);
+    }
+    Ok(files)
+}
+
+/// The files that a registry takes for definitions.
+fn is_dataset_file(path: &Path) -> bool {
+    let hidden = path
+        .file_name()
+        .is_none_or(|name| name.to_string_lossy().starts_with('.'));
+    let yaml = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"));
+    yaml && !hidden && path.is_file()
+}
+
+/// The registry in `dir`, which must be there: a command that reads makes no folders.
+fn existing_registry(dir: &Path) -> Result<Arc<dyn Registry>> {
+    if !dir.is_dir() {
+        let why = format!(
+            "there is no registry folder {}\n  fill one: assay dataset apply -f FILE; or name one: --dir DIR",
+            dir.display()
+        );
+        return Err(coded(Exit::Usage, why));
+    }
+    open_registry(dir, &std::path::absolute(dir)?)
+}
+
+async fn list(dir: Option<PathBuf>, cx: &Context) -> Result<Exit> {
+    let dir = dir.unwrap_or_else(|| cx.registry_dir());
+    let listing = existing_registry(&dir)?.list().await?;
+    cx.screen.text(&described(&listing, &dir))?;
+    let mut items: Vec<Value> = listing.definitions.iter().map(item).collect();
+    for file in &listing.invalid {
+        let why: Vec<String> = file.diagnostics.iter().map(ToString::to_string).collect();
+        items.push(json!({
+            "file": file.origin,
+            "valid": file.is_only_unsupported(),
+            "diagnostics": why,
+        }));
+    }
+    let summary = json!({
+        "datasets": listing.definitions.len(),
+        "withoutDefinition": listing.invalid.len(),
+    });
+    cx.screen.items("DatasetList", &items, &summary, Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+fn item(definition: &Definition) -> Value {
+    let dataset = &definition.dataset;
+    json!({
+        "id": dataset.id,
+        "version": dataset.version,
+        "status": dataset.status,
+        "owner": dataset.owner,
+        "checks": dataset.checks.len(),
+        "schedule": dataset.run.schedule,
+        "file": definition.origin,
+        "digest": definition.digest,
+        "kept": definition.kept,
+    })
+}
+
+fn described(listing: &Listing, dir: &Path) -> String {
+    let mut out = String::new();
+    if listing.definitions.is_empty() {
+        out.push_str(&format!(
+            "No datasets in {}. Make one: assay dataset init FOLDER\n",
+            dir.display()
+        ));
+    } else {
+        let mut table =
+            table::table(&["DATASET", "VERSION", "STATUS", "CHECKS", "SCHEDULE", "FILE"]);
+        for definition in &listing.definitions {
+            let dataset = &definition.dataset;
+            table.add_row([
+                dataset.id.to_string(),
+                dataset.version.clone(),
+                dataset.status.to_string(),
+                dataset.checks.len().to_string(),
+                dataset
+                    .run
+                    .schedule
+                    .clone()
+                    .unwrap_or_else(|| "on change".to_owned()),
+                definition.origin.clone(),
+            ]);
+        }
+        out.push_str(&table::print(&table));
+    }
+    for file in &listing.invalid {
+        let word = if file.is_only_unsupported() {
+            "not run"
+        } else {
+            "invalid"
+        };
+        out.push_str(&format!("\n{}  {word}\n", file.origin));
+        for diagnostic in &file.diagnostics {
+            out.push_str(&format!("  {diagnostic}\n"));
+        }
+    }
+    out
+}
+
+async fn get(id: &str, dir: Option<PathBuf>, cx: &Context) -> Result<Exit> {
+    let dir = dir.unwrap_or_else(|| cx.registry_dir());
+    let listing = existing_registry(&dir)?.list().await?;
+    let names: Vec<String> = listing
+        .definitions
+        .iter()
+        .map(|d| d.dataset.id.to_string())
+        .collect();
+    let name = by_prefix("dataset", id, &names)?;
+    let Some(definition) = listing
+        .definitions
+        .iter()
+        .find(|d| d.dataset.id.as_str() == name)
+    else {
+        return Err(coded(Exit::Usage, format!("there is no dataset `{name}`")));
+    };
+    let since = text::when(definition.since, Timestamp::now(), cx.screen.times);
+    if definition.kept {
+        cx.screen.note(&format!(
+            "{} has become invalid; this is the version from {since}",
+            definition.origin
+        ));
+    }
+    let end = if definition.text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    cx.screen.text(&format!("{}{end}", definition.text))?;
+    let summary = json!({"file": definition.origin, "digest": definition.digest});
+    let items = [definition.dataset.as_ref()];
+    cx.screen.items("Dataset", &items, &summary, Exit::Ok)?;
+    Ok(Exit::Ok)
+}

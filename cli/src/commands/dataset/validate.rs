@@ -1,0 +1,73 @@
+//! `assay dataset validate`: every error of every file, with the lines it is about.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use assay_contract::{Diagnostic, render_fancy};
+use serde_json::{Value, json};
+
+use super::{Source, expand};
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// Runs the command.
+pub fn run(files: &[PathBuf], cx: &Context) -> Result<Exit> {
+    let files = expand(files)?;
+    let mut out = String::new();
+    let mut items = Vec::new();
+    let (mut errors, mut warnings) = (0, 0);
+    for file in &files {
+        let source = Source::read(file);
+        let diagnostics = &source.parsed.diagnostics;
+        let bad = diagnostics.iter().filter(|d| d.is_error()).count();
+        errors += bad;
+        warnings += diagnostics.len() - bad;
+        out.push_str(&headline(&source, bad));
+        out.push_str(&render_fancy(&source.text, diagnostics, cx.screen.color));
+        items.extend(diagnostics.iter().map(diagnostic_json));
+    }
+    let exit = if errors > 0 { Exit::Invalid } else { Exit::Ok };
+    if files.len() > 1 || exit != Exit::Ok {
+        out.push_str(&format!(
+            "{} files, {errors} errors, {warnings} warnings   exit code {}\n",
+            files.len(),
+            exit.code()
+        ));
+    }
+    cx.screen.text(&out)?;
+    let summary = json!({"files": files.len(), "errors": errors, "warnings": warnings});
+    cx.screen.items("DiagnosticList", &items, &summary, exit)?;
+    Ok(exit)
+}
+
+fn headline(source: &Source, errors: usize) -> String {
+    let name = source.path.display();
+    let warnings = source.parsed.diagnostics.len() - errors;
+    let said = match &source.parsed.dataset {
+        Some(dataset) => format!(
+            "{} {}, {} columns, {} checks",
+            dataset.id,
+            dataset.version,
+            dataset.columns.len(),
+            dataset.checks.len()
+        ),
+        None if errors == 0 => "valid, but this version does not run it".to_owned(),
+        None => "invalid".to_owned(),
+    };
+    format!("{name}: {said}; {errors} errors, {warnings} warnings\n")
+}
+
+/// A diagnostic for programs. The offending text is left out: a snippet may hold a secret.
+pub fn diagnostic_json(diagnostic: &Diagnostic) -> Value {
+    json!({
+        "file": diagnostic.file,
+        "line": diagnostic.line,
+        "column": diagnostic.column,
+        "code": diagnostic.code.as_str(),
+        "level": diagnostic.code.level().to_string(),
+        "title": diagnostic.code.title(),
+        "path": diagnostic.path,
+        "message": diagnostic.message,
+        "hint": diagnostic.hint,
+    })
+}

@@ -1,0 +1,372 @@
+//! `assay metric`: measured values with the limits that applied.
+//!
+//! Comes in: a dataset. Goes out: its values, from a running manager or straight from the store of
+//! the data folder, which is opened for reading only. Both ways show the same.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use assay_model::ids::DatasetId;
+use assay_model::metric::{Metric, MetricKey, MetricStatus, MetricValue};
+use assay_model::outcome::{Limits, Outcome};
+use assay_model::partition::{Partition, PartitionVersion};
+use assay_proto::WireError;
+use assay_proto::convert;
+use assay_proto::v1;
+use assay_store::MetricStore;
+use assay_store::port::{ResultFilter, RunFilter};
+use serde_json::{Value, json};
+
+use super::by_prefix;
+use crate::args::MetricCommand;
+use crate::client::{Client, coded, refused};
+use crate::context::Context;
+use crate::dev::open_reader;
+use crate::exit::{Exit, OrExit};
+use crate::show::{spark, table, text};
+
+/// Partitions that a list of metrics looks back over.
+const LIST_PARTITIONS: u32 = 30;
+/// The most partitions of a history.
+const LAST_MAX: u32 = 2000;
+/// Results that a history is joined with.
+const RESULTS_MAX: u32 = 1_000_000;
+
+/// One metric over partitions, oldest first.
+struct Series {
+    key: MetricKey,
+    points: Vec<Point>,
+}
+
+/// One value with what became of it.
+struct Point {
+    partition: Partition,
+    version: PartitionVersion,
+    status: MetricStatus,
+    value: MetricValue,
+    outcome: Option<Outcome>,
+    limits: Option<Limits>,
+}
+
+/// Runs the command.
+pub async fn run(command: MetricCommand, cx: &Context) -> Result<Exit> {
+    match command {
+        MetricCommand::List { dataset, column } => list(&dataset, column.as_deref(), cx).await,
+        MetricCommand::History {
+            dataset,
+            metric,
+            column,
+            last,
+        } => {
+            let metric = metric_named(&metric)?;
+            if last == 0 || last > LAST_MAX {
+                let why = format!("--last {last}: use 1 to {LAST_MAX}");
+                return Err(coded(Exit::Usage, why));
+            }
+            history(&dataset, metric, column.as_deref(), last, cx).await
+        }
+    }
+}
+
+fn metric_named(name: &str) -> Result<Metric> {
+    if let Ok(metric) = name.parse() {
+        return Ok(metric);
+    }
+    let near = Metric::ALL
+        .iter()
+        .map(|m| (strsim::jaro_winkler(m.as_str(), name), m))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.75);
+    let hint = match near {
+        Some((_, metric)) => format!("did you mean `{metric}`?"),
+        None => "see: assay help checks".to_owned(),
+    };
+    Err(coded(
+        Exit::Usage,
+        format!("unknown metric `{name}`; {hint}"),
+    ))
+}
+
+async fn list(dataset: &str, column: Option<&str>, cx: &Context) -> Result<Exit> {
+    let (dataset, mut series) = read(dataset, None, LIST_PARTITIONS, cx).await?;
+    series.retain(|s| column.is_none_or(|column| s.key.column == column));
+    if series.is_empty() {
+        let of = column
+            .map(|c| format!(" of column `{c}`"))
+            .unwrap_or_default();
+        cx.screen.text(&format!(
+            "No values{of} are stored of {dataset}. Measure it: assay check FILE, or assay run start {dataset}\n"
+        ))?;
+    } else {
+        let mut table = table::table(&["METRIC", "NEWEST", "PARTITION", "OUTCOME", "LAST VALUES"]);
+        for series in &series {
+            let Some(newest) = series.points.last() else {
+                continue;
+            };
+            table.add_row([
+                series.key.to_string(),
+                shown(newest),
+                newest.partition.key.to_string(),
+                newest.outcome.map_or("-", Outcome::as_str).to_owned(),
+                spark::sparkline(&numbers(series)),
+            ]);
+        }
+        cx.screen.text(&table::print(&table))?;
+    }
+    let items: Vec<Value> = series
+        .iter()
+        .map(|series| {
+            json!({
+                "dataset": dataset,
+                "key": key_json(&series.key),
+                "points": series.points.len(),
+                "newest": series.points.last().map(point_json),
+            })
+        })
+        .collect();
+    let summary = json!({"metrics": series.len()});
+    cx.screen.items("MetricList", &items, &summary, Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+async fn history(
+    dataset: &str,
+    metric: Metric,
+    column: Option<&str>,
+    last: u32,
+    cx: &Context,
+) -> Result<Exit> {
+    let (dataset, mut series) = read(dataset, Some(metric), last, cx).await?;
+    series.retain(|s| s.key.metric == metric && column.is_none_or(|c| s.key.column == c));
+    if series.is_empty() {
+        let of = column.map(|c| format!("({c})")).unwrap_or_default();
+        return Err(coded(
+            Exit::Usage,
+            format!(
+                "no values of {metric}{of} are stored of {dataset}; see: assay metric list {dataset}"
+            ),
+        ));
+    }
+    let mut out = String::new();
+    for series in &series {
+        describe(series, &dataset, &mut out);
+    }
+    cx.screen.text(&out)?;
+    let items: Vec<Value> = series
+        .iter()
+        .map(|series| {
+            let points: Vec<Value> = series.points.iter().map(point_json).collect();
+            json!({"dataset": dataset, "key": key_json(&series.key), "points": points})
+        })
+        .collect();
+    let summary = json!({"series": series.len()});
+    cx.screen
+        .items("MetricHistoryList", &items, &summary, Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+fn describe(series: &Series, dataset: &DatasetId, out: &mut String) {
+    out.push_str(&format!(
+        "{dataset}  {}   {} partitions\n{}\n",
+        series.key,
+        series.points.len(),
+        spark::sparkline(&numbers(series))
+    ));
+    let mut table = table::table(&["PARTITION", "VALUE", "LOWER", "UPPER", "OUTCOME", "BAND"]);
+    for point in &series.points {
+        let limits = point.limits.as_ref();
+        let (lower, upper) = (limits.and_then(|l| l.lower), limits.and_then(|l| l.upper));
+        let bound = |bound: Option<f64>| bound.map_or_else(|| "-".to_owned(), text::float);
+        table.add_row([
+            point.partition.key.to_string(),
+            shown(point),
+            bound(lower),
+            bound(upper),
+            point.outcome.map_or("-", Outcome::as_str).to_owned(),
+            spark::band(point.value.as_f64(), lower, upper),
+        ]);
+    }
+    out.push_str(&table::print(&table));
+    out.push('\n');
+}
+
+fn shown(point: &Point) -> String {
+    match point.status {
+        MetricStatus::Computed => text::value(&point.value),
+        MetricStatus::Error | MetricStatus::Overflow => point.status.to_string(),
+    }
+}
+
+fn numbers(series: &Series) -> Vec<Option<f64>> {
+    series.points.iter().map(|p| p.value.as_f64()).collect()
+}
+
+fn key_json(key: &MetricKey) -> Value {
+    json!({"metric": key.metric, "column": key.column, "args": key.args, "filter": key.filter})
+}
+
+fn point_json(point: &Point) -> Value {
+    json!({
+        "partition": point.partition.key,
+        "version": point.version,
+        "status": point.status,
+        "value": point.value,
+        "outcome": point.outcome,
+        "limits": point.limits,
+    })
+}
+
+/// Reads through the manager when there is one, else from the store.
+async fn read(
+    dataset: &str,
+    metric: Option<Metric>,
+    limit: u32,
+    cx: &Context,
+) -> Result<(DatasetId, Vec<Series>)> {
+    if let Some(client) = Client::find(cx).await? {
+        return from_manager(&client, dataset, metric, limit).await;
+    }
+    let folder = cx.data_dir();
+    let Some(store) = open_reader(&folder).await? else {
+        return Err(coded(
+            Exit::NoServer,
+            format!(
+                "nothing is stored in {} and no manager runs on it\n  \
+                 measure something: assay check FILE; or name a manager: --server URL",
+                folder.display()
+            ),
+        ));
+    };
+    let id = stored_dataset(store.as_ref(), dataset).await?;
+    let series = from_store(store.as_ref(), &id, limit).await?;
+    Ok((id, series))
+}
+
+async fn from_manager(
+    client: &Client,
+    dataset: &str,
+    metric: Option<Metric>,
+    limit: u32,
+) -> Result<(DatasetId, Vec<Series>)> {
+    let known = client.call(v1::ListDatasetsRequest {});
+    let known = client.cluster().list_datasets(known).await;
+    let known = known.map_err(|status| refused(&status))?.into_inner();
+    let names: Vec<String> = known.datasets.into_iter().map(|d| d.id).collect();
+    // A dataset that is no longer defined still has its history, under its whole name.
+    let id = match by_prefix("dataset", dataset, &names) {
+        Ok(name) => DatasetId::new(name)?,
+        Err(error) => DatasetId::new(dataset).map_err(|_| error)?,
+    };
+    let request = client.call(v1::HistoryRequest {
+        dataset: id.to_string(),
+        metric: metric.map(|m| m.to_string()).unwrap_or_default(),
+        column: None,
+        limit,
+    });
+    let answer = client.metrics().history(request).await;
+    let answer = answer.map_err(|status| refused(&status))?.into_inner();
+    if answer.series.is_empty() && metric.is_none() && !names.contains(&id.to_string()) {
+        by_prefix("dataset", dataset, &names)?;
+    }
+    let series: Result<Vec<Series>, WireError> =
+        answer.series.into_iter().map(series_of_wire).collect();
+    let series = series.context("the manager's answer cannot be read; compare: assay version")?;
+    Ok((id, series))
+}
+
+fn series_of_wire(series: v1::MetricSeries) -> Result<Series, WireError> {
+    let points: Result<Vec<Point>, WireError> = series
+        .points
+        .into_iter()
+        .map(|point| {
+            Ok(Point {
+                partition: convert::partition(point.partition)?,
+                version: PartitionVersion(point.version),
+                status: convert::word("status", point.status)?,
+                value: convert::value(point.value)?,
+                outcome: convert::opt_text("outcome", point.outcome)?
+                    .map(|word| convert::word("outcome", word))
+                    .transpose()?,
+                limits: point.limits.map(convert::limits).transpose()?,
+            })
+        })
+        .collect();
+    Ok(Series {
+        key: convert::key(series.key)?,
+        points: points?,
+    })
+}
+
+/// The dataset of the store that `wanted` names.
+async fn stored_dataset(store: &dyn MetricStore, wanted: &str) -> Result<DatasetId> {
+    let exact = DatasetId::new(wanted).or_exit(Exit::Usage)?;
+    if !store.ledger(&exact).await?.is_empty() {
+        return Ok(exact);
+    }
+    let filter = RunFilter {
+        limit: 1000,
+        ..RunFilter::default()
+    };
+    let runs = store.runs(&filter).await?;
+    let mut names: Vec<String> = runs
+        .into_iter()
+        .map(|run| run.dataset.to_string())
+        .collect();
+    names.sort();
+    names.dedup();
+    Ok(DatasetId::new(by_prefix("dataset", wanted, &names)?)?)
+}
+
+async fn from_store(store: &dyn MetricStore, id: &DatasetId, limit: u32) -> Result<Vec<Series>> {
+    let history = store.history(id, None, limit).await?;
+    let filter = ResultFilter {
+        limit: RESULTS_MAX,
+        ..ResultFilter::default()
+    };
+    let results = store.results(id, &filter).await?;
+    let mut judged = BTreeMap::new();
+    for row in results {
+        let key = (row.result.metric, row.partition.key, row.version);
+        judged.insert(key, (row.result.outcome, row.result.limits));
+    }
+    let mut all = Vec::new();
+    for (key, points) in history {
+        let points = points
+            .into_iter()
+            .map(|point| {
+                let place = (
+                    key.clone(),
+                    point.partition.key.clone(),
+                    point.version.clone(),
+                );
+                let (outcome, limits) = judged
+                    .get(&place)
+                    .map_or((None, None), |(outcome, limits)| {
+                        (Some(*outcome), limits.clone())
+                    });
+                Point {
+                    partition: point.partition,
+                    version: point.version,
+                    status: point.status,
+                    value: point.value,
+                    outcome,
+                    limits,
+                }
+            })
+            .collect();
+        all.push(Series { key, points });
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_metric_is_refused_with_a_suggestion() {
+        assert_eq!(metric_named("rowCount").unwrap(), Metric::RowCount);
+        let error = metric_named("rowcount").unwrap_err().to_string();
+        assert!(error.contains("did you mean `rowCount`"), "{error}");
+    }
+}

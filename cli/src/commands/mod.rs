@@ -1,0 +1,100 @@
+//! The commands, one module each: what they read, and how they show it.
+//!
+//! Comes in: parsed arguments and the context. Goes out: text or JSON on standard output and an
+//! exit code. None of them decides anything about data or clusters.
+
+pub mod dataset;
+pub mod doctor;
+pub mod help;
+pub mod judge;
+pub mod metric;
+pub mod run;
+pub mod settings;
+pub mod version;
+
+use anyhow::Result;
+
+use crate::client::coded;
+use crate::exit::Exit;
+
+/// Names that an ambiguous beginning is answered with.
+const NAMED_MAX: usize = 5;
+
+/// The one of `names` that is `wanted` or, failing that, the only one that begins with it.
+pub fn by_prefix(kind: &str, wanted: &str, names: &[String]) -> Result<String> {
+    if names.iter().any(|name| name == wanted) {
+        return Ok(wanted.to_owned());
+    }
+    let mut found: Vec<&String> = names.iter().filter(|n| n.starts_with(wanted)).collect();
+    found.sort();
+    found.dedup();
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(coded(Exit::Usage, unknown(kind, wanted, names))),
+        several => {
+            let shown: Vec<&str> = several.iter().take(NAMED_MAX).map(|n| n.as_str()).collect();
+            let more = several.len().saturating_sub(shown.len());
+            let more = match more {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            Err(coded(
+                Exit::Usage,
+                format!(
+                    "`{wanted}` begins {} {kind}s: {}{more}\n  write more of it",
+                    several.len(),
+                    shown.join(", ")
+                ),
+            ))
+        }
+    }
+}
+
+fn unknown(kind: &str, wanted: &str, names: &[String]) -> String {
+    let near = names
+        .iter()
+        .map(|name| (strsim::jaro_winkler(name, wanted), name))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.8);
+    match near {
+        Some((_, name)) => format!("there is no {kind} `{wanted}`; did you mean `{name}`?"),
+        None => format!("there is no {kind} `{wanted}`; see: assay {kind} list"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Vec<String> {
+        ["orders", "orders_daily", "shipments"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    #[test]
+    fn a_whole_name_wins_over_names_that_it_begins() {
+        assert_eq!(by_prefix("dataset", "orders", &names()).unwrap(), "orders");
+        assert_eq!(
+            by_prefix("dataset", "orders_", &names()).unwrap(),
+            "orders_daily"
+        );
+        assert_eq!(by_prefix("dataset", "s", &names()).unwrap(), "shipments");
+    }
+
+    #[test]
+    fn an_ambiguous_or_unknown_beginning_is_refused_with_what_there_is() {
+        let error = by_prefix("dataset", "ord", &names())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("orders, orders_daily"), "{error}");
+        let error = by_prefix("dataset", "shipmnts", &names()).unwrap_err();
+        assert!(
+            error.to_string().contains("did you mean `shipments`"),
+            "{error}"
+        );
+        assert_eq!(crate::exit::of(&error), Exit::Usage);
+        let error = by_prefix("dataset", "", &names()).unwrap_err().to_string();
+        assert!(error.contains("begins 3 datasets"), "{error}");
+    }
+}

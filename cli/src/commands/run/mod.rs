@@ -1,0 +1,388 @@
+//! `assay run`: runs of a cluster, through its manager.
+//!
+//! Comes in: what to start, watch, stop or repeat. Goes out: how the runs went, and the exit code
+//! that they mean. It must never report a run as good of which it has not seen every result.
+
+mod follow;
+mod report;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use assay_model::ids::RunId;
+use assay_model::run::Run;
+use assay_proto::convert;
+use assay_proto::v1;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::by_prefix;
+use crate::args::RunCommand;
+use crate::client::{Client, coded, refused};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::show::{table, text};
+
+use follow::{Ended, follow};
+use report::{Report, run_json};
+
+/// Runs among which a beginning of an id is looked for.
+const LOOKED_AT: u32 = 1000;
+
+/// Runs the command.
+pub async fn run(command: RunCommand, cx: &Context) -> Result<Exit> {
+    let client = Client::connect(cx).await?;
+    match command {
+        RunCommand::Start {
+            datasets,
+            backfill,
+            partitions,
+            rescan,
+            idempotency_key,
+            wait,
+            watch,
+            timeout,
+        } => {
+            let wish = Wish {
+                window: backfill.as_deref().map(window).transpose()?,
+                partitions,
+                rescan,
+                key: idempotency_key,
+            };
+            let started = start(&client, &datasets, &wish, cx).await?;
+            if wait || watch || timeout.is_some() {
+                ends(&client, &started, watch, timeout, cx).await
+            } else {
+                tell_started(&started, cx)
+            }
+        }
+        RunCommand::List {
+            dataset,
+            active,
+            limit,
+        } => list(&client, dataset.as_deref(), active, limit, cx).await,
+        RunCommand::Get { id } => {
+            let run = resolve(&client, &id).await?;
+            let report = Report::read(&client, run).await?;
+            report.print(Exit::Ok, cx)?;
+            Ok(Exit::Ok)
+        }
+        RunCommand::Watch { id, timeout } => {
+            let run = resolve(&client, &id).await?;
+            let started = [Started::known(run)];
+            ends(&client, &started, true, timeout, cx).await
+        }
+        RunCommand::Cancel { id } => cancel(&client, &id, cx).await,
+        RunCommand::Retry { id } => retry(&client, &id, cx).await,
+    }
+}
+
+/// What a run is to look at.
+struct Wish {
+    /// Days of the past; `Some(None)` is all of it.
+    window: Option<Option<u32>>,
+    partitions: Vec<String>,
+    rescan: bool,
+    key: Option<String>,
+}
+
+/// A run that was asked for.
+struct Started {
+    run: RunId,
+    /// Its dataset; empty when only the run was named.
+    dataset: String,
+    /// Whether the same key had started it before.
+    existed: bool,
+}
+
+impl Started {
+    fn known(run: RunId) -> Self {
+        Self {
+            run,
+            dataset: String::new(),
+            existed: true,
+        }
+    }
+}
+
+/// Reads `90d` or `all`; `None` is all.
+fn window(text: &str) -> Result<Option<u32>> {
+    if text == "all" {
+        return Ok(None);
+    }
+    text.strip_suffix('d')
+        .and_then(|days| days.parse::<u32>().ok())
+        .filter(|days| *days > 0)
+        .map(Some)
+        .ok_or_else(|| {
+            let why = format!("--backfill {text}: use a number of days such as `90d`, or `all`");
+            coded(Exit::Usage, why)
+        })
+}
+
+async fn start(
+    client: &Client,
+    datasets: &[String],
+    wish: &Wish,
+    cx: &Context,
+) -> Result<Vec<Started>> {
+    let known = client.call(v1::ListDatasetsRequest {});
+    let known = client.cluster().list_datasets(known).await;
+    let known = known.map_err(|status| refused(&status))?.into_inner();
+    let names: Vec<String> = known.datasets.into_iter().map(|d| d.id).collect();
+    // Every name is looked up before anything is started.
+    let ids: Result<Vec<String>> = datasets
+        .iter()
+        .map(|wanted| {
+            by_prefix("dataset", wanted, &names).map_err(|error| {
+                let dir = cx.registry_dir();
+                coded(
+                    Exit::Usage,
+                    format!(
+                        "{error}\n  the manager at {} knows {} datasets; add one: \
+                         assay dataset apply -f FILE --dir {}",
+                        client.address,
+                        names.len(),
+                        dir.display()
+                    ),
+                )
+            })
+        })
+        .collect();
+    let mut started = Vec::new();
+    for dataset in ids? {
+        let trigger = if wish.window.is_some() {
+            "backfill"
+        } else {
+            "manual"
+        };
+        let request = client.call(v1::SubmitRequest {
+            what: Some(v1::submit_request::What::DatasetId(dataset.clone())),
+            trigger: trigger.to_owned(),
+            selection: Some(v1::Selection {
+                keys: wish.partitions.clone(),
+                last_days: wish.window.flatten().unwrap_or(0),
+                rescan: wish.rescan,
+            }),
+            idempotency_key: wish.key.clone().unwrap_or_default(),
+            slot: None,
+        });
+        let answer = client.runs().submit(request).await.map_err(|status| {
+            let before = match started.len() {
+                0 => String::new(),
+                n => format!("{n} runs were started before this: "),
+            };
+            refused(&status).context(format!("{before}{dataset}"))
+        })?;
+        let answer = answer.into_inner();
+        started.push(Started {
+            run: convert::run_id(answer.run_id)?,
+            dataset,
+            existed: answer.existed,
+        });
+    }
+    Ok(started)
+}
+
+fn tell_started(started: &[Started], cx: &Context) -> Result<Exit> {
+    let mut out = String::new();
+    for one in started {
+        let word = if one.existed { "known  " } else { "started" };
+        out.push_str(&format!("{word}  {}  {}\n", one.run, one.dataset));
+    }
+    cx.screen.text(&out)?;
+    if let Some(first) = started.first() {
+        cx.screen
+            .note(&format!("follow it: assay run watch {}", first.run));
+    }
+    let items: Vec<_> = started
+        .iter()
+        .map(|s| json!({"id": s.run, "dataset": s.dataset, "existed": s.existed}))
+        .collect();
+    cx.screen
+        .items("RunStartedList", &items, &json!({}), Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+/// Waits for the end of runs, shows each, and says what they mean together.
+async fn ends(
+    client: &Client,
+    started: &[Started],
+    watch: bool,
+    timeout: Option<Duration>,
+    cx: &Context,
+) -> Result<Exit> {
+    let deadline = timeout.map(|t| tokio::time::Instant::now() + t);
+    let mut exit = Exit::Ok;
+    let mut reports = Vec::new();
+    for one in started {
+        let ended = tokio::select! {
+            ended = follow(client, one.run, watch, deadline, cx) => ended?,
+            _ = tokio::signal::ctrl_c() => Ended::Interrupted,
+        };
+        match ended {
+            Ended::Yes => {
+                let report = Report::read(client, one.run).await?;
+                exit = exit.max(report.exit());
+                reports.push(report);
+            }
+            Ended::TimedOut => {
+                cx.screen.note(&format!(
+                    "the time is over; the run goes on: assay run watch {}",
+                    one.run
+                ));
+                exit = Exit::StillRunning;
+                break;
+            }
+            Ended::Interrupted => {
+                cx.screen.note(&format!(
+                    "the run goes on: assay run watch {0}   stop it: assay run cancel {0}",
+                    one.run
+                ));
+                exit = Exit::Interrupted;
+                break;
+            }
+        }
+    }
+    report::print_all(&reports, exit, cx)?;
+    Ok(exit)
+}
+
+async fn list(
+    client: &Client,
+    dataset: Option<&str>,
+    active: bool,
+    limit: u32,
+    cx: &Context,
+) -> Result<Exit> {
+    if limit == 0 || limit > LOOKED_AT {
+        let why = format!("--limit {limit}: use 1 to {LOOKED_AT}");
+        return Err(coded(Exit::Usage, why));
+    }
+    let runs = runs(client, dataset.unwrap_or_default(), active, limit).await?;
+    let now = Timestamp::now();
+    if runs.is_empty() {
+        let which = if active { "unfinished runs" } else { "runs" };
+        cx.screen.text(&format!(
+            "No {which}. Start one: assay run start DATASET --watch\n"
+        ))?;
+    } else {
+        let mut table = table::table(&[
+            "RUN", "DATASET", "STATE", "TRIGGER", "CREATED", "TOOK", "TASKS",
+        ]);
+        for run in &runs {
+            table.add_row([
+                run.id.to_string(),
+                run.dataset.to_string(),
+                run.state.to_string(),
+                run.trigger.to_string(),
+                text::when(run.created_at, now, cx.screen.times),
+                report::took(run, now),
+                run.planned_tasks.to_string(),
+            ]);
+        }
+        cx.screen.text(&table::print(&table))?;
+        if runs.len() == limit as usize {
+            cx.screen.note(&format!(
+                "showing the newest {limit}; more with --limit {}",
+                limit.saturating_mul(2).min(LOOKED_AT)
+            ));
+        }
+    }
+    let items: Vec<_> = runs.iter().map(run_json).collect();
+    let summary = json!({"runs": runs.len(), "limit": limit});
+    cx.screen.items("RunList", &items, &summary, Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+async fn runs(client: &Client, dataset: &str, unfinished: bool, limit: u32) -> Result<Vec<Run>> {
+    let request = client.call(v1::ListRunsRequest {
+        dataset: dataset.to_owned(),
+        unfinished,
+        limit,
+    });
+    let answer = client.runs().list(request).await;
+    let answer = answer.map_err(|status| refused(&status))?.into_inner();
+    let runs: Result<Vec<Run>, _> = answer.runs.into_iter().map(convert::run).collect();
+    runs.context("the manager's answer cannot be read; compare: assay version")
+}
+
+/// The run that `wanted` names in whole or, uniquely, begins; `run_` may be left out.
+async fn resolve(client: &Client, wanted: &str) -> Result<RunId> {
+    let wanted = with_mark(wanted);
+    if let Ok(id) = wanted.parse() {
+        return Ok(id);
+    }
+    let newest = runs(client, "", false, LOOKED_AT).await?;
+    let names: Vec<String> = newest.iter().map(|run| run.id.to_string()).collect();
+    let found = by_prefix("run", &wanted, &names).map_err(|error| {
+        if names.len() < LOOKED_AT as usize {
+            return error;
+        }
+        let why = format!("{error}\n  only the newest {LOOKED_AT} runs are known by a beginning");
+        coded(Exit::Usage, why)
+    })?;
+    Ok(found.parse()?)
+}
+
+fn with_mark(wanted: &str) -> String {
+    let wanted = wanted.to_ascii_lowercase();
+    if wanted.starts_with("run_") || "run_".starts_with(&wanted) {
+        wanted
+    } else {
+        format!("run_{wanted}")
+    }
+}
+
+async fn cancel(client: &Client, id: &str, cx: &Context) -> Result<Exit> {
+    let run = resolve(client, id).await?;
+    let request = client.call(v1::CancelRequest {
+        run_id: run.to_string(),
+        reason: "cancelled by assay run cancel".to_owned(),
+    });
+    let done = client.runs().cancel(request).await;
+    done.map_err(|status| refused(&status))?;
+    cx.screen.text(&format!("cancelled  {run}\n"))?;
+    let item = json!({"id": run, "done": "cancelled"});
+    cx.screen
+        .items("RunChange", &[item], &json!({}), Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+async fn retry(client: &Client, id: &str, cx: &Context) -> Result<Exit> {
+    let run = resolve(client, id).await?;
+    let request = client.call(v1::RetryRequest {
+        run_id: run.to_string(),
+    });
+    let done = client.runs().retry(request).await;
+    done.map_err(|status| refused(&status))?;
+    cx.screen.text(&format!("tried again  {run}\n"))?;
+    cx.screen.note(&format!("follow it: assay run watch {run}"));
+    let item = json!({"id": run, "done": "retried"});
+    cx.screen
+        .items("RunChange", &[item], &json!({}), Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_days_or_all() {
+        assert_eq!(window("90d").unwrap(), Some(90));
+        assert_eq!(window("all").unwrap(), None);
+        for wrong in ["90", "0d", "-1d", "d", "soon", "99999999999d"] {
+            let error = window(wrong).unwrap_err();
+            assert_eq!(crate::exit::of(&error), Exit::Usage, "{wrong}");
+            assert!(error.to_string().contains("90d"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_mark_of_a_run_id_may_be_left_out() {
+        assert_eq!(with_mark("01AB"), "run_01ab");
+        assert_eq!(with_mark("run_01"), "run_01");
+        assert_eq!(with_mark("ru"), "ru");
+    }
+}

@@ -1,0 +1,431 @@
+//! What became of a run: its tasks, its results, and the exit code they mean.
+//!
+//! Comes in: what the manager stores of a run. Goes out: text that begins with what failed, or
+//! JSON. Results are read to the last: a run with more than one answer holds is read partition by
+//! partition.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, Result};
+use assay_model::ids::RunId;
+use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
+use assay_model::run::{Run, RunState};
+use assay_proto::convert;
+use assay_proto::v1;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::client::{Client, refused};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::show::text;
+
+/// The most results of one answer.
+const RESULTS_MAX: u32 = 10_000;
+/// Lines of findings that are shown.
+const LINES_MAX: usize = 60;
+
+/// One result that needs a look, or any.
+struct Finding {
+    partition: String,
+    result: CheckResult,
+}
+
+/// What became of a run.
+pub struct Report {
+    run: Run,
+    tasks: Vec<v1::Task>,
+    tasks_left_out: u32,
+    counts: OutcomeCounts,
+    partitions: usize,
+    findings: Vec<Finding>,
+    /// Whether nothing was new, so that the results are those of the newest verdict.
+    unchanged: bool,
+}
+
+impl Report {
+    /// Reads what the manager stores of `run`.
+    pub async fn read(client: &Client, run: RunId) -> Result<Self> {
+        let request = client.call(v1::GetRunRequest {
+            run_id: run.to_string(),
+        });
+        let answer = client.runs().get(request).await;
+        let answer = answer.map_err(|status| refused(&status))?.into_inner();
+        let run = convert::present("run", answer.run)
+            .and_then(convert::run)
+            .context("the manager's answer cannot be read; compare: assay version")?;
+        let mut report = Self {
+            run,
+            tasks: answer.tasks,
+            tasks_left_out: answer.left_out,
+            counts: OutcomeCounts::default(),
+            partitions: 0,
+            findings: Vec::new(),
+            unchanged: false,
+        };
+        let results = report.results(client).await?;
+        report.count(results)?;
+        Ok(report)
+    }
+
+    async fn results(&mut self, client: &Client) -> Result<Vec<v1::Result>> {
+        let mut query = v1::ResultsRequest {
+            dataset: self.run.dataset.to_string(),
+            run_id: self.run.id.to_string(),
+            superseded: true,
+            limit: RESULTS_MAX,
+            ..v1::ResultsRequest::default()
+        };
+        let all = ask(client, &query).await?;
+        if all.is_empty() && self.run.state == RunState::Succeeded {
+            return self.newest_verdict(client).await;
+        }
+        if all.len() < RESULTS_MAX as usize {
+            return Ok(all);
+        }
+        // More than one answer holds: each partition of the plan is asked for by itself.
+        let partitions: BTreeSet<&String> = self
+            .tasks
+            .iter()
+            .filter(|task| task.kind == "evaluate")
+            .map(|task| &task.partition)
+            .collect();
+        let mut all = Vec::new();
+        for partition in partitions {
+            query.partition.clone_from(partition);
+            all.extend(ask(client, &query).await?);
+        }
+        Ok(all)
+    }
+
+    /// Nothing was new: the newest verdict still stands, and so does what it means.
+    async fn newest_verdict(&mut self, client: &Client) -> Result<Vec<v1::Result>> {
+        let request = client.call(v1::VerdictsRequest {
+            dataset: self.run.dataset.to_string(),
+            limit: 1,
+        });
+        let answer = client.metrics().verdicts(request).await;
+        let answer = answer.map_err(|status| refused(&status))?.into_inner();
+        let Some(verdict) = answer.verdicts.into_iter().next_back() else {
+            return Ok(Vec::new());
+        };
+        self.unchanged = true;
+        let query = v1::ResultsRequest {
+            dataset: self.run.dataset.to_string(),
+            run_id: verdict.run_id,
+            partition: verdict.partition.map(|p| p.key).unwrap_or_default(),
+            limit: RESULTS_MAX,
+            ..v1::ResultsRequest::default()
+        };
+        ask(client, &query).await
+    }
+
+    fn count(&mut self, results: Vec<v1::Result>) -> Result<()> {
+        let mut partitions = BTreeSet::new();
+        for wire in results {
+            let partition = wire.partition.clone().map(|p| p.key).unwrap_or_default();
+            let result = convert::check_result(wire)
+                .context("a result of the manager cannot be read; compare: assay version")?;
+            partitions.insert(partition.clone());
+            self.counts.add(result.outcome, 1);
+            self.findings.push(Finding { partition, result });
+        }
+        self.partitions = partitions.len();
+        self.findings
+            .sort_by_key(|finding| gravity(finding.result.outcome));
+        Ok(())
+    }
+
+    fn broken(&self) -> impl Iterator<Item = &v1::Task> {
+        self.tasks
+            .iter()
+            .filter(|task| matches!(task.state.as_str(), "failed" | "quarantined"))
+    }
+
+    /// The exit code that the run means, once it has ended.
+    pub fn exit(&self) -> Exit {
+        let unseen = self.tasks_left_out > 0;
+        let broken = self.broken().count();
+        exit_of(self.run.state, &self.counts, broken, unseen)
+    }
+
+    /// Shows this run alone.
+    pub fn print(&self, exit: Exit, cx: &Context) -> Result<()> {
+        print_all(std::slice::from_ref(self), exit, cx)
+    }
+
+    fn describe(&self, now: Timestamp, cx: &Context, out: &mut String) {
+        let run = &self.run;
+        out.push_str(&format!(
+            "{}  {}  {}   {}, {}, took {}\n",
+            run.dataset,
+            run.id,
+            run.state,
+            run.trigger,
+            text::when(run.created_at, now, cx.screen.times),
+            took(run, now)
+        ));
+        if let Some(reason) = &run.reason {
+            out.push_str(&format!("  {reason}\n"));
+        }
+        out.push_str(&format!("  tasks  {}\n\n", self.task_states()));
+        for task in self.broken().take(LINES_MAX) {
+            out.push_str(&broken_line(task, cx.screen.color));
+        }
+        let worth: Vec<&Finding> = self
+            .findings
+            .iter()
+            .filter(|finding| gravity(finding.result.outcome) < 5)
+            .collect();
+        for finding in worth.iter().take(LINES_MAX) {
+            out.push_str(&finding_line(finding, cx.screen.color));
+        }
+        if worth.len() > LINES_MAX {
+            out.push_str(&format!(
+                "  showing {LINES_MAX} of {}; all of them: assay run get {} -o json\n",
+                worth.len(),
+                run.id
+            ));
+        }
+        let what = if self.unchanged {
+            "nothing new; the newest verdict stands: ".to_owned()
+        } else {
+            format!("{} partitions judged: ", self.partitions)
+        };
+        out.push_str(&format!("{what}{}\n", text::counts(&self.counts)));
+        if self.tasks_left_out > 0 {
+            out.push_str(&format!(
+                "{} tasks are not shown: the run has more than one answer holds\n",
+                self.tasks_left_out
+            ));
+        }
+    }
+
+    fn task_states(&self) -> String {
+        let mut states: BTreeMap<&str, usize> = BTreeMap::new();
+        for task in &self.tasks {
+            *states.entry(task.state.as_str()).or_default() += 1;
+        }
+        if states.is_empty() {
+            return "none yet".to_owned();
+        }
+        let parts: Vec<String> = states
+            .iter()
+            .map(|(state, n)| format!("{n} {state}"))
+            .collect();
+        parts.join(", ")
+    }
+
+    fn json(&self) -> Value {
+        let mut item = run_json(&self.run);
+        let tasks: Vec<Value> = self.tasks.iter().map(task_json).collect();
+        let results: Vec<Value> = self.findings.iter().map(finding_json).collect();
+        item["tasks"] = Value::Array(tasks);
+        item["tasksLeftOut"] = json!(self.tasks_left_out);
+        item["partitions"] = json!(self.partitions);
+        item["unchanged"] = json!(self.unchanged);
+        item["counts"] = json!(self.counts);
+        item["results"] = Value::Array(results);
+        item
+    }
+}
+
+async fn ask(client: &Client, query: &v1::ResultsRequest) -> Result<Vec<v1::Result>> {
+    let request = client.call(query.clone());
+    let answer = client.metrics().results(request).await;
+    Ok(answer
+        .map_err(|status| refused(&status))?
+        .into_inner()
+        .results)
+}
+
+/// Shows runs, and what they mean together.
+pub fn print_all(reports: &[Report], exit: Exit, cx: &Context) -> Result<()> {
+    let now = Timestamp::now();
+    let mut out = String::new();
+    let mut total = OutcomeCounts::default();
+    for report in reports {
+        report.describe(now, cx, &mut out);
+        total.merge(&report.counts);
+    }
+    if exit != Exit::Ok {
+        out.push_str(&format!("exit code {}\n", exit.code()));
+    }
+    cx.screen.text(&out)?;
+    let items: Vec<Value> = reports.iter().map(Report::json).collect();
+    let summary = json!({"counts": total, "runs": reports.len()});
+    cx.screen.items("RunReportList", &items, &summary, exit)
+}
+
+/// What an ended run means. Could-not-evaluate wins over bad data: what was not looked at may be
+/// worse than what was.
+fn exit_of(state: RunState, counts: &OutcomeCounts, broken: usize, unseen: bool) -> Exit {
+    let not_evaluated =
+        state != RunState::Succeeded || broken > 0 || unseen || counts.error + counts.overflow > 0;
+    if not_evaluated {
+        Exit::NotEvaluated
+    } else if counts.fail + counts.missing > 0 {
+        Exit::BadData
+    } else {
+        Exit::Ok
+    }
+}
+
+/// The order of the screen: what needs a look first.
+const fn gravity(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Fail => 0,
+        Outcome::Missing => 1,
+        Outcome::Error => 2,
+        Outcome::Overflow => 3,
+        Outcome::Warn => 4,
+        Outcome::Learning => 5,
+        Outcome::Skipped => 6,
+        Outcome::Pass => 7,
+    }
+}
+
+fn broken_line(task: &v1::Task, color: bool) -> String {
+    let word = text::paint(&format!("{:<8}", "ERROR"), "35", color);
+    let reason = if task.reason.is_empty() {
+        "no reason was given"
+    } else {
+        &task.reason
+    };
+    format!(
+        "  {word} task {} {} {}  {} after {} attempts: {reason}\n",
+        task.no, task.kind, task.partition, task.state, task.attempt
+    )
+}
+
+fn finding_line(finding: &Finding, color: bool) -> String {
+    let result = &finding.result;
+    let line = format!(
+        "  {} {:<12} {:<28} {:<30} {:<24} {}   {}",
+        text::badge(result.outcome, color),
+        finding.partition,
+        result.check,
+        result.metric.to_string(),
+        result.expected,
+        text::value(&result.actual),
+        result.reason.as_deref().unwrap_or_default()
+    );
+    format!("{}\n", line.trim_end())
+}
+
+/// How long a run took, or takes so far.
+pub fn took(run: &Run, now: Timestamp) -> String {
+    let Some(started) = run.started_at else {
+        return "-".to_owned();
+    };
+    let ended = run.finished_at.unwrap_or(now);
+    let milliseconds = ended.as_millisecond() - started.as_millisecond();
+    text::span(u64::try_from(milliseconds).unwrap_or(0))
+}
+
+/// A run for programs.
+pub fn run_json(run: &Run) -> Value {
+    json!({
+        "id": run.id,
+        "dataset": run.dataset,
+        "definition": run.definition,
+        "trigger": run.trigger,
+        "priority": run.priority,
+        "slot": run.slot,
+        "state": run.state,
+        "reason": run.reason,
+        "selection": {
+            "keys": run.selection.keys,
+            "lastDays": run.selection.last_days,
+            "rescan": run.selection.rescan,
+        },
+        "createdAt": run.created_at,
+        "startedAt": run.started_at,
+        "finishedAt": run.finished_at,
+        "deadlineAt": run.deadline_at,
+        "plannedTasks": run.planned_tasks,
+    })
+}
+
+fn task_json(task: &v1::Task) -> Value {
+    json!({
+        "no": task.no,
+        "kind": task.kind,
+        "partition": task.partition,
+        "state": task.state,
+        "wait": task.wait,
+        "attempts": task.attempt,
+        "node": task.node,
+        "bytes": task.bytes,
+        "reason": task.reason,
+    })
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    let result = &finding.result;
+    json!({
+        "partition": finding.partition,
+        "check": result.check,
+        "metric": result.metric.metric,
+        "column": result.metric.column,
+        "outcome": result.outcome,
+        "severity": result.severity,
+        "origin": result.origin,
+        "actual": result.actual,
+        "expected": result.expected,
+        "limits": result.limits,
+        "reason": result.reason,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(of: &[Outcome]) -> OutcomeCounts {
+        let mut counts = OutcomeCounts::default();
+        for outcome in of {
+            counts.add(*outcome, 1);
+        }
+        counts
+    }
+
+    #[test]
+    fn bad_data_is_one_and_what_could_not_be_evaluated_wins_as_four() {
+        let of = |outcomes: &[Outcome]| exit_of(RunState::Succeeded, &counts(outcomes), 0, false);
+        assert_eq!(
+            of(&[Outcome::Pass, Outcome::Learning, Outcome::Skipped]),
+            Exit::Ok
+        );
+        assert_eq!(of(&[Outcome::Warn]), Exit::Ok);
+        assert_eq!(of(&[Outcome::Pass, Outcome::Fail]), Exit::BadData);
+        assert_eq!(of(&[Outcome::Missing]), Exit::BadData);
+        assert_eq!(of(&[Outcome::Fail, Outcome::Error]), Exit::NotEvaluated);
+        assert_eq!(of(&[Outcome::Fail, Outcome::Overflow]), Exit::NotEvaluated);
+    }
+
+    #[test]
+    fn a_run_that_was_not_seen_to_its_end_is_never_good() {
+        let good = counts(&[Outcome::Pass]);
+        for state in [
+            RunState::Partial,
+            RunState::Failed,
+            RunState::Cancelled,
+            RunState::SkippedStale,
+        ] {
+            assert_eq!(
+                exit_of(state, &good, 0, false),
+                Exit::NotEvaluated,
+                "{state}"
+            );
+        }
+        assert_eq!(
+            exit_of(RunState::Succeeded, &good, 1, false),
+            Exit::NotEvaluated
+        );
+        assert_eq!(
+            exit_of(RunState::Succeeded, &good, 0, true),
+            Exit::NotEvaluated
+        );
+    }
+}

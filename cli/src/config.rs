@@ -1,0 +1,254 @@
+//! Settings: layered, each value with where it comes from.
+//!
+//! Comes in: files, the environment, flags. Goes out: [`Settings`] and, for every key, its source.
+//! built-in < /etc/assay/assay.toml < ~/.config/assay/assay.toml < ./assay.toml (or `--config`) <
+//! `ASSAY_SECTION__KEY` < flags. An unknown key is an error with a suggestion; a secret is never
+//! a setting.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// Every setting: key, default, what it is. The keys of a file are `section.key`.
+pub const KEYS: [Key; 9] = [
+    Key::new("store.data_dir", "./.assay", "folder of the embedded store"),
+    Key::new(
+        "registry.dir",
+        "./datasets",
+        "folder of dataset definitions",
+    ),
+    Key::new(
+        "dev.grpc_port",
+        "8081",
+        "loopback port of the embedded manager",
+    ),
+    Key::new(
+        "dev.nodes",
+        "",
+        "data nodes, or bounds (`1..4`); empty is one per core, at most 4",
+    ),
+    Key::new("dev.slots", "1", "task slots of each embedded data node"),
+    Key::new(
+        "dev.poll_s",
+        "10",
+        "seconds between looks at the data for what is new",
+    ),
+    Key::new(
+        "scan.memory",
+        "",
+        "memory for scans (`512MiB`); empty is a quarter of the machine's, at most 1 GiB",
+    ),
+    Key::new(
+        "client.server",
+        "",
+        "manager to speak to; empty is the one running on the data folder",
+    ),
+    Key::new(
+        "client.timeout_s",
+        "10",
+        "seconds that a call to a manager may take",
+    ),
+];
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// `section.key`.
+    pub name: &'static str,
+    /// Its built-in value; empty means decided at run time.
+    pub default: &'static str,
+    /// What it is.
+    pub about: &'static str,
+}
+
+impl Key {
+    const fn new(name: &'static str, default: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            default,
+            about,
+        }
+    }
+}
+
+/// The settings in force, each with its source.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    values: BTreeMap<&'static str, (String, String)>,
+}
+
+impl Settings {
+    /// Reads the layers; `explicit` is `--config`.
+    pub fn load(explicit: Option<&Path>) -> Result<Self> {
+        let environment: Vec<(String, String)> = std::env::vars().collect();
+        Self::layered(&files(explicit), explicit, &environment)
+    }
+
+    fn layered(
+        files: &[PathBuf],
+        explicit: Option<&Path>,
+        environment: &[(String, String)],
+    ) -> Result<Self> {
+        let mut settings = Self {
+            values: KEYS
+                .iter()
+                .map(|k| (k.name, (k.default.to_owned(), "built-in".to_owned())))
+                .collect(),
+        };
+        for file in files {
+            match std::fs::read_to_string(file) {
+                Ok(text) => settings.read_file(file, &text)?,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    if explicit == Some(file) {
+                        bail!("no settings file {}", file.display());
+                    }
+                }
+                Err(error) => {
+                    return Err(error).with_context(|| format!("cannot read {}", file.display()));
+                }
+            }
+        }
+        settings.read_environment(environment)?;
+        Ok(settings)
+    }
+
+    fn read_file(&mut self, file: &Path, text: &str) -> Result<()> {
+        let table: toml::Table = text
+            .parse()
+            .with_context(|| format!("{} is not valid TOML", file.display()))?;
+        for (section, value) in &table {
+            let Some(inner) = value.as_table() else {
+                bail!("{}: `{section}` must be a [section]", file.display());
+            };
+            for (key, value) in inner {
+                let text = match value {
+                    toml::Value::String(text) => text.clone(),
+                    toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
+                        value.to_string()
+                    }
+                    _ => bail!("{}: {section}.{key} must be a plain value", file.display()),
+                };
+                self.set(
+                    &format!("{section}.{key}"),
+                    text,
+                    &file.display().to_string(),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_environment(&mut self, environment: &[(String, String)]) -> Result<()> {
+        for (name, value) in environment {
+            if let Some((section, key)) = name
+                .strip_prefix("ASSAY_")
+                .and_then(|rest| rest.split_once("__"))
+            {
+                let key = format!("{section}.{key}").to_ascii_lowercase();
+                self.set(&key, value.clone(), &format!("environment {name}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets `key`, as a flag does.
+    pub fn set(&mut self, key: &str, value: String, source: &str) -> Result<()> {
+        let Some(known) = KEYS.iter().find(|k| k.name == key) else {
+            let near = KEYS
+                .iter()
+                .map(|k| (strsim::jaro_winkler(k.name, key), k.name))
+                .max_by(|a, b| a.0.total_cmp(&b.0));
+            let hint = near
+                .filter(|(likeness, _)| *likeness > 0.7)
+                .map(|(_, name)| format!("; did you mean `{name}`?"))
+                .unwrap_or_default();
+            bail!("{source}: unknown setting `{key}`{hint}");
+        };
+        self.values.insert(known.name, (value, source.to_owned()));
+        Ok(())
+    }
+
+    /// The value of a key of [`KEYS`], if it is not empty.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.values
+            .get(key)
+            .map(|(value, _)| value.as_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The value of `key` read as `T`.
+    pub fn parse<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>> {
+        let Some((value, source)) = self.values.get(key).filter(|(v, _)| !v.is_empty()) else {
+            return Ok(None);
+        };
+        match value.parse() {
+            Ok(parsed) => Ok(Some(parsed)),
+            Err(_) => bail!("{source}: `{value}` is no value for {key}"),
+        }
+    }
+
+    /// Every key with its value and source.
+    pub fn rows(&self) -> Vec<(&'static Key, &str, &str)> {
+        KEYS.iter()
+            .filter_map(|key| {
+                let (value, source) = self.values.get(key.name)?;
+                Some((key, value.as_str(), source.as_str()))
+            })
+            .collect()
+    }
+}
+
+/// Where settings are looked for, weakest first.
+pub fn files(explicit: Option<&Path>) -> Vec<PathBuf> {
+    let mut found = vec![PathBuf::from("/etc/assay/assay.toml")];
+    let home = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
+    if let Some(home) = home {
+        found.push(home.join("assay/assay.toml"));
+    }
+    found.push(explicit.map_or_else(|| PathBuf::from("assay.toml"), Path::to_path_buf));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn the_environment_wins_over_a_file_and_both_say_where_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("assay.toml");
+        std::fs::write(&file, "[dev]\ngrpc_port = 9000\npoll_s = 3\n").unwrap();
+        let settings = Settings::layered(
+            &[file],
+            None,
+            &environment(&[("ASSAY_DEV__GRPC_PORT", "9001"), ("ASSAY_OUTPUT", "json")]),
+        )
+        .unwrap();
+        assert_eq!(settings.parse::<u16>("dev.grpc_port").unwrap(), Some(9001));
+        assert_eq!(settings.parse::<u64>("dev.poll_s").unwrap(), Some(3));
+        let rows = settings.rows();
+        let port = rows.iter().find(|r| r.0.name == "dev.grpc_port").unwrap();
+        assert_eq!(port.2, "environment ASSAY_DEV__GRPC_PORT");
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_with_a_suggestion() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("assay.toml");
+        std::fs::write(&file, "[dev]\ngrpc_prot = 9000\n").unwrap();
+        let error = Settings::layered(&[file], None, &[])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("did you mean `dev.grpc_port`"), "{error}");
+    }
+}

@@ -1,0 +1,96 @@
+//! What every command gets: its flags, the settings, the screen.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::args::{Global, NodeRange};
+use crate::config::Settings;
+use crate::exit::{Exit, OrExit};
+use crate::show::Screen;
+
+/// What every command gets.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Flags of every command.
+    pub global: Global,
+    /// The settings in force.
+    pub settings: Settings,
+    /// Where and how to write.
+    pub screen: Screen,
+}
+
+impl Context {
+    /// Reads the settings.
+    pub fn new(global: Global) -> Result<Self> {
+        let mut settings = Settings::load(global.config.as_deref()).or_exit(Exit::Usage)?;
+        if let Some(folder) = &global.data_dir {
+            settings.set(
+                "store.data_dir",
+                folder.display().to_string(),
+                "flag --data-dir",
+            )?;
+        }
+        if let Some(server) = &global.server {
+            settings.set("client.server", server.clone(), "flag --server")?;
+        }
+        let screen = Screen::new(&global);
+        Ok(Self {
+            global,
+            settings,
+            screen,
+        })
+    }
+
+    /// The folder of the embedded store.
+    pub fn data_dir(&self) -> PathBuf {
+        PathBuf::from(self.settings.text("store.data_dir").unwrap_or("./.assay"))
+    }
+
+    /// The folder of dataset definitions.
+    pub fn registry_dir(&self) -> PathBuf {
+        PathBuf::from(self.settings.text("registry.dir").unwrap_or("./datasets"))
+    }
+
+    /// Memory for scans, in bytes: as set, or a quarter of the machine's and at most 1 GiB.
+    pub fn memory_bytes(&self, flag: Option<u64>) -> Result<u64> {
+        if let Some(bytes) = flag {
+            return Ok(bytes);
+        }
+        match self.settings.text("scan.memory") {
+            Some(text) => crate::args::parse_bytes(text).map_err(|why| anyhow::anyhow!(why)),
+            None => Ok((machine_memory() / 4).clamp(64 << 20, 1 << 30)),
+        }
+    }
+
+    /// The data nodes of an embedded cluster: the flag, the setting, or one per core (at most 4).
+    pub fn nodes(&self, flag: Option<NodeRange>) -> Result<NodeRange> {
+        if let Some(range) = flag {
+            return Ok(range);
+        }
+        match self.settings.text("dev.nodes") {
+            Some(text) => crate::args::parse_nodes(text).map_err(|why| anyhow::anyhow!(why)),
+            None => {
+                let n = cores().min(4);
+                Ok(NodeRange { min: n, max: n })
+            }
+        }
+    }
+}
+
+/// Cores that this process may use.
+pub fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| n.get() as u32)
+}
+
+/// Memory of this machine in bytes; 4 GiB where it cannot be told.
+fn machine_memory() -> u64 {
+    let told = std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+            let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+            Some(kib << 10)
+        });
+    told.unwrap_or(4 << 30)
+}

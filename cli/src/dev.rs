@@ -1,0 +1,236 @@
+//! The wiring of the embedded cluster: the one file of this command that names adapters.
+//!
+//! Comes in: where the state lies and how many nodes there shall be. Goes out: a manager and its
+//! data nodes in this process, speaking the protocol of the cluster over pipes in memory (and, when
+//! asked, over loopback TCP to clients). It must never decide what runs: that is the manager's.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use assay_coordination::LocalCoordinator;
+use assay_coordination::port::LeaseTimes;
+use assay_datanode::runner::InProcess;
+use assay_datanode::{DataNode, NodeConfig, NodeHandle, NodeParts};
+use assay_manager::{Manager, ManagerConfig, ManagerHandle, ManagerParts, system_clock};
+use assay_manager_core as core;
+use assay_proto::link::Door;
+use assay_registry::{FolderRegistry, Registry};
+use assay_store::sqlite::{OpenOptions, SqliteStore};
+use assay_store::{JobStore, MetricStore};
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+
+use crate::args::NodeRange;
+
+/// How an embedded cluster is made.
+#[derive(Debug, Clone)]
+pub struct EmbeddedConfig {
+    /// The folder of its store; `None` keeps everything in memory.
+    pub data_dir: Option<PathBuf>,
+    /// Its data nodes.
+    pub nodes: NodeRange,
+    /// Task slots of each.
+    pub slots: u32,
+    /// Memory for all scans together, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// A manager and its data nodes in this process.
+pub struct Embedded {
+    /// The manager.
+    pub manager: ManagerHandle,
+    /// The reads of people.
+    pub metrics: Arc<dyn MetricStore>,
+    store: SqliteStore,
+    config: EmbeddedConfig,
+    nodes: Mutex<Fleet>,
+}
+
+#[derive(Default)]
+struct Fleet {
+    nodes: Vec<NodeHandle>,
+    started: u32,
+}
+
+impl Embedded {
+    /// Starts the cluster, without waiting for its nodes.
+    pub async fn start(config: EmbeddedConfig) -> Result<Self> {
+        let store = match &config.data_dir {
+            Some(folder) => {
+                std::fs::create_dir_all(folder).with_context(|| {
+                    format!("cannot create the data folder {}", folder.display())
+                })?;
+                SqliteStore::open(store_path(folder), OpenOptions::default()).await?
+            }
+            None => SqliteStore::in_memory().await?,
+        };
+        let jobs: Arc<dyn JobStore> = Arc::new(store.clone());
+        let metrics: Arc<dyn MetricStore> = Arc::new(store.clone());
+        let manager = Manager::start(ManagerParts {
+            store: jobs,
+            metrics: metrics.clone(),
+            coordinator: Arc::new(LocalCoordinator::new(LeaseTimes::default())),
+            config: ManagerConfig {
+                core: core_config(&config),
+                ..ManagerConfig::default()
+            },
+            now: system_clock(),
+            telemetry: assay_telemetry::Telemetry::default(),
+        });
+        let embedded = Self {
+            manager,
+            metrics,
+            store,
+            config,
+            nodes: Mutex::default(),
+        };
+        for _ in 0..embedded.config.nodes.min {
+            embedded.add_node().await?;
+        }
+        embedded.manager.leads().await;
+        Ok(embedded)
+    }
+
+    /// Adds one data node.
+    pub async fn add_node(&self) -> Result<()> {
+        let mut fleet = self.nodes.lock().await;
+        fleet.started += 1;
+        let name = format!("node-{}", fleet.started);
+        let doors = vec![Door::Local(self.manager.doorway())];
+        let share = self.config.memory_bytes / u64::from(self.config.nodes.max.max(1));
+        let node = DataNode::start(NodeParts {
+            store: Arc::new(self.store.clone()),
+            runner: Arc::new(InProcess::new(self.metrics.clone())),
+            config: NodeConfig {
+                slots: self.config.slots,
+                memory_bytes: share,
+                zone: "local".to_owned(),
+                probe: None,
+                ..NodeConfig::new(name, doors)
+            },
+            now: system_clock(),
+        })
+        .context("cannot start a data node")?;
+        fleet.nodes.push(node);
+        Ok(())
+    }
+
+    /// Lets the youngest node finish its tasks and leave.
+    pub async fn remove_node(&self) {
+        let node = self.nodes.lock().await.nodes.pop();
+        if let Some(node) = node {
+            node.drain("fewer nodes are needed").await;
+        }
+    }
+
+    /// Data nodes at present.
+    pub async fn node_count(&self) -> u32 {
+        self.nodes.lock().await.nodes.len() as u32
+    }
+
+    /// Follows the manager's wish for nodes within the bounds, until dropped.
+    pub async fn follow_the_load(&self) {
+        let mut desired = self.manager.desired_nodes();
+        loop {
+            let (wanted, reason) = desired.borrow_and_update().clone();
+            let wanted = wanted.clamp(self.config.nodes.min, self.config.nodes.max);
+            let mut present = self.node_count().await;
+            if wanted != present {
+                tracing::info!(present, wanted, %reason, "the fleet follows the load");
+            }
+            while present < wanted {
+                if let Err(error) = self.add_node().await {
+                    tracing::warn!(%error, "a data node did not start");
+                    break;
+                }
+                present += 1;
+            }
+            while present > wanted {
+                self.remove_node().await;
+                present -= 1;
+            }
+            if desired.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Lets clients in over loopback TCP; gives the address.
+    pub async fn serve(&self, port: u16) -> Result<String> {
+        let listener = TcpListener::bind(("127.0.0.1", port))
+            .await
+            .with_context(|| {
+                format!(
+                    "cannot listen on 127.0.0.1:{port}; is the port in use? \
+                     try --grpc-port {} or --grpc-port 0 (any free port)",
+                    port.saturating_add(10)
+                )
+            })?;
+        let address = listener.local_addr()?.to_string();
+        self.manager.serve(listener);
+        Ok(address)
+    }
+
+    /// Lets running tasks finish, hands the rest back, and closes the store.
+    pub async fn shutdown(self, grace: Duration) {
+        let nodes = std::mem::take(&mut self.nodes.lock().await.nodes);
+        let leaving = nodes.iter().map(|node| node.drain("the cluster stops"));
+        let all = futures::future::join_all(leaving);
+        if tokio::time::timeout(grace, all).await.is_err() {
+            tracing::warn!("tasks were still at work; they are run again at the next start");
+        }
+        self.manager.shutdown().await;
+        self.store.close().await;
+    }
+}
+
+fn core_config(config: &EmbeddedConfig) -> core::Config {
+    let mut core = core::Config::default();
+    core.scale.min = config.nodes.min;
+    core.scale.max = config.nodes.max;
+    core.scale.slots_per_node = config.slots;
+    core
+}
+
+/// The store's file in a data folder.
+fn store_path(folder: &Path) -> PathBuf {
+    folder.join("assay.sqlite")
+}
+
+/// Opens the store of `folder` for reading beside whoever writes it; `None` when there is none.
+pub async fn open_reader(folder: &Path) -> Result<Option<Arc<dyn MetricStore>>> {
+    let path = store_path(folder);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let options = OpenOptions {
+        read_only: true,
+        ..OpenOptions::default()
+    };
+    let store = SqliteStore::open(path, options).await?;
+    Ok(Some(Arc::new(store)))
+}
+
+/// Opens the folder of definitions `folder`; local paths in them are relative to `base`.
+pub fn open_registry(folder: &Path, base: &Path) -> Result<Arc<dyn Registry>> {
+    let registry = FolderRegistry::open(folder, base, system_clock())?;
+    Ok(Arc::new(registry))
+}
+
+/// Copies the store of `folder`, in use or not, into the folder `to`.
+pub async fn snapshot_store(folder: &Path, to: &Path) -> Result<()> {
+    let path = store_path(folder);
+    if !path.is_file() {
+        return Ok(());
+    }
+    let options = OpenOptions {
+        read_only: true,
+        ..OpenOptions::default()
+    };
+    let store = SqliteStore::open(path, options).await?;
+    store.copy_to(&store_path(to)).await?;
+    store.close().await;
+    Ok(())
+}

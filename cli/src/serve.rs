@@ -1,0 +1,391 @@
+//! `assay dev`: keeps the embedded cluster running.
+//!
+//! Comes in: a folder of definitions, watched, and the data they name, looked at every few seconds.
+//! Goes out: runs — the past of a new dataset, the slots of its schedule, and what has changed of a
+//! dataset that has none. Everything it knows is in the store or in the definitions: it may be
+//! killed at any moment, and goes on where it was.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use assay_contract::render_plain;
+use assay_manager::ManagerHandle;
+use assay_model::dataset::{Dataset, DatasetStatus};
+use assay_model::ids::{DatasetId, RunId};
+use assay_model::run::{Selection, Trigger};
+use assay_registry::{Change, watch};
+use assay_scan::object::Objects;
+use assay_scheduler::due;
+use assay_store::port::RunFilter;
+use jiff::Timestamp;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::args::DevArgs;
+use crate::context::Context;
+use crate::dev::{Embedded, EmbeddedConfig, open_registry};
+use crate::exit::{Exit, OrExit};
+use crate::lock::{DataLock, Lock, hold};
+
+/// Between two looks at the folder of definitions.
+const LOOK_AT_DEFINITIONS: Duration = Duration::from_secs(1);
+/// How long Ctrl-C lets running tasks go on.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Runs the command.
+pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
+    let data_dir = cx.data_dir();
+    let mut lock = take_lock(&data_dir)?;
+    let folder = args.dir.clone().unwrap_or_else(|| cx.registry_dir());
+    let base = std::path::absolute(&folder)?;
+    let registry = open_registry(&folder, &base)?;
+    let nodes = cx.nodes(args.nodes)?;
+    let slots = match args.slots {
+        Some(slots) => slots,
+        None => cx.settings.parse("dev.slots")?.unwrap_or(1),
+    };
+    let port = match args.grpc_port {
+        Some(port) => port,
+        None => cx.settings.parse("dev.grpc_port")?.unwrap_or(8081),
+    };
+    let poll_s = match args.poll_s {
+        Some(seconds) => seconds,
+        None => cx.settings.parse("dev.poll_s")?.unwrap_or(10),
+    };
+    let embedded = Embedded::start(EmbeddedConfig {
+        data_dir: (!args.ephemeral).then(|| data_dir.clone()),
+        nodes,
+        slots: slots.max(1),
+        memory_bytes: cx.memory_bytes(None)?,
+    })
+    .await?;
+    let embedded = Arc::new(embedded);
+    let address = embedded.serve(port).await?;
+    lock.publish(&format!("http://{address}"))?;
+    banner(
+        cx, &address, &folder, &data_dir, &args, nodes.min, nodes.max, slots,
+    );
+    let changes = watch(registry, LOOK_AT_DEFINITIONS);
+    let fleet = tokio::spawn({
+        let embedded = embedded.clone();
+        async move { embedded.follow_the_load().await }
+    });
+    let told = tokio::spawn(tell_ends(embedded.manager.clone()));
+    let mut keeper = Keeper {
+        embedded: embedded.clone(),
+        datasets: BTreeMap::new(),
+    };
+    tokio::select! {
+        () = keeper.keep(changes, Duration::from_secs(poll_s.max(1))) => {}
+        () = stop_signal() => {}
+    }
+    drop(keeper);
+    fleet.abort();
+    told.abort();
+    // The tasks hold clones until they have ended.
+    let _ = tokio::join!(fleet, told);
+    stop(embedded, cx).await;
+    drop(lock);
+    Ok(Exit::Ok)
+}
+
+fn take_lock(data_dir: &Path) -> Result<DataLock> {
+    match hold(data_dir, "dev")? {
+        Lock::Held(lock) => Ok(lock),
+        Lock::Taken(holder) => {
+            let at = holder
+                .address
+                .map(|address| format!(" at {address}"))
+                .unwrap_or_default();
+            Err::<DataLock, _>(anyhow::anyhow!(
+                "the data folder {} is in use by assay {} (pid {}){at}\n  \
+                 use that one (assay run list), stop it, or take another folder: --data-dir DIR",
+                data_dir.display(),
+                holder.command,
+                holder.pid
+            ))
+            .or_exit(Exit::NotEvaluated)
+        }
+    }
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "a banner shows what was decided in many places"
+)]
+fn banner(
+    cx: &Context,
+    address: &str,
+    folder: &Path,
+    data_dir: &Path,
+    args: &DevArgs,
+    min: u32,
+    max: u32,
+    slots: u32,
+) {
+    let store = if args.ephemeral {
+        "in memory, gone at the end".to_owned()
+    } else {
+        format!("{}  kept between starts", data_dir.display())
+    };
+    let nodes = if min == max {
+        format!("{min}")
+    } else {
+        format!("{min} to {max}, by load")
+    };
+    cx.screen.note(&format!(
+        "assay {}  development cluster: loopback only, no log-in, not for production\n\n  \
+         gRPC       {address}\n  \
+         Registry   {}  watched for changes\n  \
+         Store      {store}\n  \
+         Nodes      {nodes}, {slots} task slots each\n\n  \
+         Next       assay run list     assay run start DATASET --watch\n  \
+         Stop       Ctrl-C (finishes running tasks; twice to stop now)\n",
+        env!("CARGO_PKG_VERSION"),
+        folder.display(),
+    ));
+}
+
+/// Ends with the first Ctrl-C or SIGTERM.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+async fn stop(embedded: Arc<Embedded>, cx: &Context) {
+    cx.screen
+        .note("stopping: running tasks finish (Ctrl-C again to stop now; nothing is lost)");
+    let Some(embedded) = Arc::into_inner(embedded) else {
+        return;
+    };
+    tokio::select! {
+        () = embedded.shutdown(GRACE) => {}
+        () = stop_signal() => std::process::exit(i32::from(Exit::Interrupted.code())),
+    }
+}
+
+/// One line per run that ends.
+async fn tell_ends(manager: ManagerHandle) {
+    let mut updates = manager.updates();
+    loop {
+        match updates.recv().await {
+            Ok(update) if update.state.is_terminal() => {
+                let reason = update.reason.map(|r| format!(": {r}")).unwrap_or_default();
+                line(&format!("{} {}{reason}", update.run, update.state));
+            }
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// A line of what goes on, with the time of day.
+fn line(what: &str) {
+    let now = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
+    eprintln!("{now}  {what}");
+}
+
+/// Keeps every dataset up to date.
+struct Keeper {
+    embedded: Arc<Embedded>,
+    datasets: BTreeMap<DatasetId, Kept>,
+}
+
+/// What is known of one dataset between two looks.
+struct Kept {
+    dataset: Arc<Dataset>,
+    /// What its objects were at the last look; `None` before the first.
+    seen: Option<u128>,
+    /// Up to where slots have been emitted.
+    through: Option<Timestamp>,
+}
+
+impl Keeper {
+    async fn keep(
+        &mut self,
+        mut changes: tokio::sync::mpsc::Receiver<Vec<Change>>,
+        every: Duration,
+    ) {
+        let mut tick = tokio::time::interval(every);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                batch = changes.recv() => match batch {
+                    Some(batch) => for change in batch { self.change(change).await; },
+                    None => return,
+                },
+                _ = tick.tick() => self.look().await,
+            }
+        }
+    }
+
+    async fn change(&mut self, change: Change) {
+        match change {
+            Change::Defined(definition) => {
+                let dataset = definition.dataset;
+                line(&format!(
+                    "{} {}  {}",
+                    dataset.id, dataset.version, definition.origin
+                ));
+                if let Err(error) = self.embedded.manager.register((*dataset).clone()).await {
+                    line(&format!("{}: {error}", dataset.id));
+                    return;
+                }
+                let through = self.newest_slot(&dataset.id).await;
+                let kept = Kept {
+                    dataset: dataset.clone(),
+                    seen: None,
+                    through,
+                };
+                let known = self.datasets.insert(dataset.id.clone(), kept).is_some();
+                if !known && is_in_force(&dataset) {
+                    // The key makes a second start of the same process a repeat, not a new run.
+                    let submitted = self.submit(&dataset, Trigger::Backfill, Some("registration"));
+                    if let Err(error) = submitted.await {
+                        line(&format!("{}: {error}", dataset.id));
+                    }
+                }
+                self.look_at(&dataset.id).await;
+            }
+            Change::Removed(id) => {
+                self.datasets.remove(&id);
+                line(&format!("{id}  no longer defined; its history stays"));
+            }
+            Change::Invalid(file) => {
+                let kept = file
+                    .kept
+                    .as_ref()
+                    .map(|(id, since)| {
+                        let zone = jiff::tz::TimeZone::system();
+                        let since = since.to_zoned(zone).strftime("%H:%M").to_string();
+                        format!(", kept the version of {id} from {since}")
+                    })
+                    .unwrap_or_default();
+                line(&format!("{}  invalid{kept}", file.origin));
+                eprint!("{}", render_plain(&file.diagnostics));
+            }
+            Change::Mended { origin } => line(&format!("{origin}  valid again")),
+        }
+    }
+
+    /// The newest scheduled instant that has a run: what the store says, whoever emitted it.
+    async fn newest_slot(&self, id: &DatasetId) -> Option<Timestamp> {
+        let filter = RunFilter {
+            dataset: Some(id.clone()),
+            unfinished: false,
+            limit: 500,
+        };
+        let runs = self.embedded.metrics.runs(&filter).await.ok()?;
+        runs.iter()
+            .filter_map(|run| run.slot)
+            .max()
+            .or_else(|| runs.iter().map(|run| run.created_at).min())
+    }
+
+    async fn look(&mut self) {
+        let ids: Vec<DatasetId> = self.datasets.keys().cloned().collect();
+        for id in ids {
+            self.look_at(&id).await;
+        }
+    }
+
+    async fn look_at(&mut self, id: &DatasetId) {
+        let Some(kept) = self.datasets.get(id) else {
+            return;
+        };
+        let dataset = kept.dataset.clone();
+        if !is_in_force(&dataset) {
+            return;
+        }
+        if let Err(error) = self.advance(id, &dataset).await {
+            line(&format!("{id}: {error:#}"));
+        }
+    }
+
+    async fn advance(&mut self, id: &DatasetId, dataset: &Arc<Dataset>) -> Result<()> {
+        let Some(kept) = self.datasets.get_mut(id) else {
+            return Ok(());
+        };
+        let now = Timestamp::now();
+        if dataset.run.schedule.is_some() {
+            let from = *kept.through.get_or_insert(now);
+            let due = due(dataset, Some(from), now);
+            for slot in &due.slots {
+                let dataset = (**dataset).clone();
+                self.embedded.manager.submit_slot(dataset, *slot).await?;
+            }
+            if let Some(through) = due.through {
+                kept.through = Some(through);
+            }
+            return Ok(());
+        }
+        let seen = fingerprint(dataset.clone(), now).await?;
+        if kept.seen != Some(seen) {
+            let first = kept.seen.is_none();
+            self.submit(dataset, Trigger::Arrival, None).await?;
+            if let Some(kept) = self.datasets.get_mut(id) {
+                kept.seen = Some(seen);
+            }
+            if !first {
+                line(&format!("{id}  its data has changed"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn submit(
+        &self,
+        dataset: &Arc<Dataset>,
+        trigger: Trigger,
+        key: Option<&str>,
+    ) -> Result<RunId> {
+        let mut selection = Selection::default();
+        if trigger == Trigger::Backfill {
+            selection.last_days = dataset.limits.backfill_days;
+        }
+        let submitted = self
+            .embedded
+            .manager
+            .submit((**dataset).clone(), trigger, selection, key)
+            .await?;
+        if !submitted.existed {
+            line(&format!("{}  {trigger} {}", dataset.id, submitted.run));
+        }
+        Ok(submitted.run)
+    }
+}
+
+fn is_in_force(dataset: &Dataset) -> bool {
+    !matches!(dataset.status, DatasetStatus::Retired)
+}
+
+/// What the objects of a dataset are, in one number: another one means something to look at. The
+/// hour is a part of it, since a partition is sealed, or missing, when time passes.
+async fn fingerprint(dataset: Arc<Dataset>, now: Timestamp) -> Result<u128> {
+    let listed = tokio::task::spawn_blocking(move || -> Result<u128> {
+        let objects = Objects::open(&dataset.source.location)?;
+        let mut sum: u128 = u128::from((now.as_second() / 3600).unsigned_abs());
+        for object in objects.walk("") {
+            let object = object?;
+            let version = assay_model::partition::PartitionVersion::of_objects(&[object]);
+            let part = u128::from_str_radix(version.as_str(), 16).unwrap_or_default();
+            // A sum does not depend on the order of the listing.
+            sum = sum.wrapping_add(part);
+        }
+        Ok(sum)
+    })
+    .await;
+    match listed {
+        Ok(result) => result.context("its data cannot be listed"),
+        Err(error) => bail!("its data cannot be listed: {error}"),
+    }
+}

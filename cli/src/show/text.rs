@@ -1,0 +1,187 @@
+//! Words and numbers for people: counts, sizes, spans of time, values, colours.
+
+use std::fmt::Write as _;
+
+use assay_model::metric::MetricValue;
+use assay_model::outcome::{Outcome, OutcomeCounts};
+use jiff::Timestamp;
+
+use crate::args::TimeFormat;
+
+/// `1 204 311`: thousands apart by a narrow gap that a terminal shows as a blank.
+pub fn count(number: u64) -> String {
+    grouped(&number.to_string())
+}
+
+fn grouped(digits: &str) -> String {
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `84.0 MiB`.
+pub fn bytes(number: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = number as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{number} B")
+    } else {
+        format!("{value:.1} {}", units[unit])
+    }
+}
+
+/// `12.4 s`, `3 min 20 s`, `2 h 5 min`.
+pub fn span(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0..60 => format!("{:.1} s", milliseconds as f64 / 1000.0),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// `5 min ago`.
+pub fn ago(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.as_second() - then.as_second();
+    match seconds {
+        ..0 => "in the future".to_owned(),
+        0..60 => format!("{seconds} s ago"),
+        60..3600 => format!("{} min ago", seconds / 60),
+        3600..86_400 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+/// An instant in the form that was asked for: `5 min ago`, or RFC 3339 in UTC.
+pub fn when(then: Timestamp, now: Timestamp, times: TimeFormat) -> String {
+    match times {
+        TimeFormat::Relative => ago(then, now),
+        TimeFormat::Iso => then.to_string(),
+    }
+}
+
+/// A value, short enough for a column: exact whole numbers in full, doubles to six digits.
+pub fn value(value: &MetricValue) -> String {
+    match value {
+        MetricValue::Null => "no value".to_owned(),
+        MetricValue::Exact(digits) => exact(digits),
+        MetricValue::Float(number) => float(*number),
+        MetricValue::Text(text) if text.chars().count() > 40 => {
+            let head: String = text.chars().take(37).collect();
+            format!("{head}...")
+        }
+        MetricValue::Text(text) => text.clone(),
+    }
+}
+
+fn exact(digits: &str) -> String {
+    let (sign, rest) = digits
+        .strip_prefix('-')
+        .map_or(("", digits), |rest| ("-", rest));
+    let (whole, fraction) = rest
+        .split_once('.')
+        .map_or((rest, None), |(w, f)| (w, Some(f)));
+    let mut out = format!("{sign}{}", grouped(whole));
+    if let Some(fraction) = fraction {
+        // Writing to a String cannot fail.
+        let _ = write!(out, ".{fraction}");
+    }
+    out
+}
+
+/// A double to six significant digits.
+pub fn float(number: f64) -> String {
+    if number == 0.0 || !number.is_finite() {
+        return number.to_string();
+    }
+    let magnitude = number.abs().log10().floor();
+    if (-4.0..15.0).contains(&magnitude) {
+        let decimals = (5.0 - magnitude).clamp(0.0, 9.0) as usize;
+        let text = format!("{number:.decimals$}");
+        let text = if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.')
+        } else {
+            &text
+        };
+        exact(text)
+    } else {
+        format!("{number:.5e}")
+    }
+}
+
+/// `4 pass, 1 warn, 1 fail`: what there is of it.
+pub fn counts(counts: &OutcomeCounts) -> String {
+    let parts: Vec<String> = counts
+        .by_outcome()
+        .iter()
+        .filter(|(_, n)| *n > 0)
+        .map(|(outcome, n)| format!("{} {outcome}", count(*n)))
+        .collect();
+    if parts.is_empty() {
+        "nothing to evaluate".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+/// The outcome in capitals, padded, coloured if asked.
+pub fn badge(outcome: Outcome, color: bool) -> String {
+    let word = match outcome {
+        Outcome::Pass => "PASS",
+        Outcome::Warn => "WARN",
+        Outcome::Fail => "FAIL",
+        Outcome::Error => "ERROR",
+        Outcome::Missing => "MISSING",
+        Outcome::Learning => "LEARN",
+        Outcome::Skipped => "SKIP",
+        Outcome::Overflow => "OVERFLOW",
+    };
+    let code = match outcome {
+        Outcome::Pass => "32",
+        Outcome::Warn => "33",
+        Outcome::Fail | Outcome::Missing => "31",
+        Outcome::Error | Outcome::Overflow => "35",
+        Outcome::Learning | Outcome::Skipped => "36",
+    };
+    paint(&format!("{word:<8}"), code, color)
+}
+
+/// `text` in an ANSI colour, if asked.
+pub fn paint(text: &str, code: &str, color: bool) -> String {
+    if color {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(count(1_204_311), "1 204 311");
+        assert_eq!(bytes(84 << 20), "84.0 MiB");
+        assert_eq!(span(12_400), "12.4 s");
+        assert_eq!(value(&MetricValue::integer(-1234567)), "-1 234 567");
+        assert_eq!(float(0.012_345_678), "0.0123457");
+        assert_eq!(float(1.0e-9), "1.00000e-9");
+        assert_eq!(float(56000.0), "56 000");
+    }
+
+    #[test]
+    fn nothing_evaluated_is_said_in_words() {
+        assert_eq!(counts(&OutcomeCounts::default()), "nothing to evaluate");
+    }
+}
