@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Result;
 use assay_model::check::CheckOrigin;
 use assay_model::dataset::Dataset;
+use assay_model::metric::Metric;
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
 use assay_store::MetricStore;
 use assay_store::port::{ResultFilter, ResultRow};
@@ -97,14 +98,16 @@ impl Findings {
     }
 }
 
-/// What is shown first: exact rules, then declared ones, then the farthest outside its limits.
+/// What is shown first: exact rules, declared ones, the row count, then the farthest outside its
+/// limits.
 fn rank(result: &CheckResult) -> (u8, i64) {
     let group = match (result.outcome, result.origin) {
         (Outcome::Missing, _) => 0,
-        (Outcome::Error, _) => 4,
+        (Outcome::Error, _) => 5,
         (_, CheckOrigin::BuiltIn) => 1,
         (_, CheckOrigin::Declared | CheckOrigin::Implied) => 2,
-        (_, CheckOrigin::Profiled) => 3,
+        (_, CheckOrigin::Profiled) if result.metric.metric == Metric::RowCount => 3,
+        (_, CheckOrigin::Profiled) => 4,
     };
     (group, -(overshoot(result) * 1e6).min(1e15) as i64)
 }
@@ -205,16 +208,26 @@ fn describe(day: &Day, fault: Fault, flagged: &[&CheckResult], color: bool, out:
     if flagged.is_empty() {
         out.push_str("  NOT FOUND\n");
     }
-    for result in flagged.iter().take(2) {
+    // Where nothing could be measured, every check says the same.
+    let whole = |result: &&CheckResult| matches!(result.outcome, Outcome::Missing | Outcome::Error);
+    let shown = if flagged.iter().all(whole) { 1 } else { 2 };
+    for result in flagged.iter().take(shown) {
         out.push_str(&found(result, color));
     }
-    if flagged.len() > 2 {
-        out.push_str(&format!("  ... and {} more checks\n", flagged.len() - 2));
+    if flagged.len() > shown {
+        out.push_str(&format!(
+            "           and {} more checks\n",
+            flagged.len() - shown
+        ));
     }
     out.push('\n');
 }
 
 fn found(result: &CheckResult, color: bool) -> String {
+    if matches!(result.outcome, Outcome::Missing | Outcome::Error) {
+        let reason = result.reason.as_deref().unwrap_or("no reason was given");
+        return format!("  {} {reason}\n", text::badge(result.outcome, color));
+    }
     let mut line = format!(
         "  {} {}: measured {}, expected {}\n",
         text::badge(result.outcome, color),

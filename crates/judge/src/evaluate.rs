@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use assay_model::check::{Check, Expectation, Severity};
+use assay_model::check::{Check, CheckOrigin, Expectation, Severity};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
 use assay_model::outcome::{CheckResult, Limits, Outcome, OutcomeCounts};
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use crate::exact::{moving, stale, stopped_being_computable};
 use crate::learner::judge_partition;
 use crate::schema::{SchemaColumn, differences};
 use crate::series::{self, Point, Policy, SeriesInput, SeriesKind};
-use crate::words::{fixed_limits, in_words};
+use crate::words::{fixed_limits, in_words, limits_in_words};
 
 /// The earlier values of one metric, oldest first; the judged partition is not among them.
 #[derive(Debug, Clone)]
@@ -45,8 +45,11 @@ pub struct Context<'a> {
     pub schema: Option<&'a [SchemaColumn]>,
     /// The columns of the definition, where it has any.
     pub declared: Option<&'a [SchemaColumn]>,
-    /// The columns of the previous partition.
+    /// The columns of the previous partition that could be read.
     pub previous_schema: Option<&'a [SchemaColumn]>,
+    /// The columns of the newest partition that was in order: a partition that is again as those
+    /// were has not changed, even if the one in between had.
+    pub settled_schema: Option<&'a [SchemaColumn]>,
     /// The metrics of the version of this partition that was judged before; `None` for the first.
     pub earlier_version: Option<&'a [MetricPoint]>,
 }
@@ -170,7 +173,7 @@ impl<'a> Bench<'a> {
             origin: check.origin,
             outcome: ruling.outcome,
             actual,
-            expected: in_words(&check.expect),
+            expected: expected(&check.expect, ruling.limits.as_ref()),
             limits: ruling.limits,
             reason: ruling.reason,
         }
@@ -220,7 +223,7 @@ impl<'a> Bench<'a> {
             MetricStatus::Computed => {}
         }
         match &check.expect {
-            Expectation::Learned => self.learned(check, actual),
+            Expectation::Learned => self.learned(check, actual, point.error_bound),
             Expectation::Band {
                 within_stddev,
                 over_runs,
@@ -234,7 +237,7 @@ impl<'a> Bench<'a> {
         self.histories.get(key).copied().unwrap_or_default()
     }
 
-    fn learned(&self, check: &Check, actual: &MetricValue) -> Ruling {
+    fn learned(&self, check: &Check, actual: &MetricValue, error_bound: Option<f64>) -> Ruling {
         let past = self.past(&check.metric);
         let limits = self.learned.get(&check.metric);
         let value = actual.as_f64().filter(|v| !v.is_nan());
@@ -247,6 +250,7 @@ impl<'a> Bench<'a> {
             let more = limits.and_then(|l| l.needs_more).unwrap_or(1);
             return learning(more);
         };
+        let limits = &widened(limits, error_bound);
         let stored = self.stored(limits, past.len());
         let Some(value) = value else {
             let why = "there is no value to judge, and the previous partition had none either";
@@ -254,6 +258,9 @@ impl<'a> Bench<'a> {
         };
         let outcome = if limits.accepts(value) {
             Outcome::Pass
+        } else if stored.provisional && check.origin == CheckOrigin::Profiled {
+            // Limits that nobody asked for, from a short past, warn at most.
+            Outcome::Warn
         } else {
             breach(check.severity)
         };
@@ -326,9 +333,14 @@ impl<'a> Bench<'a> {
             return Ruling::because(Outcome::Error, "the partition's schema could not be read");
         };
         let mut found = Vec::new();
+        let as_settled = self
+            .context
+            .settled_schema
+            .is_some_and(|settled| differences(actual, settled).is_empty());
+        let previous = self.context.previous_schema.filter(|_| !as_settled);
         let against = [
             ("definition", self.context.declared),
-            ("previous partition", self.context.previous_schema),
+            ("previous partition", previous),
         ];
         for (what, expected) in against {
             for difference in expected.map(|e| differences(actual, e)).unwrap_or_default() {
@@ -403,6 +415,29 @@ impl<'a> Bench<'a> {
         }
         Ruling::plain(Outcome::Pass)
     }
+}
+
+/// What was expected, with the limits in figures where there are some.
+fn expected(expect: &Expectation, limits: Option<&Limits>) -> String {
+    match expect {
+        Expectation::Learned | Expectation::Band { .. } => limits
+            .and_then(limits_in_words)
+            .unwrap_or_else(|| in_words(expect)),
+        _ => in_words(expect),
+    }
+}
+
+/// Limits at least as wide as the measuring errors of the value and of those it was learned from:
+/// an estimate that moves by its own error has not moved.
+fn widened(limits: &series::Limits, error_bound: Option<f64>) -> series::Limits {
+    let mut limits = limits.clone();
+    if let (Some(error), Some(expected)) = (error_bound, limits.expected) {
+        // One error on each side of the difference, and one for the step between two estimates.
+        let least = 3.0 * error.abs() * expected.abs();
+        limits.lower = limits.lower.map(|lower| lower.min(expected - least));
+        limits.upper = limits.upper.map(|upper| upper.max(expected + least));
+    }
+    limits
 }
 
 /// Whether two values are the same; unlike `==`, NaN is the same as itself.

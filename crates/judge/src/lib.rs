@@ -21,3 +21,4 @@ pub use backtest::{Alert, backtest};
 pub use evaluate::{Context, History, PartitionJudgement, evaluate};
 pub use learner::{MODEL_VERSION, judge_partition, judge_series};
 pub use series::{Learned, Limits, Point, Policy, SeriesInput, SeriesKind};
+pub use words::in_words;

@@ -7,7 +7,8 @@ use assay_model::check::Expectation;
 use assay_model::outcome::Limits;
 
 /// `= 0`, `between 9 and 11`, `within learned limits`.
-pub(crate) fn in_words(expect: &Expectation) -> String {
+#[must_use]
+pub fn in_words(expect: &Expectation) -> String {
     match expect {
         Expectation::MustBe(b) => format!("= {b}"),
         Expectation::MustNotBe(b) => format!("not {b}"),
@@ -31,6 +32,24 @@ pub(crate) fn in_words(expect: &Expectation) -> String {
         Expectation::NotStale => "not an earlier partition again".to_owned(),
         Expectation::NotRestated => "as it was when it was judged".to_owned(),
         Expectation::NotRunHere { .. } => "not run here".to_owned(),
+    }
+}
+
+/// Learned limits in words: `between 48230 and 61110`, `at least 3`.
+pub(crate) fn limits_in_words(limits: &Limits) -> Option<String> {
+    let show = |bound: f64| {
+        // Six significant digits: limits are no exact numbers.
+        let rounded: f64 = format!("{bound:.5e}").parse().unwrap_or(bound);
+        rounded.to_string()
+    };
+    match (limits.lower, limits.upper) {
+        (Some(low), Some(high)) if low < high => {
+            Some(format!("between {} and {}", show(low), show(high)))
+        }
+        (Some(only), Some(_)) => Some(format!("= {}", show(only))),
+        (Some(low), None) => Some(format!("at least {}", show(low))),
+        (None, Some(high)) => Some(format!("at most {}", show(high))),
+        (None, None) => None,
     }
 }
 

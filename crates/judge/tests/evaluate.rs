@@ -17,6 +17,7 @@ const CONTEXT: Context<'static> = Context {
     schema: None,
     declared: None,
     previous_schema: None,
+    settled_schema: None,
     earlier_version: None,
 };
 
@@ -293,4 +294,84 @@ fn a_restated_partition_is_told_with_what_changed() {
         judge(&checks, &is, &[], &CONTEXT).results[0].outcome,
         Outcome::Pass
     );
+}
+
+#[test]
+fn an_estimate_that_moves_by_its_own_error_has_not_moved() {
+    let key = MetricKey::quantile("amount", 0.5);
+    let check = check("c", key.clone(), Expectation::Learned);
+    let history = History {
+        key: key.clone(),
+        points: vec![Point::of(17.625); 40],
+    };
+    let outcome = |value: f64| {
+        let mut point = MetricPoint::computed(key.clone(), MetricValue::Float(value));
+        point.error_bound = Some(0.004);
+        let judged = evaluate(
+            std::slice::from_ref(&check),
+            &[point],
+            std::slice::from_ref(&history),
+            &Policy::default(),
+            &CONTEXT,
+        );
+        judged.results[0].outcome
+    };
+    assert_eq!(outcome(17.75), Outcome::Pass);
+    assert_eq!(outcome(19.0), Outcome::Fail);
+}
+
+#[test]
+fn limits_are_shown_in_figures() {
+    let key = MetricKey::table(Metric::RowCount);
+    let check = check("c", key.clone(), Expectation::Learned);
+    let points = (0..60)
+        .map(|i| Point::of(f64::from(1000 + i % 7)))
+        .collect();
+    let history = History {
+        key: key.clone(),
+        points,
+    };
+    let point = MetricPoint::computed(key, MetricValue::integer(10));
+    let judged = evaluate(&[check], &[point], &[history], &Policy::default(), &CONTEXT);
+    let result = &judged.results[0];
+    assert_eq!(result.outcome, Outcome::Fail);
+    assert!(
+        result.expected.starts_with("between 9"),
+        "{}",
+        result.expected
+    );
+}
+
+#[test]
+fn a_partition_that_is_again_as_the_settled_ones_has_not_changed() {
+    let column = |name: &str| SchemaColumn {
+        name: name.to_owned(),
+        data_type: Some("int64".to_owned()),
+        nullable: Some(true),
+    };
+    let (usual, odd) = ([column("discount")], [column("discount_pct")]);
+    let check = check(
+        "schema",
+        MetricKey::table(Metric::Schema),
+        Expectation::SameSchema,
+    );
+    let outcome = |actual: &[SchemaColumn], previous: &[SchemaColumn]| {
+        let context = Context {
+            schema: Some(actual),
+            previous_schema: Some(previous),
+            settled_schema: Some(&usual),
+            ..CONTEXT
+        };
+        let judged = evaluate(
+            std::slice::from_ref(&check),
+            &[],
+            &[],
+            &Policy::default(),
+            &context,
+        );
+        judged.results[0].outcome
+    };
+    assert_eq!(outcome(&odd, &usual), Outcome::Fail);
+    assert_eq!(outcome(&usual, &odd), Outcome::Pass);
+    assert_eq!(outcome(&odd, &odd), Outcome::Pass);
 }

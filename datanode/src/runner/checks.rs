@@ -71,7 +71,7 @@ fn exact_rules() -> [Check; 4] {
             "schema",
             Metric::Schema,
             Expectation::SameSchema,
-            Severity::Warning,
+            Severity::Error,
             "the columns are those of the definition and of the previous partition",
         ),
         rule(
@@ -103,7 +103,7 @@ fn profile_check(key: &MetricKey) -> Check {
         id: CheckId::new(format!("profile:{key}")),
         metric: key.clone(),
         expect: Expectation::Learned,
-        severity: Severity::Warning,
+        severity: Severity::Error,
         origin: CheckOrigin::Profiled,
         dimension: None,
         description: None,

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_judge::schema::SchemaColumn;
-use assay_judge::{Context, History, Point, Policy, evaluate};
+use assay_judge::{Context, History, Point, Policy, evaluate, in_words};
 use assay_metrics::TableState;
 use assay_model::dataset::{Dataset, FormatKind, LimitPolicy};
 use assay_model::incident::Incident;
@@ -238,7 +238,7 @@ fn broken(check: &assay_model::check::Check, reason: &str) -> CheckResult {
         origin: check.origin,
         outcome: Outcome::Error,
         actual: MetricValue::Null,
-        expected: String::new(),
+        expected: in_words(&check.expect),
         limits: None,
         reason: Some(reason.to_owned()),
     }
@@ -265,7 +265,8 @@ fn results(
     let declared = schema
         .as_ref()
         .and_then(|actual| declared_schema(dataset, actual));
-    let previous = previous_schema(past, before.last());
+    let previous = newest_schema(past, before.iter());
+    let settled = newest_schema(past, before.iter().filter(|p| teaches.partition(p)));
     let policy = Policy {
         budget: dataset.limits.alarms_per_partition,
         ..Policy::default()
@@ -279,6 +280,7 @@ fn results(
         schema: schema.as_deref(),
         declared: declared.as_deref(),
         previous_schema: previous.as_deref(),
+        settled_schema: settled.as_deref(),
         earlier_version: past.earlier.as_deref(),
     };
     evaluate(due, points, &histories, &policy, &context).results
@@ -410,15 +412,24 @@ fn schema_point(points: &[MetricPoint]) -> Option<Vec<SchemaColumn>> {
     }
 }
 
-fn previous_schema(past: &Past, previous: Option<&&Partition>) -> Option<Vec<SchemaColumn>> {
-    let previous = previous?;
+/// The newest schema that could be read, of `partitions` in their order.
+fn newest_schema<'a>(
+    past: &Past,
+    partitions: impl DoubleEndedIterator<Item = &'a &'a Partition>,
+) -> Option<Vec<SchemaColumn>> {
     let key = MetricKey::table(Metric::Schema);
     let (_, points) = past.history.iter().find(|(k, _)| *k == key)?;
-    let point = points.iter().find(|p| p.partition.key == previous.key)?;
-    match &point.value {
-        MetricValue::Text(text) => Some(columns(text)),
-        _ => None,
-    }
+    let by_key: BTreeMap<&PartitionKey, &MetricValue> = points
+        .iter()
+        .filter(|p| p.status == MetricStatus::Computed)
+        .map(|p| (&p.partition.key, &p.value))
+        .collect();
+    partitions
+        .rev()
+        .find_map(|partition| match by_key.get(&partition.key) {
+            Some(MetricValue::Text(text)) => Some(columns(text)),
+            _ => None,
+        })
 }
 
 /// Reads the spelling of the schema metric, `name:type` with `?` for what may be NULL.

@@ -289,7 +289,8 @@ fn tell(done: &[(Done, &Wanted)], dir: &Path, dry_run: bool, cx: &Context) -> Re
             one.dataset.checks.len(),
             one.path.display()
         ));
-        for (before, after) in &one.moved {
+        let told = one.moved.iter().filter(|_| *what != Done::Unchanged);
+        for (before, after) in told {
             out.push_str(&format!(
                 "           its path `{before}` starts at the folder of its file; \
                  in the registry it is written `{after}`\n"

@@ -40,7 +40,7 @@ fn owner(port: u16) -> Option<(u32, String)> {
             continue;
         };
         let has = open.flatten().any(|file| {
-            std::fs::read_link(file.path()).is_ok_and(|target| target.as_os_str() == *wanted)
+            std::fs::read_link(file.path()).is_ok_and(|target| *target.as_os_str() == *wanted)
         });
         if has {
             let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
