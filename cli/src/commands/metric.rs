@@ -4,6 +4,7 @@
 //! the data folder, which is opened for reading only. Both ways show the same.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use anyhow::{Context as _, Result};
 use assay_model::ids::DatasetId;
@@ -167,9 +168,9 @@ async fn history(
 
 fn describe(series: &Series, dataset: &DatasetId, out: &mut String) {
     out.push_str(&format!(
-        "{dataset}  {}   {} partitions\n{}\n",
+        "{dataset}  {}   {}\n{}\n",
         series.key,
-        series.points.len(),
+        text::counted(series.points.len(), "partition"),
         spark::sparkline(&numbers(series))
     ));
     let mut table = table::table(&["PARTITION", "VALUE", "LOWER", "UPPER", "OUTCOME", "BAND"]);
@@ -317,6 +318,22 @@ async fn stored_dataset(store: &dyn MetricStore, wanted: &str) -> Result<Dataset
     Ok(DatasetId::new(by_prefix("dataset", wanted, &names)?)?)
 }
 
+/// Which of several judgements of one value is shown: the gravest, then one with limits.
+fn rank((outcome, limits): &(Outcome, Option<Limits>)) -> (u8, bool) {
+    let gravity = match outcome {
+        Outcome::Fail | Outcome::Missing => 0,
+        Outcome::Error | Outcome::Overflow => 1,
+        Outcome::Warn => 2,
+        Outcome::Pass => 3,
+        Outcome::Learning => 4,
+        Outcome::Skipped => 5,
+    };
+    let bounded = limits
+        .as_ref()
+        .is_some_and(|l| l.lower.is_some() || l.upper.is_some());
+    (gravity, !bounded)
+}
+
 async fn from_store(store: &dyn MetricStore, id: &DatasetId, limit: u32) -> Result<Vec<Series>> {
     let history = store.history(id, None, limit).await?;
     let filter = ResultFilter {
@@ -327,7 +344,17 @@ async fn from_store(store: &dyn MetricStore, id: &DatasetId, limit: u32) -> Resu
     let mut judged = BTreeMap::new();
     for row in results {
         let key = (row.result.metric, row.partition.key, row.version);
-        judged.insert(key, (row.result.outcome, row.result.limits));
+        let judgement = (row.result.outcome, row.result.limits);
+        // Several checks may judge one value; the gravest of them is the one to show.
+        match judged.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(judgement);
+            }
+            Entry::Occupied(mut place) if rank(&judgement) < rank(place.get()) => {
+                place.insert(judgement);
+            }
+            Entry::Occupied(_) => {}
+        }
     }
     let mut all = Vec::new();
     for (key, points) in history {
@@ -362,6 +389,19 @@ async fn from_store(store: &dyn MetricStore, id: &DatasetId, limit: u32) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_is_not_hidden_by_another_check_that_passes() {
+        let limits = Limits {
+            lower: Some(1.0),
+            ..Limits::default()
+        };
+        let fail = (Outcome::Fail, None);
+        let pass = (Outcome::Pass, Some(limits));
+        assert!(rank(&fail) < rank(&pass));
+        assert!(rank(&pass) < rank(&(Outcome::Pass, None)));
+        assert!(rank(&pass) < rank(&(Outcome::Learning, None)));
+    }
 
     #[test]
     fn a_misspelt_metric_is_refused_with_a_suggestion() {

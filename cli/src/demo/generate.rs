@@ -182,7 +182,7 @@ fn discounts(rows: usize, rng: &mut StdRng) -> Float64Array {
     (0..rows)
         .map(|_| {
             rng.random_bool(0.3)
-                .then(|| (rng.random_range(1..=60_u32) as f64) / 200.0)
+                .then(|| f64::from(rng.random_range(1..=60_u32)) / 200.0)
         })
         .collect()
 }

@@ -24,6 +24,12 @@ fn grouped(digits: &str) -> String {
     out
 }
 
+/// `1 error`, `2 errors`.
+pub fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", count(number as u64))
+}
+
 /// `84.0 MiB`.
 pub fn bytes(number: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -22,6 +22,7 @@ use crate::client::coded;
 use crate::context::Context;
 use crate::dev::open_registry;
 use crate::exit::Exit;
+use crate::show::text;
 
 /// A definition that is to be put.
 struct Wanted {
@@ -282,11 +283,11 @@ fn tell(done: &[(Done, &Wanted)], dir: &Path, dry_run: bool, cx: &Context) -> Re
     let mut items = Vec::new();
     for (what, one) in done {
         out.push_str(&format!(
-            "{:<9}  {} {}  {} checks  from {}\n",
+            "{:<9}  {} {}  {}  from {}\n",
             what.word(),
             one.dataset.id,
             one.dataset.version,
-            one.dataset.checks.len(),
+            text::counted(one.dataset.checks.len(), "check"),
             one.path.display()
         ));
         let told = one.moved.iter().filter(|_| *what != Done::Unchanged);

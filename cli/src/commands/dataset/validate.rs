@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Source, expand};
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::show::text;
 
 /// Runs the command.
 pub fn run(files: &[PathBuf], cx: &Context) -> Result<Exit> {
@@ -29,8 +30,10 @@ pub fn run(files: &[PathBuf], cx: &Context) -> Result<Exit> {
     let exit = if errors > 0 { Exit::Invalid } else { Exit::Ok };
     if files.len() > 1 || exit != Exit::Ok {
         out.push_str(&format!(
-            "{} files, {errors} errors, {warnings} warnings   exit code {}\n",
-            files.len(),
+            "{}, {}, {}   exit code {}\n",
+            text::counted(files.len(), "file"),
+            text::counted(errors, "error"),
+            text::counted(warnings, "warning"),
             exit.code()
         ));
     }
@@ -45,16 +48,20 @@ fn headline(source: &Source, errors: usize) -> String {
     let warnings = source.parsed.diagnostics.len() - errors;
     let said = match &source.parsed.dataset {
         Some(dataset) => format!(
-            "{} {}, {} columns, {} checks",
+            "{} {}, {}, {}",
             dataset.id,
             dataset.version,
-            dataset.columns.len(),
-            dataset.checks.len()
+            text::counted(dataset.columns.len(), "column"),
+            text::counted(dataset.checks.len(), "check")
         ),
         None if errors == 0 => "valid, but this version does not run it".to_owned(),
         None => "invalid".to_owned(),
     };
-    format!("{name}: {said}; {errors} errors, {warnings} warnings\n")
+    format!(
+        "{name}: {said}; {}, {}\n",
+        text::counted(errors, "error"),
+        text::counted(warnings, "warning")
+    )
 }
 
 /// A diagnostic for programs. The offending text is left out: a snippet may hold a secret.

@@ -120,7 +120,8 @@ fn print(found: &[Finding], exit: Exit, cx: &Context) -> Result<()> {
         count(State::Failed),
     );
     out.push_str(&format!(
-        "{good} ok, {warnings} warnings, {failed} failed   exit code {}\n",
+        "{good} ok, {}, {failed} failed   exit code {}\n",
+        text::counted(warnings, "warning"),
         exit.code()
     ));
     cx.screen.text(&out)?;
@@ -241,10 +242,10 @@ async fn server(cx: &Context) -> Finding {
             let status = answer.into_inner();
             let live = status.nodes.iter().filter(|n| n.state == "live").count();
             let detail = format!(
-                "{}, {live} of {} nodes live, {} runs unfinished",
+                "{}, {live} of {} live, {} unfinished",
                 client.address,
-                status.nodes.len(),
-                status.runs_unfinished
+                text::counted(status.nodes.len(), "node"),
+                text::counted(status.runs_unfinished as usize, "run")
             );
             if live == 0 {
                 let remedy = "without a node no task runs; start a data node";
@@ -293,8 +294,11 @@ async fn store(cx: &Context) -> Finding {
         Ok((runs, datasets, open)) => Finding::good(
             "store",
             format!(
-                "{}, readable; {datasets} datasets, {runs} newest runs, {open} open incidents",
-                folder.display()
+                "{}, readable; {}, {}, {}",
+                folder.display(),
+                text::counted(datasets, "dataset"),
+                text::counted(runs, "newest run"),
+                text::counted(open, "open incident")
             ),
         ),
         Err(error) => Finding::failed("store", error.to_string(), remedy),
@@ -333,12 +337,13 @@ async fn registry(cx: &Context) -> Vec<Finding> {
         .collect();
     let name = dir.display();
     let count = listing.definitions.len();
+    let counted = text::counted(count, "dataset");
     let mut found = vec![if broken.is_empty() {
-        Finding::good("registry", format!("{name}, {count} datasets"))
+        Finding::good("registry", format!("{name}, {counted}"))
     } else {
         Finding::failed(
             "registry",
-            format!("{name}, {count} datasets; invalid: {}", named(&broken)),
+            format!("{name}, {counted}; invalid: {}", named(&broken)),
             format!("assay dataset validate {name}"),
         )
     }];

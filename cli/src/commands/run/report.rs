@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
+use assay_model::check::CheckOrigin;
 use assay_model::ids::RunId;
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
 use assay_model::run::{Run, RunState};
@@ -190,7 +191,7 @@ impl Report {
         let what = if self.unchanged {
             "nothing new; the newest verdict stands: ".to_owned()
         } else {
-            format!("{} partitions judged: ", self.partitions)
+            format!("{} judged: ", text::counted(self.partitions, "partition"))
         };
         out.push_str(&format!("{what}{}\n", text::counts(&self.counts)));
         if self.tasks_left_out > 0 {
@@ -300,17 +301,38 @@ fn broken_line(task: &v1::Task, color: bool) -> String {
 
 fn finding_line(finding: &Finding, color: bool) -> String {
     let result = &finding.result;
+    // A check of the profile is named after its metric; once is enough.
+    let check = match result.origin {
+        CheckOrigin::Profiled => "",
+        _ => result.check.as_str(),
+    };
     let line = format!(
-        "  {} {:<12} {:<28} {:<30} {:<24} {}   {}",
+        "  {} {:<12} {check:<20} {:<32} {:<24} {}   {}",
         text::badge(result.outcome, color),
         finding.partition,
-        result.check,
         result.metric.to_string(),
-        result.expected,
+        expected(result),
         text::value(&result.actual),
         result.reason.as_deref().unwrap_or_default()
     );
     format!("{}\n", line.trim_end())
+}
+
+/// What was expected, with the limits in numbers where they were learned.
+fn expected(result: &CheckResult) -> String {
+    let bounds = result.limits.as_ref().map(|l| (l.lower, l.upper));
+    match bounds {
+        Some((Some(lower), Some(upper))) if result.expected.contains("learned") => {
+            format!("{} to {}", text::float(lower), text::float(upper))
+        }
+        Some((Some(lower), None)) if result.expected.contains("learned") => {
+            format!("at least {}", text::float(lower))
+        }
+        Some((None, Some(upper))) if result.expected.contains("learned") => {
+            format!("at most {}", text::float(upper))
+        }
+        _ => result.expected.clone(),
+    }
 }
 
 /// How long a run took, or takes so far.
