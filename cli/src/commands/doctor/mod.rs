@@ -19,7 +19,7 @@ use crate::client::Client;
 use crate::config::files;
 use crate::context::{Context, cores};
 use crate::dev::{open_reader, open_registry};
-use crate::exit::Exit;
+use crate::exit::{Exit, said};
 use crate::lock::holder_of;
 use crate::show::text;
 
@@ -229,7 +229,7 @@ async fn server(cx: &Context) -> Finding {
             };
         }
         Err(error) => {
-            let text = format!("{error:#}");
+            let text = said(&error);
             let (what, remedy) = text
                 .split_once("\n  ")
                 .unwrap_or((&text, "start one: assay dev"));
@@ -272,7 +272,7 @@ async fn store(cx: &Context) -> Finding {
         Ok(None) => {
             return Finding::good("store", "none yet; made by the first check or assay dev");
         }
-        Err(error) => return Finding::failed("store", format!("{error:#}"), remedy),
+        Err(error) => return Finding::failed("store", said(&error), remedy),
     };
     let filter = RunFilter {
         limit: 1000,
@@ -319,7 +319,7 @@ async fn registry(cx: &Context) -> Vec<Finding> {
         Ok(registry) => registry.list().await,
         Err(error) => {
             let remedy = "give yourself the right to read it";
-            return vec![Finding::failed("registry", format!("{error:#}"), remedy)];
+            return vec![Finding::failed("registry", said(&error), remedy)];
         }
     };
     let listing = match listing {

@@ -311,28 +311,11 @@ fn finding_line(finding: &Finding, color: bool) -> String {
         text::badge(result.outcome, color),
         finding.partition,
         result.metric.to_string(),
-        expected(result),
+        result.expected,
         text::value(&result.actual),
         result.reason.as_deref().unwrap_or_default()
     );
     format!("{}\n", line.trim_end())
-}
-
-/// What was expected, with the limits in numbers where they were learned.
-fn expected(result: &CheckResult) -> String {
-    let bounds = result.limits.as_ref().map(|l| (l.lower, l.upper));
-    match bounds {
-        Some((Some(lower), Some(upper))) if result.expected.contains("learned") => {
-            format!("{} to {}", text::float(lower), text::float(upper))
-        }
-        Some((Some(lower), None)) if result.expected.contains("learned") => {
-            format!("at least {}", text::float(lower))
-        }
-        Some((None, Some(upper))) if result.expected.contains("learned") => {
-            format!("at most {}", text::float(upper))
-        }
-        _ => result.expected.clone(),
-    }
 }
 
 /// How long a run took, or takes so far.
