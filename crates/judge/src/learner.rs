@@ -147,7 +147,8 @@ fn fit(
     let rows = sample_size(points);
     let level = scale.back(best.center);
     let floor = scale.floor(level, rows);
-    let (down, up) = (Side::new(&best.misses, -1.0), Side::new(&best.misses, 1.0));
+    let (mut down, mut up) = (Side::new(&best.misses, -1.0), Side::new(&best.misses, 1.0));
+    lend(&mut down, &mut up, best.misses.len(), policy.steady_points);
     let last = values.len();
     let exceeded = best
         .misses
@@ -234,6 +235,15 @@ struct Side {
     count: f64,
     greatest_of_both: f64,
     width: f64,
+}
+
+/// While the past is short, a side on which nothing was missed yet is not narrow for that: it
+/// borrows from the other one, less with every partition and nothing from `steady` on.
+fn lend(down: &mut Side, up: &mut Side, known: usize, steady: usize) {
+    let share = 1.0 - known as f64 / steady.max(1) as f64;
+    let borrowed = share.max(0.0) * down.width.max(up.width);
+    down.width = down.width.max(borrowed);
+    up.width = up.width.max(borrowed);
 }
 
 impl Side {

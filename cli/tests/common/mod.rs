@@ -1,0 +1,231 @@
+//! What the tests of the command share: a place of their own for each, the binary, definitions,
+//! and the store as it was left.
+//!
+//! Comes in: arguments. Goes out: what the program said and its exit code. It must never read the
+//! caller's settings: every test has a home of its own.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "each test file uses a part of it; a test fails by panicking"
+)]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use assay_store::{OpenOptions, SqliteStore};
+use serde_json::Value;
+
+/// A folder of one test: its working directory, home and data folder.
+pub struct Place {
+    folder: tempfile::TempDir,
+}
+
+/// What a command said.
+pub struct Said {
+    /// Its exit code; 128 + the signal when it was killed.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Place {
+    /// A new one.
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// `name` in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file, and its folder.
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// The program with `args`, ready to be started here.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ASSAY_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .env("HOME", self.folder.path())
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("GITHUB_ACTIONS")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn assay(&self, args: &[&str]) -> Said {
+        Said::of(&self.command(args).output().unwrap())
+    }
+
+    /// The store of the data folder `name`, to be read only.
+    pub async fn store(&self, name: &str) -> SqliteStore {
+        let options = OpenOptions {
+            read_only: true,
+            ..OpenOptions::default()
+        };
+        SqliteStore::open(self.path(name).join("assay.sqlite"), options)
+            .await
+            .unwrap()
+    }
+}
+
+impl Said {
+    /// Of a process that ended.
+    pub fn of(output: &Output) -> Self {
+        use std::os::unix::process::ExitStatusExt as _;
+        let signal = || output.status.signal().map(|s| 128 + s);
+        Self {
+            code: output.status.code().or_else(signal).unwrap(),
+            out: String::from_utf8(output.stdout.clone()).unwrap(),
+            err: String::from_utf8(output.stderr.clone()).unwrap(),
+        }
+    }
+
+    /// Both streams.
+    pub fn all(&self) -> String {
+        format!("{}{}", self.err, self.out)
+    }
+
+    /// Ended with `code`, or fails with all that was said.
+    #[track_caller]
+    pub fn ended(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "exit code {} instead of {code}:\n{}",
+            self.code,
+            self.all()
+        );
+        self
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}:\n{}", self.all()))
+    }
+
+    /// A message for people: one screen, each of `words` in it, and nothing of the program's insides.
+    #[track_caller]
+    pub fn kind(self, words: &[&str]) -> Self {
+        let all = self.all();
+        assert!(all.lines().count() <= 40, "more than a screen:\n{all}");
+        for word in words {
+            assert!(all.contains(word), "`{word}` is not said:\n{all}");
+        }
+        for inside in [
+            "panicked",
+            "Some(",
+            "None,",
+            "Error {",
+            "RUST_BACKTRACE",
+            "Os {",
+        ] {
+            assert!(!all.contains(inside), "`{inside}` is said:\n{all}");
+        }
+        self
+    }
+}
+
+/// The folder of data with ground truth.
+pub fn shared() -> PathBuf {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let root = std::env::var_os("ASSAY_SHARED").map_or_else(default, PathBuf::from);
+    let data = root.join("data");
+    assert!(
+        data.is_dir(),
+        "there is no data at {}: set ASSAY_SHARED to the folder that has `data` with the ground truth",
+        data.display()
+    );
+    data.canonicalize().unwrap()
+}
+
+/// A definition, written line by line.
+#[derive(Clone)]
+pub struct Definition {
+    /// The dataset's id.
+    pub id: String,
+    /// Where its data is.
+    pub path: String,
+    /// `csv`, `parquet`.
+    pub format: &'static str,
+    /// Lines of `properties`, as flow mappings.
+    pub columns: Vec<String>,
+    /// Lines of `quality`, as flow mappings.
+    pub quality: Vec<String>,
+    /// `customProperties`: name and value.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+impl Definition {
+    /// One with a check of the row count, and no limits that are learned.
+    pub fn new(id: &str, path: impl AsRef<Path>, format: &'static str) -> Self {
+        Self {
+            id: id.to_owned(),
+            path: path.as_ref().display().to_string(),
+            format,
+            columns: Vec::new(),
+            quality: vec!["{ id: rows, metric: rowCount, mustBeGreaterThan: 0 }".to_owned()],
+            settings: vec![("assayLimits", "{ learned: false }".to_owned())],
+        }
+    }
+
+    /// With a rule.
+    pub fn check(mut self, rule: &str) -> Self {
+        self.quality.push(rule.to_owned());
+        self
+    }
+
+    /// With a setting.
+    pub fn set(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.retain(|(known, _)| *known != name);
+        self.settings.push((name, value.to_owned()));
+        self
+    }
+
+    /// The document.
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "apiVersion: v3.1.0\nkind: DataContract\nid: {id}\nversion: 1.0.0\nstatus: active\n\
+             servers:\n  - {{ server: local, type: local, path: '{}', format: {} }}\n\
+             schema:\n  - name: {id}\n",
+            self.path,
+            self.format,
+            id = self.id
+        );
+        for (title, lines) in [("properties", &self.columns), ("quality", &self.quality)] {
+            if !lines.is_empty() {
+                let _ = writeln!(text, "    {title}:");
+            }
+            for line in lines {
+                let _ = writeln!(text, "      - {line}");
+            }
+        }
+        if !self.settings.is_empty() {
+            text.push_str("customProperties:\n");
+        }
+        for (name, value) in &self.settings {
+            let _ = writeln!(text, "  - property: {name}\n    value: {value}");
+        }
+        text
+    }
+}
