@@ -7,19 +7,18 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assay_model::ids::DatasetId;
 use assay_model::metric::{Metric, MetricStatus, MetricValue};
 use assay_model::task::TaskKind;
 use assay_store::port::RunFilter;
 use assay_store::{MetricStore, SqliteStore};
-use common::{Definition, Place, shared};
+use common::{Definition, Place, Running, shared};
 use serde_json::Value;
 
 /// What is measured: no more than what the truth knows.
-const PROFILE: &str =
-    "{ metrics: [nullCount, nonNumericCount, sum, min, max], judged: false }";
+const PROFILE: &str = "{ metrics: [nullCount, nonNumericCount, sum, min, max], judged: false }";
 
 /// The value of each partition, metric and column.
 type Found = BTreeMap<(String, Metric, String), MetricValue>;
@@ -153,7 +152,7 @@ async fn check(definition: &Definition, slots: u32) -> (Found, usize) {
     place
         .assay(&["check", "truth.yaml", "--slots", &slots.to_string()])
         .ended(0);
-    let store = place.store(".assay").await;
+    let store = place.store().await;
     let result = (found(&store).await, hands(&store).await.0);
     store.close().await;
     result
@@ -177,7 +176,8 @@ async fn agree_in_any_batches(
     let base = change(definition(&shared().join(name), &truth));
     let mut before = 0;
     for (target, slots) in [(1 << 30, 1), (largest / 7, 3), (1 << 16, 1)] {
-        let (found, tasks) = check(&base.clone().set("assayScan", &batches_of(target)), slots).await;
+        let (found, tasks) =
+            check(&base.clone().set("assayScan", &batches_of(target)), slots).await;
         let compared = agree(&found, &truth, &key);
         println!("{name}: {compared} figures, {tasks} tasks on {slots} slots");
         assert!(tasks >= before, "smaller batches are not fewer");
@@ -202,7 +202,10 @@ async fn the_weather_of_2019_is_the_truth() {
     let name = "nycflights13/weather_v2019_csv";
     let truth = truth(name);
     let (found, tasks) = check(&definition(&shared().join(name), &truth), 1).await;
-    println!("{name}: {} figures, {tasks} tasks", agree(&found, &truth, same));
+    println!(
+        "{name}: {} figures, {tasks} tasks",
+        agree(&found, &truth, same)
+    );
 }
 
 #[tokio::test]
@@ -210,7 +213,10 @@ async fn the_weather_of_2015_is_the_truth() {
     let name = "nycflights13/weather_v2015_csv";
     let truth = truth(name);
     let (found, tasks) = check(&definition(&shared().join(name), &truth), 3).await;
-    println!("{name}: {} figures, {tasks} tasks", agree(&found, &truth, same));
+    println!(
+        "{name}: {} figures, {tasks} tasks",
+        agree(&found, &truth, same)
+    );
 }
 
 #[tokio::test]
@@ -256,7 +262,8 @@ async fn days_in_one_file_are_the_truth_in_any_batches() {
     let base = definition(folder.path(), &truth).set("assayPartitions", "{ column: the_day }");
     let size = text.len() as u64;
     for (target, slots, least) in [(1 << 30, 3, 1), (size / 7, 1, 7), (1 << 16, 3, 80)] {
-        let (found, tasks) = check(&base.clone().set("assayScan", &batches_of(target)), slots).await;
+        let (found, tasks) =
+            check(&base.clone().set("assayScan", &batches_of(target)), slots).await;
         let compared = agree(&found, &truth, same);
         println!("days in one file: {compared} figures, {tasks} tasks on {slots} slots");
         assert!(tasks >= least, "{tasks} tasks");
@@ -271,43 +278,16 @@ async fn what_three_nodes_found_is_the_truth() {
     let place = Place::new();
     let definition = definition(&shared().join(name), &truth);
     place.write("datasets/truth.odcs.yaml", definition.text());
-    let mut dev = place
-        .command(&["dev", "--nodes", "3", "--grpc-port", "0"])
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(100);
-    while !ended(&place).await {
-        assert!(Instant::now() < deadline, "the run does not end");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    dev.kill().unwrap();
-    dev.wait().unwrap();
-    let store = place.store(".assay").await;
+    let command = place.command(&["dev", "--nodes", "3", "--grpc-port", "0"]);
+    let dev = Running::start(command, &place.path("log"));
+    // The backfill of a new dataset, and the look at what has arrived.
+    place.settled(2, Duration::from_secs(100)).await;
+    dev.kill();
+    let store = place.store().await;
     let compared = agree(&found(&store).await, &truth, same);
     let (tasks, nodes) = hands(&store).await;
     println!("three nodes: {compared} figures, {tasks} tasks on {nodes:?}");
     assert_eq!(nodes.len(), 3, "{nodes:?}");
-}
-
-/// Whether a run has been made and all have ended.
-async fn ended(place: &Place) -> bool {
-    if !place.path(".assay/assay.sqlite").is_file() {
-        return false;
-    }
-    let options = assay_store::OpenOptions {
-        read_only: true,
-        ..assay_store::OpenOptions::default()
-    };
-    let Ok(store) = SqliteStore::open(place.path(".assay/assay.sqlite"), options).await else {
-        return false;
-    };
-    let filter = RunFilter {
-        limit: 10,
-        ..RunFilter::default()
-    };
-    let runs = store.runs(&filter).await.unwrap_or_default();
-    store.close().await;
-    !runs.is_empty() && runs.iter().all(|run| run.state.is_terminal())
 }
 
 #[tokio::test]

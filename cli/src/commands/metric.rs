@@ -320,18 +320,10 @@ async fn stored_dataset(store: &dyn MetricStore, wanted: &str) -> Result<Dataset
 
 /// Which of several judgements of one value is shown: the gravest, then one with limits.
 fn rank((outcome, limits): &(Outcome, Option<Limits>)) -> (u8, bool) {
-    let gravity = match outcome {
-        Outcome::Fail | Outcome::Missing => 0,
-        Outcome::Error | Outcome::Overflow => 1,
-        Outcome::Warn => 2,
-        Outcome::Pass => 3,
-        Outcome::Learning => 4,
-        Outcome::Skipped => 5,
-    };
     let bounded = limits
         .as_ref()
         .is_some_and(|l| l.lower.is_some() || l.upper.is_some());
-    (gravity, !bounded)
+    (outcome.gravity(), !bounded)
 }
 
 async fn from_store(store: &dyn MetricStore, id: &DatasetId, limit: u32) -> Result<Vec<Series>> {

@@ -12,14 +12,52 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
-use assay_store::{OpenOptions, SqliteStore};
+use assay_model::run::Run;
+use assay_store::port::RunFilter;
+use assay_store::{MetricStore, OpenOptions, SqliteStore};
 use serde_json::Value;
 
 /// A folder of one test: its working directory, home and data folder.
 pub struct Place {
     folder: tempfile::TempDir,
+}
+
+/// A process that goes on in the background, and is killed when it is dropped.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Starts `command`; what it says goes to `log`.
+    pub fn start(mut command: Command, log: &Path) -> Self {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .unwrap();
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        Self(command.spawn().unwrap())
+    }
+
+    /// `kill -9`, and its end.
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed, and that is well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What a command said.
@@ -77,15 +115,50 @@ impl Place {
         Said::of(&self.command(args).output().unwrap())
     }
 
-    /// The store of the data folder `name`, to be read only.
-    pub async fn store(&self, name: &str) -> SqliteStore {
+    /// The store of the data folder `.assay`, to be read only.
+    pub async fn store(&self) -> SqliteStore {
+        self.try_store().await.expect("the store can be read")
+    }
+
+    /// The store of the data folder `.assay`, once it can be read.
+    pub async fn try_store(&self) -> Option<SqliteStore> {
         let options = OpenOptions {
             read_only: true,
             ..OpenOptions::default()
         };
-        SqliteStore::open(self.path(name).join("assay.sqlite"), options)
-            .await
-            .unwrap()
+        let path = self.path(".assay/assay.sqlite");
+        SqliteStore::open(path, options).await.ok()
+    }
+
+    /// The runs that were made, newest first; none as long as there is no store.
+    pub async fn runs(&self) -> Vec<Run> {
+        let Some(store) = self.try_store().await else {
+            return Vec::new();
+        };
+        let filter = RunFilter {
+            limit: 100,
+            ..RunFilter::default()
+        };
+        let runs = store.runs(&filter).await.unwrap_or_default();
+        store.close().await;
+        runs
+    }
+
+    /// Waits until there are `count` runs and all have ended.
+    pub async fn settled(&self, count: usize, longest: Duration) {
+        let deadline = Instant::now() + longest;
+        loop {
+            let runs = self.runs().await;
+            if runs.len() >= count && runs.iter().all(|run| run.state.is_terminal()) {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{} runs, and they do not end",
+                runs.len()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 }
 
@@ -110,7 +183,8 @@ impl Said {
     #[track_caller]
     pub fn ended(self, code: i32) -> Self {
         assert_eq!(
-            self.code, code,
+            self.code,
+            code,
             "exit code {} instead of {code}:\n{}",
             self.code,
             self.all()

@@ -28,6 +28,22 @@ crate::words! {
     }
 }
 
+impl Outcome {
+    /// The place of the outcome among several about one value, the one to show first being 0:
+    /// what failed, what could not be told, what warns, what passed, what says nothing.
+    #[must_use]
+    pub const fn gravity(self) -> u8 {
+        match self {
+            Self::Fail | Self::Missing => 0,
+            Self::Error | Self::Overflow => 1,
+            Self::Warn => 2,
+            Self::Pass => 3,
+            Self::Learning => 4,
+            Self::Skipped => 5,
+        }
+    }
+}
+
 crate::words! {
     /// A dataset's health in one word.
     pub enum Health {
@@ -88,6 +104,18 @@ pub struct CheckResult {
     /// Why, for people: the reason of an error, how many partitions are still needed.
     #[serde(default)]
     pub reason: Option<String>,
+}
+
+impl CheckResult {
+    /// Which of several results about one value is shown: the gravest, then one with limits.
+    #[must_use]
+    pub fn rank(&self) -> (u8, bool) {
+        let bounded = self
+            .limits
+            .as_ref()
+            .is_some_and(|l| l.lower.is_some() || l.upper.is_some());
+        (self.outcome.gravity(), !bounded)
+    }
 }
 
 /// How many checks ended how. `planned` equals the sum of the others.

@@ -45,14 +45,18 @@ impl Metrics {
     }
 }
 
-/// Results by what they judge.
+/// The gravest result of each value.
 type Judged<'a> = BTreeMap<(&'a MetricKey, &'a PartitionKey, &'a PartitionVersion), &'a ResultRow>;
 
 fn series(history: &MetricHistory, results: &[ResultRow]) -> Vec<v1::MetricSeries> {
-    let judged: Judged<'_> = results
-        .iter()
-        .map(|row| ((&row.result.metric, &row.partition.key, &row.version), row))
-        .collect();
+    let mut judged: Judged<'_> = BTreeMap::new();
+    for row in results {
+        let of = (&row.result.metric, &row.partition.key, &row.version);
+        let shown = judged.entry(of).or_insert(row);
+        if row.result.rank() < shown.result.rank() {
+            *shown = row;
+        }
+    }
     history
         .iter()
         .map(|(key, points)| v1::MetricSeries {
@@ -195,5 +199,53 @@ impl MetricService for Metrics {
                 .collect(),
             left_out: left_out as u64,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use assay_model::check::{CheckOrigin, Severity};
+    use assay_model::ids::{CheckId, RunId};
+    use assay_model::metric::{Metric, MetricStatus, MetricValue};
+    use assay_model::outcome::{CheckResult, Outcome};
+    use assay_model::partition::Partition;
+    use assay_store::port::HistoryPoint;
+
+    #[test]
+    fn of_two_checks_on_one_value_the_gravest_is_shown() {
+        let key = MetricKey::table(Metric::RowCount);
+        let version = PartitionVersion("v".to_owned());
+        let row = |check: &str, outcome: Outcome| ResultRow {
+            run: RunId(uuid::Uuid::nil()),
+            partition: Partition::all(),
+            version: version.clone(),
+            judged_at: jiff::Timestamp::UNIX_EPOCH,
+            result: CheckResult {
+                check: CheckId::new(check),
+                metric: key.clone(),
+                severity: Severity::Error,
+                origin: CheckOrigin::Declared,
+                outcome,
+                actual: MetricValue::integer(1),
+                expected: String::new(),
+                limits: None,
+                reason: None,
+            },
+        };
+        let point = HistoryPoint {
+            partition: Partition::all(),
+            version: version.clone(),
+            status: MetricStatus::Computed,
+            value: MetricValue::integer(1),
+        };
+        let history = vec![(key.clone(), vec![point])];
+        for results in [
+            [row("a", Outcome::Fail), row("b", Outcome::Pass)],
+            [row("a", Outcome::Pass), row("b", Outcome::Fail)],
+        ] {
+            let shown = series(&history, &results);
+            assert_eq!(shown[0].points[0].outcome, "fail");
+        }
     }
 }
