@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Times `assay check` beside other engines on the yardstick data, and compares what they found.
+
+Whole processes, in turn (A B C A B C ...), warm page cache: wall time, CPU time and peak memory of
+each process as the kernel counts them (wait4). One thread means one slot on one core (taskset), for
+every engine alike. Prints Markdown. Exit code 1 when a value differs from DuckDB's.
+"""
+import argparse, json, os, pathlib, statistics, subprocess, sys, tempfile, time
+from decimal import Decimal
+
+COLUMNS = {"id": "integer", "customer_id": "integer", "amount": "number", "price": "number",
+           "country": "string", "status": "string", "email": "string", "flag": "boolean",
+           "ts": "timestamp", "event_date": "date", "qty": "integer", "score": "integer"}
+NUMBERS = ["id", "customer_id", "amount", "price", "qty", "score"]
+METRICS = {"basic": ["nullCount", "sum"],
+           "full": ["nullCount", "sum", "min", "max", "mean", "stddev", "distinctCount", "quantile"]}
+DOUBLES = {"amount"}  # summed by DuckDB with rounding; every other sum is exact on both sides
+
+
+def definition(task, fmt, data):
+    """A dataset file that asks for what the task asks for. Limits stay on, as they are by default."""
+    csv = fmt == "csv"
+    lines = ["apiVersion: v3.1.0", "kind: DataContract", "id: bench", "version: 1.0.0", "status: active",
+             "servers:", "  - server: files", "    type: local", f"    path: {json.dumps(str(data / fmt))}",
+             f"    format: {'csv' if csv else 'parquet'}", "schema:", "  - name: bench", "    properties:"]
+    lines += [f"      - {{ name: {c}, logicalType: {t} }}" for c, t in COLUMNS.items()]
+    lines += ["    quality:", "      - { id: rows, metric: rowCount, mustBeGreaterThan: 0 }",
+              "customProperties:", "  - property: assayPartitions",
+              "    value: { layout: hive, sealing: immediately }", "  - property: assayProfile",
+              f"    value: {{ columns: all, metrics: [{', '.join(METRICS[task])}]"
+              + (", quantiles: [0.25, 0.5, 0.75]" if task == "full" else "") + " }"]
+    return "\n".join(lines) + "\n"
+
+
+def run(command, stdout):
+    """Runs a process to its end: (wall s, CPU s, peak MiB)."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE)
+    error = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"{' '.join(command)}\nended with {process.returncode}: {error.decode()}")
+    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def pinned(threads, command):
+    return ["taskset", "-c", "0", *command] if threads == 1 else command
+
+
+def values_of(items):
+    """{(partition, key): text} of the rows, null counts and sums among check results."""
+    found = {}
+    for item in items:
+        value = (item.get("actual") or {}).get("value")
+        key = {"rowCount": "rows", "nullCount": f"nulls_{item['column']}",
+               "sum": f"sum_{item['column']}"}.get(item["metric"])
+        if key and value is not None:
+            found[item["partition"], key] = value
+    return found
+
+
+def compare(mine, theirs):
+    """Lines about every value of theirs that mine lacks or has otherwise; and how many were compared."""
+    bad, compared = [], 0
+    for partition, row in theirs.items():
+        for key, value in row.items():
+            if not (key == "rows" or key.startswith(("nulls_", "sum_"))):
+                continue
+            compared += 1
+            own = mine.get((partition, key))
+            if own is None:
+                bad.append(f"{partition} {key}: {value} there, nothing here")
+            elif key.removeprefix("sum_") in DOUBLES:
+                if abs(float(own) - float(value)) > 1e-9 * abs(float(value)):
+                    bad.append(f"{partition} {key}: {value} there, {own} here")
+            elif Decimal(str(own)) != Decimal(str(value)):
+                bad.append(f"{partition} {key}: {value} there, {own} here")
+    return bad, compared
+
+
+def case(options, folder, task, fmt, threads):
+    """Times one case; the line of its table."""
+    definition_file = folder / f"{task}_{fmt}.odcs.yaml"
+    definition_file.write_text(definition(task, fmt, options.data))
+    days = ["--days", "3"] if fmt == "csv" else []
+    commands = {"assay": [options.assay, "check", "--ephemeral", "-q", "--slots", str(threads), "-o", "none",
+                          str(definition_file)]}
+    for engine in options.engines:
+        commands[engine] = [sys.executable, options.scan, engine, task, fmt, str(threads), *days,
+                            "--root", str(options.data)]
+    times = {name: [] for name in commands}
+    for turn in range(options.pairs + 1):
+        for name, command in commands.items():
+            measured = run(pinned(threads, command), subprocess.DEVNULL)
+            if turn > 0:  # the first turn warms the page cache
+                times[name].append(measured)
+    medians = {name: [statistics.median(x) for x in zip(*t)] for name, t in times.items()}
+    own = medians["assay"]
+    cells = [fmt, task, str(threads), f"{own[0]:.2f} s", f"{own[1]:.2f} s", f"{own[2]:.0f} MiB"]
+    for engine in options.engines:
+        other = medians[engine]
+        cells += [f"{other[0]:.2f} s"] + [f"**{own[0] / other[0]:.2f}**"] + [f"{a / b:.2f}" for a, b in zip(own[1:], other[1:])]
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def agreement(options, folder, task, fmt):
+    """Compares values with DuckDB's; whether they agree."""
+    definition_file = folder / f"{task}_{fmt}.odcs.yaml"
+    definition_file.write_text(definition(task, fmt, options.data))
+    out, theirs = folder / "mine.json", folder / "theirs.json"
+    with open(out, "wb") as file:
+        run([options.assay, "check", "--ephemeral", "-q", "--all", "-o", "json", str(definition_file)], file)
+    days = ["--days", "3"] if fmt == "csv" else []
+    run([sys.executable, options.scan, "duckdb_part", "basic", fmt, "2", *days, "--root", str(options.data),
+         "--out", str(theirs)], subprocess.DEVNULL)
+    bad, compared = compare(values_of(json.loads(out.read_text())["items"]), json.loads(theirs.read_text()))
+    print(f"- {fmt}, {task}: {compared} rows, null counts and sums compared with DuckDB, {len(bad)} differ")
+    for line in bad[:5]:
+        print(f"  - {line}")
+    return not bad
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--assay", required=True)
+    parser.add_argument("--scan", required=True)
+    parser.add_argument("--data", required=True, type=pathlib.Path)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--engines", type=lambda t: t.split(","), default=["duckdb_part", "polars_part"])
+    parser.add_argument("--tasks", type=lambda t: t.split(","), default=["basic", "full"])
+    parser.add_argument("--formats", type=lambda t: t.split(","), default=["pq_zstd", "pq_snappy", "csv"])
+    parser.add_argument("--threads", type=lambda t: [int(n) for n in t.split(",")], default=[2, 1])
+    options = parser.parse_args()
+    options.data = options.data.resolve()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        cases = [(t, f) for t in options.tasks for f in options.formats if not (t == "full" and f == "csv")]
+        agree = [agreement(options, folder, t, f) for t, f in cases]
+        print(f"- {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the timing, {options.pairs} turns")
+        print()
+        head = ["data", "task", "threads", "assay", "CPU", "peak"]
+        for engine in options.engines:
+            head += [engine, "wall ratio", "CPU ratio", "peak ratio"]
+        print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+        for task, fmt in cases:
+            for threads in options.threads:
+                case(options, folder, task, fmt, threads)
+    sys.exit(0 if all(agree) else 1)
+
+
+if __name__ == "__main__":
+    main()
