@@ -4,6 +4,11 @@
 //! and readers that are pinned to what the listing showed: a file that differs in size or time of
 //! change from its [`ObjectRef`] is an error, before and after it is read. Nothing outside the root
 //! is ever opened or listed, neither by `..` nor through a symbolic link.
+//!
+//! Local files are listed by a walk of our own and not by a library for object stores: those
+//! encode names (`x#1` has no path of theirs that reads back as the same file), follow links
+//! without telling where they lead, and pass over what they cannot name, so that a partition could
+//! seem gone that is not. Here every entry is listed, told as refused, or an error.
 
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};

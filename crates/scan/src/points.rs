@@ -2,8 +2,8 @@
 //!
 //! In: a dataset's definition, the partition that is judged with its merged state, and the moment
 //! of judging. Out: one point for every metric that a check or the profile needs, each once. A
-//! metric that has no value says why; it is never left out because it failed. Least and greatest
-//! values of masked columns never leave this module. Pure.
+//! metric that has no value says why; it is never left out because it failed. Values of
+//! masked columns (least, greatest, quantiles, the latest time) never leave this module. Pure.
 
 mod column;
 mod table;
@@ -16,7 +16,7 @@ use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus};
 use assay_model::task::EvaluateSpec;
 use jiff::Timestamp;
 
-use crate::plan::key_columns;
+use crate::plan::{WRONG_CHECKSUMS, key_columns};
 
 /// What the points are made from.
 struct Subject<'a> {
@@ -63,8 +63,7 @@ impl Subject<'_> {
             }
             let class = self.class(name);
             for metric in profile.metrics.iter().filter(|metric| class.has(**metric)) {
-                let shows_value = matches!(metric, Metric::Min | Metric::Max);
-                if shows_value && self.is_masked(name) {
+                if shows_value(*metric) && self.is_masked(name) {
                     continue;
                 }
                 if *metric == Metric::Quantile {
@@ -111,10 +110,30 @@ impl Subject<'_> {
         if let Some(why) = parts.iter().find_map(|part| self.why_absent(part)) {
             return MetricPoint::failed(key, MetricStatus::Error, why);
         }
-        if parts.len() > 1 {
-            return self.key_point(key);
+        let damage = self.damage(&parts);
+        let mut point = if parts.len() > 1 {
+            self.key_point(key)
+        } else {
+            self.column_point(key)
+        };
+        if let Some(damage) = damage {
+            let said = point.note.take().map(|note| format!("{note}; "));
+            point.note = Some(format!("{}{damage}", said.unwrap_or_default()));
         }
-        self.column_point(key)
+        point
+    }
+
+    /// What a reader must know of the bytes that the values of these columns were read from.
+    fn damage(&self, columns: &[&str]) -> Option<String> {
+        let told = columns.iter().filter_map(|column| {
+            let flag = format!("{WRONG_CHECKSUMS}{column}");
+            let pages = self.state.flags.get(&flag)?;
+            Some(format!(
+                "{pages} pages of `{column}` do not have the checksum that they state: the file is damaged, or its writer is at fault"
+            ))
+        });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 
     /// Why a column's metrics cannot be given: the data, or some of its files, lack it.
@@ -150,6 +169,14 @@ impl Subject<'_> {
             listed.join(", ")
         ))
     }
+}
+
+/// Whether a metric is a value of the column, or tells one.
+const fn shows_value(metric: Metric) -> bool {
+    matches!(
+        metric,
+        Metric::Min | Metric::Max | Metric::Quantile | Metric::Latency
+    )
 }
 
 /// Columns that a message lists.

@@ -17,6 +17,10 @@ use crate::error::{Place, ScanError};
 /// sorts before a longer one that begins with it.
 const PART_END: char = '\u{1}';
 
+/// Partitions that the rows of one part of an object may be told apart into. Each has states of its
+/// own: a column of ever new values is no key, and would fill the memory.
+pub const MOST_PARTITIONS: usize = 100_000;
+
 /// The zone of a dataset's data time.
 ///
 /// # Errors
@@ -238,6 +242,12 @@ impl KeyCutter {
         })
     }
 
+    /// The zone that times are cut in.
+    #[must_use]
+    pub const fn zone(&self) -> &TimeZone {
+        self.maker.zone()
+    }
+
     /// The partition of rows whose key is NULL.
     ///
     /// # Errors
@@ -256,14 +266,6 @@ impl KeyCutter {
             None => self.maker.key(vec![Value::Integer(value)]),
             Some(unit) => Err(format!("{value} is no time that could be cut {unit}")),
         }
-    }
-
-    /// The partition of an instant.
-    ///
-    /// # Errors
-    /// When it lies outside the calendar.
-    pub fn instant(&self, value: Timestamp) -> Result<Key, String> {
-        self.civil(self.maker.zone.to_datetime(value))
     }
 
     /// The partition of a time of the wall clock in the dataset's zone.

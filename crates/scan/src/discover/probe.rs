@@ -12,7 +12,7 @@ use assay_model::partition::{ObjectRef, Part, PartitionKey};
 use super::batches::Piece;
 use super::keys::Key;
 use crate::context::ScanContext;
-use crate::error::{Place, ScanError};
+use crate::error::ScanError;
 use crate::object::Objects;
 use crate::text;
 
@@ -49,18 +49,14 @@ pub fn keys(
     object: &ObjectRef,
     context: &ScanContext,
 ) -> Result<BTreeMap<PartitionKey, Key>, ScanError> {
+    if dataset.source.format.kind == FormatKind::Parquet {
+        return crate::parquet::keys(dataset, objects, object, context);
+    }
     let reader = objects.reader(object)?;
-    let keys = match dataset.source.format.kind {
-        FormatKind::Csv => text::csv::keys(dataset, &reader, context)?,
-        FormatKind::Ndjson => text::ndjson::keys(dataset, &reader, context)?,
-        FormatKind::Parquet => {
-            return Err(ScanError::Unsupported {
-                path: object.path.clone(),
-                place: Place::file(),
-                what: "partitions told by a column of Parquet files are not read".to_owned(),
-                remedy: "partition the files by folders or names".to_owned(),
-            });
-        }
+    let keys = if dataset.source.format.kind == FormatKind::Csv {
+        text::csv::keys(dataset, &reader, context)?
+    } else {
+        text::ndjson::keys(dataset, &reader, context)?
     };
     reader.verify_unchanged()?;
     Ok(keys)

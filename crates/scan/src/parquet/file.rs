@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use assay_metrics::{ColumnState, TablePlan, TableState, Wants};
+use assay_metrics::{ColumnState, Schema, TablePlan, TableState, Wants};
 use assay_model::dataset::Dataset;
 use assay_model::partition::{ObjectSlice, Part};
 use parquet::basic::Type as Physical;
@@ -21,7 +21,7 @@ use super::sink::Sink;
 use crate::context::ScanContext;
 use crate::error::{Place, ScanError};
 use crate::object::{ObjectReader, Objects, ReadAt};
-use crate::plan::{ScanPlan, table_plan};
+use crate::plan::{ScanPlan, WRONG_CHECKSUMS, table_plan};
 
 /// A file that is being measured.
 pub(crate) struct FileScan<'a> {
@@ -125,6 +125,15 @@ impl<'a> FileScan<'a> {
         self.metadata.row_group(group).num_rows().unsigned_abs()
     }
 
+    /// Bytes of the row groups that are measured, as stored.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        let groups = self.groups.clone();
+        let chunks = groups.flat_map(|group| self.metadata.row_group(group).columns());
+        chunks
+            .map(|chunk| chunk.compressed_size().max(0).unsigned_abs())
+            .fold(0, u64::saturating_add)
+    }
+
     /// A state without rows that has the file's schema.
     pub(crate) fn empty_state(&self) -> TableState {
         let mut state = TableState::default();
@@ -154,20 +163,23 @@ impl<'a> FileScan<'a> {
     /// The state of all rows in one.
     pub(crate) fn whole(&mut self) -> Result<TableState, ScanError> {
         let mut state = self.empty_state();
+        if self.groups.start > 0 {
+            // The file is told with its first row group, and counted once however it is cut.
+            state.schema = Schema::default();
+        }
         for index in 0..self.columns.len() {
             let name = self.columns[index].name.clone();
             let mut column = state.columns.remove(&name).unwrap_or_default();
             for group in self.groups.clone() {
-                self.chunk(index, group, &mut column)?;
+                let damaged = self.chunk(index, group, &mut column)?;
+                note_damage(&mut state, &name, damaged);
             }
             state.columns.insert(name, column);
         }
         for group in self.groups.clone() {
             state.rows += self.rows_of(group);
-            for column in self.metadata.row_group(group).columns() {
-                state.bytes += column.compressed_size().max(0).unsigned_abs();
-            }
         }
+        state.bytes = self.stored_bytes();
         state.files = u64::from(self.groups.start == 0);
         let plan = self.plan.clone();
         for key in &plan.table.keys {
@@ -241,13 +253,13 @@ impl<'a> FileScan<'a> {
         Ok(values)
     }
 
-    /// Feeds one chunk of a column.
+    /// Feeds one chunk of a column; gives its damaged pages.
     fn chunk(
         &mut self,
         index: usize,
         group: usize,
         state: &mut ColumnState,
-    ) -> Result<(), ScanError> {
+    ) -> Result<u64, ScanError> {
         let values = self.stated_values(index, group)?;
         let rows = self.rows_of(group);
         let column = self.columns[index].clone();
@@ -270,7 +282,7 @@ impl<'a> FileScan<'a> {
         };
         if let Some(nulls) = stated {
             state.add_rows(rows, nulls);
-            return Ok(());
+            return Ok(0);
         }
         let place = self.place(&column, group);
         let path = self.reader.path().to_owned();
@@ -290,8 +302,16 @@ impl<'a> FileScan<'a> {
             sink.finish();
             Ok(())
         })?;
+        let damaged = pages.damaged();
         self.keep(pages.into_scratch());
-        Ok(())
+        Ok(damaged)
+    }
+}
+
+/// Tells with the state that pages of a column do not have the checksum that they state.
+pub(crate) fn note_damage(state: &mut TableState, column: &str, pages: u64) {
+    if pages > 0 {
+        state.flag(&format!("{WRONG_CHECKSUMS}{column}"), pages);
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct PageHeader {
     pub(crate) compressed: usize,
     /// Bytes after decompression.
     pub(crate) uncompressed: usize,
+    /// CRC-32 of the bytes after the header, where the writer stored one.
+    pub(crate) checksum: Option<u32>,
     /// Values with NULLs; entries of a dictionary.
     pub(crate) values: usize,
     /// Number of the encoding of the values.
@@ -250,6 +252,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(PageHeader, usize)> {
         kind: PageKind::Other,
         compressed: 0,
         uncompressed: 0,
+        checksum: None,
         values: 0,
         encoding: -1,
         definition_encoding: -1,
@@ -274,6 +277,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(PageHeader, usize)> {
             }
             (2, wire::I32) => header.uncompressed = from.size()?,
             (3, wire::I32) => header.compressed = from.size()?,
+            (4, wire::I32) => header.checksum = Some(from.number()? as u32),
             (5, wire::STRUCT) => read_v1(from, &mut header)?,
             (7, wire::STRUCT) => read_dictionary(from, &mut header)?,
             (8, wire::STRUCT) => read_v2(from, &mut header)?,

@@ -14,6 +14,7 @@ mod columns;
 mod file;
 mod footer;
 mod generic;
+mod groups;
 mod header;
 mod hybrid;
 mod keys;
@@ -24,17 +25,17 @@ mod sink;
 mod split;
 mod values;
 
-pub use batches::{cut, plan_batches};
+pub use batches::cut;
 
 use std::collections::BTreeMap;
 
 use assay_metrics::TableState;
 use assay_model::dataset::{Dataset, Layout};
-use assay_model::partition::PartitionKey;
+use assay_model::partition::{ObjectRef, ObjectSlice, Part, PartitionKey};
 use assay_model::task::MeasureSpec;
 
 use crate::context::ScanContext;
-use crate::discover::keys::KeyCutter;
+use crate::discover::keys::{Key, KeyCutter};
 use crate::error::{Place, ScanError};
 use crate::object::Objects;
 
@@ -45,16 +46,7 @@ pub(crate) fn measure(
     context: &ScanContext,
 ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
     let objects = Objects::open(&dataset.source.location)?;
-    let cutter = match &dataset.partitions.layout {
-        Layout::Column {
-            column,
-            granularity,
-        } => {
-            let cutter = KeyCutter::new(column, *granularity, &dataset.partitions)?;
-            Some((column, cutter))
-        }
-        _ => None,
-    };
+    let cutter = cutter(dataset)?;
     let mut scratch = pages::Scratch::default();
     let mut states = BTreeMap::new();
     for partition in &spec.partitions {
@@ -77,4 +69,40 @@ pub(crate) fn measure(
         scratch = scan.finish()?;
     }
     Ok(states)
+}
+
+/// The keys that a file holds rows of, where partitions are told by a column: only that column is
+/// read.
+pub(crate) fn keys(
+    dataset: &Dataset,
+    objects: &Objects,
+    object: &ObjectRef,
+    context: &ScanContext,
+) -> Result<BTreeMap<PartitionKey, Key>, ScanError> {
+    let Some((column, cutter)) = cutter(dataset)? else {
+        return Ok(BTreeMap::new());
+    };
+    let slice = ObjectSlice {
+        object: object.clone(),
+        part: Part::Whole,
+    };
+    let scratch = pages::Scratch::default();
+    let mut scan = file::FileScan::open(objects, &slice, dataset, context, scratch)?;
+    let met = scan.keys_met(column, &cutter)?;
+    scan.finish()?;
+    Ok(met)
+}
+
+/// The key column and what tells its values apart, where partitions are told by a column.
+fn cutter(dataset: &Dataset) -> Result<Option<(&str, KeyCutter)>, ScanError> {
+    match &dataset.partitions.layout {
+        Layout::Column {
+            column,
+            granularity,
+        } => {
+            let cutter = KeyCutter::new(column, *granularity, &dataset.partitions)?;
+            Ok(Some((column, cutter)))
+        }
+        _ => Ok(None),
+    }
 }

@@ -60,6 +60,8 @@ pub(crate) struct ChunkPages<R> {
     next: u64,
     /// Offset of the page at hand, for errors.
     page_at: u64,
+    /// Pages whose bytes are not those that their checksum was made of.
+    damaged: u64,
 }
 
 impl<R: ReadAt> ChunkPages<R> {
@@ -77,6 +79,7 @@ impl<R: ReadAt> ChunkPages<R> {
             window_len: 0,
             next: place.start,
             page_at: place.start,
+            damaged: 0,
             place,
         };
         if pages.place.start > pages.place.end || pages.place.end > pages.reader.size() {
@@ -86,6 +89,12 @@ impl<R: ReadAt> ChunkPages<R> {
             return Err(pages.corrupt(what));
         }
         Ok(pages)
+    }
+
+    /// Pages read so far whose bytes do not have the checksum that their header states. Their
+    /// values are given all the same, as other readers do: it is for the caller to tell.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.damaged
     }
 
     /// The buffers, for the next chunk.
@@ -177,6 +186,13 @@ impl<R: ReadAt> ChunkPages<R> {
         let from = (self.next - self.window_at) as usize;
         let stored = from..from + found.compressed;
         self.next += found.compressed as u64;
+        let bytes = &self.scratch.window[stored.clone()];
+        if found
+            .checksum
+            .is_some_and(|sum| crc32fast::hash(bytes) != sum)
+        {
+            self.damaged += 1;
+        }
         let levels = match found.kind {
             PageKind::DataV2 => found.definition_bytes + found.repetition_bytes,
             _ => 0,

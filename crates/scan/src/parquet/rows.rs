@@ -78,6 +78,27 @@ impl<R: ReadAt> Rows<R> {
         }
     }
 
+    /// Pages read so far whose bytes do not have the checksum that their header states.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.pages.damaged()
+    }
+
+    /// Called after the last row of the row group.
+    ///
+    /// # Errors
+    /// When the page at hand has rows that the row group does not.
+    pub(crate) fn finish(&self) -> Result<(), ScanError> {
+        let left = self
+            .page
+            .as_ref()
+            .map_or(0, |page| page.valid.len().saturating_sub(self.row));
+        if left == 0 {
+            return Ok(());
+        }
+        let what = format!("its pages hold {left} values more than its row group has rows");
+        Err(self.pages.corrupt(what))
+    }
+
     fn next_page(&mut self) -> Result<(), ScanError> {
         let read = match self.pages.next_page()? {
             None => Err("its pages hold fewer values than its row group has rows".to_owned()),

@@ -5,31 +5,25 @@
 
 use std::collections::BTreeMap;
 
-use assay_metrics::{ColumnState, TableState};
+use assay_metrics::{ColumnState, TableState, Uniqueness};
 use assay_model::partition::PartitionKey;
-use jiff::{Timestamp, civil};
 
-use super::columns::{FileColumn, Meaning};
-use super::file::FileScan;
+use super::columns::Meaning;
+use super::file::{FileScan, note_damage};
 use super::footer;
+use super::groups::Groups;
 use super::header::PageKind;
+use super::keys::count;
 use super::levels;
 use super::pages::Scratch;
 use super::rows::Rows;
 use super::sink::{Decoded, Sink};
-use crate::discover::keys::{Key, KeyCutter};
+use crate::discover::keys::KeyCutter;
 use crate::error::{Place, ScanError};
 use crate::object::ReadAt;
-use crate::rules::{date_text, timestamp_text};
 
 /// Values that are gathered before they are fed.
 const GATHERED: usize = 1 << 14;
-
-/// The partitions of the rows of a row group.
-struct Groups {
-    keys: Vec<PartitionKey>,
-    of_row: Vec<u32>,
-}
 
 impl FileScan<'_> {
     /// One state for each partition that the row groups hold rows of.
@@ -39,25 +33,14 @@ impl FileScan<'_> {
         cutter: &KeyCutter,
     ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
         let path = self.reader.path().to_owned();
-        let Some(place) = self
-            .columns
-            .iter()
-            .position(|column| column.name == key_column)
-        else {
-            return Err(ScanError::Definition {
-                path,
-                place: Place::file(),
-                what: format!("it has no column `{key_column}`, which tells its partitions apart"),
-                remedy: "correct assayPartitions, or the producer of the file".to_owned(),
-            });
-        };
+        let place = self.key_place(key_column)?;
+        let empty = self.empty_state();
         let mut states = BTreeMap::new();
         for group in self.groups.clone() {
-            let at = Place::row_group(group).in_column(key_column);
-            let groups = footer::guarded(&path, &at, || self.groups_of(place, group, cutter))?;
-            let empty = self.empty_state();
+            let groups = self.groups_of(place, group, cutter)?;
             for key in &groups.keys {
-                states.entry(key.clone()).or_insert_with(|| empty.clone());
+                let name = key.partition.key.clone();
+                states.entry(name).or_insert_with(|| empty.clone());
             }
             for index in 0..self.columns.len() {
                 let at = Place::row_group(group).in_column(&self.columns[index].name);
@@ -65,9 +48,14 @@ impl FileScan<'_> {
                     self.split_chunk(index, group, &groups, &mut states)
                 })?;
             }
-            for row in &groups.of_row {
-                if let Some(state) = states.get_mut(&groups.keys[*row as usize]) {
-                    state.rows += 1;
+            self.split_keys(group, &groups, &mut states)?;
+            let mut rows = vec![0u64; groups.keys.len()];
+            for number in &groups.of_row {
+                rows[*number as usize] += 1;
+            }
+            for (key, rows) in groups.keys.iter().zip(rows) {
+                if let Some(state) = states.get_mut(&key.partition.key) {
+                    state.rows += rows;
                 }
             }
             self.context.progress.add_rows(groups.of_row.len() as u64);
@@ -75,12 +63,48 @@ impl FileScan<'_> {
         // The file and its bytes are told once, with the first of its partitions.
         if let Some(first) = states.values_mut().next() {
             first.files = u64::from(self.groups.start == 0);
-            first.bytes = self.reader.size();
+            first.bytes = self.stored_bytes();
         }
         Ok(states)
     }
 
-    fn rows_reader(
+    /// Keys of several columns, counted with the partition of each row.
+    fn split_keys(
+        &mut self,
+        group: usize,
+        groups: &Groups,
+        states: &mut BTreeMap<PartitionKey, TableState>,
+    ) -> Result<(), ScanError> {
+        let plan = self.plan.clone();
+        for key in &plan.table.keys {
+            let Some(places) = self.key_places(&key.columns) else {
+                continue;
+            };
+            let fresh = || Uniqueness::with_limit(plan.table.uniqueness_limit);
+            let mut counted: Vec<Uniqueness> = groups
+                .keys
+                .iter()
+                .map(|own| {
+                    let state = states.get_mut(&own.partition.key);
+                    state
+                        .and_then(|state| state.keys.remove(&key.id))
+                        .unwrap_or_else(fresh)
+                })
+                .collect();
+            self.key_rows(&places, group, |row, hash| {
+                count(&mut counted[groups.of_row[row] as usize], hash);
+            })?;
+            for (own, counted) in groups.keys.iter().zip(counted) {
+                if let Some(state) = states.get_mut(&own.partition.key) {
+                    state.keys.insert(key.id.clone(), counted);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of a column chunk, with buffers of their own: several are read side by side.
+    pub(crate) fn rows_reader(
         &mut self,
         index: usize,
         group: usize,
@@ -94,41 +118,6 @@ impl FileScan<'_> {
             .schema_descr()
             .column(column.leaf);
         Ok(Rows::new(self.pages(index, group)?, column, descriptor))
-    }
-
-    fn groups_of(
-        &mut self,
-        place: usize,
-        group: usize,
-        cutter: &KeyCutter,
-    ) -> Result<Groups, ScanError> {
-        let column = self.columns[place].clone();
-        let mut reader = self.rows_reader(place, group)?;
-        let mut groups = Groups {
-            keys: Vec::new(),
-            of_row: Vec::new(),
-        };
-        for row in 0..self.rows_of(group) {
-            let key = match reader.next()? {
-                None => cutter.null(),
-                Some((values, at)) => cut(cutter, &column, values, at),
-            };
-            let key = key.map_err(|what| ScanError::Definition {
-                path: self.reader.path().to_owned(),
-                place: Place::row_group(group).in_column(&column.name),
-                what: format!("row {row} of the row group has no partition: {what}"),
-                remedy: "correct assayPartitions, or the values".to_owned(),
-            })?;
-            let key = key.partition.key;
-            // Rows of a partition mostly follow one another.
-            let known = groups.keys.iter().rposition(|known| *known == key);
-            let number = known.unwrap_or_else(|| {
-                groups.keys.push(key);
-                groups.keys.len() - 1
-            });
-            groups.of_row.push(number as u32);
-        }
-        Ok(groups)
     }
 
     fn split_chunk(
@@ -146,7 +135,7 @@ impl FileScan<'_> {
             .iter()
             .map(|key| {
                 states
-                    .get_mut(key)
+                    .get_mut(&key.partition.key)
                     .and_then(|s| s.columns.remove(&column.name))
             })
             .map(Option::unwrap_or_default)
@@ -155,10 +144,12 @@ impl FileScan<'_> {
             .iter_mut()
             .map(|state| Sink::new(column.meaning, state, rules))
             .collect();
-        if column.meaning == Meaning::Nested {
-            for (row, null) in groups.of_row.iter().zip(self.nested_nulls(index, group)?) {
+        let damaged = if column.meaning == Meaning::Nested {
+            let (nulls, damaged) = self.nested_nulls(index, group)?;
+            for (row, null) in groups.of_row.iter().zip(nulls) {
                 sinks[*row as usize].rows(1, u64::from(null && column.nullable));
             }
+            damaged
         } else {
             let mut reader = self.rows_reader(index, group)?;
             let mut gathered: Vec<Option<Decoded>> = vec![None; sinks.len()];
@@ -174,23 +165,26 @@ impl FileScan<'_> {
                     gathered[row] = None;
                 }
             }
+            reader.finish()?;
             for (row, own) in gathered.iter().enumerate() {
                 if let Some(own) = own {
                     sinks[row].all(own);
                 }
             }
-        }
+            reader.damaged()
+        };
         sinks.into_iter().for_each(Sink::finish);
         for (key, part) in groups.keys.iter().zip(parts) {
-            if let Some(state) = states.get_mut(key) {
+            if let Some(state) = states.get_mut(&key.partition.key) {
                 state.columns.insert(column.name.clone(), part);
+                note_damage(state, &column.name, damaged);
             }
         }
         Ok(())
     }
 
-    /// For each row whether a nested column is NULL in it.
-    fn nested_nulls(&mut self, index: usize, group: usize) -> Result<Vec<bool>, ScanError> {
+    /// For each row whether a nested column is NULL in it; and the damaged pages.
+    fn nested_nulls(&mut self, index: usize, group: usize) -> Result<(Vec<bool>, u64), ScanError> {
         let column = self.columns[index].clone();
         let values = self.stated_values(index, group)?;
         let rows = self.rows_of(group);
@@ -213,44 +207,8 @@ impl FileScan<'_> {
                 nulls.len()
             )));
         }
+        let damaged = pages.damaged();
         self.keep(pages.into_scratch());
-        Ok(nulls)
-    }
-}
-
-/// The key of a value. Times without a zone are on the wall clock of the dataset's zone.
-fn cut(
-    cutter: &KeyCutter,
-    column: &FileColumn,
-    values: &Decoded,
-    at: usize,
-) -> Result<Key, String> {
-    let instant = |nanos: i128| match Timestamp::from_nanosecond(nanos) {
-        Ok(time) if column.type_text.ends_with(",utc)") || column.meaning == Meaning::Int96 => {
-            cutter.instant(time)
-        }
-        Ok(time) => cutter.civil(time.to_zoned(jiff::tz::TimeZone::UTC).datetime()),
-        Err(_) => Err(format!("{} is outside the calendar", timestamp_text(nanos))),
-    };
-    match (values, column.meaning) {
-        (Decoded::Ints(values), Meaning::Date) => {
-            match date_text(values[at]).parse::<civil::Date>() {
-                Ok(date) => cutter.civil(date.at(0, 0, 0, 0)),
-                Err(_) => Err(format!("{} is outside the calendar", date_text(values[at]))),
-            }
-        }
-        (Decoded::Ints(values), Meaning::Timestamp(nanos)) => {
-            instant(i128::from(values[at]) * i128::from(nanos))
-        }
-        (Decoded::Wide(values), Meaning::Int96) => instant(values[at]),
-        (Decoded::Ints(values), Meaning::Int | Meaning::Unsigned32) => cutter.integer(values[at]),
-        (Decoded::Bytes(..), Meaning::Text | Meaning::Binary) => {
-            match std::str::from_utf8(values.bytes_at(at)) {
-                Ok(text) => cutter.text(text),
-                Err(_) => Err("its key is not UTF-8".to_owned()),
-            }
-        }
-        (Decoded::Bools(values), _) => cutter.text(if values[at] { "true" } else { "false" }),
-        _ => Err(format!("a key cannot be of the type {}", column.type_text)),
+        Ok((nulls, damaged))
     }
 }

@@ -11,7 +11,7 @@ use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricVa
 use jiff::Timestamp;
 
 use super::table::seconds;
-use super::{Class, Subject, unavailable};
+use super::{Class, Subject, shows_value, unavailable};
 use crate::discover::keys::parse_datetime;
 use crate::plan::question;
 use crate::rules::{Rule, date_text, time_text, timestamp_text};
@@ -69,8 +69,7 @@ impl Subject<'_> {
     /// Why a column of this type, or a masked one, has no such metric.
     fn why_not_of_type(&self, key: &MetricKey) -> Option<String> {
         let (name, class) = (&key.column, self.class(&key.column));
-        let shows_value = matches!(key.metric, Metric::Min | Metric::Max);
-        if shows_value && self.is_masked(name) {
+        if shows_value(key.metric) && self.is_masked(name) {
             return Some(format!(
                 "the column `{name}` is masked: its values are not shown"
             ));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use assay_model::dataset::{Cadence, Dataset, Layout};
 use assay_model::partition::{Partition, PartitionKey};
 
-use crate::discover::keys::{Key, KeyCutter};
+use crate::discover::keys::{Key, KeyCutter, MOST_PARTITIONS};
 use crate::error::{Place, ScanError};
 
 /// Tells rows apart by the key column.
@@ -67,6 +67,11 @@ impl Keyed {
         // Bounded, so that a key of ever new texts does not fill the memory.
         if self.known.len() < 100_000 {
             self.known.insert(short.map(<[u8]>::to_vec), name.clone());
+        }
+        if self.met.len() >= MOST_PARTITIONS && !self.met.contains_key(&name) {
+            return Err(format!(
+                "its file holds more than {MOST_PARTITIONS} partitions"
+            ));
         }
         self.met.entry(name.clone()).or_insert(key);
         Ok(name)
