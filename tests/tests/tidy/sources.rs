@@ -184,7 +184,11 @@ fn pure_crates_never_wait() {
         .any(|root| name.starts_with(root));
         if pure && !is_test_file(&path) {
             let text = std::fs::read_to_string(&path).unwrap();
-            if text.contains(concat!(".aw", "ait")) {
+            let waits = text.match_indices(concat!(".aw", "ait")).any(|(at, word)| {
+                let next = text[at + word.len()..].chars().next();
+                !next.is_some_and(|c| c.is_alphanumeric() || c == '_')
+            });
+            if waits {
                 bad.push(name);
             }
         }
