@@ -8,7 +8,7 @@ export ASSAY_SHARED ?= $(abspath ../shared)
 TOOLS := $(HOME)/.cache/assay/tools
 PY := $(TOOLS)/python/bin/python
 
-.PHONY: help tools verify fix lint test unit chaos bench fuzz soak clean
+.PHONY: help tools verify fix lint deny test unit chaos fuzz bench score
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -31,6 +31,18 @@ verify: lint unit ## the same, tools assumed
 fix: ## format and apply what clippy can
 	$(CARGO) fmt --all
 	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged -- -D warnings
+
+deny: ## bans, licences and sources by cargo-deny, if it is installed (advisories need a network)
+	$(CARGO) deny --offline check bans licenses sources
+
+chaos: ## the manager's core under SEEDS (2000) hostile worlds from seed FIRST (0)
+	ASSAY_SIM_SEEDS=$(or $(SEEDS),2000) ASSAY_SIM_FIRST=$(or $(FIRST),0) $(CARGO) test --locked -p assay-manager-core every_seed -- --nocapture
+
+fuzz: ## every property with CASES (5000) cases
+	PROPTEST_CASES=$(or $(CASES),5000) $(CARGO) test --locked -p assay-model -p assay-contract -p assay-metrics -p assay-judge -p assay-scan -p assay-proto -p assay-scheduler
+
+score: ## the judge's score against the anchors of the benchmark
+	$(CARGO) test --locked -p assay-judge --test score -- --nocapture
 
 bench: tools ## the yardstick beside DuckDB and Polars, with ratios
 	@bash docs/bench/run "$(PY)"
