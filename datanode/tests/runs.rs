@@ -1,5 +1,7 @@
 //! Runs on a whole cluster in one process.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod cluster;
 
 use std::sync::atomic::Ordering;

@@ -1,5 +1,7 @@
 //! The in-process coordinator passes the suite, on a paused clock.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use assay_coordination::conformance as suite;
 use assay_coordination::port::LeaseTimes;
 use assay_coordination::{Coordinator, LocalCoordinator};

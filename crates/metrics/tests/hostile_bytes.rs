@@ -1,5 +1,7 @@
 //! Bytes from anywhere give a state or a typed error: no panic, and no memory beyond their size.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use assay_metrics::{
     ColumnState, DecodeError, Distinct, FloatSum, Number, Quantiles, Range, RuleCount, Schema,
     State, TablePlan, TableState, Uniqueness, Wants,

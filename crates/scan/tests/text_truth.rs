@@ -1,6 +1,8 @@
 //! Every text data set with ground truth, through discovery, batches, measurement and merge: rows,
 //! NULLs, sums to the last bit, extremes and non-numeric fields, whatever the batches are.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
