@@ -1,4 +1,5 @@
 //! Discovery against real folders: layouts, seals, late, rewritten, gone and missing partitions.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 

@@ -1,0 +1,189 @@
+//! What is told of a partition: values that are shown, values that are not, and why.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use assay_model::dataset::{Dataset, FormatKind};
+use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
+use parquet::file::properties::WriterProperties;
+use serde_json::json;
+
+fn people(folder: &Path, rows: usize) -> Dataset {
+    let names: Vec<Option<String>> = (0..rows).map(|row| Some(format!("person {row}"))).collect();
+    let salaries: Vec<Option<i64>> = (0..rows).map(|row| Some(70_000 + row as i64)).collect();
+    // 2029-12-31T23:00:00Z is an hour before the moment of judging.
+    let seen: Vec<i64> = (0..rows)
+        .map(|row| 1_893_452_400_000_000 - row as i64)
+        .collect();
+    let arrays: [(&str, ArrayRef, bool); 3] = [
+        ("name", Arc::new(StringArray::from(names)), true),
+        ("salary", Arc::new(Int64Array::from(salaries)), true),
+        (
+            "seen",
+            Arc::new(TimestampMicrosecondArray::from(seen).with_timezone("UTC")),
+            false,
+        ),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(arrays).unwrap();
+    common::write(
+        &folder.join("a.parquet"),
+        &[batch],
+        WriterProperties::default(),
+    );
+    let mut dataset = common::dataset(folder, FormatKind::Parquet);
+    dataset
+        .profile
+        .metrics
+        .extend([Metric::Max, Metric::Latency, Metric::NullPercent]);
+    dataset
+}
+
+fn point(points: &[MetricPoint], key: &MetricKey) -> MetricPoint {
+    let mut own = points.iter().filter(|point| point.key == *key);
+    let found = own
+        .next()
+        .unwrap_or_else(|| panic!("no point of {key:?}"))
+        .clone();
+    assert!(own.next().is_none(), "{key:?} is there twice");
+    found
+}
+
+#[test]
+fn masked_columns_show_no_value_whether_profiled_or_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dataset = people(folder.path(), 100);
+    let shown = common::points_of(&dataset);
+    let median = point(&shown, &MetricKey::quantile("salary", 0.5));
+    assert!(median.value.as_f64().unwrap() > 69_000.0);
+    assert_eq!(
+        point(&shown, &MetricKey::column(Metric::Min, "name")).value,
+        MetricValue::Text("person 0".to_owned())
+    );
+
+    for name in ["name", "salary", "seen"] {
+        let masked = json!({ "name": name, "masked": true });
+        dataset
+            .columns
+            .push(serde_json::from_value(masked).unwrap());
+    }
+    let told = |points: &[MetricPoint]| {
+        let values = [Metric::Min, Metric::Max, Metric::Quantile, Metric::Latency];
+        let own = points
+            .iter()
+            .filter(|point| values.contains(&point.key.metric));
+        own.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(told(&common::points_of(&dataset)), []);
+    let asked = [
+        MetricKey::column(Metric::Min, "name"),
+        MetricKey::column(Metric::Max, "salary"),
+        MetricKey::quantile("salary", 0.5),
+        MetricKey::column(Metric::Latency, "seen"),
+    ];
+    dataset.checks = asked.into_iter().map(common::check).collect();
+    let points = common::points_of(&dataset);
+    assert_eq!(told(&points).len(), 4);
+    for point in told(&points) {
+        assert_eq!(
+            (point.status, &point.value),
+            (MetricStatus::Error, &MetricValue::Null)
+        );
+        assert!(point.note.unwrap().contains("masked"));
+    }
+    assert!(!format!("{points:?}").contains("person "));
+    assert_eq!(
+        point(&points, &MetricKey::column(Metric::NullPercent, "name")).value,
+        MetricValue::Float(0.0)
+    );
+}
+
+#[test]
+fn a_column_that_the_data_lacks_is_an_error_that_names_those_that_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dataset = people(folder.path(), 3);
+    let key = MetricKey::column(Metric::NullCount, "salery");
+    dataset.checks = vec![common::check(key.clone())];
+    let missing = point(&common::points_of(&dataset), &key);
+    assert_eq!(missing.status, MetricStatus::Error);
+    let note = missing.note.unwrap();
+    assert!(
+        note.contains("it has name, salary, seen") && note.contains("did you mean `salary`?"),
+        "{note}"
+    );
+    let key = MetricKey::column(Metric::NullCount, "warehouse");
+    dataset.checks = vec![common::check(key.clone())];
+    let note = point(&common::points_of(&dataset), &key).note.unwrap();
+    assert!(!note.contains("did you mean"), "{note}");
+}
+
+#[test]
+fn a_percentage_of_no_rows_is_null_and_no_zero() {
+    let folder = tempfile::tempdir().unwrap();
+    let points = common::points_of(&people(folder.path(), 0));
+    let percent = point(&points, &MetricKey::column(Metric::NullPercent, "salary"));
+    assert_eq!(
+        (percent.status, percent.value),
+        (MetricStatus::Computed, MetricValue::Null)
+    );
+    assert_eq!(
+        point(&points, &MetricKey::column(Metric::Sum, "salary")).value,
+        MetricValue::Null
+    );
+    assert_eq!(
+        point(&points, &MetricKey::table(Metric::RowCount)).value,
+        MetricValue::integer(0)
+    );
+}
+
+#[test]
+fn latency_counts_from_the_latest_time_and_the_schema_is_one_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let points = common::points_of(&people(folder.path(), 10));
+    let latency = point(&points, &MetricKey::column(Metric::Latency, "seen"));
+    assert_eq!(latency.value, MetricValue::Float(3600.0));
+    let schema = point(&points, &MetricKey::table(Metric::Schema));
+    let wanted = "name:string?, salary:int64?, seen:timestamp(us,utc)";
+    assert_eq!(schema.value, MetricValue::Text(wanted.to_owned()));
+}
+
+/// The points of a file whose pages have checksums, right ones or a wrong one.
+fn points_of_file(rows: u32, wrong: bool) -> Vec<MetricPoint> {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let data = std::env::var_os("ASSAY_SHARED").map_or(data, Into::into);
+    let name = if wrong {
+        "datapage_v1-corrupt-checksum"
+    } else {
+        "datapage_v1-uncompressed-checksum"
+    };
+    let file = data.join(format!("data/parquet-testing/data/{name}.parquet"));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(&file, folder.path().join("a.parquet")).unwrap();
+    let points = common::points_of(&common::dataset(folder.path(), FormatKind::Parquet));
+    assert_eq!(
+        point(&points, &MetricKey::table(Metric::RowCount)).value,
+        MetricValue::integer(rows)
+    );
+    points
+}
+
+#[test]
+fn pages_with_a_wrong_checksum_are_told_with_every_metric_of_their_column() {
+    let said = |points: &[MetricPoint]| {
+        let told = points
+            .iter()
+            .filter(|p| p.note.as_deref().is_some_and(|n| n.contains("checksum")));
+        told.map(|p| p.key.clone()).collect::<Vec<_>>()
+    };
+    let whole = points_of_file(5120, false);
+    assert_eq!(said(&whole), []);
+    let torn = said(&points_of_file(5120, true));
+    assert!(torn.contains(&MetricKey::table(Metric::RowCount)));
+    assert!(
+        torn.contains(&MetricKey::column(Metric::Sum, "a")),
+        "{torn:?}"
+    );
+}
