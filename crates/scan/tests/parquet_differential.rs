@@ -317,7 +317,7 @@ fn verify(name: &str, state: &ColumnState, notes: &Notes) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_way_to_write_a_table_gives_the_metrics_of_its_values(
