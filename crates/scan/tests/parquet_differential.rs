@@ -40,7 +40,7 @@ fn mix(seed: u64, salt: u64) -> u64 {
 /// Values for a column: NULL in a fifth of the rows, unless the column is one without NULLs.
 fn values<T>(rows: &[u64], salt: u64, make: impl Fn(u64) -> T) -> Vec<Option<T>> {
     let value = |(row, seed): (usize, &u64)| {
-        let null = salt % 3 != 0 && mix(row as u64, salt + 1000) % 5 == 0;
+        let null = !salt.is_multiple_of(3) && mix(row as u64, salt + 1000).is_multiple_of(5);
         (!null).then(|| make(mix(*seed, salt)))
     };
     rows.iter().enumerate().map(value).collect()

@@ -275,23 +275,25 @@ pub(crate) fn decode_plain(
             each_text(bytes, count, |raw| values.push(wide_decimal(raw)))?;
             widest(values)?
         }
-        (Physical::FIXED_LEN_BYTE_ARRAY, _) => {
-            let (mut kept, mut ends) = (Vec::new(), Vec::new());
-            each_fixed(bytes, column.fixed, count, |raw| {
-                kept.extend_from_slice(raw);
-                ends.push(kept.len());
-            })?;
-            Decoded::Bytes(kept, ends)
-        }
-        (Physical::BYTE_ARRAY, _) => {
-            let (mut kept, mut ends) = (Vec::new(), Vec::new());
-            each_text(bytes, count, |raw| {
-                kept.extend_from_slice(raw);
-                ends.push(kept.len());
-            })?;
-            Decoded::Bytes(kept, ends)
+        (Physical::FIXED_LEN_BYTE_ARRAY | Physical::BYTE_ARRAY, _) => {
+            decode_bytes(column, bytes, count)?
         }
     })
+}
+
+/// Keeps texts and bytes.
+fn decode_bytes(column: &FileColumn, bytes: &[u8], count: usize) -> Result<Decoded, Fault> {
+    let (mut kept, mut ends) = (Vec::new(), Vec::new());
+    let keep = |raw: &[u8]| {
+        kept.extend_from_slice(raw);
+        ends.push(kept.len());
+    };
+    if column.physical == Physical::BYTE_ARRAY {
+        each_text(bytes, count, keep)?;
+    } else {
+        each_fixed(bytes, column.fixed, count, keep)?;
+    }
+    Ok(Decoded::Bytes(kept, ends))
 }
 
 fn widest(values: Vec<Option<[u8; 32]>>) -> Result<Decoded, Fault> {
