@@ -119,17 +119,20 @@ pub fn assign(
     assigned.keys = names.iter().zip(&kinds).map(spec).collect();
     for (object, values) in raw {
         let key = parse_key(&assigned.maker, &names, &kinds, object, &values)?;
-        let place = (key.partition.order.clone(), key.partition.key.0.clone());
-        let group = assigned.groups.entry(place);
-        group
-            .or_insert_with(|| Group {
-                key,
-                objects: Vec::new(),
-            })
-            .objects
-            .push(object.clone());
+        assigned.add(key, object);
     }
     Ok(assigned)
+}
+
+impl Assigned {
+    fn add(&mut self, key: Key, object: &ObjectRef) {
+        let place = (key.partition.order.clone(), key.partition.key.0.clone());
+        let group = self.groups.entry(place).or_insert_with(|| Group {
+            key,
+            objects: Vec::new(),
+        });
+        group.objects.push(object.clone());
+    }
 }
 
 fn parse_key(
