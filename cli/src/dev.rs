@@ -173,6 +173,27 @@ impl Embedded {
         Ok(address)
     }
 
+    /// Ends with an error when the store has had no space for `longest`, and never otherwise.
+    pub async fn out_of_space(&self, longest: Duration) -> anyhow::Error {
+        const LOOK: Duration = Duration::from_millis(250);
+        let mut full_for = Duration::ZERO;
+        while full_for < longest {
+            tokio::time::sleep(LOOK).await;
+            full_for = if self.store.is_full() {
+                full_for + LOOK
+            } else {
+                Duration::ZERO
+            };
+        }
+        let place = self.config.data_dir.as_deref().unwrap_or(Path::new("."));
+        anyhow::anyhow!(
+            "there was no space in {} for {} s; what was judged before is kept\n  \
+             free some space and check again, or take another folder: --data-dir DIR",
+            place.display(),
+            longest.as_secs()
+        )
+    }
+
     /// Lets running tasks finish, hands the rest back, and closes the store.
     pub async fn shutdown(self, grace: Duration) {
         let nodes = std::mem::take(&mut self.nodes.lock().await.nodes);

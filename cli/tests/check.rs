@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use assay_store::MetricStore as _;
 use common::{Definition, Place, Running};
 use serde_json::Value;
 
@@ -284,4 +285,56 @@ async fn a_check_beside_a_running_cluster_reads_its_history_and_writes_nothing()
         }
     }
     dev.kill();
+}
+
+#[tokio::test]
+async fn what_a_killed_check_left_is_finished_and_told_by_the_next() {
+    let place = Place::new();
+    let days = 120;
+    let first = jiff::civil::date(2026, 1, 1);
+    for day in 0..days {
+        let rows = if day == 3 || day == 90 { 5 } else { 20 };
+        let lines: String = (0..rows).map(|row| format!("{row},{day}.5\n")).collect();
+        let date = first + jiff::Span::new().days(day);
+        place.write(
+            &format!("data/date={date}.csv"),
+            format!("id,amount\n{lines}"),
+        );
+    }
+    let definition = Definition::new("orders", place.path("data"), "csv")
+        .check(&rule("metric: rowCount", "error"))
+        .set("assayLimits", "{ learned: true }");
+    place.write("orders.yaml", definition.text());
+    let check = place.command(&["check", "orders.yaml"]);
+    let check = Running::start(check, &place.path("log"));
+    while ended_tasks(&place).await < 20 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    check.kill();
+    let left = place.runs().await;
+    assert!(left.iter().any(|run| !run.state.is_terminal()), "too late");
+    let json = place
+        .assay(&["check", "orders.yaml", "-o", "json"])
+        .ended(1)
+        .json();
+    assert_eq!(json["summary"]["partitions"], days);
+    let items = json["items"].as_array().unwrap().iter();
+    let failed: Vec<&Value> = items
+        .filter(|item| item["check"] == "enough" && item["outcome"] == "fail")
+        .map(|item| &item["partition"])
+        .collect();
+    assert_eq!(failed, ["2026-01-04", "2026-04-01"]);
+}
+
+async fn ended_tasks(place: &Place) -> usize {
+    let Some(store) = place.try_store().await else {
+        return 0;
+    };
+    let mut ended = 0;
+    for run in place.runs().await {
+        let tasks = store.tasks(run.id).await.unwrap_or_default();
+        ended += tasks.iter().filter(|(t, _)| t.state.is_terminal()).count();
+    }
+    store.close().await;
+    ended
 }

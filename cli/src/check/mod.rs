@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result};
 use assay_contract::{Parsed, parse_bytes, render_fancy};
 use assay_model::dataset::Dataset;
 use assay_model::run::{Selection, Trigger};
+use assay_store::port::RunFilter;
 
 use crate::args::{CheckArgs, NodeRange};
 use crate::context::{Context, cores};
@@ -23,6 +24,9 @@ use crate::lock::{DataLock, Lock, hold};
 use crate::progress;
 
 use report::{Checked, Filter};
+
+/// How long a full disk is waited for.
+const NO_SPACE: Duration = Duration::from_secs(5);
 
 /// Runs the command.
 pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
@@ -43,6 +47,8 @@ pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
     for (file, dataset) in datasets {
         let checked = tokio::select! {
             checked = check_one(&embedded, &file, dataset, &args, &filter, cx) => checked,
+            // Its tasks would wait for ever, which nobody who waits for a check wants.
+            error = embedded.out_of_space(NO_SPACE) => return Err(error),
             _ = tokio::signal::ctrl_c() => {
                 cx.screen.note("interrupted; what was judged is kept");
                 embedded.shutdown(Duration::from_secs(5)).await;
@@ -156,18 +162,29 @@ async fn check_one(
         rescan: args.rescan,
         ..Selection::default()
     };
+    // What an earlier check left unfinished goes on by itself, and belongs to what this one found.
+    let unfinished = RunFilter {
+        dataset: Some(dataset.id.clone()),
+        unfinished: true,
+        limit: 1000,
+    };
+    let unfinished = embedded.metrics.runs(&unfinished).await?;
     let submitted = embedded
         .manager
         .submit(dataset.clone(), Trigger::Manual, selection, None)
         .await?;
     let title = dataset.id.to_string();
     let run = progress::follow(&embedded.manager, submitted.run, &title, &cx.screen).await?;
+    let mut runs = vec![run];
+    for earlier in unfinished {
+        runs.push(progress::follow(&embedded.manager, earlier.id, &title, &cx.screen).await?);
+    }
     let elapsed = started.elapsed();
     Checked::read(
         embedded.metrics.as_ref(),
         file,
         dataset,
-        run,
+        runs,
         filter,
         elapsed,
     )

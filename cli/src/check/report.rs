@@ -3,7 +3,7 @@
 //! Comes in: the rows that a run committed. Goes out: lines that begin with what needs a look, or
 //! JSON. It must never leave a result out silently: what is not shown is counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,8 +73,8 @@ pub struct Checked {
     pub file: PathBuf,
     /// The definition.
     pub dataset: Dataset,
-    /// The run, ended.
-    pub run: Run,
+    /// Its runs, ended: its own, then those that an earlier check had left unfinished.
+    pub runs: Vec<Run>,
     /// Its results, in the order of the partitions.
     pub rows: Vec<ResultRow>,
     /// Their counts.
@@ -94,23 +94,27 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Reads what `run` committed.
+    /// Reads what `runs` committed.
     pub async fn read(
         store: &dyn MetricStore,
         file: &Path,
         dataset: Dataset,
-        run: Run,
+        runs: Vec<Run>,
         filter: &Filter,
         elapsed: Duration,
     ) -> Result<Self> {
         let mut wanted = ResultFilter {
-            run: Some(run.id),
             limit: RESULTS_MAX,
             ..ResultFilter::default()
         };
-        let mut rows = store.results(&dataset.id, &wanted).await?;
+        let (mut rows, mut broken) = (Vec::new(), Vec::new());
+        for run in &runs {
+            wanted.run = Some(run.id);
+            rows.extend(store.results(&dataset.id, &wanted).await?);
+            broken.extend(broken_tasks(store, run).await?);
+        }
         let mut unchanged = false;
-        if rows.is_empty() && run.state == RunState::Succeeded {
+        if rows.is_empty() && broken.is_empty() {
             // Nothing was new: the newest verdict still stands, and so does what it means.
             let newest = store.verdicts(&dataset.id, 1).await?;
             if let Some(verdict) = newest.last() {
@@ -125,15 +129,14 @@ impl Checked {
             (&a.partition.order, &a.partition.key).cmp(&(&b.partition.order, &b.partition.key))
         });
         let counts = OutcomeCounts::of(rows.iter().map(|row| &row.result));
-        let keys: std::collections::BTreeSet<&PartitionKey> =
-            rows.iter().map(|row| &row.partition.key).collect();
+        let keys: BTreeSet<&PartitionKey> = rows.iter().map(|row| &row.partition.key).collect();
         let (row_count, bytes) = volume(store, &dataset, &keys).await?;
         Ok(Self {
             file: file.to_owned(),
             partitions: keys.len(),
-            broken: broken_tasks(store, &run).await?,
+            broken,
             dataset,
-            run,
+            runs,
             counts,
             rows,
             unchanged,
@@ -146,7 +149,7 @@ impl Checked {
     /// The exit code that the results mean.
     pub fn exit(&self, fail_on: FailOn) -> Exit {
         let not_evaluated = self.counts.error + self.counts.overflow > 0
-            || !matches!(self.run.state, RunState::Succeeded)
+            || self.runs.iter().any(|run| run.state != RunState::Succeeded)
             || !self.broken.is_empty();
         let bad = match fail_on {
             FailOn::Never => 0,
@@ -167,7 +170,7 @@ impl Checked {
 async fn volume(
     store: &dyn MetricStore,
     dataset: &Dataset,
-    keys: &std::collections::BTreeSet<&PartitionKey>,
+    keys: &BTreeSet<&PartitionKey>,
 ) -> Result<(u64, u64)> {
     let bytes = store
         .ledger(&dataset.id)
@@ -298,7 +301,11 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
     let declared_only_last = checked.rows.last().map(|row| row.partition.key.clone());
     let mut shown = 0;
     let mut hidden = 0;
-    let mut missing: BTreeMap<&PartitionKey, bool> = BTreeMap::new();
+    let mut told = BTreeSet::new();
+    let mut alike: BTreeMap<Cause<'_>, usize> = BTreeMap::new();
+    for cause in checked.rows.iter().filter_map(cause_of_partition) {
+        *alike.entry(cause).or_default() += 1;
+    }
     for row in &checked.rows {
         let newest = Some(&row.partition.key) == declared_only_last.as_ref();
         let declared = dataset.checks.iter().any(|c| c.id == row.result.check);
@@ -306,9 +313,12 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
         if !wanted {
             continue;
         }
-        // A partition that did not come says so once, not once per check.
-        let one_line = row.result.outcome == Outcome::Missing && !all;
-        if one_line && missing.insert(&row.partition.key, true).is_some() {
+        // A partition that did not come, or could not be read, says so once, not per check.
+        let cause = cause_of_partition(row);
+        let alike = cause.and_then(|cause| alike.get(&cause)).copied();
+        let one_line =
+            alike.is_some_and(|n| n > 3 || row.result.outcome == Outcome::Missing) && !all;
+        if one_line && cause.is_some_and(|cause| !told.insert(cause)) {
             continue;
         }
         if shown == LINES_MAX && !all {
@@ -316,7 +326,8 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
             continue;
         }
         shown += 1;
-        out.push_str(&line(row, one_line, cx.screen.color));
+        let of_partition = alike.filter(|_| one_line);
+        out.push_str(&line(row, of_partition, cx.screen.color));
     }
     if hidden > 0 {
         out.push_str(&format!(
@@ -330,16 +341,30 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
     out.push_str(&format!("{}\n", text::counts(&checked.counts)));
 }
 
-fn line(row: &ResultRow, of_partition: bool, color: bool) -> String {
+/// A partition with the reason that several of its checks may share.
+type Cause<'a> = (&'a PartitionKey, Option<&'a str>);
+
+/// Why a result has no value, where the reason may be its partition's.
+fn cause_of_partition(row: &ResultRow) -> Option<Cause<'_>> {
+    match row.result.outcome {
+        Outcome::Missing => Some((&row.partition.key, None)),
+        Outcome::Error => Some((&row.partition.key, row.result.reason.as_deref())),
+        _ => None,
+    }
+}
+
+/// The line of a result, or that of a partition whose `of_partition` checks say the same.
+fn line(row: &ResultRow, of_partition: Option<usize>, color: bool) -> String {
     let result = &row.result;
     let badge = text::badge(result.outcome, color);
     let key = row.partition.key.as_str();
-    if of_partition {
+    if let Some(checks) = of_partition {
         let reason = result
             .reason
             .as_deref()
             .unwrap_or("the partition has not come");
-        return format!("  {badge} {key:<12} {reason}\n");
+        let checks = text::count(checks as u64);
+        return format!("  {badge} {key:<12} {checks} checks: {reason}\n");
     }
     let metric = result.metric.to_string();
     let mut line = format!(

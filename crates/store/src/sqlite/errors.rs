@@ -29,13 +29,15 @@ fn primary(error: &sqlx::Error) -> Option<i32> {
     extended(error).map(|code| code & 0xff)
 }
 
+/// Whether there is no space left.
+pub(super) fn is_full(error: &sqlx::Error) -> bool {
+    primary(error) == Some(FULL) || extended(error) == Some(IOERR_SHMSIZE)
+}
+
 /// An error of a statement inside a transaction that is then rolled back: nothing was written.
 pub(super) fn of_statement(place: &str, error: sqlx::Error) -> StoreError {
     match primary(&error) {
-        Some(FULL) => StoreError::Full {
-            place: place.to_owned(),
-        },
-        _ if extended(&error) == Some(IOERR_SHMSIZE) => StoreError::Full {
+        _ if is_full(&error) => StoreError::Full {
             place: place.to_owned(),
         },
         Some(CONSTRAINT) => StoreError::Refused {
@@ -65,6 +67,9 @@ pub(super) fn of_commit(place: &str, error: sqlx::Error) -> StoreError {
 /// An error of opening: what is wrong with the place, and what to do.
 pub(super) fn of_open(path: &Path, error: &sqlx::Error) -> StoreError {
     let detail = match primary(error) {
+        _ if is_full(error) => {
+            "the disk is full; free some space, or take another folder: --data-dir DIR".to_owned()
+        }
         Some(NOTADB) => "the file is not a SQLite database; name another file or folder, or move \
                          this one away"
             .to_owned(),
@@ -75,7 +80,6 @@ pub(super) fn of_open(path: &Path, error: &sqlx::Error) -> StoreError {
                            folder"
             .to_owned(),
         Some(CANTOPEN) => cannot_open(path),
-        Some(FULL) => "the disk is full; free some space".to_owned(),
         Some(BUSY | LOCKED) => {
             "another program holds it locked; end that program and try again".to_owned()
         }

@@ -69,6 +69,8 @@ pub struct SqliteStore {
 struct Inner {
     place: String,
     path: Option<PathBuf>,
+    /// Whether the last write found no space.
+    full: Arc<std::sync::atomic::AtomicBool>,
     /// Absent when the store is read-only.
     requests: Mutex<Option<mpsc::Sender<writer::Request>>>,
     writer: Mutex<Option<tokio::task::JoinHandle<()>>>,
@@ -165,6 +167,12 @@ impl SqliteStore {
             "nothing to corrupt: {statement}"
         );
         connection.close().await.unwrap();
+    }
+
+    /// Whether the last write found no space left: nothing is written until there is some.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.inner.full.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// The file, or `None` in memory.

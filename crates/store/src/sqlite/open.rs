@@ -6,8 +6,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, mpsc};
@@ -104,11 +106,17 @@ impl SqliteStore {
         connection: Option<Arc<Mutex<SqliteConnection>>>,
         readers: Readers,
     ) -> Self {
+        let full = Arc::new(AtomicBool::new(false));
         let (requests, task) = match connection {
             None => (None, None),
             Some(connection) => {
                 let (sender, receiver) = mpsc::channel(writer::QUEUE);
-                let writer = writer::Writer::new(connection, place.clone(), Definitions::default());
+                let writer = writer::Writer::new(
+                    connection,
+                    place.clone(),
+                    Definitions::default(),
+                    Arc::clone(&full),
+                );
                 (Some(sender), Some(tokio::spawn(writer.work(receiver))))
             }
         };
@@ -116,6 +124,7 @@ impl SqliteStore {
             inner: Arc::new(Inner {
                 place,
                 path,
+                full,
                 requests: Mutex::new(requests),
                 writer: Mutex::new(task),
                 readers,
@@ -182,16 +191,21 @@ async fn check(
 
 /// Brings the schema up to date.
 async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    MIGRATIONS
-        .run(connection)
-        .await
-        .map_err(|e| StoreError::Open {
+    MIGRATIONS.run(connection).await.map_err(|e| match e {
+        // The disk or the file is at fault, not the schema.
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+            if errors::is_full(&error) =>
+        {
+            errors::of_open(path, &error)
+        }
+        e => StoreError::Open {
             place: path.display().to_string(),
             detail: format!(
                 "its schema cannot be brought up to date ({e}); use the program that wrote it, or \
                  move the file away to start anew"
             ),
-        })
+        },
+    })
 }
 
 /// Refuses the file of a newer program, and one that a reader cannot bring up to date.

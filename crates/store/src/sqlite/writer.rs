@@ -6,6 +6,7 @@
 //! batch fails, the batch is rolled back and each of its requests runs alone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay_model::change::{Answer, Change};
 use assay_model::ids::{AttemptToken, Epoch, Incarnation};
@@ -128,6 +129,7 @@ pub(super) struct Writer {
     connection: Arc<Mutex<SqliteConnection>>,
     place: String,
     definitions: Definitions,
+    full: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -135,11 +137,13 @@ impl Writer {
         connection: Arc<Mutex<SqliteConnection>>,
         place: String,
         definitions: Definitions,
+        full: Arc<AtomicBool>,
     ) -> Self {
         Self {
             connection,
             place,
             definitions,
+            full,
         }
     }
 
@@ -181,8 +185,27 @@ impl Writer {
         }
     }
 
-    /// Runs the requests of `batch` in one transaction.
+    /// Runs the requests of `batch` in one transaction, and remembers whether there was space.
     async fn transact(
+        &self,
+        connection: &mut SqliteConnection,
+        batch: &[Request],
+    ) -> Result<Vec<Result<Reply, StoreError>>, Broken> {
+        let result = self.try_transact(connection, batch).await;
+        match &result {
+            Ok(_) => self.full.store(false, Ordering::Relaxed),
+            Err(Broken::Before(error @ StoreError::Full { .. })) => {
+                // Callers try again; people are told once, until something could be written.
+                if !self.full.swap(true, Ordering::Relaxed) {
+                    tracing::error!("{error}; what waits is written as soon as there is space");
+                }
+            }
+            Err(_) => {}
+        }
+        result
+    }
+
+    async fn try_transact(
         &self,
         connection: &mut SqliteConnection,
         batch: &[Request],
