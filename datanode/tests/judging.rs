@@ -100,7 +100,7 @@ async fn a_partition_out_of_its_limits_opens_an_incident_and_its_repair_resolves
     write_day(&cluster, 46, 90);
     let live = run(&manager, cluster.dataset(), Trigger::Arrival).await;
     assert_eq!((live.state, live.planned_tasks), (RunState::Succeeded, 2));
-    assert_eq!(outcome(&cluster, "2026-09-15", check).await, Outcome::Warn);
+    assert_eq!(outcome(&cluster, "2026-09-15", check).await, Outcome::Fail);
     let id = cluster.dataset().id;
     let open = cluster
         .metrics

@@ -19,7 +19,7 @@ use assay_store::port::RunFilter;
 use crate::args::{CheckArgs, NodeRange};
 use crate::context::{Context, cores};
 use crate::dev::{Embedded, EmbeddedConfig, snapshot_store};
-use crate::exit::Exit;
+use crate::exit::{Exit, OrExit};
 use crate::lock::{DataLock, Lock, hold};
 use crate::progress;
 
@@ -67,6 +67,9 @@ pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
         }
     }
     embedded.shutdown(Duration::from_secs(30)).await;
+    if let Some(why) = filter.misfit(&all) {
+        return Err(anyhow::anyhow!(why)).or_exit(Exit::Usage);
+    }
     report::print(&all, exit, &args, cx)?;
     if let Some(path) = &args.junit {
         junit::write(path, &all)?;

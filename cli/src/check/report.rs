@@ -25,6 +25,8 @@ use crate::show::text;
 
 /// Results of one run that are read, at most.
 const RESULTS_MAX: u32 = 1_000_000;
+/// Verdicts that are read to find the last look, at most.
+const VERDICTS_MAX: u32 = 100_000;
 /// Lines of findings that are shown without `--all`.
 const LINES_MAX: usize = 60;
 
@@ -44,6 +46,27 @@ impl Filter {
             tags: args.tags.clone(),
             dimensions: args.dimensions.clone(),
         }
+    }
+
+    /// Why the filter cannot be what its author meant: it names a check that no dataset has, or
+    /// chooses none. A misspelt filter must not be green for ever.
+    pub fn misfit(&self, all: &[Checked]) -> Option<String> {
+        for wanted in &self.checks {
+            let names = all.iter().flat_map(|checked| &checked.names);
+            if !names.clone().any(|name| name == wanted) {
+                let near = names.max_by(|a, b| {
+                    let likeness = |name: &str| strsim::jaro_winkler(name, wanted);
+                    likeness(a).total_cmp(&likeness(b))
+                });
+                let hint = near.map(|name| format!("; did you mean `{name}`?"));
+                return Some(format!("no check `{wanted}`{}", hint.unwrap_or_default()));
+            }
+        }
+        let chosen = all.iter().any(|checked| checked.counts.planned > 0);
+        let filters = !self.tags.is_empty() || !self.dimensions.is_empty();
+        let judged = all.iter().any(|checked| !checked.names.is_empty());
+        (filters && judged && !chosen)
+            .then(|| "no check has such a tag or dimension; nothing was evaluated".to_owned())
     }
 
     fn takes(&self, dataset: &Dataset, result: &CheckResult) -> bool {
@@ -85,6 +108,8 @@ pub struct Checked {
     pub unchanged: bool,
     /// Tasks that did not succeed, with the reason.
     pub broken: Vec<String>,
+    /// The names of all its checks, whatever the filter.
+    names: BTreeSet<String>,
     /// Rows of the partitions that it judged.
     pub row_count: u64,
     /// Bytes of them, as stored.
@@ -115,15 +140,21 @@ impl Checked {
         }
         let mut unchanged = false;
         if rows.is_empty() && broken.is_empty() {
-            // Nothing was new: the newest verdict still stands, and so does what it means.
-            let newest = store.verdicts(&dataset.id, 1).await?;
-            if let Some(verdict) = newest.last() {
+            // Nothing was new: what the last look found still stands, and so does what it means.
+            // A second try must never turn red into green.
+            let verdicts = store.verdicts(&dataset.id, VERDICTS_MAX).await?;
+            let last = verdicts.iter().max_by_key(|verdict| verdict.judged_at);
+            if let Some(verdict) = last {
                 unchanged = true;
                 wanted.run = Some(verdict.run);
-                wanted.partition = Some(verdict.partition.key.clone());
                 rows = store.results(&dataset.id, &wanted).await?;
             }
         }
+        let names = rows
+            .iter()
+            .map(|row| row.result.check.to_string())
+            .chain(dataset.checks.iter().map(|check| check.id.to_string()))
+            .collect();
         rows.retain(|row| filter.takes(&dataset, &row.result));
         rows.sort_by(|a, b| {
             (&a.partition.order, &a.partition.key).cmp(&(&b.partition.order, &b.partition.key))
@@ -140,6 +171,7 @@ impl Checked {
             counts,
             rows,
             unchanged,
+            names,
             row_count,
             bytes,
             elapsed,
@@ -280,7 +312,7 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
     let dataset = &checked.dataset;
     let assay_model::dataset::Location::Local { path } = &dataset.source.location;
     let head = if checked.unchanged {
-        "nothing new; the newest verdict stands".to_owned()
+        "nothing new; what the last look found stands".to_owned()
     } else {
         format!(
             "{} partitions judged, {} rows, {} in {}",
@@ -306,7 +338,10 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
     for cause in checked.rows.iter().filter_map(cause_of_partition) {
         *alike.entry(cause).or_default() += 1;
     }
-    for row in &checked.rows {
+    // The worst first within a partition, so that what is cut off is never worse than what is shown.
+    let mut rows: Vec<&ResultRow> = checked.rows.iter().collect();
+    rows.sort_by_key(|row| !needs_a_look(row.result.outcome));
+    for row in rows {
         let newest = Some(&row.partition.key) == declared_only_last.as_ref();
         let declared = dataset.checks.iter().any(|c| c.id == row.result.check);
         let wanted = all || needs_a_look(row.result.outcome) || (newest && declared);

@@ -39,6 +39,8 @@ pub struct Context<'a> {
     pub arrived: bool,
     /// Whether the partition may still grow: its limits are then shown as provisional.
     pub provisional: bool,
+    /// Whether a later partition is known: how fresh an earlier one is says nothing then.
+    pub followed: bool,
     /// Keys of the earlier partitions, oldest first, ending with the previous one.
     pub past_keys: &'a [String],
     /// The partition's columns; `None` when they could not be read.
@@ -202,6 +204,14 @@ impl<'a> Bench<'a> {
                 "the partition was expected and has not come",
             );
         }
+        let is_age = matches!(
+            check.metric.metric,
+            Metric::Latency | Metric::LastModifiedAge
+        );
+        if is_age && self.context.followed {
+            let why = "freshness is judged of the newest partition";
+            return Ruling::because(Outcome::Skipped, why);
+        }
         match &check.expect {
             Expectation::SameSchema => return self.schema(check.severity),
             Expectation::NotStale => return self.stale(check.severity),
@@ -260,7 +270,15 @@ impl<'a> Bench<'a> {
             Outcome::Pass
         } else if stored.provisional && check.origin == CheckOrigin::Profiled {
             // Limits that nobody asked for, from a short past, warn at most.
-            Outcome::Warn
+            let why = if self.context.provisional {
+                "a warning only: the partition may still grow".to_owned()
+            } else {
+                format!(
+                    "a warning only: limits are provisional until {} partitions have taught them",
+                    self.policy.steady_points
+                )
+            };
+            return Ruling::because(Outcome::Warn, why).within(stored);
         } else {
             breach(check.severity)
         };

@@ -15,6 +15,7 @@ const CONTEXT: Context<'static> = Context {
     date: None,
     arrived: true,
     provisional: false,
+    followed: false,
     past_keys: &[],
     schema: None,
     declared: None,
@@ -376,4 +377,27 @@ fn a_partition_that_is_again_as_the_settled_ones_has_not_changed() {
     assert_eq!(outcome(&odd, &usual), Outcome::Fail);
     assert_eq!(outcome(&usual, &odd), Outcome::Pass);
     assert_eq!(outcome(&odd, &odd), Outcome::Pass);
+}
+
+#[test]
+fn freshness_of_a_partition_that_others_have_followed_is_not_judged() {
+    let key = MetricKey::column(Metric::Latency, "at");
+    let old = MetricValue::Text("2020-01-01T00:00:00Z".to_owned());
+    let value = MetricPoint::computed(key.clone(), old);
+    let checks = [check(
+        "fresh",
+        key,
+        Expectation::MustBeLessThan(Bound::from(60)),
+    )];
+    let outcome = |followed: bool| {
+        let context = Context {
+            now: "2026-01-01T00:00:00Z".parse().unwrap(),
+            followed,
+            ..CONTEXT
+        };
+        let values = std::slice::from_ref(&value);
+        judge(&checks, values, &[], &context).results[0].outcome
+    };
+    assert_eq!(outcome(false), Outcome::Fail);
+    assert_eq!(outcome(true), Outcome::Skipped);
 }

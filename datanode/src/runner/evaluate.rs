@@ -276,6 +276,10 @@ fn results(
         date: spec.partition.date,
         arrived: spec.mode == EvaluateMode::Judge,
         provisional: !spec.sealed,
+        followed: past
+            .ledger
+            .iter()
+            .any(|entry| entry.partition.order > spec.partition.order),
         past_keys: &keys,
         schema: schema.as_deref(),
         declared: declared.as_deref(),

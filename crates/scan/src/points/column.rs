@@ -146,8 +146,13 @@ impl Subject<'_> {
             }
             Metric::DistinctCount => {
                 let (distinct, error) = state.distinct_count()?;
-                let mut point =
-                    MetricPoint::computed(key, MetricValue::integer(i128::from(distinct)));
+                let value = if error.is_some() {
+                    // No estimate may say more than there are values.
+                    MetricValue::Float(distinct.min(state.counts.non_null()) as f64)
+                } else {
+                    MetricValue::integer(i128::from(distinct))
+                };
+                let mut point = MetricPoint::computed(key, value);
                 point.error_bound = error.map(|error| error.max(HLL_STANDARD_ERROR));
                 Ok(point)
             }

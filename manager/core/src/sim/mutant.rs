@@ -3,6 +3,9 @@
 //! What comes in: nothing. What goes out: the list. A mutant sits in the store, the driver or the
 //! numbers around the core; it must never be a switch inside the core itself.
 
+// The macro derives by this name.
+use serde as _;
+
 assay_model::words! {
     /// One defect.
     pub enum Mutant {
