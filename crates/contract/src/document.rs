@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::custom::{self, Settings};
 use crate::decode::{At, DEFINITIONS, Keys, Map, Shape};
 use crate::diagnostic::Code;
+use crate::fields;
 use crate::people;
 use crate::quality::{Collected, Placed};
 use crate::schema::{self, Table};
@@ -406,6 +407,8 @@ fn dataset(
         let message = "`keys` has no effect with the layout `column`";
         cx.report(Code::NotUsed, map.first(), "customProperties", message);
     }
+    let mut checks: Vec<_> = placed.into_iter().map(|p| p.check).collect();
+    checks.extend(fields::numeric(&columns, source.format.kind, &checks));
     Some(Dataset {
         id: head.id,
         version: head.version,
@@ -418,7 +421,7 @@ fn dataset(
         source,
         partitions: settings.partitions,
         columns,
-        checks: placed.into_iter().map(|p| p.check).collect(),
+        checks,
         profile: settings.profile,
         limits: settings.limits,
         run: settings.run,

@@ -13,6 +13,7 @@ mod decode;
 mod diagnostic;
 mod document;
 mod expectation;
+mod fields;
 mod people;
 mod quality;
 mod render;

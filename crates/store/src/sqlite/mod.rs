@@ -2,7 +2,7 @@
 //!
 //! Comes in: the calls of the two ports. Goes out: answers, after the commit. It must never let a
 //! caller's cancellation leave a transaction open, and never let `SQLITE_BUSY` reach a caller of
-//! the same process: one task owns the only writing connection ([`writer`]) and commits the waiting
+//! the same process: one task owns the only writing connection (`writer`) and commits the waiting
 //! requests together; a few connections read beside it.
 //!
 //! # Durability
