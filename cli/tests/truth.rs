@@ -122,8 +122,12 @@ fn agree(found: &Found, truth: &Value, key: impl Fn(&str) -> String) -> usize {
             let nulls = exact(found, &key, Metric::NullCount, column);
             assert_eq!(nulls, stats["nulls"].as_u64(), "NULLs of {column} in {key}");
             compared += 2;
-            if stats.get("nonnumeric").is_none() {
+            let Some(words) = stats.get("nonnumeric") else {
                 continue;
+            };
+            if let Some(found) = exact(found, &key, Metric::NonNumericCount, column) {
+                assert_eq!(Some(found), words.as_u64(), "words of {column} in {key}");
+                compared += 1;
             }
             for (metric, word) in [
                 (Metric::Sum, "sum"),
@@ -150,7 +154,15 @@ async fn check(definition: &Definition, slots: u32) -> (Found, usize) {
     let place = Place::new();
     place.write("truth.yaml", definition.text());
     place
-        .assay(&["check", "truth.yaml", "--slots", &slots.to_string()])
+        .assay(&[
+            "check",
+            "truth.yaml",
+            "--slots",
+            &slots.to_string(),
+            // Some columns that are declared as numbers hold words; the values are the matter here.
+            "--fail-on",
+            "never",
+        ])
         .ended(0);
     let store = place.store().await;
     let result = (found(&store).await, hands(&store).await.0);
