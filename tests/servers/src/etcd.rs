@@ -1,0 +1,1 @@
+//! etcd in a temporary folder.

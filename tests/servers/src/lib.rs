@@ -1,0 +1,11 @@
+//! Real servers for tests.
+//!
+//! Comes in: the wish for a server. Goes out: one that listens on a free port of loopback, with its
+//! data in a temporary folder, as a user who is not root; it ends with its guard. It must never
+//! touch a server that it did not start, and never pass over a server that is not installed: that
+//! is a loud failure that names the package.
+
+pub mod etcd;
+pub mod port;
+pub mod postgres;
+pub mod process;
