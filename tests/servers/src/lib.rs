@@ -9,3 +9,4 @@ pub mod etcd;
 pub mod port;
 pub mod postgres;
 pub mod process;
+pub mod supervised;
