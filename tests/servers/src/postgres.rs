@@ -1,1 +1,448 @@
 //! Postgres in a temporary folder.
+//!
+//! Comes in: how durable it shall be, and what else differs from the defaults. Goes out: a server on
+//! loopback that trusts everybody there, databases in it, and the ways to end, kill, pause and start
+//! it again. It must never outlive the program that started it: a small shell waits for the end of a
+//! pipe that only this program holds open, then ends the server and removes the folder, however the
+//! program ended.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::port;
+
+/// How long a start may take, recovery after a kill included.
+const READY: Duration = Duration::from_secs(90);
+
+/// How often a question is put again.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// Waits for the end of the pipe, then ends the server whose folder this is, and removes the folder.
+/// A process id in a stale file may belong to somebody else: its working folder tells.
+const SWEEP: &str = r#"trap '' INT TERM HUP; cat >/dev/null
+pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) || pid=
+mine() { [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd")" = "$1/data" ]; }
+if mine "$1"; then
+  kill -CONT "$pid"; kill -QUIT "$pid"
+  n=0; while mine "$1" && [ $n -lt 100 ]; do sleep 0.05; n=$((n+1)); done
+  mine "$1" && kill -KILL "$pid"
+fi
+cd /; rm -rf "$1""#;
+
+/// How a server differs from the usual one.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Whether a commit waits for the disk: for drills that kill the server. Off is faster.
+    pub fsync: bool,
+    /// More settings, as in `postgresql.conf`: name and value.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A running Postgres; it ends with this guard, or with the program.
+#[derive(Debug)]
+pub struct Postgres {
+    /// Where data and log lie. The sweeper removes it.
+    folder: PathBuf,
+    port: u16,
+    owner: Option<Owner>,
+    options: Options,
+    server: Mutex<Option<Child>>,
+    sweeper: Option<(Child, ChildStdin)>,
+}
+
+/// The user that the server runs as when the program is root, which Postgres refuses to be.
+#[derive(Debug, Clone, Copy)]
+struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+/// Databases of this program so far, all servers together.
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// The server that all tests of a program share. Commits do not wait for the disk.
+///
+/// # Panics
+/// When Postgres is not installed, or does not start.
+#[must_use]
+pub fn shared() -> &'static Postgres {
+    static SHARED: OnceLock<Postgres> = OnceLock::new();
+    SHARED.get_or_init(|| Postgres::start(Options::default()))
+}
+
+impl Postgres {
+    /// Starts a server of its own, and waits until it answers.
+    ///
+    /// # Panics
+    /// When Postgres is not installed, or does not start.
+    #[must_use]
+    pub fn start(options: Options) -> Self {
+        let owner = Owner::of_server();
+        let folder = tempfile::Builder::new()
+            .prefix("assay-postgres-")
+            .tempdir()
+            .expect("a temporary folder can be made");
+        if let Some(owner) = owner {
+            chown(folder.path(), Some(owner.uid), Some(owner.gid)).expect("root may give away");
+        }
+        // From here on the sweeper removes it, and nobody else.
+        let folder = fs::canonicalize(folder.keep()).expect("it has just been made");
+        let sweeper = sweeper(&folder, owner);
+        let mut this = Self {
+            folder,
+            port: 0,
+            owner,
+            options,
+            server: Mutex::new(None),
+            sweeper: Some(sweeper),
+        };
+        this.init();
+        for _ in 0..5 {
+            this.port = port::free();
+            // Another program may have taken the port in between.
+            if this.try_run() {
+                return this;
+            }
+        }
+        panic!("Postgres did not start:\n{}", this.log());
+    }
+
+    /// The address of the database that every server has.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// The address of the database `name`.
+    #[must_use]
+    pub fn url_of(&self, name: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// The port of loopback that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process id of the postmaster while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.lock().as_ref().map(Child::id)
+    }
+
+    /// A new, empty database; the answer is its address.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    #[must_use]
+    pub fn create_database(&self) -> String {
+        self.create_database_like("template1")
+    }
+
+    /// A new database that is a copy of `template`, to which nobody may be connected; the answer is
+    /// its address.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    #[must_use]
+    pub fn create_database_like(&self, template: &str) -> String {
+        let name = format!("assay_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        self.create_database_as(&name, template)
+    }
+
+    /// A new database `name` that is a copy of `template`; the answer is its address.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn create_database_as(&self, name: &str, template: &str) -> String {
+        self.client("createdb", &["-T", template, name]);
+        self.url_of(name)
+    }
+
+    /// Runs statements in the database of `url` by `psql`; the answer is what it prints, unaligned
+    /// and without headers.
+    ///
+    /// # Panics
+    /// When one of them fails.
+    pub fn sql(&self, url: &str, statements: &str) -> String {
+        let arguments = ["-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statements, url];
+        run(Command::new(program("psql")).args(arguments), "psql")
+    }
+
+    /// Ends it quickly but orderly: open transactions are rolled back, nothing is to be recovered.
+    pub fn stop(&self) {
+        self.end(Signal::INT);
+    }
+
+    /// Kills the postmaster; its children end by themselves as soon as they notice.
+    pub fn kill(&self) {
+        self.end(Signal::KILL);
+    }
+
+    /// Stops the postmaster and all its children where they are, as a machine that hangs; they
+    /// stand still when it returns.
+    pub fn pause(&self) {
+        self.signal_all(Signal::STOP);
+        let Some(parent) = self.id() else { return };
+        let begun = Instant::now();
+        let moves =
+            |pid: &u32| stat(*pid).is_some_and(|(state, _)| !"TtZX".contains(state.as_str()));
+        while begun.elapsed() < READY {
+            if !std::iter::once(parent)
+                .chain(children(parent))
+                .any(|pid| moves(&pid))
+            {
+                return;
+            }
+            std::thread::sleep(AGAIN);
+        }
+    }
+
+    /// Lets all that was paused go on.
+    pub fn resume(&self) {
+        self.signal_all(Signal::CONT);
+    }
+
+    /// Starts it again where it was, on the same port, and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart(&self) {
+        self.stop();
+        let begun = Instant::now();
+        // The port and the memory of a killed server are free when its last child has ended.
+        while !self.try_run() {
+            assert!(begun.elapsed() < READY, "no restart:\n{}", self.log());
+            std::thread::sleep(AGAIN);
+        }
+    }
+
+    /// What the server logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+        self.server
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A command of the server's package, run as its user in its folder.
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(program(name));
+        command.current_dir(&self.folder).stdin(Stdio::null());
+        if let Some(owner) = self.owner {
+            command.uid(owner.uid).gid(owner.gid);
+        }
+        command
+    }
+
+    fn client(&self, name: &str, arguments: &[&str]) -> String {
+        let mut command = self.command(name);
+        command.args(["-h", "127.0.0.1", "-U", "postgres", "-p"]);
+        run(
+            command.arg(self.port.to_string()).args(arguments),
+            "Postgres",
+        )
+    }
+
+    fn init(&self) {
+        let mut initdb = self.command("initdb");
+        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8"]);
+        // The order of texts must not depend on the machine.
+        initdb.args(["--locale=C.UTF-8", "--no-sync", "-D"]);
+        run(initdb.arg(self.folder.join("data")), "initdb");
+    }
+
+    /// Starts the postmaster; `false` when it ended before it answered.
+    fn try_run(&self) -> bool {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("log"))
+            .expect("the log can be written");
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(self.folder.join("data"));
+        for (name, value) in self.settings() {
+            command.arg("-c").arg(format!("{name}={value}"));
+        }
+        let output = log.try_clone().expect("a file can be shared");
+        let mut child = command
+            .stdout(output)
+            .stderr(log)
+            .spawn()
+            .expect("the program was found");
+        let begun = Instant::now();
+        while !self.answers() {
+            if matches!(child.try_wait(), Ok(Some(_))) {
+                return false;
+            }
+            if begun.elapsed() > READY {
+                // It is killed as a last resort; the panic below says why.
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("Postgres does not answer:\n{}", self.log());
+            }
+            std::thread::sleep(AGAIN);
+        }
+        *self.lock() = Some(child);
+        true
+    }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        let on_disk = if self.options.fsync { "on" } else { "off" };
+        let ours = [
+            ("port", self.port.to_string()),
+            ("listen_addresses", "127.0.0.1".to_owned()),
+            ("unix_socket_directories", String::new()),
+            ("fsync", on_disk.to_owned()),
+            ("full_page_writes", on_disk.to_owned()),
+            ("shared_buffers", "32MB".to_owned()),
+            ("max_connections", "200".to_owned()),
+            ("max_wal_size", "256MB".to_owned()),
+            ("timezone", "UTC".to_owned()),
+        ];
+        let ours = ours
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        ours.chain(self.options.settings.iter().cloned()).collect()
+    }
+
+    fn answers(&self) -> bool {
+        let mut asked = self.command("pg_isready");
+        asked.args(["-q", "-t", "2", "-h", "127.0.0.1", "-p"]);
+        let status = asked.arg(self.port.to_string()).status();
+        status.is_ok_and(|status| status.success())
+    }
+
+    fn end(&self, signal: Signal) {
+        if let Some(mut child) = self.lock().take() {
+            // It may have ended by itself.
+            let _ = kill_process(Pid::from_child(&child), signal);
+            let _ = child.wait();
+        }
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        let Some(parent) = self.id() else { return };
+        for pid in std::iter::once(parent).chain(children(parent)) {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                // A child may have ended since it was listed.
+                let _ = kill_process(pid, signal);
+            }
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.resume();
+        self.end(Signal::QUIT);
+        if let Some((mut sweeper, pipe)) = self.sweeper.take() {
+            drop(pipe);
+            // Its only work left is to remove the folder.
+            let _ = sweeper.wait();
+        }
+    }
+}
+
+impl Owner {
+    /// Who the server runs as: somebody else only when the program is root.
+    fn of_server() -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        let users = fs::read_to_string("/etc/passwd").expect("every system lists its users");
+        let named = |name: &str| {
+            users.lines().find_map(|line| {
+                let mut cells = line.split(':');
+                let ours = cells.next() == Some(name);
+                let uid = cells.nth(1)?.parse().ok()?;
+                let gid = cells.next()?.parse().ok()?;
+                ours.then_some(Self { uid, gid })
+            })
+        };
+        let found = named("postgres").or_else(|| named("nobody"));
+        Some(found.expect("Postgres refuses to run as root: a user `postgres` or `nobody`"))
+    }
+}
+
+fn sweeper(folder: &Path, owner: Option<Owner>) -> (Child, ChildStdin) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", SWEEP, "sweeper"]).arg(folder);
+    shell
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null());
+    if let Some(owner) = owner {
+        shell.uid(owner.uid).gid(owner.gid);
+    }
+    // Signals of the terminal go to the program, not to what cleans up after it.
+    shell.stderr(Stdio::null()).process_group(0);
+    let mut child = shell.spawn().expect("every system has a shell");
+    let pipe = child.stdin.take().expect("it was asked for");
+    (child, pipe)
+}
+
+/// The children of a process, as the system lists them.
+fn children(parent: u32) -> Vec<u32> {
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    processes
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| stat(*pid).is_some_and(|(_, of)| of == parent.to_string()))
+        .collect()
+}
+
+/// The state of a process, as a letter, and the id of its parent.
+fn stat(pid: u32) -> Option<(String, String)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // pid (name) state parent …; the name may hold anything, even brackets.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut cells = rest.split(' ').map(str::to_owned);
+    Some((cells.next()?, cells.next()?))
+}
+
+/// Where a program of the package lies: the newest version that is installed.
+fn program(name: &str) -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut found: Vec<(u32, PathBuf)> = versions
+        .filter_map(|entry| {
+            let folder = entry.ok()?.path();
+            let version = folder.file_name()?.to_str()?.parse().ok()?;
+            let program = folder.join("bin").join(name);
+            program.exists().then_some((version, program))
+        })
+        .collect();
+    found.sort();
+    let Some((_, program)) = found.pop() else {
+        panic!("Postgres is not installed (no {name}): apt-get install postgresql");
+    };
+    program
+}
+
+/// Runs a command to its end; the answer is what it printed.
+fn run(command: &mut Command, what: &str) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{what} does not start: {error}"));
+    if !output.status.success() {
+        let _ = io::stderr().write_all(&output.stderr);
+        let told = String::from_utf8_lossy(&output.stderr);
+        panic!("{what} failed ({}): {told}", output.status);
+    }
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
