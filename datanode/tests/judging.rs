@@ -8,9 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use assay_manager::{ManagerHandle, OutboxSink};
+use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
 use assay_model::dataset::Dataset;
+use assay_model::ids::CheckId;
 use assay_model::incident::{IncidentStatus, OutboxEntry};
-use assay_model::outcome::Outcome;
+use assay_model::metric::{Metric, MetricKey};
+use assay_model::outcome::{CheckResult, Outcome};
 use assay_model::run::{Run, RunState, Selection, Trigger};
 use assay_proto::link::Door;
 use assay_store::port::ResultFilter;
@@ -55,6 +58,10 @@ async fn run(manager: &ManagerHandle, dataset: Dataset, trigger: Trigger) -> Run
 }
 
 async fn outcome(cluster: &Cluster, partition: &str, check: &str) -> Outcome {
+    result(cluster, partition, check).await.outcome
+}
+
+async fn result(cluster: &Cluster, partition: &str, check: &str) -> CheckResult {
     let filter = ResultFilter {
         limit: 100_000,
         ..ResultFilter::default()
@@ -67,7 +74,7 @@ async fn outcome(cluster: &Cluster, partition: &str, check: &str) -> Outcome {
     let row = results
         .iter()
         .find(|r| r.partition.key.as_str() == partition && r.result.check.as_str() == check);
-    row.unwrap().result.outcome
+    row.unwrap().result.clone()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,4 +196,55 @@ async fn a_partition_that_cannot_be_read_is_an_error_and_the_others_stand() {
     let second = run(&manager, cluster.dataset(), Trigger::Manual).await;
     assert_eq!(second.state, RunState::Succeeded, "{second:?}");
     cluster.assert_right(3).await;
+}
+
+fn failing(id: &str, metric: MetricKey) -> Check {
+    Check {
+        id: CheckId::new(id),
+        metric,
+        expect: Expectation::MustBeLessThan(Bound::from(0)),
+        severity: Severity::Error,
+        origin: CheckOrigin::Declared,
+        dimension: None,
+        description: None,
+        line: None,
+        tags: Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_that_always_fails_holds_back_what_it_makes_suspect_and_nothing_else() {
+    let cluster = Cluster::new().await;
+    for day in 1..=12 {
+        write_day(&cluster, day, 100 + (day * 37) % 50);
+    }
+    let manager = cluster.manager("m1");
+    let _node = cluster.node("n1", vec![Door::Local(manager.doorway())]);
+    within("leadership", manager.leads()).await;
+    let mut dataset = cluster.dataset();
+    dataset.checks = vec![failing(
+        "few_ids",
+        MetricKey::column(Metric::LengthMean, "id"),
+    )];
+    let ended = run(&manager, dataset, Trigger::Manual).await;
+    assert_eq!(ended.state, RunState::Succeeded, "{ended:?}");
+
+    let last = "2026-08-12";
+    assert_eq!(outcome(&cluster, last, "few_ids").await, Outcome::Fail);
+    // Neither the rows nor the other column have to do with it: they learn from all days.
+    for free in ["profile:rowCount", "profile:nullPercent(amount)"] {
+        let result = result(&cluster, last, free).await;
+        let limits = result
+            .limits
+            .unwrap_or_else(|| panic!("{free}: {:?}", result.reason));
+        assert_eq!(limits.learned_from.len(), 11, "{free}");
+        assert!(limits.held_back.is_empty(), "{free}");
+    }
+    let held = result(&cluster, last, "profile:nullPercent(id)").await;
+    assert_eq!(held.outcome, Outcome::Learning);
+    let reason = held.reason.unwrap();
+    assert!(
+        reason.ends_with("learning held back by few_ids (11 partitions)"),
+        "{reason}"
+    );
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use assay_model::check::{Check, CheckOrigin, Expectation, Severity};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
-use assay_model::outcome::{CheckResult, Limits, Outcome, OutcomeCounts};
+use assay_model::outcome::{CheckResult, HeldBack, Limits, Outcome, OutcomeCounts};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -17,7 +17,7 @@ use crate::exact::{moving, stale, stopped_being_computable};
 use crate::learner::judge_partition;
 use crate::schema::{SchemaColumn, differences};
 use crate::series::{self, Point, Policy, SeriesInput, SeriesKind};
-use crate::words::{fixed_limits, in_words, limits_in_words};
+use crate::words::{fixed_limits, held_back_in_words, in_words, limits_in_words};
 
 /// The earlier values of one metric, oldest first; the judged partition is not among them.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct History {
     pub key: MetricKey,
     /// Its points; the last one of every history belongs to the previous partition.
     pub points: Vec<Point>,
+    /// Which of its partitions teach nothing because a check was broken in them, oldest first.
+    pub held_back: Vec<HeldBack>,
 }
 
 /// What is known of the partition besides its metrics.
@@ -123,6 +125,7 @@ impl Ruling {
 struct Bench<'a> {
     values: BTreeMap<&'a MetricKey, &'a MetricPoint>,
     histories: BTreeMap<&'a MetricKey, &'a [Point]>,
+    held_back: BTreeMap<&'a MetricKey, &'a [HeldBack]>,
     learned: BTreeMap<&'a MetricKey, series::Limits>,
     policy: &'a Policy,
     context: &'a Context<'a>,
@@ -136,6 +139,8 @@ impl<'a> Bench<'a> {
         policy: &'a Policy,
         context: &'a Context<'a>,
     ) -> Self {
+        let held_back = histories.iter().map(|h| (&h.key, &h.held_back[..]));
+        let held_back = held_back.collect();
         let histories: BTreeMap<_, _> = histories.iter().map(|h| (&h.key, &h.points[..])).collect();
         let mut keys: Vec<&MetricKey> = checks
             .iter()
@@ -156,6 +161,7 @@ impl<'a> Bench<'a> {
         Self {
             values: values.iter().map(|v| (&v.key, v)).collect(),
             histories,
+            held_back,
             learned: keys.into_iter().zip(limits).collect(),
             policy,
             context,
@@ -258,10 +264,10 @@ impl<'a> Bench<'a> {
         }
         let Some(limits) = limits.filter(|l| l.needs_more.is_none()) else {
             let more = limits.and_then(|l| l.needs_more).unwrap_or(1);
-            return learning(more);
+            return learning(more, self.held_back(&check.metric));
         };
         let limits = &widened(limits, error_bound);
-        let stored = self.stored(limits, past.len());
+        let stored = self.stored(&check.metric, limits, past.len());
         let Some(value) = value else {
             let why = "there is no value to judge, and the previous partition had none either";
             return Ruling::because(Outcome::Skipped, why).within(stored);
@@ -285,7 +291,11 @@ impl<'a> Bench<'a> {
         Ruling::plain(outcome).within(stored)
     }
 
-    fn stored(&self, limits: &series::Limits, points: usize) -> Limits {
+    fn held_back(&self, key: &MetricKey) -> &'a [HeldBack] {
+        self.held_back.get(key).copied().unwrap_or_default()
+    }
+
+    fn stored(&self, key: &MetricKey, limits: &series::Limits, points: usize) -> Limits {
         let keys = self.context.past_keys;
         let key_of = |at: usize| keys.get((keys.len() + at).checked_sub(points)?).cloned();
         Limits {
@@ -300,6 +310,7 @@ impl<'a> Bench<'a> {
                 .filter_map(|at| key_of(*at))
                 .collect(),
             provisional: limits.provisional || self.context.provisional,
+            held_back: self.held_back(key).to_vec(),
         }
     }
 
@@ -315,7 +326,7 @@ impl<'a> Bench<'a> {
         // A standard deviation needs two values, whatever the rule says.
         let needed = min.max(2);
         if known < needed {
-            return learning(needed - known);
+            return learning(needed - known, self.held_back(&check.metric));
         }
         let values: Vec<f64> = learned_from
             .iter()
@@ -343,7 +354,7 @@ impl<'a> Bench<'a> {
         } else {
             breach(check.severity)
         };
-        Ruling::plain(outcome).within(self.stored(&limits, past.len()))
+        Ruling::plain(outcome).within(self.stored(&check.metric, &limits, past.len()))
     }
 
     fn schema(&self, severity: Severity) -> Ruling {
@@ -369,7 +380,7 @@ impl<'a> Bench<'a> {
             return Ruling::because(breach(severity), found.join("; "));
         }
         if self.context.declared.is_none() && self.context.previous_schema.is_none() {
-            return learning(1);
+            return learning(1, &[]);
         }
         Ruling::plain(Outcome::Pass)
     }
@@ -410,7 +421,8 @@ impl<'a> Bench<'a> {
             .collect();
         let longest = pasts.iter().map(|(past, _)| past.len()).max().unwrap_or(0);
         if longest < self.policy.min_points {
-            return learning(u32::try_from(self.policy.min_points - longest).unwrap_or(u32::MAX));
+            let more = u32::try_from(self.policy.min_points - longest).unwrap_or(u32::MAX);
+            return learning(more, &[]);
         }
         let series: Vec<_> = pasts
             .iter()
@@ -478,16 +490,18 @@ fn fixed_ruling(severity: Severity, actual: &MetricValue, expect: &Expectation) 
     }
 }
 
-fn learning(more: u32) -> Ruling {
+fn learning(more: u32, held_back: &[HeldBack]) -> Ruling {
     let partitions = if more == 1 {
         "partition is"
     } else {
         "partitions are"
     };
-    Ruling::because(
-        Outcome::Learning,
-        format!("{more} more {partitions} needed"),
-    )
+    let mut why = format!("{more} more {partitions} needed");
+    if let Some(held_back) = held_back_in_words(held_back) {
+        why.push_str("; ");
+        why.push_str(&held_back);
+    }
+    Ruling::because(Outcome::Learning, why)
 }
 
 /// The outcome of a broken check.

@@ -15,10 +15,12 @@ mod scale;
 pub mod schema;
 pub mod series;
 pub mod series_file;
+pub mod suspect;
 mod words;
 
 pub use backtest::{Alert, backtest};
 pub use evaluate::{Context, History, PartitionJudgement, evaluate};
 pub use learner::{MODEL_VERSION, judge_partition, judge_series};
 pub use series::{Learned, Limits, Point, Policy, SeriesInput, SeriesKind};
+pub use suspect::makes_suspect;
 pub use words::in_words;

@@ -3,7 +3,7 @@
 //! In: the columns of a partition, of the definition and of the previous partition. Out: what
 //! differs, in words. It must never call a schema the same that it could not see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A column as a partition or a definition has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,24 @@ pub fn differences(actual: &[SchemaColumn], expected: &[SchemaColumn]) -> Vec<St
     found
 }
 
+/// The names of the columns that either side lacks or whose types differ; a type that either side
+/// leaves unstated is not compared.
+#[must_use]
+pub fn changed_columns(actual: &[SchemaColumn], expected: &[SchemaColumn]) -> BTreeSet<String> {
+    let lacks = |column: &&SchemaColumn, in_other: &[SchemaColumn]| {
+        in_other
+            .iter()
+            .find(|other| other.name == column.name)
+            .is_none_or(|other| match (&column.data_type, &other.data_type) {
+                (Some(is), Some(was)) => !is.eq_ignore_ascii_case(was),
+                _ => false,
+            })
+    };
+    let new = actual.iter().filter(|column| lacks(column, expected));
+    let gone = expected.iter().filter(|column| lacks(column, actual));
+    new.chain(gone).map(|column| column.name.clone()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +95,8 @@ mod tests {
             ]
         );
         assert!(differences(&before, &before).is_empty());
+        let changed: Vec<_> = changed_columns(&after, &before).into_iter().collect();
+        assert_eq!(changed, ["a", "b", "c"]);
+        assert!(changed_columns(&before, &before).is_empty());
     }
 }

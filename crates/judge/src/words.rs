@@ -4,7 +4,7 @@
 //! decide anything: the exact comparison is elsewhere.
 
 use assay_model::check::Expectation;
-use assay_model::outcome::Limits;
+use assay_model::outcome::{HeldBack, Limits};
 
 /// `= 0`, `between 9 and 11`, `within learned limits`.
 #[must_use]
@@ -71,4 +71,23 @@ pub(crate) fn fixed_limits(expect: &Expectation) -> Limits {
         model_version: 1,
         ..Limits::default()
     }
+}
+
+/// `learning held back by row_count_floor, unique_id (12 partitions)`; nothing where nothing is.
+pub(crate) fn held_back_in_words(held_back: &[HeldBack]) -> Option<String> {
+    const NAMED: usize = 3;
+    let mut checks: Vec<&str> = held_back.iter().map(|h| h.by.as_str()).collect();
+    checks.sort_unstable();
+    checks.dedup();
+    let more = checks.len().saturating_sub(NAMED);
+    let mut names = checks.get(..checks.len() - more)?.join(", ");
+    if more > 0 {
+        names.push_str(&format!(" and {more} more"));
+    }
+    let partitions = match held_back.len() {
+        0 => return None,
+        1 => "1 partition".to_owned(),
+        n => format!("{n} partitions"),
+    };
+    Some(format!("learning held back by {names} ({partitions})"))
 }

@@ -7,7 +7,7 @@ use assay_judge::{Context, History, PartitionJudgement, Point, Policy, evaluate}
 use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
 use assay_model::ids::CheckId;
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
-use assay_model::outcome::{Health, Outcome};
+use assay_model::outcome::{Health, HeldBack, Outcome};
 use jiff::Timestamp;
 
 const CONTEXT: Context<'static> = Context {
@@ -50,7 +50,11 @@ fn history(key: MetricKey, n: usize) -> History {
     let points = (0..n)
         .map(|i| Point::of(1000.0 + (i * 7 % 11) as f64))
         .collect();
-    History { key, points }
+    History {
+        key,
+        points,
+        held_back: Vec::new(),
+    }
 }
 
 fn judge(
@@ -197,6 +201,7 @@ fn a_partition_that_repeats_the_previous_one_is_named() {
         .map(|k| History {
             key: key(k),
             points: (0..20).map(|i| Point::of(at(k, i) as f64)).collect(),
+            held_back: Vec::new(),
         })
         .collect();
     let checks = [check("stale", rows(), Expectation::NotStale)];
@@ -306,6 +311,7 @@ fn an_estimate_that_moves_by_its_own_error_has_not_moved() {
     let history = History {
         key: key.clone(),
         points: vec![Point::of(17.625); 40],
+        held_back: Vec::new(),
     };
     let outcome = |value: f64| {
         let mut point = MetricPoint::computed(key.clone(), MetricValue::Float(value));
@@ -333,6 +339,7 @@ fn limits_are_shown_in_figures() {
     let history = History {
         key: key.clone(),
         points,
+        held_back: Vec::new(),
     };
     let point = MetricPoint::computed(key, MetricValue::integer(10));
     let judged = evaluate(&[check], &[point], &[history], &Policy::default(), &CONTEXT);
@@ -400,4 +407,23 @@ fn freshness_of_a_partition_that_others_have_followed_is_not_judged() {
     };
     assert_eq!(outcome(false), Outcome::Fail);
     assert_eq!(outcome(true), Outcome::Skipped);
+}
+
+#[test]
+fn limits_name_the_partitions_that_a_broken_check_held_back() {
+    let mut past = history(rows(), 40);
+    past.points[7].eligible = false;
+    past.held_back = vec![HeldBack {
+        partition: "2026-01-08".to_owned(),
+        by: CheckId::new("half"),
+    }];
+    let check = check("c", rows(), Expectation::Learned);
+    let judged = judge(
+        &[check],
+        &[measured(rows(), 1003)],
+        &[past.clone()],
+        &CONTEXT,
+    );
+    let limits = judged.results[0].limits.as_ref().unwrap();
+    assert_eq!(limits.held_back, past.held_back);
 }

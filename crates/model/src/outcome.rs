@@ -79,6 +79,19 @@ pub struct Limits {
     /// Learned from fewer partitions than limits need to be steady.
     #[serde(default)]
     pub provisional: bool,
+    /// Earlier partitions that limits were not learned from because a check was broken in them,
+    /// oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_back: Vec<HeldBack>,
+}
+
+/// A partition that teaches nothing of a metric, for a check that was broken in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBack {
+    /// The partition's key.
+    pub partition: String,
+    /// The check.
+    pub by: CheckId,
 }
 
 /// The result of one check on one partition version.

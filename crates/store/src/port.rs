@@ -134,6 +134,17 @@ pub struct Verdict {
     pub judged_at: Timestamp,
 }
 
+/// A check that failed in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breach {
+    /// The partition.
+    pub partition: PartitionKey,
+    /// The check.
+    pub check: CheckId,
+    /// What it measures.
+    pub metric: MetricKey,
+}
+
 /// How an attempt went, for people.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttemptRow {
@@ -212,6 +223,11 @@ pub trait MetricStore: Send + Sync {
     /// The verdicts of a dataset over its last `limit` partitions, newest version of each, in key
     /// order.
     async fn verdicts(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Verdict>, StoreError>;
+
+    /// The checks that failed (outcome `fail`) in a dataset's partitions, newest partition first
+    /// and newest version of each, at most `limit`. A judge reads them for every partition, so
+    /// that they come without values and limits.
+    async fn breaches(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Breach>, StoreError>;
 
     /// Results of a dataset's checks.
     async fn results(

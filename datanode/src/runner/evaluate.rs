@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_judge::schema::SchemaColumn;
 use assay_judge::{Context, History, Point, Policy, evaluate, in_words};
 use assay_metrics::TableState;
-use assay_model::dataset::{Dataset, FormatKind, LimitPolicy};
+use assay_model::dataset::{Dataset, FormatKind};
 use assay_model::incident::Incident;
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
@@ -21,14 +21,17 @@ use assay_model::task::{
     AttemptOutcome, EvaluateMode, EvaluateSpec, TaskFailure, TaskSpec, TaskState,
 };
 use assay_store::MetricStore;
-use assay_store::port::{MetricHistory, Verdict};
+use assay_store::port::{Breach, HistoryPoint, MetricHistory, Verdict};
 
+use super::teaches::Teaches;
 use super::{TaskJob, checks, compute, failure, incidents, store_failure};
 
 /// Earlier partitions that are read: the learner's window with room for those not learned from.
 const PAST_MAX: u32 = 400;
 /// Open incidents of one dataset that are looked at.
 const INCIDENTS_MAX: u32 = 100_000;
+/// Failed checks of one dataset that are looked at; a partition whose are beyond teaches nothing.
+const BREACHES_MAX: u32 = 200_000;
 
 /// Merges and judges one partition.
 pub(super) async fn run(
@@ -93,13 +96,15 @@ async fn read_states(
 }
 
 /// What is known of the dataset's past.
-struct Past {
-    history: MetricHistory,
+pub(super) struct Past {
+    pub(super) history: MetricHistory,
     /// The metrics of the version of this partition that was judged before.
     earlier: Option<Vec<MetricPoint>>,
-    verdicts: Vec<Verdict>,
-    ledger: Vec<LedgerEntry>,
-    open: Vec<Incident>,
+    pub(super) verdicts: Vec<Verdict>,
+    /// The checks that failed in those partitions and in later ones.
+    pub(super) breaches: Vec<Breach>,
+    pub(super) ledger: Vec<LedgerEntry>,
+    pub(super) open: Vec<Incident>,
 }
 
 async fn read_past(
@@ -133,6 +138,7 @@ async fn read_past(
             history: metrics.history(id, Some(&spec.partition), PAST_MAX).await?,
             earlier,
             verdicts: metrics.verdicts(id, PAST_MAX.saturating_add(newer)).await?,
+            breaches: metrics.breaches(id, BREACHES_MAX).await?,
             open: metrics.incidents(Some(id), true, INCIDENTS_MAX).await?,
             ledger,
         })
@@ -142,7 +148,7 @@ async fn read_past(
 }
 
 fn version_of(history: &MetricHistory, key: &PartitionKey) -> Vec<MetricPoint> {
-    let of = |(metric, points): &(MetricKey, Vec<assay_store::port::HistoryPoint>)| {
+    let of = |(metric, points): &(MetricKey, Vec<HistoryPoint>)| {
         let point = points.iter().find(|p| p.partition.key == *key)?;
         Some(MetricPoint {
             key: metric.clone(),
@@ -253,7 +259,7 @@ fn results(
 ) -> Vec<CheckResult> {
     let dataset = &*job.dataset;
     let before = partitions_of(&past.history, &spec.partition);
-    let teaches = Teaches::new(&dataset.limits, past);
+    let teaches = Teaches::new(dataset, due, past);
     let rows = rows_of(&past.history);
     let histories: Vec<History> = past
         .history
@@ -266,7 +272,8 @@ fn results(
         .as_ref()
         .and_then(|actual| declared_schema(dataset, actual));
     let previous = newest_schema(past, before.iter());
-    let settled = newest_schema(past, before.iter().filter(|p| teaches.partition(p)));
+    let shape = MetricKey::table(Metric::Schema);
+    let settled = newest_schema(past, before.iter().filter(|p| teaches.metric(p, &shape)));
     let policy = Policy {
         budget: dataset.limits.alarms_per_partition,
         ..Policy::default()
@@ -314,7 +321,7 @@ fn rows_of(history: &MetricHistory) -> BTreeMap<&PartitionKey, f64> {
 /// partition, whether or not the metric had a value there.
 fn aligned(
     key: &MetricKey,
-    points: &[assay_store::port::HistoryPoint],
+    points: &[HistoryPoint],
     before: &[&Partition],
     rows: &BTreeMap<&PartitionKey, f64>,
     teaches: &Teaches<'_>,
@@ -327,12 +334,11 @@ fn aligned(
             (&p.partition.key, value)
         })
         .collect();
-    let points = before
-        .iter()
-        .skip_while(|p| !values.contains_key(&p.key))
+    let lived = || before.iter().skip_while(|p| !values.contains_key(&p.key));
+    let points = lived()
         .map(|p| Point {
             value: values.get(&p.key).copied().flatten(),
-            eligible: teaches.partition(p),
+            eligible: teaches.metric(p, key),
             date: p.date,
             rows: rows.get(&p.key).copied(),
         })
@@ -340,76 +346,20 @@ fn aligned(
     History {
         key: key.clone(),
         points,
-    }
-}
-
-/// Which partitions limits are learned from.
-struct Teaches<'a> {
-    policy: &'a LimitPolicy,
-    /// Partitions that failed, were missing, or were judged before they were complete.
-    barred: BTreeSet<&'a PartitionKey>,
-    /// Orders of the partitions that open incidents reach from and to.
-    broken: Vec<(String, String)>,
-    order: BTreeMap<&'a str, &'a str>,
-}
-
-impl<'a> Teaches<'a> {
-    fn new(policy: &'a LimitPolicy, past: &'a Past) -> Self {
-        let order: BTreeMap<&str, &str> = past
-            .ledger
-            .iter()
-            .map(|e| (e.partition.key.as_str(), e.partition.order.as_str()))
-            .collect();
-        let barred = past
-            .verdicts
-            .iter()
-            .filter(|v| v.counts.fail + v.counts.missing > 0 || !v.sealed)
-            .map(|v| &v.partition.key)
-            .collect();
-        let broken = past
-            .open
-            .iter()
-            .filter_map(|incident| {
-                let first = order.get(incident.first_partition.as_str())?;
-                let last = order.get(incident.last_partition.as_str())?;
-                Some(((*first).to_owned(), (*last).to_owned()))
-            })
-            .collect();
-        Self {
-            policy,
-            barred,
-            broken,
-            order,
-        }
-    }
-
-    fn partition(&self, partition: &Partition) -> bool {
-        let order = partition.order.as_str();
-        let in_incident = self
-            .broken
-            .iter()
-            .any(|(first, last)| (first.as_str()..=last.as_str()).contains(&order));
-        !self.barred.contains(&partition.key) && !in_incident && !self.excluded(order)
-    }
-
-    /// Excluded by the owner. A bound that is no known key is compared as it is written.
-    fn excluded(&self, order: &str) -> bool {
-        let place = |key: &'a str| self.order.get(key).copied().unwrap_or(key);
-        let windows = &self.policy.exclude;
-        let in_window = windows
-            .iter()
-            .any(|(from, to)| place(from) <= order && order <= place(to));
-        let too_old = self
-            .policy
-            .learn_from
-            .as_ref()
-            .is_some_and(|from| order < place(from));
-        in_window || too_old
+        held_back: lived().filter_map(|p| teaches.held_back(p, key)).collect(),
     }
 }
 
 fn schema_point(points: &[MetricPoint]) -> Option<Vec<SchemaColumn>> {
     let point = points.iter().find(|p| p.key.metric == Metric::Schema)?;
+    match &point.value {
+        MetricValue::Text(text) if point.status == MetricStatus::Computed => Some(columns(text)),
+        _ => None,
+    }
+}
+
+/// The columns of an earlier partition, by its schema metric; `None` when they could not be read.
+pub(super) fn schema_of(point: &HistoryPoint) -> Option<Vec<SchemaColumn>> {
     match &point.value {
         MetricValue::Text(text) if point.status == MetricStatus::Computed => Some(columns(text)),
         _ => None,
@@ -423,17 +373,11 @@ fn newest_schema<'a>(
 ) -> Option<Vec<SchemaColumn>> {
     let key = MetricKey::table(Metric::Schema);
     let (_, points) = past.history.iter().find(|(k, _)| *k == key)?;
-    let by_key: BTreeMap<&PartitionKey, &MetricValue> = points
-        .iter()
-        .filter(|p| p.status == MetricStatus::Computed)
-        .map(|p| (&p.partition.key, &p.value))
-        .collect();
+    let by_key: BTreeMap<&PartitionKey, &HistoryPoint> =
+        points.iter().map(|p| (&p.partition.key, p)).collect();
     partitions
         .rev()
-        .find_map(|partition| match by_key.get(&partition.key) {
-            Some(MetricValue::Text(text)) => Some(columns(text)),
-            _ => None,
-        })
+        .find_map(|partition| schema_of(by_key.get(&partition.key)?))
 }
 
 /// Reads the spelling of the schema metric, `name:type` with `?` for what may be NULL.
@@ -461,7 +405,10 @@ fn columns(text: &str) -> Vec<SchemaColumn> {
 /// The declared columns, with those that the data has more: a definition need not name all. Types
 /// are compared where the source has types of its own; whether values may be NULL is a check's
 /// matter, not the schema's.
-fn declared_schema(dataset: &Dataset, actual: &[SchemaColumn]) -> Option<Vec<SchemaColumn>> {
+pub(super) fn declared_schema(
+    dataset: &Dataset,
+    actual: &[SchemaColumn],
+) -> Option<Vec<SchemaColumn>> {
     if dataset.columns.is_empty() {
         return None;
     }

@@ -9,6 +9,7 @@ mod discover;
 mod evaluate;
 pub mod incidents;
 mod measure;
+mod teaches;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

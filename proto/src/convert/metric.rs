@@ -4,7 +4,7 @@ use assay_model::ids::CheckId;
 use assay_model::incident::Incident;
 use assay_model::ledger::LedgerEntry;
 use assay_model::metric::{MetricKey, MetricValue};
-use assay_model::outcome::{CheckResult, Limits, OutcomeCounts};
+use assay_model::outcome::{CheckResult, HeldBack, Limits, OutcomeCounts};
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use uuid::Uuid;
 
@@ -138,6 +138,12 @@ pub fn limits(value: v1::Limits) -> Result<Limits, WireError> {
             name("limits.learned_from", k)
         })?,
         provisional: value.provisional,
+        held_back: list("limits.held_back", value.held_back, KEYS_MAX, |h| {
+            Ok(HeldBack {
+                partition: name("limits.held_back.partition", h.partition)?,
+                by: CheckId::new(name("limits.held_back.by", h.by)?),
+            })
+        })?,
     })
 }
 
@@ -152,6 +158,14 @@ pub fn limits_of(value: &Limits) -> v1::Limits {
         model_version: u32::from(value.model_version),
         learned_from: value.learned_from.clone(),
         provisional: value.provisional,
+        held_back: value
+            .held_back
+            .iter()
+            .map(|h| v1::HeldBack {
+                partition: h.partition.clone(),
+                by: h.by.to_string(),
+            })
+            .collect(),
     }
 }
 

@@ -184,6 +184,9 @@ pub async fn a_second_revision_supersedes_the_first(store: Arc<dyn Store>) {
     assert_eq!(verdicts.len(), 1);
     assert_eq!((verdicts[0].revision, verdicts[0].superseded), (2, false));
     assert_eq!(verdicts[0].counts.fail, 1);
+    let breaches = ok(bench.store.breaches(bench.id(), 10).await);
+    let broken: Vec<_> = breaches.iter().map(|b| b.partition.as_str()).collect();
+    assert_eq!(broken, [D20], "the first version's pass is superseded");
     let history = ok(bench.store.history(bench.id(), None, 10).await);
     assert_eq!(history[0].1.len(), 1);
     assert_eq!(history[0].1[0].value, MetricValue::integer(12));

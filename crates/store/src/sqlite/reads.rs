@@ -20,7 +20,7 @@ use super::rows::{Cells, corrupt, value_of};
 use super::{SqliteStore, changes, sql};
 use crate::error::StoreError;
 use crate::port::{
-    AttemptRow, MetricHistory, MetricStore, ResultFilter, ResultRow, RunFilter, Verdict,
+    AttemptRow, Breach, MetricHistory, MetricStore, ResultFilter, ResultRow, RunFilter, Verdict,
 };
 
 impl SqliteStore {
@@ -198,6 +198,20 @@ impl MetricStore for SqliteStore {
         let mut verdicts = self.list(query, "verdict", verdict).await?;
         verdicts.reverse();
         Ok(verdicts)
+    }
+
+    async fn breaches(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Breach>, StoreError> {
+        let query = sqlx::query(sql::BREACHES)
+            .bind(dataset.as_str())
+            .bind(i64::from(limit));
+        self.list(query, "result", |cells| {
+            Ok(Breach {
+                partition: PartitionKey(cells.text("partition")?),
+                check: assay_model::ids::CheckId(cells.text("check_id")?),
+                metric: cells.metric_key()?,
+            })
+        })
+        .await
     }
 
     async fn results(

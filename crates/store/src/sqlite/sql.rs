@@ -107,6 +107,14 @@ pub(crate) const VERDICTS: &str = "SELECT v.run_id, v.partition, v.ord, l.date, 
      FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
      WHERE v.dataset_id = ?1 AND v.superseded = 0 ORDER BY v.ord DESC, v.partition DESC LIMIT ?2";
 
+/// ?1 dataset, ?2 limit.
+pub(crate) const BREACHES: &str = "SELECT v.partition, c.check_id, m.metric, m.column_name, \
+     m.args, m.filter, m.semantics \
+     FROM verdict v CROSS JOIN check_result c ON c.verdict_id = v.id AND c.outcome = 'fail' \
+     JOIN metric_series m ON m.id = c.series_id \
+     WHERE v.dataset_id = ?1 AND v.superseded = 0 AND v.fail > 0 \
+     ORDER BY v.ord DESC, v.partition DESC, c.place LIMIT ?2";
+
 macro_rules! results {
     ($place:literal, $check:literal) => {
         concat!(
@@ -206,6 +214,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("HISTORY", HISTORY),
     ("HISTORY_BEFORE", HISTORY_BEFORE),
     ("VERDICTS", VERDICTS),
+    ("BREACHES", BREACHES),
     ("RESULTS", RESULTS),
     ("RESULTS_OF_CHECK", RESULTS_OF_CHECK),
     ("RESULTS_OF_RUN", RESULTS_OF_RUN),

@@ -1,0 +1,228 @@
+//! Which earlier partitions limits are learned from, metric by metric.
+//!
+//! Comes in: the ledger, the checks that failed, the open incidents, and what the owner excluded.
+//! Goes out: for one metric of one partition, whether it teaches, and which check holds it back.
+//! It must never let a value teach that a broken check makes suspect.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_judge::makes_suspect;
+use assay_judge::schema::changed_columns;
+use assay_model::check::{Check, Expectation};
+use assay_model::dataset::{Dataset, LimitPolicy};
+use assay_model::ids::CheckId;
+use assay_model::metric::{Metric, MetricKey};
+use assay_model::outcome::HeldBack;
+use assay_model::partition::{Partition, PartitionKey};
+
+use super::evaluate::{Past, declared_schema, schema_of};
+
+/// What a broken check reaches in its partition.
+#[derive(Debug, Clone)]
+enum Reach {
+    /// All that was measured: the partition is an earlier one again, or the check is not known.
+    Everything,
+    /// These columns and the shape.
+    Shape(BTreeSet<String>),
+    /// What is suspect beside this metric.
+    Beside(MetricKey),
+}
+
+impl Reach {
+    fn holds(&self, key: &MetricKey) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Beside(broken) => makes_suspect(broken, key),
+            Self::Shape(columns) => {
+                matches!(key.metric, Metric::Schema | Metric::ColumnCount)
+                    || columns.contains(&key.column)
+                    || key.column.split(',').any(|part| columns.contains(part))
+            }
+        }
+    }
+}
+
+/// A check that was broken in a partition.
+#[derive(Debug, Clone)]
+struct Suspicion {
+    by: CheckId,
+    reach: Reach,
+}
+
+/// Whether the partitions of the past teach.
+pub(super) struct Teaches<'a> {
+    policy: &'a LimitPolicy,
+    /// Partitions that were missing, were judged before they were complete, or failed in a way
+    /// that is not known.
+    barred: BTreeSet<&'a PartitionKey>,
+    suspicions: BTreeMap<&'a str, Vec<Suspicion>>,
+    order: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Teaches<'a> {
+    /// What is known before the partitions are asked for. `due` are the checks of the judged one.
+    pub(super) fn new(dataset: &'a Dataset, due: &[Check], past: &'a Past) -> Self {
+        let order: BTreeMap<&str, &str> = past
+            .ledger
+            .iter()
+            .map(|e| (e.partition.key.as_str(), e.partition.order.as_str()))
+            .collect();
+        let broken_in: BTreeSet<&PartitionKey> =
+            past.breaches.iter().map(|b| &b.partition).collect();
+        let barred = past
+            .verdicts
+            .iter()
+            .filter(|v| {
+                let unknown = v.counts.fail > 0 && !broken_in.contains(&v.partition.key);
+                v.counts.missing > 0 || unknown || !v.sealed
+            })
+            .map(|v| &v.partition.key)
+            .collect();
+        let mut teaches = Self {
+            policy: &dataset.limits,
+            barred,
+            suspicions: BTreeMap::new(),
+            order,
+        };
+        let checks: BTreeMap<&CheckId, &Check> = due.iter().map(|c| (&c.id, c)).collect();
+        teaches.suspect(dataset, &checks, past);
+        teaches
+    }
+
+    /// Gathers what was broken: by the verdicts, and for as long as an incident is open.
+    fn suspect(&mut self, dataset: &Dataset, checks: &BTreeMap<&CheckId, &Check>, past: &'a Past) {
+        let mut broken: BTreeMap<&'a str, BTreeMap<CheckId, Option<MetricKey>>> = BTreeMap::new();
+        for breach in &past.breaches {
+            let of = broken.entry(breach.partition.as_str()).or_default();
+            of.insert(breach.check.clone(), Some(breach.metric.clone()));
+        }
+        for incident in &past.open {
+            let place = |key: &PartitionKey| self.order.get(key.as_str()).copied();
+            let ends = (
+                place(&incident.first_partition),
+                place(&incident.last_partition),
+            );
+            let (Some(first), Some(last)) = ends else {
+                continue;
+            };
+            let within = self
+                .order
+                .iter()
+                .filter(|(_, o)| first <= **o && **o <= last);
+            for (key, _) in within {
+                let of = broken.entry(key).or_default();
+                of.entry(incident.check.clone()).or_insert_with(|| {
+                    // A check that is not due any more is known by its column at least.
+                    let column = (!incident.column.is_empty())
+                        .then(|| MetricKey::column(Metric::InvalidCount, &incident.column));
+                    checks
+                        .get(&incident.check)
+                        .map(|c| c.metric.clone())
+                        .or(column)
+                });
+            }
+        }
+        let misshapen: BTreeSet<&str> = broken
+            .iter()
+            .filter(|(_, of)| {
+                of.iter()
+                    .any(|(id, key)| is_of_shape(checks, id, key.as_ref()))
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for (partition, of) in broken {
+            let reach = |id: &CheckId, key: Option<MetricKey>| {
+                let whole = checks.get(id).is_some_and(|c| {
+                    matches!(c.expect, Expectation::NotStale | Expectation::NotRestated)
+                });
+                match key {
+                    None => Reach::Everything,
+                    Some(_) if whole => Reach::Everything,
+                    Some(key) if is_of_shape(checks, id, Some(&key)) => {
+                        shape_of(dataset, past, partition, &misshapen)
+                    }
+                    Some(key) => Reach::Beside(key),
+                }
+            };
+            let suspicions = of
+                .into_iter()
+                .map(|(by, key)| Suspicion {
+                    reach: reach(&by, key),
+                    by,
+                })
+                .collect();
+            self.suspicions.insert(partition, suspicions);
+        }
+    }
+
+    /// Whether the value of `key` in `partition` teaches.
+    pub(super) fn metric(&self, partition: &Partition, key: &MetricKey) -> bool {
+        !self.barred.contains(&partition.key)
+            && !self.excluded(partition.order.as_str())
+            && self.held_back(partition, key).is_none()
+    }
+
+    /// The first check, by name, that keeps the value of `key` in `partition` from teaching.
+    pub(super) fn held_back(&self, partition: &Partition, key: &MetricKey) -> Option<HeldBack> {
+        let of = self.suspicions.get(partition.key.as_str())?;
+        let first = of.iter().find(|suspicion| suspicion.reach.holds(key))?;
+        Some(HeldBack {
+            partition: partition.key.as_str().to_owned(),
+            by: first.by.clone(),
+        })
+    }
+
+    /// Excluded by the owner. A bound that is no known key is compared as it is written.
+    fn excluded(&self, order: &str) -> bool {
+        let place = |key: &'a str| self.order.get(key).copied().unwrap_or(key);
+        let windows = &self.policy.exclude;
+        let in_window = windows
+            .iter()
+            .any(|(from, to)| place(from) <= order && order <= place(to));
+        let too_old = self
+            .policy
+            .learn_from
+            .as_ref()
+            .is_some_and(|from| order < place(from));
+        in_window || too_old
+    }
+}
+
+fn is_of_shape(checks: &BTreeMap<&CheckId, &Check>, id: &CheckId, key: Option<&MetricKey>) -> bool {
+    let by_rule = checks
+        .get(id)
+        .is_some_and(|c| c.expect == Expectation::SameSchema);
+    by_rule || key.is_some_and(|key| key.metric == Metric::Schema)
+}
+
+/// The columns in which a partition differs from the definition and from the last partition before
+/// it whose shape was in order.
+fn shape_of(dataset: &Dataset, past: &Past, partition: &str, misshapen: &BTreeSet<&str>) -> Reach {
+    let key = MetricKey::table(Metric::Schema);
+    let points = past.history.iter().find(|(k, _)| *k == key);
+    let points = points.map(|(_, points)| &points[..]).unwrap_or_default();
+    let Some(at) = points
+        .iter()
+        .position(|p| p.partition.key.as_str() == partition)
+    else {
+        return Reach::Everything;
+    };
+    let Some(actual) = schema_of(&points[at]) else {
+        return Reach::Everything;
+    };
+    let before = points[..at]
+        .iter()
+        .rev()
+        .filter(|p| !misshapen.contains(p.partition.key.as_str()))
+        .find_map(schema_of);
+    let declared = declared_schema(dataset, &actual);
+    if before.is_none() && declared.is_none() {
+        return Reach::Everything;
+    }
+    let against = [before, declared];
+    let changed = against
+        .iter()
+        .flatten()
+        .flat_map(|expected| changed_columns(&actual, expected));
+    Reach::Shape(changed.collect())
+}
