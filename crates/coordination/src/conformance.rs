@@ -7,15 +7,25 @@ use std::time::Duration;
 
 use assay_model::ids::{Incarnation, NodeId};
 use assay_model::node::Load;
+use async_trait::async_trait;
 use tokio::time::timeout;
 
-use crate::port::{Advert, Candidate, CoordinationError, Coordinator, LeaseTimes};
+use crate::port::{Advert, Candidate, CoordinationError, Coordinator, LeaseState, LeaseTimes};
 
 /// How long the leases of the coordinator under test last.
 pub type Times = LeaseTimes;
 
 /// How long something that has to happen at once may take.
 const SOON: Duration = Duration::from_secs(2);
+
+/// The means to take the coordinator out of everybody's reach, and to bring it back.
+#[async_trait]
+pub trait Outage: Send {
+    /// Nobody reaches it from here on.
+    async fn begin(&mut self);
+    /// It is back, with what it knew.
+    async fn end(&mut self);
+}
 
 /// A candidate of this name.
 #[must_use]
@@ -149,6 +159,18 @@ pub async fn a_later_life_replaces_an_earlier_one(c: &dyn Coordinator) {
     second.release().await.expect("released");
 }
 
+/// A life that is over does not come back: what a slow earlier life says is refused.
+///
+/// # Panics
+/// When the promise is broken.
+pub async fn an_earlier_life_does_not_replace_a_later_one(c: &dyn Coordinator) {
+    let later = c.register(&advert("n1", 2)).await.expect("registered");
+    let refused = c.register(&advert("n1", 1)).await;
+    assert!(matches!(refused, Err(CoordinationError::LeaseLost { .. })));
+    assert_eq!(later.state(), LeaseState::Held);
+    later.release().await.expect("released");
+}
+
 /// A node's load is seen; that of a life that is over is refused.
 ///
 /// # Panics
@@ -181,4 +203,42 @@ pub async fn a_configuration_reaches_those_who_watch(c: &dyn Coordinator) {
     c.put_config(&config).await.expect("put");
     let told = watch.wait_for(|seen| **seen == config);
     timeout(SOON, told).await.expect("soon").expect("told");
+}
+
+/// An outage of the coordinator loses no lease: it is in doubt until the coordinator is back, and
+/// then held again.
+///
+/// # Panics
+/// When the promise is broken.
+pub async fn an_outage_is_doubt_and_no_loss(
+    c: &dyn Coordinator,
+    times: Times,
+    outage: &mut dyn Outage,
+) {
+    let mut leader = c.campaign(&candidate("m1")).await.expect("m1 leads");
+    let mut node = c.register(&advert("n1", 1)).await.expect("registered");
+    outage.begin().await;
+    let longest = times.leader_ttl.max(times.node_ttl);
+    for lease in [&mut leader, &mut node] {
+        let doubt = timeout(longest + SOON, lease.changed()).await;
+        assert_eq!(doubt.expect("within a lease time"), LeaseState::Doubtful);
+        assert!(lease.is_doubtful());
+        assert!(!lease.is_lost());
+    }
+    let refused = c.register(&advert("n2", 1)).await;
+    assert!(matches!(refused, Err(CoordinationError::Unavailable(_))));
+    let lost = async {
+        tokio::select! {
+            () = leader.lost() => {}
+            () = node.lost() => {}
+        }
+    };
+    assert!(timeout(longest * 2, lost).await.is_err(), "lost in doubt");
+    outage.end().await;
+    for lease in [&mut leader, &mut node] {
+        let held = timeout(longest + SOON, lease.changed()).await;
+        assert_eq!(held.expect("within a lease time"), LeaseState::Held);
+    }
+    leader.release().await.expect("released");
+    node.release().await.expect("released");
 }

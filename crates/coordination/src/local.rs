@@ -14,8 +14,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::port::{
-    Advert, Candidate, CoordinationError, Coordinator, Lease, LeaseTimes, NodeAdvert, Nodes,
-    Release,
+    Advert, Candidate, CoordinationError, Coordinator, Lease, LeaseState, LeaseTimes, NodeAdvert,
+    Nodes, Release, trust,
 };
 
 /// The in-process adapter. Clones share their state.
@@ -29,6 +29,8 @@ struct Shared {
     leader: watch::Sender<Option<Candidate>>,
     nodes: watch::Sender<Nodes>,
     config: watch::Sender<Arc<serde_json::Value>>,
+    /// Whether the coordinator plays dead.
+    out: watch::Sender<bool>,
     // Held for a few map operations and never across an await.
     state: Mutex<State>,
 }
@@ -42,14 +44,30 @@ struct State {
     waiting: VecDeque<(Candidate, oneshot::Sender<Lease>)>,
     /// Holders whose keep-alives do not arrive.
     severed: BTreeSet<String>,
+    /// Leases that lapsed while their holder could not be told.
+    untold: Vec<(String, watch::Sender<LeaseState>)>,
 }
 
 struct Grant {
     holder: String,
     subject: Subject,
     expires: Instant,
+    trusted_until: Instant,
     ttl: Duration,
-    lost: watch::Sender<bool>,
+    told: watch::Sender<LeaseState>,
+}
+
+impl Grant {
+    fn confirm(&mut self) {
+        let now = Instant::now();
+        self.expires = now + self.ttl;
+        self.trusted_until = now + trust(self.ttl);
+        tell(&self.told, LeaseState::Held);
+    }
+}
+
+fn tell(told: &watch::Sender<LeaseState>, state: LeaseState) {
+    told.send_if_modified(|present| std::mem::replace(present, state) != state);
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -73,6 +91,7 @@ impl LocalCoordinator {
             leader: watch::Sender::new(None),
             nodes: watch::Sender::new(Arc::default()),
             config: watch::Sender::new(Arc::new(serde_json::Value::Null)),
+            out: watch::Sender::new(false),
             state: Mutex::new(State::default()),
         };
         Self {
@@ -80,15 +99,39 @@ impl LocalCoordinator {
         }
     }
 
-    /// Loses the keep-alives of `holder` (a manager's or node's name) from here on, as a broken
-    /// network would: its leases lapse after their time.
+    /// Cuts `holder` (a manager's or node's name) off from here on, as a broken network would: its
+    /// leases lapse for everyone else, and it is left in doubt.
     pub fn sever(&self, holder: &str) {
         self.shared.state().severed.insert(holder.to_owned());
     }
 
-    /// Lets the keep-alives of `holder` through again.
+    /// Lets `holder` through again; it is told of what it lost.
     pub fn heal(&self, holder: &str) {
-        self.shared.state().severed.remove(holder);
+        let mut state = self.shared.state();
+        state.severed.remove(holder);
+        state.untold.retain(|(name, told)| {
+            let healed = name == holder;
+            if healed {
+                tell(told, LeaseState::Lost);
+            }
+            !healed
+        });
+    }
+
+    /// Plays dead from here on: every call is refused, nobody is elected, no lease lapses and none
+    /// is confirmed.
+    pub fn begin_outage(&self) {
+        self.shared.out.send_replace(true);
+    }
+
+    /// Comes back: every lease begins anew, as etcd's do after its leader has changed.
+    pub fn end_outage(&self) {
+        let now = Instant::now();
+        for grant in self.shared.state().grants.values_mut() {
+            grant.expires = now + grant.ttl;
+        }
+        self.shared.out.send_replace(false);
+        self.shared.elect();
     }
 }
 
@@ -104,19 +147,28 @@ impl Shared {
         state.next_lease
     }
 
+    fn reachable(&self) -> Result<(), CoordinationError> {
+        if *self.out.borrow() {
+            return Err(CoordinationError::Unavailable("it plays dead".to_owned()));
+        }
+        Ok(())
+    }
+
     /// Grants the lease `id` and keeps it alive in the background.
     fn grant(self: &Arc<Self>, id: u64, holder: &str, subject: Subject) -> Lease {
         let (ttl, every) = match subject {
             Subject::Leader(_) => (self.times.leader_ttl, self.times.leader_keep_alive),
             Subject::Node(..) => (self.times.node_ttl, self.times.node_keep_alive),
         };
-        let (lost, lost_told) = watch::channel(false);
+        let (told, state) = watch::channel(LeaseState::Held);
+        let now = Instant::now();
         let grant = Grant {
             holder: holder.to_owned(),
             subject,
-            expires: Instant::now() + ttl,
+            expires: now + ttl,
+            trusted_until: now + trust(ttl),
             ttl,
-            lost,
+            told,
         };
         self.state().grants.insert(id, grant);
         let alive = tokio::spawn(keep_alive(Arc::clone(self), id, every));
@@ -126,7 +178,7 @@ impl Shared {
             id,
             alive: alive.abort_handle(),
         };
-        Lease::new(lost_told, Box::new(release))
+        Lease::new(state, Box::new(release))
     }
 
     /// Ends a lease and tells everyone whom it concerns.
@@ -135,7 +187,11 @@ impl Shared {
         let Some(grant) = state.grants.remove(&id) else {
             return;
         };
-        grant.lost.send_replace(true);
+        if state.severed.contains(&grant.holder) {
+            state.untold.push((grant.holder, grant.told));
+        } else {
+            tell(&grant.told, LeaseState::Lost);
+        }
         match grant.subject {
             Subject::Leader(_) => {
                 if state.leading == Some(id) {
@@ -163,7 +219,7 @@ impl Shared {
     fn elect(self: &Arc<Self>) {
         loop {
             let mut state = self.state();
-            if state.leading.is_some() {
+            if state.leading.is_some() || *self.out.borrow() {
                 return;
             }
             let Some((candidate, answer)) = state.waiting.pop_front() else {
@@ -200,22 +256,36 @@ async fn keep_alive(shared: Arc<Shared>, id: u64, every: Duration) {
         let Some(grant) = grants.get_mut(&id) else {
             return;
         };
-        if !severed.contains(&grant.holder) {
-            grant.expires = Instant::now() + grant.ttl;
+        if !severed.contains(&grant.holder) && !*shared.out.borrow() {
+            grant.confirm();
         }
     }
 }
 
 async fn expire(shared: Arc<Shared>, id: u64) {
+    let mut out = shared.out.subscribe();
     loop {
-        let expires = match shared.state().grants.get(&id) {
-            Some(grant) => grant.expires,
-            None => return,
+        let next = {
+            let state = shared.state();
+            let Some(grant) = state.grants.get(&id) else {
+                return;
+            };
+            let now = Instant::now();
+            if grant.trusted_until <= now {
+                tell(&grant.told, LeaseState::Doubtful);
+                grant.expires
+            } else {
+                grant.trusted_until.min(grant.expires)
+            }
         };
-        if expires <= Instant::now() {
+        if *out.borrow_and_update() && next <= Instant::now() {
+            // The sender lives as long as `shared`.
+            let _ = out.changed().await;
+        } else if next <= Instant::now() {
             return shared.end(id);
+        } else {
+            sleep_until(next).await;
         }
-        sleep_until(expires).await;
     }
 }
 
@@ -228,6 +298,7 @@ struct LocalRelease {
 #[async_trait]
 impl Release for LocalRelease {
     async fn release(&self) -> Result<(), CoordinationError> {
+        self.shared.reachable()?;
         self.shared.end(self.id);
         Ok(())
     }
@@ -242,6 +313,7 @@ impl Drop for LocalRelease {
 #[async_trait]
 impl Coordinator for LocalCoordinator {
     async fn campaign(&self, candidate: &Candidate) -> Result<Lease, CoordinationError> {
+        self.shared.reachable()?;
         let (answer, elected) = oneshot::channel();
         self.shared
             .state()
@@ -254,22 +326,28 @@ impl Coordinator for LocalCoordinator {
     }
 
     async fn watch_leader(&self) -> Result<watch::Receiver<Option<Candidate>>, CoordinationError> {
+        self.shared.reachable()?;
         Ok(self.shared.leader.subscribe())
     }
 
     async fn register(&self, advert: &Advert) -> Result<Lease, CoordinationError> {
-        let earlier: Vec<u64> = self
+        self.shared.reachable()?;
+        let lives: Vec<(u64, Incarnation)> = self
             .shared
             .state()
             .grants
             .iter()
-            .filter(|(_, grant)| match &grant.subject {
-                Subject::Node(node, _) => *node == advert.node,
-                Subject::Leader(_) => false,
+            .filter_map(|(id, grant)| match &grant.subject {
+                Subject::Node(node, life) if *node == advert.node => Some((*id, *life)),
+                _ => None,
             })
-            .map(|(id, _)| *id)
             .collect();
-        for id in earlier {
+        if lives.iter().any(|(_, life)| *life > advert.incarnation) {
+            return Err(CoordinationError::LeaseLost {
+                holder: advert.node.as_str().to_owned(),
+            });
+        }
+        for (id, _) in lives {
             self.shared.end(id);
         }
         let subject = Subject::Node(advert.node.clone(), advert.incarnation);
@@ -286,6 +364,7 @@ impl Coordinator for LocalCoordinator {
     }
 
     async fn watch_nodes(&self) -> Result<watch::Receiver<Nodes>, CoordinationError> {
+        self.shared.reachable()?;
         Ok(self.shared.nodes.subscribe())
     }
 
@@ -295,6 +374,7 @@ impl Coordinator for LocalCoordinator {
         incarnation: Incarnation,
         load: &Load,
     ) -> Result<(), CoordinationError> {
+        self.shared.reachable()?;
         let known = self.shared.nodes.send_if_modified(|nodes| {
             let ours = nodes
                 .get(node)
@@ -313,6 +393,7 @@ impl Coordinator for LocalCoordinator {
     }
 
     async fn put_config(&self, config: &serde_json::Value) -> Result<(), CoordinationError> {
+        self.shared.reachable()?;
         self.shared.config.send_replace(Arc::new(config.clone()));
         Ok(())
     }
@@ -320,6 +401,7 @@ impl Coordinator for LocalCoordinator {
     async fn watch_config(
         &self,
     ) -> Result<watch::Receiver<Arc<serde_json::Value>>, CoordinationError> {
+        self.shared.reachable()?;
         Ok(self.shared.config.subscribe())
     }
 }

@@ -72,31 +72,76 @@ pub trait Release: Send + Sync {
     async fn release(&self) -> Result<(), CoordinationError>;
 }
 
+/// What is known of a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseState {
+    /// The coordinator has confirmed it so recently that nobody else can have it.
+    Held,
+    /// It was not confirmed for so long that it may have lapsed, and the coordinator does not say.
+    /// Whoever acts under it goes on only as far as another fence, the store's, lets it.
+    Doubtful,
+    /// The coordinator has said that it is gone: lapsed, taken away, or given back. Final.
+    Lost,
+}
+
+/// How long a lease of `ttl` is trusted after the sending of the last keep-alive that was
+/// acknowledged: one second less than it lasts, and at least half of that.
+#[must_use]
+pub fn trust(ttl: Duration) -> Duration {
+    ttl.saturating_sub(Duration::from_secs(1)).max(ttl / 2)
+}
+
 /// A lease that is kept alive in the background for as long as this value lives.
 ///
 /// Dropping it stops keeping it alive, as the death of the process would: it lapses after its time.
 pub struct Lease {
-    lost: watch::Receiver<bool>,
+    state: watch::Receiver<LeaseState>,
     release: Box<dyn Release>,
 }
 
 impl Lease {
-    /// A lease whose loss is told through `lost`. For adapters.
+    /// A lease whose state is told through `state`. For adapters.
     #[must_use]
-    pub fn new(lost: watch::Receiver<bool>, release: Box<dyn Release>) -> Self {
-        Self { lost, release }
+    pub fn new(state: watch::Receiver<LeaseState>, release: Box<dyn Release>) -> Self {
+        Self { state, release }
     }
 
-    /// Returns when the lease is lost: lapsed, taken away, or given back.
-    pub async fn lost(&mut self) {
+    /// What is known of it.
+    #[must_use]
+    pub fn state(&self) -> LeaseState {
         // A sender that is gone keeps nothing alive.
-        let _ = self.lost.wait_for(|lost| *lost).await;
+        if self.state.has_changed().is_err() {
+            return LeaseState::Lost;
+        }
+        *self.state.borrow()
     }
 
-    /// Whether the lease is lost.
+    /// Waits for a change of its state. A lost lease does not change: the answer is at once.
+    pub async fn changed(&mut self) -> LeaseState {
+        if self.is_lost() || self.state.changed().await.is_err() {
+            return LeaseState::Lost;
+        }
+        *self.state.borrow_and_update()
+    }
+
+    /// Returns when the lease is certainly lost: lapsed, taken away, or given back. A coordinator
+    /// that cannot be reached loses no lease; see [`LeaseState::Doubtful`].
+    pub async fn lost(&mut self) {
+        let lost = |state: &LeaseState| *state == LeaseState::Lost;
+        // A sender that is gone keeps nothing alive.
+        let _ = self.state.wait_for(lost).await;
+    }
+
+    /// Whether the lease is certainly lost.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        *self.lost.borrow() || self.lost.has_changed().is_err()
+        self.state() == LeaseState::Lost
+    }
+
+    /// Whether nobody can say at present if it is lost.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.state() == LeaseState::Doubtful
     }
 
     /// Gives the lease back at once.
@@ -111,7 +156,7 @@ impl Lease {
 impl std::fmt::Debug for Lease {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lease")
-            .field("lost", &self.is_lost())
+            .field("state", &self.state())
             .finish_non_exhaustive()
     }
 }
@@ -143,13 +188,15 @@ impl Default for LeaseTimes {
 /// Election, leases and load.
 #[async_trait]
 pub trait Coordinator: Send + Sync {
-    /// Waits until `candidate` leads. The lease tells when it does no longer.
+    /// Waits until `candidate` leads. The lease tells when it does no longer; a candidate that stops
+    /// waiting is not elected.
     async fn campaign(&self, candidate: &Candidate) -> Result<Lease, CoordinationError>;
 
     /// Who leads, now and after each change.
     async fn watch_leader(&self) -> Result<watch::Receiver<Option<Candidate>>, CoordinationError>;
 
-    /// Registers a life of a node. A later life replaces an earlier one, whose lease is lost.
+    /// Registers a life of a node. A later life replaces an earlier one, whose lease is lost; an
+    /// earlier one is refused with [`CoordinationError::LeaseLost`].
     async fn register(&self, advert: &Advert) -> Result<Lease, CoordinationError>;
 
     /// The nodes that hold a lease, now and after each change.

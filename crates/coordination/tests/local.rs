@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use assay_coordination::conformance as suite;
-use assay_coordination::port::LeaseTimes;
-use assay_coordination::{Coordinator, LocalCoordinator};
+use assay_coordination::port::{LeaseTimes, trust};
+use assay_coordination::{Coordinator, LeaseState, LocalCoordinator};
 
 fn coordinator() -> (LocalCoordinator, LeaseTimes) {
     (LocalCoordinator::default(), LeaseTimes::default())
@@ -44,6 +44,11 @@ async fn a_later_life_replaces_an_earlier_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_earlier_life_does_not_replace_a_later_one() {
+    suite::an_earlier_life_does_not_replace_a_later_one(&coordinator().0).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn load_is_seen_and_refused_from_a_life_that_is_over() {
     suite::load_is_seen_and_refused_from_a_life_that_is_over(&coordinator().0).await;
 }
@@ -53,14 +58,44 @@ async fn a_configuration_reaches_those_who_watch() {
     suite::a_configuration_reaches_those_who_watch(&coordinator().0).await;
 }
 
+struct PlayingDead(LocalCoordinator);
+
+#[async_trait::async_trait]
+impl suite::Outage for PlayingDead {
+    async fn begin(&mut self) {
+        self.0.begin_outage();
+    }
+    async fn end(&mut self) {
+        self.0.end_outage();
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_severed_leader_loses_its_lease_and_another_leads() {
+async fn an_outage_is_doubt_and_no_loss() {
+    let (c, times) = coordinator();
+    suite::an_outage_is_doubt_and_no_loss(&c, times, &mut PlayingDead(c.clone())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_severed_leader_is_in_doubt_while_another_leads_and_learns_of_its_loss_later() {
     let (c, times) = coordinator();
     let mut first = c.campaign(&suite::candidate("m1")).await.unwrap();
     c.sever("m1");
     let began = tokio::time::Instant::now();
-    first.lost().await;
-    assert!(began.elapsed() <= times.leader_ttl);
+    assert_eq!(first.changed().await, LeaseState::Doubtful);
+    assert!(began.elapsed() <= trust(times.leader_ttl));
     let second = c.campaign(&suite::candidate("m2")).await.unwrap();
-    assert!(!second.is_lost());
+    assert!(began.elapsed() <= times.leader_ttl);
+    assert_eq!(second.state(), LeaseState::Held);
+    assert!(first.is_doubtful());
+    c.heal("m1");
+    assert_eq!(first.changed().await, LeaseState::Lost);
+}
+
+#[test]
+fn a_lease_is_trusted_for_a_second_less_than_it_lasts() {
+    let seconds = std::time::Duration::from_secs;
+    assert_eq!(trust(seconds(9)), seconds(8));
+    assert_eq!(trust(seconds(2)), seconds(1));
+    assert_eq!(trust(seconds(1)), seconds(1) / 2);
 }
