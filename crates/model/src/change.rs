@@ -47,7 +47,23 @@ pub enum Change {
         /// When.
         at: Timestamp,
     },
-    /// Ends an attempt without a result. `Fenced` unless that attempt is at work.
+    /// Gives a running task to one more node: a second copy of its present attempt, with the
+    /// attempt's number and a nonce of its own. The first result stands; whatever ends the task
+    /// ends both copies. `Fenced` unless the task is running that attempt on another node without
+    /// a second copy, has had none in this attempt, and the node is live in this incarnation.
+    AssignTwin {
+        /// The copy.
+        token: AttemptToken,
+        /// The node.
+        node: NodeId,
+        /// Its life.
+        incarnation: Incarnation,
+        /// When.
+        at: Timestamp,
+    },
+    /// Ends an attempt without a result. `Fenced` unless that attempt is at work. When it has two
+    /// copies and `next` is ready, only the copy with the token's nonce ends: the task stays at
+    /// work with the other.
     EndAttempt {
         /// The attempt.
         token: AttemptToken,
@@ -60,6 +76,17 @@ pub enum Change {
         /// Why it waits, if ready.
         wait: Option<WaitReason>,
         /// Why the attempt ended.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Takes back the charge of an attempt that ended as `node_lost`: its node was lost with its
+    /// zone, so the attempt is `orphaned`. `Fenced` unless it ended so in the task's present round
+    /// of retries, and the task has not been given up; `Already` when it is `orphaned`.
+    Forgive {
+        /// The attempt.
+        token: AttemptToken,
+        /// Why.
         reason: String,
         /// When.
         at: Timestamp,

@@ -179,6 +179,9 @@ pub struct Task {
     /// That node's life.
     #[serde(default)]
     pub incarnation: Option<Incarnation>,
+    /// A second copy of the attempt at work, on another node.
+    #[serde(default)]
+    pub twin: Option<Box<Twin>>,
     /// When the attempt at work was assigned.
     #[serde(default)]
     pub assigned_at: Option<Timestamp>,
@@ -188,6 +191,19 @@ pub struct Task {
     /// Why it ended, or why its last attempt did.
     #[serde(default)]
     pub reason: Option<String>,
+}
+
+/// A second copy of an attempt: it has the attempt's number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Twin {
+    /// Its nonce.
+    pub nonce: Uuid,
+    /// Its node.
+    pub node: NodeId,
+    /// That node's life.
+    pub incarnation: Incarnation,
+    /// When it was assigned.
+    pub assigned_at: Timestamp,
 }
 
 impl Task {
@@ -208,6 +224,7 @@ impl Task {
             nonce: None,
             node: None,
             incarnation: None,
+            twin: None,
             assigned_at: None,
             started_at: None,
             reason: None,

@@ -153,12 +153,21 @@ const INVARIANTS: &[(&str, &str)] = &[
         "I10",
         "SELECT 'task ' || t.id || ' has begun ' || t.attempt || ' attempts and has ' \
          || count(a.attempt) FROM task t LEFT JOIN task_attempt a ON a.task_id = t.id \
-         GROUP BY t.id HAVING count(a.attempt) <> t.attempt \
+         AND a.twin = 0 GROUP BY t.id HAVING count(a.attempt) <> t.attempt \
          OR coalesce(max(a.attempt), 0) <> t.attempt \
          UNION ALL SELECT 'attempt ' || a.attempt || ' of task ' || t.id || ' is open and not \
          the one at work' FROM task t JOIN task_attempt a ON a.task_id = t.id \
-         WHERE a.ended_at IS NULL AND (t.nonce IS NULL OR t.nonce <> a.nonce \
-         OR t.attempt <> a.attempt) \
+         WHERE a.ended_at IS NULL AND (t.nonce IS NULL OR t.attempt <> a.attempt \
+         OR (t.nonce <> a.nonce AND t.twin_nonce IS NOT a.nonce)) \
+         UNION ALL SELECT 'the second copy of task ' || t.id || ' is not an open attempt' \
+         FROM task t WHERE t.twin_nonce IS NOT NULL AND (t.nonce IS NULL OR t.node = t.twin_node \
+         OR NOT EXISTS (SELECT 1 FROM task_attempt a WHERE a.task_id = t.id \
+         AND a.attempt = t.attempt AND a.nonce = t.twin_nonce AND a.ended_at IS NULL)) \
+         UNION ALL SELECT 'the second copy of attempt ' || w.attempt || ' of task ' || w.task_id \
+         || ' has no first, or its node' FROM task_attempt w LEFT JOIN task_attempt a \
+         ON a.task_id = w.task_id AND a.attempt = w.attempt AND a.twin = 0 \
+         WHERE w.twin = 1 AND (a.node IS NULL OR a.node = w.node \
+         OR w.assigned_at < a.assigned_at) \
          UNION ALL SELECT 'task ' || t.id || ' is at work without an open attempt' FROM task t \
          WHERE t.nonce IS NOT NULL AND NOT EXISTS (SELECT 1 FROM task_attempt a \
          WHERE a.task_id = t.id AND a.nonce = t.nonce AND a.ended_at IS NULL) \

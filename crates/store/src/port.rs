@@ -164,6 +164,8 @@ pub struct AttemptRow {
     pub charged: bool,
     /// Why it ended.
     pub reason: Option<String>,
+    /// Whether it is the second copy of its attempt.
+    pub twin: bool,
 }
 
 /// Which results to read.

@@ -161,6 +161,9 @@ impl Core {
                 incarnation,
                 at,
             } => self.apply_assign(token, &node, incarnation, at),
+            Change::AssignTwin { token, .. } | Change::Forgive { token, .. } => {
+                self.reload_unless_ended(token.task);
+            }
             // The store ended it before, when its node registered anew: the rows know how.
             Change::EndAttempt { token, .. } if answer == Answer::Already => {
                 self.reload_unless_ended(token.task);
@@ -282,7 +285,9 @@ impl Core {
                 }
                 self.reload(token.task.run);
             }
-            Change::EndAttempt { token, .. } => self.reload_unless_ended(token.task),
+            Change::EndAttempt { token, .. }
+            | Change::AssignTwin { token, .. }
+            | Change::Forgive { token, .. } => self.reload_unless_ended(token.task),
             Change::EndTask { task, .. } => self.reload_unless_ended(*task),
             Change::RetryRun { run, .. } => {
                 self.retries.remove(run);

@@ -5,6 +5,7 @@
 //!
 //! An adapter runs all cases with [`conformance_suite!`](crate::conformance_suite).
 
+pub mod copies;
 pub mod fixtures;
 pub mod leader;
 pub mod nodes;
@@ -77,6 +78,18 @@ macro_rules! conformance_suite {
             nodes: an_attempt_does_not_end_as_a_success,
             nodes: a_cancelled_attempt_cannot_complete,
             nodes: attempts_are_listed_with_their_ends,
+            copies: a_second_copy_is_given_once,
+            copies: a_second_copy_is_refused_where_it_is_no_help,
+            copies: a_second_copy_starts_like_the_first,
+            copies: the_first_of_two_copies_wins,
+            copies: the_second_of_two_copies_is_fenced,
+            copies: a_copy_that_ends_leaves_the_other_at_work,
+            copies: the_attempt_after_two_copies_is_the_next_one,
+            copies: an_end_of_the_task_ends_both_copies,
+            copies: a_new_life_gives_back_its_copy_only,
+            copies: second_copies_are_loaded,
+            copies: a_charge_is_taken_back_once,
+            copies: other_charges_stand,
             results: states_come_back_in_the_order_of_the_tasks,
             results: a_batch_of_many_partitions_keeps_each_state,
             results: states_of_unfinished_tasks_are_not_read,

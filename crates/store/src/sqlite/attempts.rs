@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::copies;
 use super::outputs::Prepared;
 use super::rows::{Cells, corrupt, int, micros};
 use super::sql::{run_columns, task_columns};
@@ -33,7 +34,7 @@ const RELEASE: &str = "INSERT INTO event (at, epoch, kind, run_id, task_id, atte
      FROM task WHERE node = ?1 ORDER BY id; \
      UPDATE task_attempt SET ended_at = ?2, outcome = 'orphaned', charged = 0, \
      reason = 'its node registered anew' \
-     WHERE (task_id, attempt) IN (SELECT id, attempt FROM task WHERE node = ?1); \
+     WHERE (task_id, nonce) IN (SELECT id, nonce FROM task WHERE node = ?1); \
      UPDATE task SET state = 'ready', wait = NULL, not_before = NULL, \
      reason = 'its node registered anew', nonce = NULL, node = NULL, incarnation = NULL, \
      assigned_at = NULL, started_at = NULL WHERE node = ?1";
@@ -51,6 +52,7 @@ pub(super) async fn register(tx: &mut Tx<'_>, node: &Node) -> Result<Incarnation
         .padded()
         .execute(&mut *tx.connection)
         .await?;
+    copies::release(tx, node, at).await?;
     sqlx::query(RELEASE)
         .bind(node.id.as_str())
         .bind(at)
@@ -68,17 +70,20 @@ pub(super) async fn register(tx: &mut Tx<'_>, node: &Node) -> Result<Incarnation
 const START: &str = concat!(
     "UPDATE task SET state = 'running', started_at = ?5 \
      WHERE run_id = ?1 AND no = ?2 AND attempt = ?3 AND nonce = ?4 AND state = 'assigned'; \
-     UPDATE task_attempt SET started_at = ?5 WHERE changes() = 1 AND attempt = ?3 \
+     UPDATE task_attempt SET started_at = ?5 WHERE changes() = 1 AND attempt = ?3 AND nonce = ?4 \
      AND task_id = (SELECT id FROM task WHERE run_id = ?1 AND no = ?2); \
      INSERT INTO event (at, kind, run_id, task_id, attempt, node, incarnation, state) \
      SELECT ?5, 'task_started', run_id, id, attempt, node, incarnation, state FROM task \
      WHERE changes() = 1 AND run_id = ?1 AND no = ?2; \
+     UPDATE task_attempt SET started_at = ?5 WHERE twin = 1 AND started_at IS NULL \
+     AND ended_at IS NULL AND attempt = ?3 AND nonce = ?4 \
+     AND task_id = (SELECT id FROM task WHERE run_id = ?1 AND no = ?2); \
      SELECT ",
     run_columns!(),
     ", ",
     task_columns!(),
     " FROM task t JOIN task_spec s ON s.task_id = t.id JOIN run r ON r.id = t.run_id \
-     WHERE t.run_id = ?1 AND t.no = ?2 AND t.attempt = ?3 AND t.nonce = ?4 \
+     WHERE t.run_id = ?1 AND t.no = ?2 AND t.attempt = ?3 AND (t.nonce = ?4 OR t.twin_nonce = ?4) \
      AND t.state = 'running'"
 );
 
@@ -121,18 +126,23 @@ pub(super) async fn start(
 
 const COMPLETE: &str = "UPDATE task SET state = 'succeeded', wait = NULL, not_before = NULL, \
      reason = NULL, nonce = NULL, node = NULL, incarnation = NULL, assigned_at = NULL, \
-     started_at = NULL \
-     WHERE run_id = ?1 AND no = ?2 AND attempt = ?3 AND nonce = ?4 AND kind = ?6 \
+     started_at = NULL, twin_nonce = NULL, twin_node = NULL, twin_incarnation = NULL, \
+     twin_assigned_at = NULL \
+     WHERE run_id = ?1 AND no = ?2 AND attempt = ?3 AND (nonce = ?4 OR twin_nonce = ?4) \
+     AND kind = ?6 \
      AND state IN ('assigned', 'running'); \
      UPDATE task_attempt SET ended_at = ?5, outcome = 'ok', charged = 0 \
-     WHERE changes() = 1 AND attempt = ?3 \
+     WHERE changes() = 1 AND attempt = ?3 AND nonce = ?4 \
      AND task_id = (SELECT id FROM task WHERE run_id = ?1 AND no = ?2); \
      INSERT INTO event (at, kind, run_id, task_id, attempt, node, incarnation, state) \
      SELECT ?5, 'task_succeeded', ?1, a.task_id, a.attempt, a.node, a.incarnation, 'succeeded' \
      FROM task t JOIN task_attempt a ON a.task_id = t.id \
-     WHERE changes() = 1 AND t.run_id = ?1 AND t.no = ?2 AND a.attempt = ?3; \
+     WHERE changes() = 1 AND t.run_id = ?1 AND t.no = ?2 AND a.attempt = ?3 AND a.nonce = ?4; \
      SELECT t.id, t.attempt, r.dataset_id FROM task t JOIN run r ON r.id = t.run_id \
-     WHERE changes() = 1 AND t.run_id = ?1 AND t.no = ?2";
+     WHERE changes() = 1 AND t.run_id = ?1 AND t.no = ?2; \
+     UPDATE task_attempt SET ended_at = ?5, outcome = 'cancelled', charged = 0, \
+     reason = 'the other copy was first' WHERE changes() = 1 AND attempt = ?3 \
+     AND ended_at IS NULL AND task_id = (SELECT id FROM task WHERE run_id = ?1 AND no = ?2)";
 
 /// The task whose completion is being written.
 pub(super) struct Completed {

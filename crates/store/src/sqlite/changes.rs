@@ -10,6 +10,7 @@ use assay_model::run::{Run, RunState, Trigger};
 use assay_model::task::{AttemptOutcome, Task, TaskState, WaitReason};
 use jiff::Timestamp;
 
+use super::copies;
 use super::rows::{int, micros};
 use super::writer::{Padded, Stop, Tx};
 use crate::error::StoreError;
@@ -50,6 +51,13 @@ pub(super) async fn apply(tx: &mut Tx<'_>, change: &Change) -> Result<Answer, St
             };
             end_attempt(tx, token, &end).await
         }
+        Change::AssignTwin {
+            token,
+            node,
+            incarnation,
+            at,
+        } => copies::assign(tx, token, node, *incarnation, *at).await,
+        Change::Forgive { token, reason, at } => copies::forgive(tx, token, reason, *at).await,
         Change::EndTask {
             task,
             state,
@@ -85,7 +93,7 @@ fn refused(what: &'static str, detail: impl Into<String>) -> Stop {
 }
 
 /// `Ok` when the guarded statement changed something.
-fn ok_or_fenced(changed: u64) -> Answer {
+pub(super) fn ok_or_fenced(changed: u64) -> Answer {
     if changed > 0 {
         Answer::Ok
     } else {
@@ -338,27 +346,31 @@ async fn assign(
 }
 
 /// How an attempt ends without a result.
-struct End<'a> {
-    outcome: AttemptOutcome,
+pub(super) struct End<'a> {
+    pub(super) outcome: AttemptOutcome,
     next: TaskState,
     not_before: Option<Timestamp>,
     wait: Option<WaitReason>,
-    reason: &'a str,
-    at: Timestamp,
+    pub(super) reason: &'a str,
+    pub(super) at: Timestamp,
 }
 
 const END_ATTEMPT: &str = "UPDATE task SET state = ?5, wait = ?6, not_before = ?7, reason = ?8, \
      charged = charged + ?9, crashes = crashes + ?10, \
-     nonce = NULL, node = NULL, incarnation = NULL, assigned_at = NULL, started_at = NULL \
-     WHERE run_id = ?1 AND no = ?2 AND attempt = ?3 AND nonce = ?4 \
+     nonce = NULL, node = NULL, incarnation = NULL, assigned_at = NULL, started_at = NULL, \
+     twin_nonce = NULL, twin_node = NULL, twin_incarnation = NULL, twin_assigned_at = NULL \
+     WHERE run_id = ?1 AND no = ?2 AND attempt = ?3 AND (nonce = ?4 OR twin_nonce = ?4) \
      AND state IN ('assigned', 'running'); \
      UPDATE task_attempt SET ended_at = ?11, outcome = ?12, charged = ?9, reason = ?8, \
-     retry_at = ?7 WHERE changes() = 1 AND attempt = ?3 \
+     retry_at = ?7 WHERE changes() = 1 AND attempt = ?3 AND nonce = ?4 \
      AND task_id = (SELECT id FROM task WHERE run_id = ?1 AND no = ?2); \
      INSERT INTO event (at, epoch, kind, run_id, task_id, attempt, node, incarnation, state, detail) \
      SELECT ?11, ?13, 'attempt_ended', ?1, a.task_id, a.attempt, a.node, a.incarnation, ?5, ?12 \
      FROM task t JOIN task_attempt a ON a.task_id = t.id \
-     WHERE changes() = 1 AND t.run_id = ?1 AND t.no = ?2 AND a.attempt = ?3";
+     WHERE changes() = 1 AND t.run_id = ?1 AND t.no = ?2 AND a.attempt = ?3 AND a.nonce = ?4; \
+     UPDATE task_attempt SET ended_at = ?11, outcome = 'cancelled', charged = 0, \
+     reason = 'its task ended with the other copy' WHERE changes() = 1 AND attempt = ?3 \
+     AND ended_at IS NULL AND task_id = (SELECT id FROM task WHERE run_id = ?1 AND no = ?2)";
 
 const HAD_ENDED: &str = "SELECT count(*) FROM task t JOIN task_attempt a ON a.task_id = t.id \
      WHERE t.run_id = ?1 AND t.no = ?2 AND a.attempt = ?3 AND a.nonce = ?4 AND a.outcome = ?5";
@@ -375,6 +387,9 @@ async fn end_attempt(tx: &mut Tx<'_>, token: &AttemptToken, end: &End<'_>) -> Re
         ));
     }
     let waits = end.next == TaskState::Ready;
+    if waits && copies::end(tx, token, end).await? == Answer::Ok {
+        return Ok(Answer::Ok);
+    }
     let run = token.task.run.to_string();
     let nonce = token.nonce.to_string();
     let changed = sqlx::query(END_ATTEMPT)

@@ -12,6 +12,7 @@
 
 mod attempts;
 mod changes;
+mod copies;
 mod errors;
 mod evaluated;
 mod history;

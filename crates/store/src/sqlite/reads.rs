@@ -122,6 +122,7 @@ fn attempt(cells: &Cells<'_>) -> Result<AttemptRow, StoreError> {
         outcome: cells.get("outcome")?,
         charged: cells.get("charged")?,
         reason: cells.get("reason")?,
+        twin: cells.get("twin")?,
     })
 }
 

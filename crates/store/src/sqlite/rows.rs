@@ -12,7 +12,7 @@ use assay_model::node::Node;
 use assay_model::outcome::OutcomeCounts;
 use assay_model::partition::{Partition, PartitionKey};
 use assay_model::run::Run;
-use assay_model::task::Task;
+use assay_model::task::{Task, Twin};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::Row;
@@ -182,10 +182,23 @@ impl Cells<'_> {
                 .map(|i| u64::try_from(i).map(Incarnation))
                 .transpose()
                 .map_err(|e| corrupt(self.what, e))?,
+            twin: self.twin()?,
             assigned_at: self.time_or_none("t_assigned_at")?,
             started_at: self.time_or_none("t_started_at")?,
             reason: self.get("t_reason")?,
         })
+    }
+
+    fn twin(&self) -> Result<Option<Box<Twin>>, StoreError> {
+        let Some(nonce) = self.word_or_none::<Uuid>("t_twin_nonce")? else {
+            return Ok(None);
+        };
+        Ok(Some(Box::new(Twin {
+            nonce,
+            node: NodeId(self.text("t_twin_node")?),
+            incarnation: Incarnation(self.number("t_twin_incarnation")?),
+            assigned_at: self.time("t_twin_assigned_at")?,
+        })))
     }
 
     pub(super) fn node(&self) -> Result<Node, StoreError> {

@@ -19,7 +19,9 @@ macro_rules! task_columns {
          t.state AS t_state, t.wait AS t_wait, t.not_before AS t_not_before, \
          t.attempt AS t_attempt, t.charged AS t_charged, t.crashes AS t_crashes, \
          t.nonce AS t_nonce, t.node AS t_node, t.incarnation AS t_incarnation, \
-         t.assigned_at AS t_assigned_at, t.started_at AS t_started_at, t.reason AS t_reason"
+         t.assigned_at AS t_assigned_at, t.started_at AS t_started_at, t.reason AS t_reason, \
+         t.twin_nonce AS t_twin_nonce, t.twin_node AS t_twin_node, \
+         t.twin_incarnation AS t_twin_incarnation, t.twin_assigned_at AS t_twin_assigned_at"
     };
 }
 
@@ -192,9 +194,9 @@ pub(crate) const TASKS: &str = concat!(
 );
 
 pub(crate) const ATTEMPTS: &str = "SELECT t.run_id, t.no, a.attempt, a.nonce, a.node, \
-     a.assigned_at, a.started_at, a.ended_at, a.outcome, a.charged, a.reason \
+     a.assigned_at, a.started_at, a.ended_at, a.outcome, a.charged, a.reason, a.twin \
      FROM task t JOIN task_attempt a ON a.task_id = t.id \
-     WHERE t.run_id = ?1 ORDER BY t.no, a.attempt";
+     WHERE t.run_id = ?1 ORDER BY t.no, a.attempt, a.twin";
 
 pub(crate) const OUTBOX: &str = "SELECT key, event, dataset_id, body FROM outbox \
      WHERE sent_at IS NULL ORDER BY seq LIMIT ?1";

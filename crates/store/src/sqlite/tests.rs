@@ -8,6 +8,7 @@ fn scripts() -> Vec<String> {
     let sources = [
         include_str!("changes.rs"),
         include_str!("attempts.rs"),
+        include_str!("copies.rs"),
         include_str!("outputs.rs"),
         include_str!("evaluated.rs"),
         include_str!("jobs.rs"),

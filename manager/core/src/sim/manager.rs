@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::Mutant;
 use super::world::{Item, World};
+use crate::time::after;
 use crate::{Command, Core, Event, SeededIds};
 
 /// A manager's process.
@@ -80,10 +81,9 @@ impl World {
             );
             return;
         }
-        if self.has(Mutant::CancelLost) && matches!(event, Event::CancelRun { .. }) {
+        let Some(event) = self.distort(event) else {
             return;
-        }
-        let event = self.distort(event);
+        };
         let now = self.at();
         let Some(core) = self.managers[manager].core.as_mut() else {
             return;
@@ -288,76 +288,36 @@ impl World {
         );
     }
 
-    /// Mutants of what the core is told.
-    fn distort(&self, event: Event) -> Event {
-        match (self.mutant, event) {
-            (
-                Some(Mutant::DependencyIgnored),
-                Event::PlanRead {
-                    run,
-                    discovery: Some(mut found),
-                },
-            ) => {
-                found
-                    .evaluations
-                    .iter_mut()
-                    .for_each(|e| e.measured_by.clear());
-                Event::PlanRead {
-                    run,
-                    discovery: Some(found),
-                }
+    /// Mutants of what the core is told; `None` when it is not told.
+    fn distort(&self, mut event: Event) -> Option<Event> {
+        match &mut event {
+            Event::CancelRun { .. } if self.has(Mutant::CancelLost) => return None,
+            Event::DrainNode { .. } if self.has(Mutant::DrainLost) => return None,
+            Event::PlanRead {
+                discovery: Some(found),
+                ..
+            } if self.has(Mutant::DependencyIgnored) => {
+                let evaluations = found.evaluations.iter_mut();
+                evaluations.for_each(|e| e.measured_by.clear());
             }
-            (
-                Some(Mutant::NoOrphanCheck),
-                Event::NodeHeartbeat {
-                    node,
-                    incarnation,
-                    mut load,
-                },
-            ) => {
-                load.running = self.all_that_it_should_hold(&node);
-                Event::NodeHeartbeat {
-                    node,
-                    incarnation,
-                    load,
-                }
+            Event::NodeHeartbeat { node, load, .. } if self.has(Mutant::NoOrphanCheck) => {
+                load.running = self.all_that_it_should_hold(node);
             }
-            (
-                Some(Mutant::SlotsOvercounted),
-                Event::NodeHello {
-                    mut node,
-                    registered,
-                    held,
-                },
-            ) => {
+            Event::NodeHello { node, .. } if self.has(Mutant::SlotsOvercounted) => {
                 node.slots += 1;
-                Event::NodeHello {
-                    node,
-                    registered,
-                    held,
-                }
             }
-            (
-                Some(Mutant::OldIncarnationKept),
-                Event::NodeHello {
-                    mut node,
-                    registered,
-                    held,
-                },
-            ) => {
+            Event::NodeHello { node, .. } if self.has(Mutant::OldIncarnationKept) => {
                 node.incarnation.0 = 1;
-                Event::NodeHello {
-                    node,
-                    registered,
-                    held,
-                }
             }
-            (Some(Mutant::NoTimeouts), Event::RunSubmitted { mut run }) => {
+            Event::RunSubmitted { run } if self.has(Mutant::NoTimeouts) => {
                 run.task_timeout_ms = u64::MAX / 4;
-                Event::RunSubmitted { run }
             }
-            (_, event) => event,
+            Event::RunSubmitted { run } if self.has(Mutant::DeadlineIgnored) => {
+                run.deadline_at = after(run.created_at, 7_200_000);
+            }
+            _ => {}
         }
+        Some(event)
     }
 
     fn all_that_it_should_hold(&self, node: &NodeId) -> Vec<Progress> {
@@ -396,10 +356,14 @@ impl World {
                 if self.has(Mutant::NoBackoff) {
                     not_before = None;
                 }
-                let outcome = match self.mutant {
-                    Some(Mutant::DrainCharged) if drained => AttemptOutcome::Retryable,
-                    Some(Mutant::ZoneLossCharged) if zone => AttemptOutcome::NodeLost,
-                    _ => outcome,
+                let copy = reason.starts_with("one of two copies");
+                let away = outcome == AttemptOutcome::DependencyDown;
+                let outcome = match () {
+                    () if self.has(Mutant::DrainCharged) && drained => AttemptOutcome::Retryable,
+                    () if self.has(Mutant::ZoneLossCharged) && zone => AttemptOutcome::NodeLost,
+                    () if self.has(Mutant::CopyCharged) && copy => AttemptOutcome::TimedOut,
+                    () if self.has(Mutant::OutageCharged) && away => AttemptOutcome::Retryable,
+                    () => outcome,
                 };
                 Change::EndAttempt {
                     token,

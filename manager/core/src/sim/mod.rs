@@ -1,6 +1,6 @@
 //! The simulator: the real core, a store in memory, and a hostile world around them.
 //!
-//! What comes in: a seed, and a mutant or none. What goes out: a report, or the first violation
+//! What comes in: a seed, and mutants or none. What goes out: a report, or the first violation
 //! with the command that repeats it. Each seed draws which faults exist and how often, lets them
 //! rage over virtual time while every invariant is checked after every write, then stops them all
 //! and demands that everything settles and that the results equal the truth. It must never use a
@@ -61,6 +61,6 @@ pub struct Violation {
 ///
 /// # Errors
 /// The first [`Violation`].
-pub fn run(seed: u64, mutant: Option<Mutant>) -> Result<Report, Violation> {
-    world::World::new(seed, mutant).run()
+pub fn run(seed: u64, mutants: &[Mutant]) -> Result<Report, Violation> {
+    world::World::new(seed, mutants).run()
 }

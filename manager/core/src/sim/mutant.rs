@@ -51,6 +51,28 @@ assay_model::words! {
         SlotsOvercounted = "slots_overcounted",
         /// A node's later life is taken for its earlier one.
         OldIncarnationKept = "old_incarnation_kept",
+        /// Tasks are given to nodes whatever their state and life.
+        AssignIgnoresNode = "assign_ignores_node",
+        /// An attempt that was ended may complete still.
+        EndedAttemptCompletes = "ended_attempt_completes",
+        /// The end of one of two copies ends the task's work.
+        HandOverForgotten = "hand_over_forgotten",
+        /// The copy that lost stays open.
+        OtherCopyForgotten = "other_copy_forgotten",
+        /// The end of one of two copies counts against the retries.
+        CopyCharged = "copy_charged",
+        /// A charge that is taken back stands.
+        ForgiveIgnored = "forgive_ignored",
+        /// A source that is away counts against the retries.
+        OutageCharged = "outage_charged",
+        /// Sources that are away are asked all the time.
+        NoBreaker = "no_breaker",
+        /// Runs have no deadline.
+        DeadlineIgnored = "deadline_ignored",
+        /// A drain is lost.
+        DrainLost = "drain_lost",
+        /// Lost leases are believed, whoever speaks.
+        LeasesBelieved = "leases_believed",
     }
 }
 
@@ -62,5 +84,14 @@ impl Mutant {
         Self::AssignIgnoresState,
         Self::IncarnationReused,
         Self::RegisterReleasesNothing,
+        Self::HandOverForgotten,
+        Self::OtherCopyForgotten,
+        Self::CopyCharged,
+        Self::ForgiveIgnored,
+        Self::OutageCharged,
+        Self::NoBreaker,
+        Self::DeadlineIgnored,
+        Self::DrainLost,
+        Self::LeasesBelieved,
     ];
 }

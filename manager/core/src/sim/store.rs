@@ -17,6 +17,9 @@ use jiff::Timestamp;
 
 use super::mutant::Mutant;
 use crate::Snapshot;
+use copies::copy_on;
+
+mod copies;
 
 /// The epoch of a call is not the newest: whoever calls is no longer the leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct Attempt {
     pub incarnation: Incarnation,
     /// The epoch that assigned it.
     pub epoch: Epoch,
+    /// Whether it is the second copy of its attempt.
+    pub twin: bool,
     /// Which round of the task's retries by people, from 0.
     pub generation: u32,
     /// When it was assigned.
@@ -73,8 +78,10 @@ pub struct MemoryStore {
     pub written_by: Vec<Epoch>,
     /// Rounds of retries by people, per task.
     generations: BTreeMap<TaskId, u32>,
-    /// A defect to be found.
-    pub mutant: Option<Mutant>,
+    /// Lives that ended without a word, with the epoch that found out.
+    pub deaths: Vec<(Epoch, NodeId, Incarnation)>,
+    /// Defects to be found.
+    pub mutants: Vec<Mutant>,
 }
 
 impl MemoryStore {
@@ -85,7 +92,7 @@ impl MemoryStore {
     }
 
     fn has(&self, mutant: Mutant) -> bool {
-        self.mutant == Some(mutant)
+        self.mutants.contains(&mutant)
     }
 
     /// The newest epoch.
@@ -180,6 +187,13 @@ impl MemoryStore {
                 incarnation,
                 at,
             } => self.assign(epoch, *token, node, *incarnation, *at),
+            Change::AssignTwin {
+                token,
+                node,
+                incarnation,
+                at,
+            } => self.assign_twin(epoch, *token, node, *incarnation, *at),
+            Change::Forgive { token, reason, .. } => self.forgive(token, reason),
             Change::EndAttempt { .. } => self.end_attempt(change),
             Change::EndTask {
                 task,
@@ -195,7 +209,7 @@ impl MemoryStore {
                 incarnation,
                 state,
                 ..
-            } => self.move_node(node, *incarnation, *state),
+            } => self.move_node(epoch, node, *incarnation, *state),
             Change::ScaleEvent { from, to, .. } => {
                 self.scale_events.push((*from, *to));
                 Answer::Ok
@@ -257,10 +271,7 @@ impl MemoryStore {
         incarnation: Incarnation,
         at: Timestamp,
     ) -> Answer {
-        let fits = self
-            .nodes
-            .get(node)
-            .is_some_and(|n| n.incarnation == incarnation && n.state == NodeState::Live);
+        let fits = self.is_live(node, incarnation) || self.has(Mutant::AssignIgnoresNode);
         let generation = self.generations.get(&token.task).copied().unwrap_or(0);
         let anyway = self.has(Mutant::AssignIgnoresState);
         let free = self.tasks.get_mut(&token.task).filter(|task| {
@@ -291,6 +302,7 @@ impl MemoryStore {
             node: node.clone(),
             incarnation,
             epoch,
+            twin: false,
             generation,
             assigned_at: at,
             started_at: None,
@@ -304,11 +316,18 @@ impl MemoryStore {
         Answer::Ok
     }
 
+    fn is_live(&self, node: &NodeId, incarnation: Incarnation) -> bool {
+        let row = self.nodes.get(node);
+        row.is_some_and(|n| n.incarnation == incarnation && n.state == NodeState::Live)
+    }
+
     fn at_work(&mut self, token: &AttemptToken) -> Option<&mut Task> {
-        let blind = self.mutant == Some(Mutant::NoAttemptFence);
+        let blind = self.has(Mutant::NoAttemptFence);
         self.tasks.get_mut(&token.task).filter(|task| {
             let open = matches!(task.state, TaskState::Assigned | TaskState::Running);
-            let mine = task.attempt == token.attempt && task.nonce == Some(token.nonce);
+            let second = task.twin.as_ref().map(|t| t.nonce);
+            let nonce = Some(token.nonce);
+            let mine = task.attempt == token.attempt && (task.nonce == nonce || second == nonce);
             open && (mine || blind)
         })
     }
@@ -339,6 +358,14 @@ impl MemoryStore {
         else {
             return Answer::Fenced;
         };
+        if *next == TaskState::Ready && self.end_copy(token) {
+            if let Some(task) = self.tasks.get_mut(&token.task) {
+                task.charged += u32::from(outcome.is_charged());
+                task.crashes += u32::from(*outcome == AttemptOutcome::Crashed);
+            }
+            self.close(token, *outcome, *at, reason);
+            return Answer::Ok;
+        }
         let Some(task) = self.at_work(token) else {
             let before = self
                 .attempt(token)
@@ -358,6 +385,7 @@ impl MemoryStore {
         task.crashes += u32::from(*outcome == AttemptOutcome::Crashed);
         let_go(task);
         self.close(token, *outcome, *at, reason);
+        self.end_other_copies(token, *at, "its task ended with the other copy");
         Answer::Ok
     }
 
@@ -405,11 +433,20 @@ impl MemoryStore {
         Answer::Ok
     }
 
-    fn move_node(&mut self, node: &NodeId, incarnation: Incarnation, state: NodeState) -> Answer {
+    fn move_node(
+        &mut self,
+        epoch: Epoch,
+        node: &NodeId,
+        incarnation: Incarnation,
+        state: NodeState,
+    ) -> Answer {
         match self.nodes.get_mut(node) {
             Some(row) if row.incarnation == incarnation && row.state == state => Answer::Already,
             Some(row) if row.incarnation == incarnation && !row.state.is_final() => {
                 row.state = state;
+                if state == NodeState::Dead {
+                    self.deaths.push((epoch, node.clone(), incarnation));
+                }
                 Answer::Ok
             }
             _ => Answer::Fenced,
@@ -452,6 +489,15 @@ impl MemoryStore {
     fn release(&mut self, node: &NodeId, at: Timestamp) {
         let why = "its node registered anew";
         let mut released = Vec::new();
+        let copies: Vec<AttemptToken> = self
+            .tasks
+            .values()
+            .filter_map(|task| copy_on(task, node))
+            .collect();
+        for token in copies {
+            self.end_copy(&token);
+            released.push(token);
+        }
         for task in self
             .tasks
             .values_mut()
@@ -478,7 +524,7 @@ impl MemoryStore {
     /// Assigned → running. `None` when the attempt is fenced; repeatable.
     pub fn start(&mut self, token: &AttemptToken, at: Timestamp) -> Option<(Run, Task)> {
         let task = self.at_work(token)?;
-        if task.state == TaskState::Assigned {
+        if task.state == TaskState::Assigned && task.nonce == Some(token.nonce) {
             task.state = TaskState::Running;
             task.started_at = Some(at);
         }
@@ -492,6 +538,15 @@ impl MemoryStore {
     /// Assigned or running → succeeded, with the output.
     pub fn complete(&mut self, token: &AttemptToken, output: &TaskOutput, at: Timestamp) -> Answer {
         let twice = self.has(Mutant::DoubleMetrics);
+        if self.has(Mutant::EndedAttemptCompletes)
+            && self
+                .attempt(token)
+                .is_some_and(|a| a.outcome.is_some_and(|o| o != AttemptOutcome::Ok))
+        {
+            self.close(token, AttemptOutcome::Ok, at, "");
+            self.write(token, output);
+            return Answer::Ok;
+        }
         if let Some(task) = self.at_work(token) {
             task.state = TaskState::Succeeded;
             task.wait = None;
@@ -499,6 +554,7 @@ impl MemoryStore {
             task.reason = None;
             let_go(task);
             self.close(token, AttemptOutcome::Ok, at, "");
+            self.end_other_copies(token, at, "the other copy was first");
             self.write(token, output);
             return Answer::Ok;
         }
@@ -544,6 +600,7 @@ impl MemoryStore {
 }
 
 fn let_go(task: &mut Task) {
+    task.twin = None;
     task.nonce = None;
     task.node = None;
     task.incarnation = None;

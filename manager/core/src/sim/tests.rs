@@ -15,7 +15,7 @@ fn from_environment(name: &str) -> Option<u64> {
 }
 
 fn passes(seed: u64) -> Report {
-    match run(seed, None) {
+    match run(seed, &[]) {
         Ok(report) => report,
         Err(violation) => panic!("{violation}"),
     }
@@ -50,10 +50,11 @@ fn every_seed_keeps_every_promise() {
 #[test]
 fn one_seed() {
     let seed = from_environment("ASSAY_SIM_SEED").unwrap_or(1);
-    let mutant = std::env::var("ASSAY_SIM_MUTANT")
+    let mutants: Vec<Mutant> = std::env::var("ASSAY_SIM_MUTANT")
         .ok()
-        .map(|m| m.parse().unwrap());
-    let mut world = super::world::World::new(seed, mutant);
+        .map(|m| m.split(',').map(|m| m.parse().unwrap()).collect())
+        .unwrap_or_default();
+    let mut world = super::world::World::new(seed, &mutants);
     world.loud = std::env::var("ASSAY_SIM_SEED").is_ok();
     if world.loud {
         println!("{:?}", world.swarm);
@@ -74,7 +75,7 @@ fn the_same_seed_twice_leaves_the_same_trace() {
 #[test]
 fn seeds_that_once_failed_pass() {
     for (seed, defect) in LEDGER {
-        if let Err(violation) = run(*seed, None) {
+        if let Err(violation) = run(*seed, &[]) {
             panic!("{defect}: {violation}");
         }
     }
@@ -90,7 +91,7 @@ fn every_mutant_is_found() {
         if Mutant::COVERED.contains(mutant) {
             continue;
         }
-        let killed = (0..MUTANT_SEEDS).find_map(|seed| run(seed, Some(*mutant)).err());
+        let killed = (0..MUTANT_SEEDS).find_map(|seed| run(seed, &[*mutant]).err());
         match killed {
             Some(violation) => println!("{mutant}: {} at seed {}", violation.id, violation.seed),
             None => survivors.push(mutant.as_str()),

@@ -102,7 +102,7 @@ pub(super) struct World {
     sequence: u64,
     pub dice: Dice,
     pub swarm: Swarm,
-    pub mutant: Option<Mutant>,
+    pub mutants: Vec<Mutant>,
     pub store: MemoryStore,
     pub outage_until: u64,
     pub managers: Vec<Manager>,
@@ -133,12 +133,12 @@ pub(super) struct World {
 const SETTLE_MS: u64 = 1_800_000;
 
 impl World {
-    pub(super) fn new(seed: u64, mutant: Option<Mutant>) -> Self {
+    pub(super) fn new(seed: u64, mutants: &[Mutant]) -> Self {
         let mut dice = Dice::new(seed);
         let swarm = Swarm::draw(&mut dice);
         let truth = truth::draw(&mut dice, &swarm, base());
         let mut store = MemoryStore::new();
-        store.mutant = mutant;
+        store.mutants = mutants.to_vec();
         let nodes = (0..swarm.nodes)
             .map(|n| SimNode::new(n, &swarm, &mut dice))
             .collect();
@@ -150,7 +150,7 @@ impl World {
             sequence: 0,
             dice,
             swarm,
-            mutant,
+            mutants: mutants.to_vec(),
             store,
             outage_until: 0,
             managers,
@@ -183,7 +183,7 @@ impl World {
 
     /// The numbers that leaders decide by, with the mutants that sit in them.
     pub(super) fn config(&self) -> Config {
-        let has = |mutant| self.mutant == Some(mutant);
+        let has = |mutant| self.has(mutant);
         let plain = Config {
             drain_grace_ms: 15_000,
             stall_timeout_ms: 15_000,
@@ -214,7 +214,7 @@ impl World {
     }
 
     pub(super) fn has(&self, mutant: Mutant) -> bool {
-        self.mutant == Some(mutant)
+        self.mutants.contains(&mutant)
     }
 
     pub(super) fn at(&self) -> Timestamp {
