@@ -7,6 +7,8 @@ CARGO ?= cargo
 export ASSAY_SHARED ?= $(abspath ../shared)
 TOOLS := $(HOME)/.cache/assay/tools
 PY := $(TOOLS)/python/bin/python
+# The adapters of a real cluster, which the default build does without.
+FEATURES := assay-coordination/etcd
 
 .PHONY: help tools verify fix lint deny test unit chaos fuzz bench score
 
@@ -18,11 +20,11 @@ tools: ## install what the tests need (Rust components, Python packages)
 
 lint: ## formatting and lints, without changing anything
 	$(CARGO) fmt --all -- --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	$(CARGO) clippy --workspace --all-targets --features $(FEATURES) --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --features $(FEATURES) --no-deps --locked --quiet
 
 unit: tools ## all tests
-	ASSAY_PYTHON="$(PY)" $(CARGO) test --workspace --locked
+	ASSAY_PYTHON="$(PY)" $(CARGO) test --workspace --features $(FEATURES) --locked
 
 test: tools lint unit ## what CI runs
 
@@ -30,7 +32,7 @@ verify: lint unit ## the same, tools assumed
 
 fix: ## format and apply what clippy can
 	$(CARGO) fmt --all
-	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features $(FEATURES) --fix --allow-dirty --allow-staged -- -D warnings
 
 deny: ## bans, licences and sources by cargo-deny, if it is installed (advisories need a network)
 	$(CARGO) deny --offline check bans licenses sources

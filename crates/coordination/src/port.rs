@@ -15,6 +15,9 @@ pub enum CoordinationError {
     /// It cannot be reached; asking again may help.
     #[error("the coordinator is not reachable: {0}")]
     Unavailable(String),
+    /// It will not do that, however often it is asked: a wrong option, certificate or permission.
+    #[error("the coordinator refuses: {0}")]
+    Refused(String),
     /// The lease that the call rests on is gone: register or campaign anew.
     #[error("the lease of {holder} is lost")]
     LeaseLost {
