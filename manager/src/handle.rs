@@ -17,7 +17,6 @@ use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::definitions::Definitions;
 use crate::inbox::{Input, Wish};
 use crate::outbox::{self, OutboxSink};
 use crate::parts::ManagerParts;
@@ -32,7 +31,6 @@ const WISH_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Shared {
     pub(crate) parts: ManagerParts,
     pub(crate) seats: Seats,
-    pub(crate) definitions: Definitions,
     pub(crate) updates: broadcast::Sender<RunUpdate>,
     pub(crate) desired: watch::Sender<(u32, String)>,
     pub(crate) stop: watch::Sender<bool>,
@@ -80,7 +78,6 @@ impl Manager {
         let min = parts.config.core.scale.min;
         let shared = Arc::new(Shared {
             seats: Seats::default(),
-            definitions: Definitions::default(),
             updates,
             desired: watch::Sender::new((min, "the least allowed".to_owned())),
             stop,
@@ -107,7 +104,7 @@ impl ManagerHandle {
     /// # Errors
     /// [`StoreError`].
     pub async fn register(&self, dataset: Dataset) -> Result<String, StoreError> {
-        self.shared.register(dataset).await
+        self.shared.register(&dataset).await
     }
 
     /// Starts a run of `dataset`. Repeats under one `key` are one run; without, it is a new one.
@@ -121,7 +118,7 @@ impl ManagerHandle {
         selection: Selection,
         key: Option<&str>,
     ) -> Result<Submitted, SubmitError> {
-        self.shared.register(dataset.clone()).await?;
+        self.shared.register(&dataset).await?;
         let id = match key {
             Some(key) => RunId::of_key(&dataset.id, &format!("key|{key}")),
             None => RunId(Uuid::now_v7()),
@@ -140,7 +137,7 @@ impl ManagerHandle {
         dataset: Dataset,
         slot: Timestamp,
     ) -> Result<Submitted, SubmitError> {
-        self.shared.register(dataset.clone()).await?;
+        self.shared.register(&dataset).await?;
         let id = RunId::of_slot(&dataset.id, slot);
         let selection = Selection::default();
         self.shared
@@ -264,9 +261,16 @@ impl ManagerHandle {
 }
 
 impl Shared {
-    pub(crate) async fn register(&self, dataset: Dataset) -> Result<String, StoreError> {
-        self.parts.store.put_definition(&dataset).await?;
-        Ok(self.definitions.put(dataset).digest())
+    pub(crate) async fn register(&self, dataset: &Dataset) -> Result<String, StoreError> {
+        self.parts.store.put_definition(dataset).await?;
+        Ok(dataset.digest())
+    }
+
+    /// The definition of a dataset that was registered last, with whichever manager.
+    pub(crate) async fn definition(&self, id: DatasetId) -> Result<Dataset, SubmitError> {
+        // Read anew each time: another manager may have led, and learned a newer one, in between.
+        let known = self.parts.metrics.definition(&id).await?;
+        known.ok_or(SubmitError::UnknownDataset(id))
     }
 
     pub(crate) async fn submit(

@@ -10,7 +10,6 @@
 //!
 //! [`Manager::start`] gives a [`ManagerHandle`]; a manager leads or stands by, and says which.
 
-mod definitions;
 mod desk;
 mod handle;
 mod inbox;

@@ -52,7 +52,8 @@ pub trait JobStore: Send + Sync {
     /// Reads all that is not finished.
     async fn load(&self, epoch: Epoch) -> Result<Unfinished, StoreError>;
 
-    /// Keeps a definition under its digest; a repeat changes nothing.
+    /// Keeps a definition under its digest; a repeat changes nothing but which definition of its
+    /// dataset is the newest: the one that was put last, whatever the clocks say.
     async fn put_definition(&self, dataset: &Dataset) -> Result<(), StoreError>;
 
     /// Applies `changes` in one transaction, answering each. A fenced change leaves the others
@@ -245,6 +246,13 @@ pub trait MetricStore: Send + Sync {
         only_open: bool,
         limit: u32,
     ) -> Result<Vec<Incident>, StoreError>;
+
+    /// The definition of a dataset that was put last.
+    async fn definition(&self, dataset: &DatasetId) -> Result<Option<Dataset>, StoreError>;
+
+    /// The definition that was put last of each dataset, in the order of their ids, of the first
+    /// `limit` datasets.
+    async fn definitions(&self, limit: u32) -> Result<Vec<Dataset>, StoreError>;
 
     /// Runs, newest first.
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, StoreError>;

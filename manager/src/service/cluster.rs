@@ -14,6 +14,9 @@ use tonic::{Request, Response, Status};
 use super::store_status;
 use crate::handle::Shared;
 
+/// Datasets in one answer.
+const DATASETS_MAX: u32 = 10_000;
+
 /// The service.
 pub(crate) struct Cluster {
     shared: Arc<Shared>,
@@ -109,7 +112,9 @@ impl ClusterService for Cluster {
     ) -> Result<Response<v1::SubmitDefinitionResponse>, Status> {
         let dataset = convert::definition(request.into_inner().definition_json)?;
         let id = dataset.id.to_string();
-        let digest = self.shared.register(dataset).await;
+        // The leader's alone, so that the newest is the one that was applied last.
+        self.shared.seats.seat()?;
+        let digest = self.shared.register(&dataset).await;
         Ok(Response::new(v1::SubmitDefinitionResponse {
             dataset: id,
             digest: digest.map_err(|error| store_status(&error))?,
@@ -120,7 +125,8 @@ impl ClusterService for Cluster {
         &self,
         _request: Request<v1::ListDatasetsRequest>,
     ) -> Result<Response<v1::ListDatasetsResponse>, Status> {
-        let known = self.shared.definitions.all();
+        let known = self.shared.parts.metrics.definitions(DATASETS_MAX).await;
+        let known = known.map_err(|error| store_status(&error))?;
         Ok(Response::new(v1::ListDatasetsResponse {
             datasets: known
                 .iter()

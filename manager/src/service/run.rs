@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{bound, rows, store_status};
-use crate::handle::{Shared, SubmitError};
+use crate::handle::Shared;
 
 /// Tasks in one answer.
 const TASKS_MAX: usize = 20_000;
@@ -56,12 +56,13 @@ impl RunService for Runs {
         let dataset = match what {
             v1::submit_request::What::DatasetId(id) => {
                 let id = convert::dataset_id(id)?;
-                let known = self.shared.definitions.get(&id);
-                known.ok_or_else(|| Status::from(SubmitError::UnknownDataset(id)))?
+                self.shared.definition(id).await?
             }
             v1::submit_request::What::DefinitionJson(json) => {
                 let dataset = convert::definition(json)?;
-                self.shared.definitions.put(dataset)
+                let stored = self.shared.register(&dataset).await;
+                stored.map_err(|error| store_status(&error))?;
+                dataset
             }
         };
         let trigger: Trigger = convert::word("trigger", request.trigger)?;
@@ -73,8 +74,6 @@ impl RunService for Runs {
             (None, Some(key)) => RunId::of_key(&dataset.id, &format!("key|{key}")),
             (None, None) => RunId(Uuid::now_v7()),
         };
-        let stored = self.shared.parts.store.put_definition(&dataset).await;
-        stored.map_err(|error| store_status(&error))?;
         let submitted = self
             .shared
             .submit(&dataset, id, trigger, slot, selection)

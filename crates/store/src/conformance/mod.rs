@@ -42,6 +42,7 @@ macro_rules! conformance_suite {
             runs: a_repeated_submission_answers_already,
             runs: a_run_of_an_unknown_definition_is_refused,
             runs: a_definition_is_kept_once,
+            runs: the_definition_that_was_put_last_is_the_datasets,
             runs: a_plan_is_made_once,
             runs: an_empty_plan_is_a_plan,
             runs: a_plan_of_an_unknown_run_is_fenced,

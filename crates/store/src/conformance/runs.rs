@@ -9,7 +9,7 @@ use assay_model::run::RunState;
 use assay_model::task::{AttemptOutcome, TaskState, WaitReason};
 
 use super::Store;
-use super::fixtures::{Bench, at, discovery, evaluation, ok, tasks};
+use super::fixtures::{Bench, at, dataset, discovery, evaluation, ok, tasks};
 use crate::error::StoreError;
 use crate::port::RunFilter;
 
@@ -53,6 +53,22 @@ pub async fn a_definition_is_kept_once(store: Arc<dyn Store>) {
     let bench = Bench::new(store).await;
     ok(bench.store.put_definition(&bench.dataset).await);
     bench.submit("a").await;
+}
+
+/// A dataset's definition is the one that was put last, also when it had been put before.
+pub async fn the_definition_that_was_put_last_is_the_datasets(store: Arc<dyn Store>) {
+    let (mut first, other) = (dataset("orders"), dataset("another"));
+    assert_eq!(ok(store.definition(&first.id).await), None);
+    first.version = "1".to_owned();
+    let mut second = first.clone();
+    second.version = "2".to_owned();
+    for put in [&first, &second, &second, &other, &first, &first] {
+        ok(store.put_definition(put).await);
+        assert_eq!(ok(store.definition(&put.id).await).as_ref(), Some(put));
+    }
+    let both = [other.clone(), first.clone()];
+    assert_eq!(ok(store.definitions(10).await), both);
+    assert_eq!(ok(store.definitions(1).await), [other]);
 }
 
 /// The second plan of a run changes nothing.

@@ -51,7 +51,10 @@ pub(super) async fn mint(tx: &mut Tx<'_>, holder: &str) -> Result<Epoch, Stop> {
 pub(super) async fn put_definition(tx: &mut Tx<'_>, new: &Definition) -> Result<(), Stop> {
     sqlx::query(
         "INSERT INTO definition (digest, dataset_id, version, tenant, body, stored_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (digest) DO NOTHING",
+         VALUES (?1, ?2, ?3, ?4, ?5, max(?6, 1 + (SELECT coalesce(max(stored_at), 0) \
+             FROM definition WHERE dataset_id = ?2))) \
+         ON CONFLICT (digest) DO UPDATE SET stored_at = excluded.stored_at \
+         WHERE stored_at < (SELECT max(d.stored_at) FROM definition d WHERE d.dataset_id = ?2)",
     )
     .bind(&new.digest)
     .bind(&new.dataset_id)

@@ -3,6 +3,7 @@
 //! Comes in: questions with a bound. Goes out: values of the model. It must never write, and never
 //! leave out a row that it cannot read.
 
+use assay_model::dataset::Dataset;
 use assay_model::ids::{AttemptToken, DatasetId, NodeId, RunId};
 use assay_model::incident::{Incident, OutboxEntry};
 use assay_model::ledger::LedgerEntry;
@@ -255,6 +256,18 @@ impl MetricStore for SqliteStore {
             .bind(i64::from(limit))
             .bind(dataset.map(DatasetId::as_str));
         self.list(query, "incident", incident).await
+    }
+
+    async fn definition(&self, dataset: &DatasetId) -> Result<Option<Dataset>, StoreError> {
+        let query = sqlx::query(sql::DEFINITION).bind(dataset.as_str());
+        let found = self.list(query, "definition", |cells| cells.json("body"));
+        Ok(found.await?.pop())
+    }
+
+    async fn definitions(&self, limit: u32) -> Result<Vec<Dataset>, StoreError> {
+        let query = sqlx::query(sql::DEFINITIONS).bind(i64::from(limit));
+        self.list(query, "definition", |cells| cells.json("body"))
+            .await
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, StoreError> {

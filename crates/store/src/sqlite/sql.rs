@@ -187,6 +187,12 @@ pub(crate) const RUNS_OF: &str = runs!("r.dataset_id = ?2");
 pub(crate) const RUNS_UNFINISHED_OF: &str =
     runs!(concat!("r.dataset_id = ?2 AND r.", unfinished!()));
 
+pub(crate) const DEFINITION: &str = "SELECT body FROM definition WHERE dataset_id = ?1 \
+     ORDER BY stored_at DESC LIMIT 1";
+pub(crate) const DEFINITIONS: &str = "SELECT d.body FROM definition d WHERE d.stored_at = \
+     (SELECT max(n.stored_at) FROM definition n WHERE n.dataset_id = d.dataset_id) \
+     ORDER BY d.dataset_id LIMIT ?1";
+
 pub(crate) const TASKS: &str = concat!(
     "SELECT ",
     task_columns!(),
@@ -234,6 +240,8 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("RUNS_UNFINISHED", RUNS_UNFINISHED),
     ("RUNS_OF", RUNS_OF),
     ("RUNS_UNFINISHED_OF", RUNS_UNFINISHED_OF),
+    ("DEFINITION", DEFINITION),
+    ("DEFINITIONS", DEFINITIONS),
     ("TASKS", TASKS),
     ("ATTEMPTS", ATTEMPTS),
     ("OUTBOX", OUTBOX),
