@@ -102,6 +102,7 @@ async fn work(
         task: started.task,
         dataset: started.dataset,
         memory_bytes: if terms.suspect { share / 2 } else { share },
+        suspect: terms.suspect,
         now: node.now(),
     };
     let watch = TaskWatch {

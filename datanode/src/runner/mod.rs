@@ -5,6 +5,7 @@
 //! row: the node commits.
 
 pub mod checks;
+pub mod child;
 mod discover;
 mod evaluate;
 pub mod incidents;
@@ -34,6 +35,8 @@ pub struct TaskJob {
     pub dataset: Arc<Dataset>,
     /// Memory it may take, in bytes.
     pub memory_bytes: u64,
+    /// Whether an earlier attempt of it crashed: it runs apart from everything else.
+    pub suspect: bool,
     /// The present instant.
     pub now: Timestamp,
 }
