@@ -44,6 +44,8 @@ pub(super) struct TaskChild {
     tail_ends: JoinHandle<()>,
     /// The memory of its tasks, in bytes.
     pub(super) memory_bytes: u64,
+    /// What it may write to, in bytes.
+    memory_cap: u64,
     /// Tasks that it was given.
     pub(super) served: u64,
 }
@@ -106,10 +108,11 @@ impl TaskChild {
             tail_ends: tokio::spawn(follow(stderr, Arc::clone(&tail))),
             tail,
             memory_bytes,
+            memory_cap: config.memory_cap(memory_bytes),
             served: 0,
         };
         let limits = ChildLimits {
-            memory_bytes: config.memory_cap(memory_bytes),
+            memory_bytes: child.memory_cap,
             open_files: config.open_files,
         };
         let refused = match timeout(config.start_timeout, child.greet(limits)).await {
@@ -254,6 +257,9 @@ impl TaskChild {
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         let (front, back) = tail.as_slices();
         let last = words::last_lines(&[front, back].concat());
+        if let Some(cause) = words::cause(&last, self.memory_cap) {
+            told = cause;
+        }
         if !last.is_empty() {
             told = format!("{told}; its last words: {last}");
         }

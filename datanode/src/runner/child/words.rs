@@ -70,6 +70,19 @@ pub(super) fn status(status: ExitStatus) -> String {
     }
 }
 
+/// What the last words show to be the cause, where a signal alone does not tell.
+pub(super) fn cause(last: &str, memory_cap: u64) -> Option<String> {
+    if last.contains("memory allocation of") {
+        let mib = memory_cap >> 20;
+        return Some(format!(
+            "ran out of memory: it may write to {mib} MiB; give the node more memory or fewer \
+             slots, or measure fewer columns at a time"
+        ));
+    }
+    let deep = last.contains("overflowed its stack");
+    deep.then(|| "ran out of stack".to_owned())
+}
+
 /// The last lines that say something.
 pub(super) fn last_lines(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
@@ -95,6 +108,14 @@ mod tests {
         assert!(words(rustix::process::Signal::XCPU.as_raw()).contains("SIGXCPU"));
         assert!(words(64).contains("signal 64"));
         assert_eq!(words(3 << 8), "ended with exit code 3 and no answer");
+    }
+
+    #[test]
+    fn want_of_memory_is_told_with_its_limit() {
+        let last = "memory allocation of 1048576 bytes failed";
+        assert!(cause(last, 112 << 20).unwrap().contains("112 MiB"));
+        assert!(cause("thread 'task' has overflowed its stack", 1).is_some());
+        assert_eq!(cause("goodbye", 1), None);
     }
 
     #[test]
