@@ -53,7 +53,9 @@ fn answer(lie: &str) -> ExitCode {
         "another" => say(br#"{"done":{"seq":77,"answer":{"measured":[]}}}"#),
         "unknown" => say(br#"{"done":{"seq":0,"answer":{"measured":[]},"and":1}}"#),
         "excuse" => {
-            say(br#"{"done":{"seq":0,"answer":{"failed":{"outcome":"drained","message":"free"}}}}"#)
+            say(
+                br#"{"done":{"seq":0,"answer":{"failed":{"outcome":"drained","message":"free"}}}}"#,
+            );
         }
         "torn" => out(&[200, 0, 0, 0, 0, 0, 0, 0, b'{']),
         "exit" => return ExitCode::SUCCESS,
@@ -155,10 +157,11 @@ fn take(poison: &str, context: &ScanContext) -> Result<TaskOutput, TaskFailure> 
         }
         "exit" => std::process::exit(0),
         "fork" => {
-            for _ in 0..20 {
+            let sleep = |_| {
                 let mut sleep = std::process::Command::new("/bin/sleep");
-                sleep.arg(SLEEP).spawn().expect("a process more");
-            }
+                sleep.arg(SLEEP).spawn().expect("a process more")
+            };
+            let _kept: Vec<_> = (0..20).map(sleep).collect();
             std::process::abort()
         }
         "write" => {

@@ -122,7 +122,7 @@ mod tests {
     fn last_words_are_few_and_harmless() {
         let bytes = b"one\n\ntwo\x1b[31m\nthree\nnote: run with `RUST_BACKTRACE=1`\nfour\xff\n";
         assert_eq!(last_lines(bytes), "two [31m | three | four\u{fffd}");
-        assert!(last_lines(&[b'x'; 5000]).len() <= CHARACTERS);
+        assert_eq!(last_lines(&[b'x'; 5000]).chars().count(), CHARACTERS);
         assert_eq!(last_lines(b""), "");
     }
 }
