@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use assay_manager::{ManagerHandle, OutboxSink};
 use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
-use assay_model::dataset::Dataset;
+use assay_model::dataset::{Dataset, KeyKind, KeySpec, Layout};
 use assay_model::ids::CheckId;
 use assay_model::incident::{IncidentStatus, OutboxEntry};
 use assay_model::metric::{Metric, MetricKey};
@@ -247,4 +247,68 @@ async fn a_check_that_always_fails_holds_back_what_it_makes_suspect_and_nothing_
         reason.ends_with("learning held back by few_ids (11 partitions)"),
         "{reason}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleted_data_is_a_warning_with_an_incident_until_it_is_back() {
+    let cluster = Cluster::new().await;
+    cluster.write_days(4);
+    let manager = cluster.manager("m1");
+    let _node = cluster.node("n1", vec![Door::Local(manager.doorway())]);
+    within("leadership", manager.leads()).await;
+    run(&manager, cluster.dataset(), Trigger::Manual).await;
+    let lost = cluster.folder.path().join("orders_2026-10-03.csv");
+    let bytes = std::fs::read(&lost).unwrap();
+    std::fs::remove_file(&lost).unwrap();
+    let second = run(&manager, cluster.dataset(), Trigger::Manual).await;
+    assert_eq!(second.state, RunState::Succeeded, "{second:?}");
+    let gone = result(&cluster, "2026-10-03", "gone").await;
+    assert_eq!(gone.outcome, Outcome::Warn);
+    assert!(gone.reason.unwrap().contains("is gone"));
+    assert_eq!(
+        outcome(&cluster, "2026-10-03", "empty").await,
+        Outcome::Skipped
+    );
+    assert_eq!(losses(&cluster).await, 1);
+    std::fs::write(&lost, bytes).unwrap();
+    run(&manager, cluster.dataset(), Trigger::Manual).await;
+    assert_eq!(
+        outcome(&cluster, "2026-10-03", "empty").await,
+        Outcome::Pass
+    );
+    assert_eq!(losses(&cluster).await, 0);
+}
+
+/// Open incidents about data that was taken away.
+async fn losses(cluster: &Cluster) -> usize {
+    let id = cluster.dataset().id;
+    let open = cluster.metrics.incidents(Some(&id), true, 100).await;
+    let open = open.unwrap();
+    open.iter().filter(|i| i.check.as_str() == "gone").count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_whose_name_tells_no_day_is_an_error_and_the_others_are_judged() {
+    let cluster = Cluster::new().await;
+    cluster.write_days(3);
+    let odd = cluster.folder.path().join("orders_2026-13-01.csv");
+    std::fs::write(&odd, "id,amount\n1,2\n").unwrap();
+    let manager = cluster.manager("m1");
+    let _node = cluster.node("n1", vec![Door::Local(manager.doorway())]);
+    within("leadership", manager.leads()).await;
+    let mut dataset = cluster.dataset();
+    dataset.partitions.layout = Layout::Template("orders_{of}.csv".to_owned());
+    dataset.partitions.keys = vec![KeySpec {
+        name: "of".to_owned(),
+        kind: KeyKind::Date,
+    }];
+    run(&manager, dataset, Trigger::Manual).await;
+    assert_eq!(
+        outcome(&cluster, "2026-10-02", "empty").await,
+        Outcome::Pass
+    );
+    let refused = result(&cluster, "2026-13-01", "empty").await;
+    assert_eq!(refused.outcome, Outcome::Error);
+    let reason = refused.reason.unwrap();
+    assert!(reason.contains("orders_2026-13-01.csv"), "{reason}");
 }

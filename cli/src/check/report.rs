@@ -11,6 +11,7 @@ use anyhow::Result;
 use assay_model::dataset::Dataset;
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
+use assay_model::output::Remarks;
 use assay_model::partition::PartitionKey;
 use assay_model::run::{Run, RunState};
 use assay_model::task::TaskState;
@@ -27,6 +28,8 @@ use crate::show::text;
 const RESULTS_MAX: u32 = 1_000_000;
 /// Verdicts that are read to find the last look, at most.
 const VERDICTS_MAX: u32 = 100_000;
+/// Ignored files that the JSON names, at most.
+const IGNORED_MAX: usize = 1000;
 /// Lines of findings that are shown without `--all`.
 const LINES_MAX: usize = 60;
 
@@ -108,6 +111,8 @@ pub struct Checked {
     pub unchanged: bool,
     /// Tasks that did not succeed, with the reason.
     pub broken: Vec<String>,
+    /// What its discoveries have to say besides the plan.
+    pub remarks: Remarks,
     /// The names of all its checks, whatever the filter.
     names: BTreeSet<String>,
     /// Rows of the partitions that it judged.
@@ -133,10 +138,12 @@ impl Checked {
             ..ResultFilter::default()
         };
         let (mut rows, mut broken) = (Vec::new(), Vec::new());
+        let mut remarks = Remarks::default();
         for run in &runs {
             wanted.run = Some(run.id);
             rows.extend(store.results(&dataset.id, &wanted).await?);
             broken.extend(broken_tasks(store, run).await?);
+            remarks.merge(store.remarks(run.id, IGNORED_MAX).await?);
         }
         let mut unchanged = false;
         if rows.is_empty() && broken.is_empty() {
@@ -171,6 +178,7 @@ impl Checked {
             counts,
             rows,
             unchanged,
+            remarks,
             names,
             row_count,
             bytes,
@@ -266,6 +274,9 @@ pub fn print(all: &[Checked], exit: Exit, args: &CheckArgs, cx: &Context) -> Res
         "rows": all.iter().map(|c| c.row_count).sum::<u64>(),
         "bytes": all.iter().map(|c| c.bytes).sum::<u64>(),
         "couldNotEvaluate": broken,
+        "ignored": all.iter().flat_map(|c| &c.remarks.ignored).collect::<Vec<_>>(),
+        "ignoredCount": all.iter().map(|c| c.remarks.ignored_count).sum::<u64>(),
+        "notices": all.iter().flat_map(|c| &c.remarks.notices).collect::<Vec<_>>(),
     });
     cx.screen.items("CheckResultList", &items, &summary, exit)?;
     if args.ci || std::env::var_os("GITHUB_ACTIONS").is_some() {
@@ -329,6 +340,9 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
     for broken in &checked.broken {
         let word = text::paint("ERROR   ", "35", cx.screen.color);
         out.push_str(&format!("  {word} {broken}\n"));
+    }
+    for remark in checked.remarks.lines() {
+        out.push_str(&text::remark(&remark, cx.screen.color));
     }
     let declared_only_last = checked.rows.last().map(|row| row.partition.key.clone());
     let mut shown = 0;

@@ -162,6 +162,12 @@ pub fn badge(outcome: Outcome, color: bool) -> String {
     paint(&format!("{word:<8}"), code, color)
 }
 
+/// A line about what was seen and is no result.
+pub fn remark(text: &str, color: bool) -> String {
+    let word = paint(&format!("{:<8}", "NOTICE"), "36", color);
+    format!("  {word} {text}\n")
+}
+
 /// `text` in an ANSI colour, if asked.
 pub fn paint(text: &str, code: &str, color: bool) -> String {
     if color {

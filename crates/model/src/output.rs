@@ -38,6 +38,80 @@ pub struct Discovery {
     /// Objects that belong to no partition, with the reason: shown, never silent.
     #[serde(default)]
     pub ignored: Vec<String>,
+    /// What else people should know of the listing, in sentences: shown, never silent.
+    #[serde(default)]
+    pub notices: Vec<String>,
+}
+
+/// What a discovery has to say besides its plan.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Remarks {
+    /// Objects that belong to no partition: the first ones, with the reason.
+    pub ignored: Vec<String>,
+    /// How many there are in all.
+    pub ignored_count: u64,
+    /// What else people should know of the listing.
+    pub notices: Vec<String>,
+}
+
+impl Remarks {
+    /// Objects that are named in a line.
+    const NAMED: usize = 3;
+
+    /// The remarks of a discovery, with at most `most` ignored objects by name.
+    #[must_use]
+    pub fn of(ignored: Vec<String>, notices: Vec<String>, most: usize) -> Self {
+        Self {
+            ignored_count: ignored.len() as u64,
+            ignored: ignored.into_iter().take(most).collect(),
+            notices,
+        }
+    }
+
+    /// One line for all ignored objects, and one per notice.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.ignored_count > 0 {
+            let named = &self.ignored[..self.ignored.len().min(Self::NAMED)];
+            let more = self.ignored_count.saturating_sub(named.len() as u64);
+            let files = if self.ignored_count == 1 {
+                "file is"
+            } else {
+                "files are"
+            };
+            let rest = match more {
+                0 => String::new(),
+                more => format!("; and {more} more"),
+            };
+            lines.push(format!(
+                "{} {files} ignored: {}{rest}",
+                self.ignored_count,
+                named.join("; ")
+            ));
+        }
+        lines.extend(self.notices.iter().cloned());
+        lines
+    }
+
+    /// Adds the remarks of another discovery, each once.
+    pub fn merge(&mut self, other: Self) {
+        let known = &self.ignored;
+        let new: Vec<String> = other
+            .ignored
+            .iter()
+            .filter(|one| !known.contains(one))
+            .cloned()
+            .collect();
+        let told_twice = (other.ignored.len() - new.len()) as u64;
+        self.ignored_count += other.ignored_count.saturating_sub(told_twice);
+        self.ignored.extend(new);
+        for notice in other.notices {
+            if !self.notices.contains(&notice) {
+                self.notices.push(notice);
+            }
+        }
+    }
 }
 
 /// A batch's state of one partition.
@@ -74,4 +148,20 @@ pub struct Evaluation {
     pub outbox: Vec<OutboxEntry>,
     /// When it was judged.
     pub judged_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_objects_are_counted_and_the_first_three_are_named() {
+        let names: Vec<String> = (1..=5).map(|n| format!("f{n}: odd")).collect();
+        let mut remarks = Remarks::of(names.clone(), vec!["a word".to_owned()], 4);
+        let line = "5 files are ignored: f1: odd; f2: odd; f3: odd; and 2 more";
+        assert_eq!(remarks.lines(), [line, "a word"]);
+        remarks.merge(Remarks::of(names, vec!["a word".to_owned()], 4));
+        assert_eq!(remarks.notices.len(), 1);
+        assert_eq!(remarks.ignored.len(), 4);
+    }
 }

@@ -111,6 +111,33 @@ impl PartitionVersion {
         Self("missing".to_owned())
     }
 
+    /// The version of a partition whose objects, of version `self`, were taken away.
+    #[must_use]
+    pub fn taken_away(&self) -> Self {
+        if self.is_gone() {
+            return self.clone();
+        }
+        Self(format!("gone:{}", self.0))
+    }
+
+    /// Whether it is that of a partition whose objects were taken away.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.0.starts_with("gone:")
+    }
+
+    /// The version of objects whose partition their name does not tell.
+    #[must_use]
+    pub fn refused() -> Self {
+        Self("refused".to_owned())
+    }
+
+    /// Whether it is the version of objects that could be measured, and not a word for their lack.
+    #[must_use]
+    pub fn is_content(&self) -> bool {
+        !self.is_gone() && !matches!(self.0.as_str(), "missing" | "refused")
+    }
+
     /// The version as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

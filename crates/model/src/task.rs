@@ -122,6 +122,10 @@ crate::words! {
         Judge = "judge",
         /// The partition has not come by its deadline.
         Missing = "missing",
+        /// Its objects were there and have been taken away.
+        Gone = "gone",
+        /// Objects whose name does not tell their partition: an error of their own.
+        Refused = "refused",
     }
 }
 
@@ -145,6 +149,9 @@ pub struct EvaluateSpec {
     /// When its objects last changed.
     #[serde(default)]
     pub last_modified: Option<Timestamp>,
+    /// What is known of it without a measurement: what was taken away, why it was refused.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// A task, as it is stored.

@@ -16,6 +16,7 @@ use assay_model::ids::{CheckId, DatasetId};
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::partition::ObjectRef;
 use assay_model::run::Selection;
+use assay_model::task::MeasureSpec;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -94,16 +95,31 @@ pub fn introspect(path: &str, now: Timestamp) -> Result<Introspection, ScanError
         .filter(|e| !e.measured_by.is_empty())
         .collect();
     let bytes: u64 = wanted.iter().map(|e| e.bytes).sum();
-    let (mut samples, mut objects, mut read) = (Vec::new(), Vec::new(), 0u64);
-    for at in spread(wanted.len()) {
+    let places = spread(wanted.len());
+    let others = (0..wanted.len()).filter(|at| !places.contains(at));
+    let mut sample = Sample::default();
+    for (looked_at, at) in places.iter().copied().chain(others).enumerate() {
+        // The other partitions are read only for as long as none could be.
+        if looked_at >= places.len() && !sample.states.is_empty() {
+            break;
+        }
         let number = wanted[at].measured_by[0] as usize;
-        let Some(spec) = plan.measures.get(number - 1) else {
-            continue;
-        };
-        read += spec.bytes;
-        objects.extend(spec.slices.iter().map(|slice| slice.object.clone()));
-        samples.extend(crate::measure::states(&dataset, spec, &context)?.into_values());
+        if let Some(spec) = plan.measures.get(number - 1) {
+            sample.add(&dataset, spec, &context)?;
+        }
     }
+    let Sample {
+        states: samples,
+        objects,
+        read,
+        unreadable,
+        first_error,
+    } = sample;
+    if let (true, Some(error)) = (samples.is_empty(), first_error) {
+        return Err(error);
+    }
+    let mut ignored = plan.ignored;
+    ignored.extend(unreadable);
     let sampled_rows: u64 = samples.iter().map(|state| state.rows).sum();
     let row_estimate = match read {
         0 => 0,
@@ -121,8 +137,60 @@ pub fn introspect(path: &str, now: Timestamp) -> Result<Introspection, ScanError
         row_estimate,
         columns,
         checks,
-        ignored: plan.ignored,
+        ignored,
     })
+}
+
+/// What was read of the sampled partitions.
+#[derive(Default)]
+struct Sample {
+    states: Vec<TableState>,
+    objects: Vec<ObjectRef>,
+    /// Bytes, as stored.
+    read: u64,
+    /// Objects that could not be read, with the reason.
+    unreadable: Vec<String>,
+    first_error: Option<ScanError>,
+}
+
+impl Sample {
+    /// Reads a batch; where that fails, each of its slices alone, so that one broken file does not
+    /// keep the others from being looked at.
+    fn add(
+        &mut self,
+        dataset: &Dataset,
+        spec: &MeasureSpec,
+        context: &ScanContext,
+    ) -> Result<(), ScanError> {
+        match crate::measure::states(dataset, spec, context) {
+            Ok(states) => {
+                self.states.extend(states.into_values());
+                self.read += spec.bytes;
+                let objects = spec.slices.iter().map(|slice| slice.object.clone());
+                self.objects.extend(objects);
+            }
+            Err(error) if error.is_cancelled() => return Err(error),
+            Err(error) => match spec.slices.as_slice() {
+                [slice] => {
+                    let path = &slice.object.path;
+                    self.unreadable
+                        .push(format!("{path}: not looked at: {error}"));
+                    self.first_error.get_or_insert(error);
+                }
+                slices => {
+                    for slice in slices {
+                        let alone = MeasureSpec {
+                            slices: vec![slice.clone()],
+                            bytes: slice.object.size,
+                            ..spec.clone()
+                        };
+                        self.add(dataset, &alone, context)?;
+                    }
+                }
+            },
+        }
+        Ok(())
+    }
 }
 
 /// Places of a sample of `count` partitions.
@@ -196,11 +264,13 @@ fn guess_format(objects: &Objects, path: &str) -> Result<Format, ScanError> {
         .into_iter()
         .max_by_key(|(_, count)| *count)
         .map(|(kind, _)| kind);
-    let example = listing
+    let mut examples = listing
         .iter()
         .filter(|object| object.size > 0)
-        .find(|object| named.is_none() || format_by_name(&object.path) == named);
-    let Some(example) = example else {
+        .filter(|object| named.is_none() || format_by_name(&object.path) == named)
+        .map(|object| head(objects, object));
+    // The first that can be read; the reason of the first that cannot, when none can.
+    let Some(first) = examples.next() else {
         return Err(ScanError::Definition {
             path: path.to_owned(),
             place: Place::file(),
@@ -208,7 +278,10 @@ fn guess_format(objects: &Objects, path: &str) -> Result<Format, ScanError> {
             remedy: "name a folder or file with Parquet, CSV or JSON lines".to_owned(),
         });
     };
-    let head = head(objects, example)?;
+    let head = match first {
+        Ok(head) => head,
+        Err(error) => examples.find_map(Result::ok).ok_or(error)?,
+    };
     let kind = named.unwrap_or(match head.trim_ascii_start() {
         [b'P', b'A', b'R', b'1', ..] => FormatKind::Parquet,
         [b'{', ..] => FormatKind::Ndjson,
@@ -222,7 +295,10 @@ fn guess_format(objects: &Objects, path: &str) -> Result<Format, ScanError> {
 }
 
 /// The first plain bytes of an object.
-fn head(objects: &Objects, object: &ObjectRef) -> Result<Vec<u8>, ScanError> {
+///
+/// # Errors
+/// [`ScanError`] when it cannot be read or unpacked.
+pub(crate) fn head(objects: &Objects, object: &ObjectRef) -> Result<Vec<u8>, ScanError> {
     let reader = objects.reader(object)?;
     let failed = std::cell::Cell::new(None);
     let mut plain = crate::compress::Plain::open(&reader, 0, reader.size(), &failed)?;

@@ -327,7 +327,14 @@ impl Walk {
         };
         let mut metadata = path.symlink_metadata().map_err(lost)?;
         if metadata.is_symlink() {
-            let real = self.objects.resolve(relative)?;
+            let real = match self.objects.resolve(relative) {
+                // The link is there and what it names is not: a store that is not mounted.
+                Err(ScanError::Changed { .. }) if path.symlink_metadata().is_ok() => {
+                    let why = "a symbolic link whose target is not there".to_owned();
+                    return Err(ScanError::Refused { path: name(), why });
+                }
+                other => other?,
+            };
             metadata = real.metadata().map_err(lost)?;
             if metadata.is_dir() {
                 if self.linked.contains(&real) || path.starts_with(&real) {

@@ -149,7 +149,8 @@ fn an_unchanged_folder_costs_no_read_and_a_changed_file_is_measured_again() {
     write(folder.path(), "dt=2024-02-29/part-0.csv", "a\n1\n");
     std::fs::remove_dir_all(folder.path().join("dt=2024-02-03")).unwrap();
     let third = look(&dataset, &ledger, now).unwrap();
-    assert_eq!(keys(&third), ["2024-02-07", "2024-02-29"]);
+    assert_eq!(keys(&third), ["2024-02-03", "2024-02-07", "2024-02-29"]);
+    assert_eq!(third.evaluations[0].mode, EvaluateMode::Gone);
     let state = |key: &str| {
         third
             .sightings
@@ -161,7 +162,7 @@ fn an_unchanged_folder_costs_no_read_and_a_changed_file_is_measured_again() {
     assert_eq!(state("2024-02-03"), Some(LedgerState::Gone));
     // The day has not ended.
     assert_eq!(state("2024-02-29"), Some(LedgerState::Discovered));
-    assert!(!third.evaluations[1].sealed);
+    assert!(!third.evaluations[2].sealed);
 }
 
 #[test]

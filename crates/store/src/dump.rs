@@ -2,7 +2,9 @@
 //!
 //! Comes in: a store. Goes out: metrics, results, verdicts, the ledger and incidents, sorted by
 //! their keys. It must never show what differs between two runs that found the same: ids, instants
-//! of the clock, attempts, revisions' runs.
+//! of the clock, attempts, revisions' runs, ages. A metric that is an age (`latency`,
+//! `lastModifiedAge`) is shown with its status and the outcome of its checks, without its value,
+//! its limits and the words that repeat them.
 
 use crate::error::StoreError;
 use crate::sqlite::SqliteStore;
@@ -12,8 +14,9 @@ const PARTS: &[(&str, &str)] = &[
     (
         "metrics",
         "SELECT json_array(v.dataset_id, v.ord, v.partition, v.revision, v.version, s.metric, \
-         s.column_name, s.args, s.filter, s.semantics, m.status, m.kind, m.value, m.error_bound, \
-         m.note) FROM verdict v JOIN metric m ON m.verdict_id = v.id \
+         s.column_name, s.args, s.filter, s.semantics, m.status, m.kind, \
+         CASE WHEN s.metric IN ('latency', 'lastModifiedAge') THEN 'an age' ELSE m.value END, \
+         m.error_bound, m.note) FROM verdict v JOIN metric m ON m.verdict_id = v.id \
          JOIN metric_series s ON s.id = m.series_id \
          ORDER BY v.dataset_id, v.ord, v.partition, v.revision, s.metric, s.column_name, s.args, \
          s.filter, s.semantics",
@@ -21,7 +24,9 @@ const PARTS: &[(&str, &str)] = &[
     (
         "results",
         "SELECT json_array(v.dataset_id, v.ord, v.partition, v.revision, v.version, c.check_id, \
-         c.severity, c.origin, c.outcome, c.kind, c.actual, c.expected, json(c.limits), c.reason, \
+         c.severity, c.origin, c.outcome, c.kind, \
+         CASE WHEN s.metric IN ('latency', 'lastModifiedAge') THEN 'an age' \
+         ELSE json_array(c.actual, c.expected, json(c.limits), c.reason) END, \
          s.metric, s.column_name, s.args, s.filter, s.semantics) \
          FROM verdict v JOIN check_result c ON c.verdict_id = v.id \
          JOIN metric_series s ON s.id = c.series_id \
@@ -42,7 +47,10 @@ const PARTS: &[(&str, &str)] = &[
     (
         "incidents",
         "SELECT json_array(dataset_id, check_id, column_name, severity, status, first_partition, \
-         last_partition, partitions, message) FROM incident \
+         last_partition, partitions, CASE WHEN EXISTS (SELECT 1 FROM check_result c \
+         JOIN metric_series s ON s.id = c.series_id WHERE s.dataset_id = incident.dataset_id \
+         AND c.check_id = incident.check_id AND s.metric IN ('latency', 'lastModifiedAge')) \
+         THEN 'an age' ELSE message END) FROM incident \
          ORDER BY dataset_id, check_id, first_partition",
     ),
     (
@@ -72,6 +80,8 @@ pub async fn dump_final(store: &SqliteStore) -> Result<String, StoreError> {
 mod tests {
     use std::sync::Arc;
 
+    use assay_model::incident::{Incident, IncidentStatus};
+    use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricValue};
     use assay_model::outcome::Outcome;
 
     use super::*;
@@ -86,6 +96,46 @@ mod tests {
             bench.judged(run, verdict).await;
         }
         dump_final(&store).await.unwrap()
+    }
+
+    /// A judgement of a partition whose data is `age` seconds old.
+    async fn aged(age: i64) -> String {
+        let store = SqliteStore::in_memory().await.unwrap();
+        let bench = Bench::new(Arc::new(store.clone())).await;
+        let mut verdict = evaluation("2026-11-20", "v1", 10, Outcome::Fail);
+        for metric in [Metric::Latency, Metric::LastModifiedAge] {
+            let key = MetricKey::table(metric);
+            let value = MetricValue::integer(age);
+            verdict.metrics.push(MetricPoint::computed(key, value));
+        }
+        let result = &mut verdict.results[0];
+        result.metric = MetricKey::table(Metric::LastModifiedAge);
+        result.actual = MetricValue::integer(age);
+        let id = Incident::id_of(bench.id(), &result.check, &verdict.partition.key);
+        verdict.incidents.push(Incident {
+            id,
+            dataset: bench.id().clone(),
+            check: result.check.clone(),
+            column: String::new(),
+            severity: result.severity,
+            status: IncidentStatus::Open,
+            first_partition: verdict.partition.key.clone(),
+            last_partition: verdict.partition.key.clone(),
+            partitions: 1,
+            message: format!("it is {age} seconds old"),
+            opened_at: verdict.judged_at,
+            updated_at: verdict.judged_at,
+            resolved_at: None,
+        });
+        bench.judged("a", verdict).await;
+        dump_final(&store).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_same_data_judged_a_moment_later_gives_the_same_text() {
+        let text = aged(100).await;
+        assert!(text.contains("lastModifiedAge"), "{text}");
+        assert_eq!(text, aged(101).await);
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use assay_model::ledger::LedgerEntry;
 use assay_model::metric::{MetricKey, MetricStatus, MetricValue};
 use assay_model::node::Node;
 use assay_model::outcome::{CheckResult, OutcomeCounts};
-use assay_model::output::{Discovery, TaskOutput};
+use assay_model::output::{Discovery, Remarks, TaskOutput};
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use assay_model::run::Run;
 use assay_model::task::{Task, TaskFailure};
@@ -259,6 +259,10 @@ pub trait MetricStore: Send + Sync {
 
     /// A run's tasks with their attempts, in the order of the plan.
     async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError>;
+
+    /// What the discovery of a run has to say besides its plan; at most `named` ignored objects
+    /// are named, all are counted. Empty while there is none.
+    async fn remarks(&self, run: RunId, named: usize) -> Result<Remarks, StoreError>;
 
     /// Messages that have not been sent, oldest first.
     async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError>;

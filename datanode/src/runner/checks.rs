@@ -6,14 +6,64 @@
 
 use std::collections::BTreeSet;
 
+use assay_judge::in_words;
 use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
 use assay_model::dataset::Dataset;
 use assay_model::ids::CheckId;
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricValue};
+use assay_model::outcome::{CheckResult, Outcome};
 use assay_store::port::MetricHistory;
 
 /// The check of an incident about a partition that has not come.
 pub const MISSING: &str = "missing";
+
+/// The check of a partition that was there and has been taken away.
+pub const GONE: &str = "gone";
+
+/// The results on a partition that was taken away, in the words of `reason`: a warning, and every
+/// check that is due skipped, for there is nothing to judge.
+pub(super) fn taken_away(due: &[Check], reason: &str) -> Vec<CheckResult> {
+    let result = |check: &Check, outcome: Outcome, expected: String, why: &str| CheckResult {
+        check: check.id.clone(),
+        metric: check.metric.clone(),
+        severity: check.severity,
+        origin: check.origin,
+        outcome,
+        actual: MetricValue::Null,
+        expected,
+        limits: None,
+        reason: Some(why.to_owned()),
+    };
+    let gone = rule(
+        GONE,
+        Metric::RowCount,
+        Expectation::NotRestated,
+        Severity::Warning,
+        "a partition that was there stays",
+    );
+    let stays = "its data stays".to_owned();
+    let mut results = vec![result(&gone, Outcome::Warn, stays, reason)];
+    let others = due.iter().filter(|check| check.id != gone.id);
+    results.extend(others.map(|check| {
+        let why = "the partition's data was taken away";
+        result(check, Outcome::Skipped, in_words(&check.expect), why)
+    }));
+    results
+}
+
+fn rule(id: &str, metric: Metric, expect: Expectation, severity: Severity, text: &str) -> Check {
+    Check {
+        id: CheckId::new(id),
+        metric: MetricKey::table(metric),
+        expect,
+        severity,
+        origin: CheckOrigin::BuiltIn,
+        dimension: None,
+        description: Some(text.to_owned()),
+        line: None,
+        tags: Vec::new(),
+    }
+}
 
 /// The checks that are due.
 pub(super) fn due(
@@ -54,18 +104,6 @@ pub(super) fn due(
 
 /// Rules about faults that can be known without limits.
 fn exact_rules() -> [Check; 4] {
-    let rule =
-        |id: &str, metric: Metric, expect: Expectation, severity: Severity, text: &str| Check {
-            id: CheckId::new(id),
-            metric: MetricKey::table(metric),
-            expect,
-            severity,
-            origin: CheckOrigin::BuiltIn,
-            dimension: None,
-            description: Some(text.to_owned()),
-            line: None,
-            tags: Vec::new(),
-        };
     [
         rule(
             "schema",

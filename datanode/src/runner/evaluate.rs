@@ -15,7 +15,7 @@ use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
 use assay_model::output::{Evaluation, TaskOutput};
-use assay_model::partition::{Partition, PartitionKey};
+use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use assay_model::run::Trigger;
 use assay_model::task::{
     AttemptOutcome, EvaluateMode, EvaluateSpec, TaskFailure, TaskSpec, TaskState,
@@ -44,12 +44,19 @@ pub(super) async fn run(
     let states = match spec.mode {
         EvaluateMode::Judge => read_states(metrics, &job, &spec).await?,
         EvaluateMode::Missing => States::None,
+        EvaluateMode::Gone => States::Gone(reason_of(&spec)),
+        EvaluateMode::Refused => States::Broken(reason_of(&spec)),
     };
     let past = read_past(metrics, &job.dataset, &spec).await?;
     let judged = compute(move || judge(&job, &spec, &states, &past));
     judged
         .await?
         .map(|evaluation| TaskOutput::Evaluated(Box::new(evaluation)))
+}
+
+fn reason_of(spec: &EvaluateSpec) -> String {
+    let unknown = || "no reason was given".to_owned();
+    spec.reason.clone().unwrap_or_else(unknown)
 }
 
 /// What the measurements left.
@@ -60,6 +67,8 @@ enum States {
     Broken(String),
     /// The partition has not come.
     None,
+    /// The partition was there and has been taken away, in these words.
+    Gone(String),
 }
 
 async fn read_states(
@@ -120,7 +129,7 @@ async fn read_past(
                 && entry
                     .judged
                     .as_ref()
-                    .is_some_and(|v| v.as_str() != "missing")
+                    .is_some_and(PartitionVersion::is_content)
         });
         // The late partition's verdicts lie further back than those of the newest ones.
         let newer = ledger
@@ -173,10 +182,11 @@ fn judge(
             let state = merged(states)?;
             assay_scan::points::metric_points(dataset, spec, &state, job.now)
         }
-        States::Broken(_) | States::None => Vec::new(),
+        States::Broken(_) | States::None | States::Gone(_) => Vec::new(),
     };
     let due = checks::due(dataset, &points, &past.history);
     let results = match states {
+        States::Gone(reason) => checks::taken_away(&due, reason),
         States::Broken(reason) => due.iter().map(|c| broken(c, reason)).collect(),
         States::All(_) | States::None => results(job, spec, &points, &due, past),
     };
@@ -187,6 +197,7 @@ fn judge(
         States::Broken(_) if spec.sealed => LedgerState::Sealed,
         States::Broken(_) => LedgerState::Discovered,
         States::None => LedgerState::Missing,
+        States::Gone(_) => LedgerState::Gone,
     };
     let order: BTreeMap<PartitionKey, String> = past
         .ledger
@@ -202,7 +213,7 @@ fn judge(
         dataset: &dataset.id,
         partition: &spec.partition,
         version: &spec.version,
-        arrived: spec.mode == EvaluateMode::Judge,
+        mode: spec.mode,
         rejudged,
         told: newest || job.run.trigger != Trigger::Backfill,
         results: &results,

@@ -12,10 +12,11 @@ use assay_model::ids::{CheckId, DatasetId};
 use assay_model::incident::{Incident, IncidentStatus, OutboxEntry};
 use assay_model::outcome::{CheckResult, Outcome};
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
+use assay_model::task::EvaluateMode;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::checks::MISSING;
+use super::checks::{GONE, MISSING};
 
 /// What the incidents of a partition follow from.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +27,8 @@ pub struct Judged<'a> {
     pub partition: &'a Partition,
     /// The version that was judged.
     pub version: &'a PartitionVersion,
-    /// Whether the partition has come.
-    pub arrived: bool,
+    /// What the judgement is about: data that has come, or its lack.
+    pub mode: EvaluateMode,
     /// Whether an earlier version of it was judged: it is then counted already.
     pub rejudged: bool,
     /// Whether people are told: not of the past that a backfill works through.
@@ -51,7 +52,8 @@ pub fn after(judged: &Judged<'_>) -> (Vec<Incident>, Vec<OutboxEntry>) {
         outbox: Vec::new(),
     };
     desk.missing();
-    if judged.arrived {
+    desk.gone();
+    if judged.mode == EvaluateMode::Judge {
         for result in judged.results {
             desk.result(result);
         }
@@ -83,6 +85,11 @@ fn sign(result: &CheckResult) -> Sign {
     }
 }
 
+/// Whether an incident is about one partition's lack of data, and not about a value.
+fn is_absence(check: &CheckId) -> bool {
+    matches!(check.as_str(), MISSING | GONE)
+}
+
 struct Desk<'a> {
     judged: &'a Judged<'a>,
     incidents: Vec<Incident>,
@@ -92,20 +99,42 @@ struct Desk<'a> {
 impl Desk<'_> {
     /// A partition that has not come has one incident of its own, until it comes.
     fn missing(&mut self) {
+        let key = &self.judged.partition.key;
+        let message = format!("partition {key} has not come by its deadline");
+        let absent = self.judged.mode == EvaluateMode::Missing;
+        let back = "the partition has come";
+        self.absence(MISSING, absent, Severity::Error, message, back);
+    }
+
+    /// So has one whose data was taken away, until it is back: another loss is told, too.
+    fn gone(&mut self) {
+        let key = &self.judged.partition.key;
+        let reasons = self.judged.results.iter();
+        let reason = reasons.clone().find(|r| r.check.as_str() == GONE);
+        let reason = reason.and_then(|r| r.reason.as_deref()).unwrap_or_default();
+        let message = format!("the data of partition {key} was taken away: {reason}");
+        let absent = self.judged.mode == EvaluateMode::Gone;
+        let back = "the partition is back";
+        self.absence(GONE, absent, Severity::Warning, message, back);
+    }
+
+    fn absence(
+        &mut self,
+        check: &str,
+        absent: bool,
+        severity: Severity,
+        message: String,
+        back: &str,
+    ) {
         let judged = self.judged;
-        let check = CheckId::new(MISSING);
+        let check = CheckId::new(check);
         let id = Incident::id_of(judged.dataset, &check, &judged.partition.key);
         let open = judged.open.iter().find(|i| i.id == id).cloned();
-        match (open, judged.arrived) {
-            (Some(incident), true) => self.resolve(incident, "the partition has come"),
-            (None, false) => {
-                let message = format!(
-                    "partition {} has not come by its deadline",
-                    judged.partition.key
-                );
-                self.open(check, "", Severity::Error, message);
-            }
-            (Some(_), false) | (None, true) => {}
+        let arrived = judged.mode == EvaluateMode::Judge;
+        match open {
+            Some(incident) if arrived => self.resolve(incident, back),
+            None if absent => self.open(check, "", severity, message),
+            Some(_) | None => {}
         }
     }
 
@@ -114,7 +143,7 @@ impl Desk<'_> {
             .judged
             .open
             .iter()
-            .find(|i| i.check == result.check && i.check.as_str() != MISSING)
+            .find(|i| i.check == result.check && !is_absence(&i.check))
             .cloned();
         match (sign(result), open) {
             (Sign::Silent, _) | (Sign::Good, None) => {}

@@ -36,7 +36,14 @@ struct World {
 }
 
 impl World {
-    fn judge(&mut self, day: u32, version: &str, rejudged: bool, arrived: bool, r: CheckResult) {
+    fn judge(
+        &mut self,
+        day: u32,
+        version: &str,
+        rejudged: bool,
+        mode: EvaluateMode,
+        r: CheckResult,
+    ) {
         let partition = partition(day);
         self.order
             .insert(partition.key.clone(), partition.order.clone());
@@ -45,7 +52,7 @@ impl World {
             dataset: &DatasetId::new("orders").unwrap(),
             partition: &partition,
             version: &PartitionVersion(version.to_owned()),
-            arrived,
+            mode,
             rejudged,
             told: true,
             results: &[r],
@@ -62,7 +69,13 @@ impl World {
     }
 
     fn day(&mut self, day: u32, outcome: Outcome) {
-        self.judge(day, "v1", false, true, result(outcome, Severity::Error));
+        self.judge(
+            day,
+            "v1",
+            false,
+            EvaluateMode::Judge,
+            result(outcome, Severity::Error),
+        );
     }
 
     fn open(&self) -> Vec<Incident> {
@@ -110,10 +123,22 @@ fn a_late_partition_that_passes_does_not_resolve_what_a_later_one_opened() {
 fn a_rewritten_partition_updates_its_incident_and_a_repaired_one_resolves_it() {
     let mut world = World::default();
     world.day(1, Outcome::Fail);
-    world.judge(1, "v2", true, true, result(Outcome::Fail, Severity::Error));
+    world.judge(
+        1,
+        "v2",
+        true,
+        EvaluateMode::Judge,
+        result(Outcome::Fail, Severity::Error),
+    );
     let open = world.open();
     assert_eq!((open.len(), open[0].partitions), (1, 1));
-    world.judge(1, "v3", true, true, result(Outcome::Pass, Severity::Error));
+    world.judge(
+        1,
+        "v3",
+        true,
+        EvaluateMode::Judge,
+        result(Outcome::Pass, Severity::Error),
+    );
     assert!(world.open().is_empty());
 }
 
@@ -137,7 +162,13 @@ fn what_was_not_evaluated_neither_opens_nor_resolves() {
 #[test]
 fn information_never_alarms() {
     let mut world = World::default();
-    world.judge(1, "v1", false, true, result(Outcome::Warn, Severity::Info));
+    world.judge(
+        1,
+        "v1",
+        false,
+        EvaluateMode::Judge,
+        result(Outcome::Warn, Severity::Info),
+    );
     assert!(world.incidents.is_empty());
 }
 
@@ -148,7 +179,7 @@ fn a_graver_breach_escalates_once() {
         1,
         "v",
         false,
-        true,
+        EvaluateMode::Judge,
         result(Outcome::Warn, Severity::Warning),
     );
     world.day(2, Outcome::Fail);
@@ -161,11 +192,43 @@ fn a_graver_breach_escalates_once() {
 fn a_missing_partition_is_an_incident_until_it_comes() {
     let mut world = World::default();
     let none = result(Outcome::Missing, Severity::Error);
-    world.judge(1, "missing", false, false, none.clone());
-    world.judge(1, "missing", true, false, none);
+    world.judge(1, "missing", false, EvaluateMode::Missing, none.clone());
+    world.judge(1, "missing", true, EvaluateMode::Missing, none);
     world.day(2, Outcome::Pass);
     assert_eq!(world.open().len(), 1);
     assert_eq!(world.events(), ["incident.opened"]);
-    world.judge(1, "v1", true, true, result(Outcome::Pass, Severity::Error));
+    world.judge(
+        1,
+        "v1",
+        true,
+        EvaluateMode::Judge,
+        result(Outcome::Pass, Severity::Error),
+    );
     assert!(world.open().is_empty());
+}
+
+#[test]
+fn each_partition_that_is_taken_away_is_told_until_it_is_back() {
+    let mut world = World::default();
+    world.day(1, Outcome::Pass);
+    world.day(2, Outcome::Pass);
+    let mut gone = result(Outcome::Warn, Severity::Warning);
+    gone.check = CheckId::new(GONE);
+    gone.reason = Some("its file is gone".to_owned());
+    world.judge(1, "gone:v1", true, EvaluateMode::Gone, gone.clone());
+    world.judge(2, "gone:v1", true, EvaluateMode::Gone, gone.clone());
+    assert_eq!(world.events(), ["incident.opened", "incident.opened"]);
+    let open = world.open();
+    assert!(open.iter().all(|i| i.severity == Severity::Warning));
+    assert!(open[0].message.contains("its file is gone"), "{open:?}");
+    // Another partition that passes says nothing about the lost ones.
+    world.day(3, Outcome::Pass);
+    assert_eq!(world.open().len(), 2);
+    let pass = result(Outcome::Pass, Severity::Error);
+    world.judge(1, "v1", true, EvaluateMode::Judge, pass);
+    assert_eq!(world.open().len(), 1);
+    // Lost again, in another version: told again.
+    world.judge(1, "gone:v2", true, EvaluateMode::Gone, gone);
+    assert_eq!(world.open().len(), 2);
+    assert_eq!(world.events().len(), 4);
 }

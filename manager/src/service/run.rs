@@ -25,6 +25,8 @@ use crate::handle::Shared;
 
 /// Tasks in one answer.
 const TASKS_MAX: usize = 20_000;
+/// Ignored objects that one answer names.
+const IGNORED_MAX: usize = 100;
 /// Between two looks at a watched run's progress.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Events that a slow watcher may have waiting; beyond, looks are skipped.
@@ -92,6 +94,8 @@ impl RunService for Runs {
         let run = self.shared.run(id).await.map_err(|e| store_status(&e))?;
         let tasks = self.shared.parts.metrics.tasks(id).await;
         let tasks = tasks.map_err(|e| store_status(&e))?;
+        let remarks = self.shared.parts.metrics.remarks(id, IGNORED_MAX).await;
+        let remarks = remarks.map_err(|e| store_status(&e))?;
         let left_out = tasks.len().saturating_sub(TASKS_MAX);
         Ok(Response::new(v1::GetRunResponse {
             run: Some(convert::run_of(&run)),
@@ -101,6 +105,9 @@ impl RunService for Runs {
                 .map(|(task, attempts)| rows::task(task, attempts))
                 .collect(),
             left_out: u32::try_from(left_out).unwrap_or(u32::MAX),
+            notices: remarks.notices,
+            ignored: remarks.ignored,
+            ignored_count: remarks.ignored_count,
         }))
     }
 

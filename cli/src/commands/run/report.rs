@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use assay_model::check::CheckOrigin;
 use assay_model::ids::RunId;
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
+use assay_model::output::Remarks;
 use assay_model::run::{Run, RunState};
 use assay_proto::convert;
 use assay_proto::v1;
@@ -37,6 +38,8 @@ pub struct Report {
     run: Run,
     tasks: Vec<v1::Task>,
     tasks_left_out: u32,
+    /// What the discovery has to say besides its plan.
+    remarks: Remarks,
     counts: OutcomeCounts,
     partitions: usize,
     findings: Vec<Finding>,
@@ -59,6 +62,11 @@ impl Report {
             run,
             tasks: answer.tasks,
             tasks_left_out: answer.left_out,
+            remarks: Remarks {
+                ignored: answer.ignored,
+                ignored_count: answer.ignored_count,
+                notices: answer.notices,
+            },
             counts: OutcomeCounts::default(),
             partitions: 0,
             findings: Vec::new(),
@@ -188,6 +196,9 @@ impl Report {
                 run.id
             ));
         }
+        for remark in self.remarks.lines() {
+            out.push_str(&text::remark(&remark, cx.screen.color));
+        }
         let what = if self.unchanged {
             "nothing new; the newest verdict stands: ".to_owned()
         } else {
@@ -225,6 +236,9 @@ impl Report {
         item["tasksLeftOut"] = json!(self.tasks_left_out);
         item["partitions"] = json!(self.partitions);
         item["unchanged"] = json!(self.unchanged);
+        item["ignored"] = json!(self.remarks.ignored);
+        item["ignoredCount"] = json!(self.remarks.ignored_count);
+        item["notices"] = json!(self.remarks.notices);
         item["counts"] = json!(self.counts);
         item["results"] = Value::Array(results);
         item

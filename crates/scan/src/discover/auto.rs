@@ -5,9 +5,10 @@
 //! day; one date in each file name behind the same beginning (`orders_2024-01-01.csv`); one number
 //! in each file name between the same texts (`week_12.csv`), unless it only numbers the parts of
 //! one table (`part-0.csv`). A folder of other files is the one partition `all`: files are never
-//! partitions merely because they are files.
+//! partitions merely because they are files. A few odd names among many do not change the layout
+//! ([`nearly_all`]): they belong to no partition, and are told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_model::dataset::KeyKind;
 use assay_model::partition::ObjectRef;
@@ -83,6 +84,14 @@ impl Found {
             Self::Name(..) => "its name has no key where the others have".to_owned(),
         }
     }
+}
+
+/// Whether `odd` names (all that are not among `good`) are few enough to be mistakes in a layout
+/// that the others have: none, one of four or more, or one in ten.
+#[must_use]
+pub const fn nearly_all(good: usize, all: usize) -> bool {
+    let odd = all.saturating_sub(good);
+    odd == 0 || (odd == 1 && all >= 4) || odd * 10 <= all
 }
 
 /// Looks for the layout of `data`.
@@ -162,7 +171,7 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Folders that are dates, or a year, a month and a day, at the same depth of every path.
+/// Folders that are dates, or a year, a month and a day, at the same depth of nearly every path.
 fn dated_folders(paths: &[&str]) -> Option<Found> {
     let split: Vec<Vec<&str>> = paths
         .iter()
@@ -171,26 +180,29 @@ fn dated_folders(paths: &[&str]) -> Option<Found> {
                 .map_or(Vec::new(), |(folders, _)| folders.split('/').collect())
         })
         .collect();
-    let depth = split.iter().map(Vec::len).min()?;
-    let all = |level: usize, kind: KeyKind| {
-        split
-            .iter()
-            .all(|parts| Value::parse(kind, parts[level]).is_ok())
+    let depth = split.iter().map(Vec::len).max()?;
+    // One odd folder of many files is one mistake, and so is one file beside a few full folders.
+    let most = |level: usize, fits: &dyn Fn(&str) -> bool| {
+        let good = |head: &&[&str]| head.get(level).is_some_and(|part| fits(part));
+        let heads = || split.iter().map(|p| &p[..p.len().min(level + 1)]);
+        let folders: BTreeSet<&[&str]> = heads().collect();
+        nearly_all(folders.iter().copied().filter(good).count(), folders.len())
+            || nearly_all(heads().filter(good).count(), split.len())
     };
+    let kind = |level: usize, kind: KeyKind| most(level, &|part| Value::parse(kind, part).is_ok());
     for level in 0..depth {
-        let dated = |text: &str| text.len() >= 7 && parse_time(text).is_some();
-        if split.iter().all(|parts| dated(parts[level])) {
+        if most(level, &|part| part.len() >= 7 && parse_time(part).is_some()) {
             return Some(Found::Folders(level, vec!["date".to_owned()]));
         }
-        if all(level, KeyKind::Year) {
+        if kind(level, KeyKind::Year) {
             let rest = [
                 (KeyKind::Month, "month"),
                 (KeyKind::Day, "day"),
                 (KeyKind::Hour, "hour"),
             ];
             let mut names = vec!["year".to_owned()];
-            for (i, (kind, name)) in rest.iter().enumerate() {
-                if level + i + 1 >= depth || !all(level + i + 1, *kind) {
+            for (i, (part, name)) in rest.iter().enumerate() {
+                if level + i + 1 >= depth || !kind(level + i + 1, *part) {
                     break;
                 }
                 names.push((*name).to_owned());
@@ -245,20 +257,20 @@ fn numbered_names(paths: &[&str]) -> Option<Found> {
         r"(?i)(^|[^a-z])(part|chunk|file|data|block|segment|shard|split|batch|output|export|page)s?[-_. ]*$",
     )
     .ok()?;
-    let mut around: Option<(String, String)> = None;
-    for path in paths {
-        let found = free.captures(file_name(path))?;
-        let this = (
-            found.get(1)?.as_str().to_owned(),
-            found.get(3)?.as_str().to_owned(),
-        );
-        match &around {
-            Some(known) if *known != this => return None,
-            _ => around = Some(this),
-        }
+    let mut around: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for found in paths
+        .iter()
+        .filter_map(|path| free.captures(file_name(path)))
+    {
+        let text = |i| found.get(i).map_or("", |part| part.as_str());
+        *around.entry((text(1), text(3))).or_default() += 1;
     }
-    let (head, tail) = around?;
-    if paths.len() < 2 || head.is_empty() || parts.is_match(&head) {
+    let ((head, tail), count) = around.into_iter().max_by_key(|(_, count)| *count)?;
+    // Numbers are a weaker sign than dates: other tables lie in such folders, too.
+    if (paths.len() - count) * 10 > paths.len() {
+        return None;
+    }
+    if paths.len() < 2 || head.is_empty() || parts.is_match(head) {
         return None;
     }
     let name = head.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
@@ -266,7 +278,7 @@ fn numbered_names(paths: &[&str]) -> Option<Found> {
         .rsplit(|c: char| !c.is_ascii_alphanumeric())
         .next()
         .unwrap_or("number");
-    let fixed = format!(r"^{}(\d+){}$", regex::escape(&head), regex::escape(&tail));
+    let fixed = format!(r"^{}(\d+){}$", regex::escape(head), regex::escape(tail));
     let name = if name.is_empty() { "number" } else { name };
     Some(Found::Name(
         name.to_ascii_lowercase(),

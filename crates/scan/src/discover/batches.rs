@@ -77,6 +77,7 @@ fn evaluation(judge: Judge, measured_by: Vec<u32>) -> EvaluateSpec {
         objects: judge.objects.len() as u64,
         bytes: judge.bytes(),
         last_modified: judge.objects.iter().map(|object| object.modified).max(),
+        reason: None,
         partition: judge.partition,
     }
 }

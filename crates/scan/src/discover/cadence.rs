@@ -36,7 +36,9 @@ impl Rhythm {
         Self::every(step.max(unit))
     }
 
-    const fn every(step: Unit) -> Self {
+    /// One partition per `step`.
+    #[must_use]
+    pub const fn every(step: Unit) -> Self {
         Self {
             step,
             weekdays: [true; 7],

@@ -1,5 +1,5 @@
-//! What a listing means for the ledger: what is new, late, rewritten, unchanged or gone, what is
-//! complete enough to judge, and what has to be measured.
+//! What a listing means for the ledger: what is new, late, rewritten or unchanged, what is complete
+//! enough to judge, and what has to be measured.
 //!
 //! In: the partitions seen, the ledger, the selection and the time. Out: sightings and the
 //! partitions to judge. Pure. A partition whose newest version was not judged is planned again, so
@@ -106,26 +106,7 @@ pub fn decide(seen: &[Seen], facts: &Facts<'_>) -> Decided {
         let entry = ledger.get(partition.key.partition.key.as_str()).copied();
         decide_one(partition, entry, dated, facts, &mut decided);
     }
-    let present: std::collections::BTreeSet<&str> =
-        seen.iter().map(|s| s.key.partition.key.as_str()).collect();
-    for entry in facts.ledger {
-        let there = present.contains(entry.partition.key.as_str());
-        if !there && !matches!(entry.state, LedgerState::Gone | LedgerState::Missing) {
-            decided.sightings.push(gone(entry));
-        }
-    }
     decided
-}
-
-fn gone(entry: &LedgerEntry) -> Sighting {
-    Sighting {
-        partition: entry.partition.clone(),
-        state: LedgerState::Gone,
-        version: entry.version.clone(),
-        objects: 0,
-        bytes: 0,
-        last_modified: entry.last_modified,
-    }
 }
 
 fn decide_one(
@@ -144,12 +125,7 @@ fn decide_one(
     let state = match entry {
         // Its verdict stands; a changed quiet time does not take it back.
         Some(e) if same && judged && e.state == LedgerState::Scanned => LedgerState::Scanned,
-        Some(e)
-            if e.judged
-                .as_ref()
-                .is_some_and(|old| *old != PartitionVersion::missing())
-                && !judged =>
-        {
+        Some(e) if e.judged.as_ref().is_some_and(PartitionVersion::is_content) && !judged => {
             LedgerState::Rewritten
         }
         _ if sealed => LedgerState::Sealed,
@@ -158,7 +134,9 @@ fn decide_one(
     let settled = match state {
         LedgerState::Scanned => true,
         // A provisional verdict on the same bytes is as good as a new one.
-        LedgerState::Discovered => same && judged,
+        LedgerState::Discovered => {
+            same && judged && entry.is_some_and(|e| e.state != LedgerState::Gone)
+        }
         _ => false,
     };
     let selected = facts.selects(partition, dated);

@@ -2,7 +2,9 @@
 //!
 //! In: a listing (paths relative to the root) and the layout of the definition. Out: the objects
 //! of each partition, the marker files met, and every object that belongs to none, with the reason.
-//! Pure: nothing is read. A key that does not parse is an error, never a partition of its own.
+//! Pure: nothing is read. A key that does not parse is never a real partition: where the document
+//! declares the keys it is an error of that name alone, where they are told by looking and nearly
+//! all others agree, the object is passed over with the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +14,9 @@ use assay_model::partition::ObjectRef;
 use super::auto::{self, Found};
 use super::keys::{Key, KeyMaker, zone};
 use super::pattern::{Pattern, kind_by_name};
+use super::refused::Refused;
 use super::value::{NULL_KEY, Value, parse_time};
-use crate::error::{Place, ScanError};
+use crate::error::ScanError;
 
 /// A partition and the objects that it is made of.
 #[derive(Debug, Clone)]
@@ -35,6 +38,8 @@ pub struct Assigned {
     pub markers: BTreeSet<String>,
     /// Objects that belong to no partition, with the reason.
     pub ignored: Vec<String>,
+    /// Objects whose key does not parse as the document declares it, by how it is spelt.
+    pub refused: BTreeMap<String, Refused>,
     /// The parts of the key, with the kinds of their values.
     pub keys: Vec<KeySpec>,
     /// Makes further keys of the same shape.
@@ -53,7 +58,7 @@ pub struct Where<'a> {
 /// Tells the objects of `listing` apart.
 ///
 /// # Errors
-/// [`ScanError::Definition`] for a bad pattern or zone, or a key that does not parse.
+/// [`ScanError::Definition`] for a bad pattern or zone.
 pub fn assign(
     dataset: &Dataset,
     from: Where<'_>,
@@ -95,6 +100,7 @@ pub fn assign(
         files: Vec::new(),
         markers,
         ignored,
+        refused: BTreeMap::new(),
         keys: Vec::new(),
         maker,
     };
@@ -118,8 +124,14 @@ pub fn assign(
     };
     assigned.keys = names.iter().zip(&kinds).map(spec).collect();
     for (object, values) in raw {
-        let key = parse_key(&assigned.maker, &names, &kinds, object, &values)?;
-        assigned.add(key, object);
+        match parse_key(&assigned.maker, &names, &kinds, &values) {
+            Ok(key) => assigned.add(key, object),
+            Err(what) if declared.is_empty() => {
+                let why = format!("{what}, as the others have");
+                assigned.ignored.push(format!("{}: {why}", object.path));
+            }
+            Err(what) => assigned.refuse(&values, &what, object),
+        }
     }
     Ok(assigned)
 }
@@ -133,56 +145,75 @@ impl Assigned {
         });
         group.objects.push(object.clone());
     }
+
+    fn refuse(&mut self, raw: &[String], what: &str, object: &ObjectRef) {
+        let texts = raw.iter().cloned().map(Value::Text).collect();
+        // Texts name no day of the calendar that could be wrong.
+        let spelt = self.maker.key(texts).map(|key| key.partition.key.0);
+        let spelt = spelt.unwrap_or_else(|_| raw.join("/"));
+        let refused = self.refused.entry(spelt.clone()).or_insert_with(|| {
+            let what = format!(
+                "{}: {what}; rename or move the file, or correct the keys under assayPartitions",
+                object.path
+            );
+            Refused::new(spelt, what)
+        });
+        refused.objects.push(object.clone());
+    }
 }
 
 fn parse_key(
     maker: &KeyMaker,
     names: &[String],
     kinds: &[KeyKind],
-    object: &ObjectRef,
     raw: &[String],
-) -> Result<Key, ScanError> {
-    let refuse = |what: String| ScanError::Definition {
-        path: object.path.clone(),
-        place: Place::file(),
-        what,
-        remedy: "rename or move the file, or correct the keys under assayPartitions".to_owned(),
-    };
+) -> Result<Key, String> {
     let mut values = Vec::with_capacity(raw.len());
     for ((name, kind), raw) in names.iter().zip(kinds).zip(raw) {
         let value = Value::parse(*kind, raw)
-            .map_err(|form| refuse(format!("the key part {name} is {raw:?}, expected {form}")))?;
+            .map_err(|form| format!("the key part {name} is {raw:?}, expected {form}"))?;
         values.push(value);
     }
-    maker.key(values).map_err(refuse)
+    maker.key(values)
 }
 
-/// The declared kind of each part, or the narrowest kind that all of its values have.
+/// The declared kind of each part, or the narrowest kind that nearly all of its values have.
 fn kinds(dataset: &Dataset, names: &[String], raw: &[(&ObjectRef, Vec<String>)]) -> Vec<KeyKind> {
     let kind = |(i, name): (usize, &String)| {
         if let Some(key) = dataset.partitions.keys.iter().find(|key| key.name == *name) {
             return key.kind;
         }
-        let values = || {
-            raw.iter()
-                .map(|(_, v)| v.get(i).map_or("", String::as_str))
-                .filter(|v| *v != NULL_KEY)
+        let values: BTreeSet<&str> = raw
+            .iter()
+            .map(|(_, v)| v.get(i).map_or("", String::as_str))
+            .filter(|v| *v != NULL_KEY)
+            .collect();
+        let fits = |kind| {
+            let good = values.iter().filter(|v| Value::parse(kind, v).is_ok());
+            good.count()
         };
-        let all = |kind| values().all(|v| Value::parse(kind, v).is_ok());
         match kind_by_name(name) {
-            Some(kind) if all(kind) => kind,
-            _ => kind_of_values(values),
+            Some(kind) if auto::nearly_all(fits(kind), values.len()) => kind,
+            _ => kind_of_values(&values),
         }
     };
     names.iter().enumerate().map(kind).collect()
 }
 
-/// The narrowest kind that all values have. Six digits are a number, not a month.
-fn kind_of_values<'a, I: Iterator<Item = &'a str>>(values: impl Fn() -> I) -> KeyKind {
-    let dated = |v: &str| parse_time(v).is_some() && v.len() != 6;
-    if values().next().is_some() && values().all(dated) {
+/// The narrowest kind that nearly all values have: one odd name must not make texts of dates, which
+/// have no gaps. Six digits are a number, not a month.
+fn kind_of_values(values: &BTreeSet<&str>) -> KeyKind {
+    let dated = |v: &&&str| parse_time(v).is_some() && v.len() != 6;
+    let dates = values.iter().filter(dated).count();
+    let integers = values
+        .iter()
+        .filter(|v| Value::parse(KeyKind::Integer, v).is_ok())
+        .count();
+    if integers == values.len() && dates < integers {
+        KeyKind::Integer
+    } else if !values.is_empty() && auto::nearly_all(dates, values.len()) {
         KeyKind::Date
-    } else if values().all(|v| Value::parse(KeyKind::Integer, v).is_ok()) {
+    } else if auto::nearly_all(integers, values.len()) {
         KeyKind::Integer
     } else {
         KeyKind::Text

@@ -46,6 +46,41 @@ pub fn missing(seen: &[Seen], maker: &KeyMaker, facts: &Facts<'_>) -> Vec<Partit
     found
 }
 
+/// A sentence when there are holes between partitions and no rhythm is known to judge them by: none
+/// is declared, and too little has come to learn one. Partitions that come now and then (fewer than
+/// half of the possible ones) have no holes.
+#[must_use]
+pub fn unjudged_gaps(seen: &[Seen], facts: &Facts<'_>) -> Option<String> {
+    if facts.dataset.partitions.cadence.is_some() {
+        return None;
+    }
+    let mut series: BTreeMap<String, (Unit, BTreeSet<DateTime>)> = BTreeMap::new();
+    for partition in seen {
+        if let Some((start, unit)) = partition.key.span {
+            let of = series.entry(partition.key.series());
+            of.or_insert_with(|| (unit, BTreeSet::new()))
+                .1
+                .insert(start);
+        }
+    }
+    series.values().find_map(|(unit, starts)| {
+        let starts: Vec<DateTime> = starts.iter().copied().collect();
+        let (first, last) = (*starts.first()?, *starts.last()?);
+        let possible = Rhythm::every(*unit).expected(first, last).count();
+        let holes = starts.len() < possible && starts.len() * 2 >= possible;
+        (holes && Rhythm::learned(&starts, *unit).is_none()).then(|| {
+            format!(
+                "gaps between partitions are not judged: {} of {possible} from {} to {} are there, \
+                 too few or too irregular to learn how often they come; declare `cadence` under \
+                 assayPartitions to have gaps reported as missing",
+                starts.len(),
+                first.date(),
+                last.date()
+            )
+        })
+    })
+}
+
 fn missing_of_series(
     members: &[(&Seen, DateTime, Unit)],
     maker: &KeyMaker,
@@ -175,5 +210,6 @@ pub fn evaluation(partition: Partition) -> EvaluateSpec {
         objects: 0,
         bytes: 0,
         last_modified: None,
+        reason: None,
     }
 }

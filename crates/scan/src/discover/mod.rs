@@ -6,23 +6,28 @@
 //!
 //! It must never plan on half a listing: a folder that cannot be read ends the discovery, because
 //! partitions would seem gone that are not. A location without any data object is an error, too.
+//! What it passes over, and what was there and is gone, it tells ([`gone`], [`refused`]).
 
 pub mod auto;
 pub mod batches;
 pub mod cadence;
 pub mod decide;
+pub mod gone;
 pub mod keys;
 pub mod layout;
 pub mod missing;
 pub mod pattern;
 pub mod probe;
+pub mod refused;
 pub mod shared;
 pub mod value;
+
+use std::collections::BTreeSet;
 
 use assay_model::dataset::{Dataset, KeySpec, Layout};
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::output::Discovery;
-use assay_model::partition::ObjectRef;
+use assay_model::partition::{ObjectRef, Partition};
 use assay_model::run::Selection;
 use jiff::Timestamp;
 
@@ -36,8 +41,8 @@ use crate::object::Objects;
 /// Lists the dataset's location, compares it with the ledger and plans the run.
 ///
 /// # Errors
-/// [`ScanError`] when the location cannot be listed whole, holds no data, has a key that does not
-/// parse, or does not have a partition that was asked for by name.
+/// [`ScanError`] when the location cannot be listed whole, holds no data, has no key that parses,
+/// or does not have a partition that was asked for by name.
 pub fn discover(
     dataset: &Dataset,
     ledger: &[LedgerEntry],
@@ -75,9 +80,14 @@ pub fn discover(
         });
     }
     let seen = apart(&assigned);
-    plan(&facts, assigned, &seen, |judges, discovery| {
+    let mut discovery = plan(&facts, assigned, &seen, |judges, discovery| {
         batches::plan_apart(judges, dataset.scan.target_bytes, &mut cut, discovery);
-    })
+    })?;
+    // One look at the newest of what is read anyway.
+    let newest = discovery.measures.last().and_then(|m| m.slices.last());
+    let hint = newest.and_then(|s| probe::delimiter_hint(dataset, &objects, &s.object));
+    discovery.notices.extend(hint);
+    Ok(discovery)
 }
 
 /// The layout and the parts of the key that the listing shows, for a first definition.
@@ -107,24 +117,41 @@ fn plan(
     batch: impl FnOnce(Vec<decide::Judge>, &mut Discovery),
 ) -> Result<Discovery, ScanError> {
     let absent = missing(seen, &assigned.maker, facts);
-    check_selected(facts, seen, &absent)?;
+    let refused: BTreeSet<&str> = assigned.refused.keys().map(String::as_str).collect();
+    check_selected(facts, seen, &refused, &absent)?;
+    let gone = gone::gone(seen, &refused, facts);
     let Decided {
         sightings,
         unchanged,
         judges,
     } = decide(seen, facts);
     let absent_now: Vec<&str> = absent.iter().map(|p| p.key.as_str()).collect();
+    // A partition that is gone before it was judged, and expected, is missing.
+    let expected = |partition: &Partition| absent_now.contains(&partition.key.as_str());
+    let gaps = missing::unjudged_gaps(seen, facts);
     let mut discovery = Discovery {
-        // A partition that is gone before it was judged, and expected, is missing.
         sightings: sightings
             .into_iter()
-            .filter(|s| !absent_now.contains(&s.partition.key.as_str()))
+            .chain(gone.sightings)
+            .filter(|s| !expected(&s.partition))
             .collect(),
         unchanged,
         ignored: assigned.ignored,
+        notices: gone.notice.into_iter().chain(gaps).collect(),
         ..Discovery::default()
     };
     batch(judges, &mut discovery);
+    let lost = gone.evaluations.into_iter();
+    discovery
+        .evaluations
+        .extend(lost.filter(|e| !expected(&e.partition)));
+    let keys = &facts.selection.keys;
+    for refused in assigned.refused.values() {
+        if keys.is_empty() || keys.contains(&refused.partition.key.0) {
+            discovery.sightings.push(refused.sighting());
+            discovery.evaluations.push(refused.evaluation());
+        }
+    }
     discovery
         .sightings
         .extend(absent.iter().map(missing::sighting));
@@ -199,6 +226,17 @@ fn nothing(
         0 => String::new(),
         count => format!("; the ledger knows {count} partitions, which are not taken for gone"),
     };
+    if let Some(refused) = assigned.refused.values().next() {
+        return ScanError::Definition {
+            path: root.to_owned(),
+            place: Place::file(),
+            what: format!(
+                "no file's name tells its partition{known}: {}",
+                refused.what
+            ),
+            remedy: "correct the names or the definition".to_owned(),
+        };
+    }
     let left = match assigned.ignored.first() {
         Some(first) => format!("; passed over {}, first {first}", assigned.ignored.len()),
         None => String::new(),
@@ -218,11 +256,13 @@ fn nothing(
 fn check_selected(
     facts: &Facts<'_>,
     seen: &[Seen],
-    absent: &[assay_model::partition::Partition],
+    refused: &BTreeSet<&str>,
+    absent: &[Partition],
 ) -> Result<(), ScanError> {
     let ledger = facts.by_key();
     let known = |key: &String| {
         seen.iter().any(|s| s.key.partition.key.as_str() == key)
+            || refused.contains(key.as_str())
             || absent.iter().any(|p| p.key.as_str() == key)
             || ledger.contains_key(key.as_str())
     };

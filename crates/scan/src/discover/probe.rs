@@ -1,6 +1,7 @@
-//! The two looks into objects that discovery takes.
+//! The looks into objects that discovery takes.
 //!
-//! In: an object. Out: where it can be cut, or the partition keys that it holds. An object that
+//! In: an object. Out: where it can be cut, the partition keys that it holds, or a hint that its
+//! fields are apart by another mark than the definition says. An object that
 //! cannot be looked into for a cut stays whole: its measurement tells what is wrong with it, and
 //! the other partitions of the run are not held up.
 
@@ -37,6 +38,31 @@ pub fn cut(
         tracing::warn!(%error, path = object.path, "not cut into batches");
         vec![(Part::Whole, object.size)]
     })
+}
+
+/// A sentence when the first line of a CSV file is a single field that holds what usually is a
+/// delimiter. A file that cannot be read gives none: its measurement tells what is wrong with it.
+#[must_use]
+pub fn delimiter_hint(dataset: &Dataset, objects: &Objects, object: &ObjectRef) -> Option<String> {
+    let format = &dataset.source.format;
+    if format.kind != FormatKind::Csv {
+        return None;
+    }
+    let head = crate::introspect::head(objects, object).ok()?;
+    let text = String::from_utf8_lossy(&head);
+    let line = text.lines().next()?;
+    if line.contains(format.delimiter) || line.contains(format.quote) {
+        return None;
+    }
+    let found = |mark: &char| *mark != format.delimiter && line.contains(*mark);
+    let mark = [';', '\t', '|', ','].into_iter().find(found)?;
+    let spelt = mark.escape_default();
+    Some(format!(
+        "the first line of {} is one field for the delimiter `{}` and holds `{spelt}`: if that is \
+         what keeps the fields apart, set assayFormat.delimiter to \"{spelt}\"",
+        object.path,
+        format.delimiter.escape_default()
+    ))
 }
 
 /// The partition keys of the rows of an object.

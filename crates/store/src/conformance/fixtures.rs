@@ -99,6 +99,7 @@ pub fn discovery(days: &[(&str, &str)]) -> Discovery {
             objects: seen.objects,
             bytes: seen.bytes,
             last_modified: seen.last_modified,
+            reason: None,
         });
         found.sightings.push(seen);
     }

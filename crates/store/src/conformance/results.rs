@@ -9,7 +9,7 @@ use assay_model::incident::{Incident, IncidentStatus, OutboxEntry};
 use assay_model::ledger::LedgerState;
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
 use assay_model::outcome::{Outcome, OutcomeCounts};
-use assay_model::output::{Discovery, MeasuredPartition, TaskOutput};
+use assay_model::output::{Discovery, MeasuredPartition, Remarks, TaskOutput};
 use assay_model::partition::{PartitionKey, PartitionVersion};
 use assay_model::task::{EvaluateMode, TaskState};
 
@@ -88,6 +88,9 @@ pub async fn a_discovery_fills_the_ledger(store: Arc<dyn Store>) {
     let mut plan = discovery(&[(D21, "v1"), (D20, "v1")]);
     plan.sightings
         .push(sighting(D22, "v1", LedgerState::Discovered));
+    plan.ignored = vec!["a: odd".to_owned(), "b: odd".to_owned()];
+    plan.notices = vec!["a word".to_owned()];
+    assert_eq!(ok(bench.store.remarks(run, 1).await), Remarks::default());
     bench
         .finish(run, 0, &TaskOutput::Discovered(plan.clone()))
         .await;
@@ -102,6 +105,9 @@ pub async fn a_discovery_fills_the_ledger(store: Arc<dyn Store>) {
     assert_eq!((ledger[0].revision, ledger[0].verdict), (0, None));
     let task = assay_model::ids::TaskId { run, no: 0 };
     assert_eq!(ok(bench.store.plan_of(task).await), Some(plan));
+    let remarks = ok(bench.store.remarks(run, 1).await);
+    assert_eq!((remarks.ignored_count, remarks.ignored.len()), (2, 1));
+    assert_eq!(remarks.notices, ["a word"]);
 }
 
 /// Seen, judged, rewritten, judged again, gone: one row.

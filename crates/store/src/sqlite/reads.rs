@@ -8,6 +8,7 @@ use assay_model::ids::{AttemptToken, DatasetId, NodeId, RunId};
 use assay_model::incident::{Incident, OutboxEntry};
 use assay_model::ledger::LedgerEntry;
 use assay_model::outcome::CheckResult;
+use assay_model::output::Remarks;
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use assay_model::run::Run;
 use assay_model::task::Task;
@@ -301,6 +302,15 @@ impl MetricStore for SqliteStore {
             listed.push((task, of_task));
         }
         Ok(listed)
+    }
+
+    async fn remarks(&self, run: RunId, named: usize) -> Result<Remarks, StoreError> {
+        let query = sqlx::query(sql::REMARKS).bind(run.to_string());
+        let found = self.list(query, "plan", |cells| {
+            let (ignored, notices) = (cells.json("ignored")?, cells.json("notices")?);
+            Ok(Remarks::of(ignored, notices, named))
+        });
+        Ok(found.await?.pop().unwrap_or_default())
     }
 
     async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError> {

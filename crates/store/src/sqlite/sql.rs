@@ -204,6 +204,12 @@ pub(crate) const ATTEMPTS: &str = "SELECT t.run_id, t.no, a.attempt, a.nonce, a.
      FROM task t JOIN task_attempt a ON a.task_id = t.id \
      WHERE t.run_id = ?1 ORDER BY t.no, a.attempt, a.twin";
 
+/// ?1 run.
+pub(crate) const REMARKS: &str = "SELECT coalesce(o.plan -> '$.ignored', '[]') AS ignored, \
+     coalesce(o.plan -> '$.notices', '[]') AS notices FROM task t \
+     JOIN task_output o ON o.task_id = t.id WHERE t.run_id = ?1 AND t.no = 0 \
+     AND o.plan IS NOT NULL";
+
 pub(crate) const OUTBOX: &str = "SELECT key, event, dataset_id, body FROM outbox \
      WHERE sent_at IS NULL ORDER BY seq LIMIT ?1";
 
@@ -244,6 +250,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("DEFINITIONS", DEFINITIONS),
     ("TASKS", TASKS),
     ("ATTEMPTS", ATTEMPTS),
+    ("REMARKS", REMARKS),
     ("OUTBOX", OUTBOX),
     ("WATERMARK", WATERMARK),
 ];

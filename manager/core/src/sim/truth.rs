@@ -134,6 +134,7 @@ fn draw_run(dice: &mut Dice, swarm: &Swarm, run: Run, at_ms: u64) -> TrueRun {
             objects: 1,
             bytes: 1,
             last_modified: None,
+            reason: None,
         });
     }
     let first = u32::try_from(discovery.measures.len()).unwrap_or(0) + 1;
