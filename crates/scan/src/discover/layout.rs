@@ -126,10 +126,7 @@ pub fn assign(
     for (object, values) in raw {
         match parse_key(&assigned.maker, &names, &kinds, &values) {
             Ok(key) => assigned.add(key, object),
-            Err(what) if declared.is_empty() => {
-                let why = format!("{what}, as the others have");
-                assigned.ignored.push(format!("{}: {why}", object.path));
-            }
+            Err(what) if declared.is_empty() => assigned.ignored.push(odd(object, &what)),
             Err(what) => assigned.refuse(&values, &what, object),
         }
     }
@@ -160,6 +157,10 @@ impl Assigned {
         });
         refused.objects.push(object.clone());
     }
+}
+
+fn odd(object: &ObjectRef, what: &str) -> String {
+    format!("{}: {what}, as the others have", object.path)
 }
 
 fn parse_key(
