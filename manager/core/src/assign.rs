@@ -4,25 +4,58 @@
 //! nonce. It must never give a task to a node that is silent, leaving, excluded, full or not yet
 //! heard in this life; ids become places here, so that the solver sees numbers only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_set};
 
 use assay_model::change::Change;
 use assay_model::ids::{AttemptToken, DatasetId, Incarnation, NodeId, TaskId};
 use assay_model::node::NodeState;
 use assay_model::task::{TaskKind, TaskSpec, TaskState};
 
+use crate::Core;
 use crate::batch::Batch;
 use crate::fair::Turns;
 use crate::solver::{Demand, Solver, Supply};
 use crate::state::{NodeRecord, RunRecord, TaskRecord};
-use crate::{Core, ToNode};
+
+/// Tasks of one dataset that a pass looks at, at most: those that cannot be placed must not make a
+/// pass as long as the queue.
+const LOOKS_MAX: usize = 1_024;
 
 /// The turns of one dataset's tasks within a pass.
 struct Lane<'a> {
-    /// Its runs at work, those that came first in front, with the tasks that are ready.
-    tasks: Vec<(&'a RunRecord, &'a TaskRecord)>,
+    /// Its runs at work, those that came first in front.
+    runs: Vec<&'a RunRecord>,
+    /// The run whose turn it is, with what is left of its ready tasks.
+    at: Option<(&'a RunRecord, btree_set::Iter<'a, u32>)>,
+    next: Option<(&'a RunRecord, &'a TaskRecord)>,
+    looks: usize,
     /// Reads of its source that may still be given out in this pass.
     reads_left: Option<u32>,
+}
+
+impl<'a> Lane<'a> {
+    /// Takes the next task, and looks up the one after it. Nothing is read of a queue beyond that.
+    fn pop(&mut self, batch: &Batch) -> Option<(&'a RunRecord, &'a TaskRecord)> {
+        let taken = self.next.take();
+        while self.looks < LOOKS_MAX && self.next.is_none() {
+            if self.at.is_none() {
+                let Some(run) = self.runs.pop() else {
+                    break;
+                };
+                self.at = Some((run, run.ready.iter()));
+            }
+            let Some((run, ready)) = self.at.as_mut() else {
+                break;
+            };
+            match ready.next().and_then(|no| run.tasks.get(no)) {
+                Some(task) if batch.touches_task(task.task.id) => {}
+                Some(task) => self.next = Some((*run, task)),
+                None => self.at = None,
+            }
+            self.looks += 1;
+        }
+        taken
+    }
 }
 
 impl Core {
@@ -47,7 +80,7 @@ impl Core {
         let mut lanes = self.lanes(batch);
         let mut turns = Turns::new();
         for (dataset, lane) in &lanes {
-            if let Some((run, _)) = lane.tasks.last() {
+            if let Some((run, _)) = lane.next {
                 let served = self.served(dataset);
                 turns.join(*dataset, run.run.priority, served, self.served_floor);
             }
@@ -63,7 +96,7 @@ impl Core {
                 continue;
             };
             let mut cost = 0;
-            if let Some((run, task)) = lane.tasks.pop() {
+            if let Some((run, task)) = lane.pop(batch) {
                 let reads = task.task.spec.kind() != TaskKind::Evaluate;
                 if task.uncharged() > self.config.uncharged_max {
                     spent.push(task.task.id);
@@ -79,7 +112,7 @@ impl Core {
                 }
                 debug_assert!(run.is_active(), "J1: a task of a run that is not at work");
             }
-            if let Some((next, _)) = lane.tasks.last() {
+            if let Some((next, _)) = lane.next {
                 let priority = priority.max(next.run.priority);
                 turns.put_back(dataset, priority, served, cost);
             }
@@ -141,22 +174,25 @@ impl Core {
 
     /// What the nodes can take, in the order of `nodes`. A slot is in use when the rows say so or
     /// when the node does: a stopped attempt may not have let go yet.
-    fn supplies(&self, nodes: &[(&NodeId, &NodeRecord)]) -> Vec<Supply> {
+    pub(crate) fn supplies(&self, nodes: &[(&NodeId, &NodeRecord)]) -> Vec<Supply> {
         let mut held: BTreeMap<&NodeId, BTreeSet<(TaskId, u32)>> = BTreeMap::new();
         let mut bytes: BTreeMap<&NodeId, u64> = BTreeMap::new();
         let mut suspects: BTreeSet<&NodeId> = BTreeSet::new();
         for (_, record) in self.open_tasks() {
-            let (Some(node), Some(open)) = (&record.task.node, &record.open) else {
-                continue;
-            };
-            held.entry(node)
-                .or_default()
-                .insert((record.task.id, record.task.attempt));
-            let left = self.cost_of(record).saturating_sub(open.bytes);
-            let sum = bytes.entry(node).or_default();
-            *sum = sum.saturating_add(left);
-            if record.task.crashes > 0 {
-                suspects.insert(node);
+            for copy in record.copies() {
+                let (Some((node, _)), Some(open)) = (record.place_of(copy), record.open_of(copy))
+                else {
+                    continue;
+                };
+                held.entry(node)
+                    .or_default()
+                    .insert((record.task.id, record.task.attempt));
+                let left = self.cost_of(record).saturating_sub(open.bytes);
+                let sum = bytes.entry(node).or_default();
+                *sum = sum.saturating_add(left);
+                if record.task.crashes > 0 {
+                    suspects.insert(node);
+                }
             }
         }
         let supply = |&(id, record): &(&NodeId, &NodeRecord)| {
@@ -183,36 +219,34 @@ impl Core {
         })
     }
 
-    /// Ready tasks by dataset; the next one is the last of its lane.
+    /// Ready tasks by dataset.
     fn lanes(&self, batch: &Batch) -> BTreeMap<&DatasetId, Lane<'_>> {
         let mut lanes: BTreeMap<&DatasetId, Lane<'_>> = BTreeMap::new();
         for run in self.runs.values() {
-            let stopped = run.reloading || run.cancel.is_some() || run.is_expired(self.now);
+            let stopped =
+                run.reloading || run.cancel.is_some() || run.is_expired(self.counted_now());
             if stopped || !run.is_active() || run.ready.is_empty() {
                 continue;
             }
             let reads_left = self.reads_left(&run.run.dataset);
             let lane = lanes.entry(&run.run.dataset).or_insert(Lane {
-                tasks: Vec::new(),
+                runs: Vec::new(),
+                at: None,
+                next: None,
+                looks: 0,
                 reads_left,
             });
-            let limit = self.config.max_changes_per_commit;
-            let ready = run
-                .ready
-                .iter()
-                .take(limit)
-                .filter_map(|no| run.tasks.get(no));
-            let free = ready.filter(|task| !batch.touches_task(task.task.id));
-            lane.tasks.extend(free.map(|task| (run, task)));
+            lane.runs.push(run);
         }
         for lane in lanes.values_mut() {
-            lane.tasks.reverse();
+            lane.runs.reverse();
+            lane.pop(batch);
         }
         lanes
     }
 
     /// How many tasks may ask a dataset's source: all (`None`), or one while it may be away.
-    fn reads_left(&self, dataset: &DatasetId) -> Option<u32> {
+    pub(crate) fn reads_left(&self, dataset: &DatasetId) -> Option<u32> {
         let breaker = self.datasets.get(dataset)?.breaker.as_ref()?;
         let probing = breaker
             .probe
@@ -250,13 +284,7 @@ impl Core {
             return;
         };
         let (dataset, cost) = (run.run.dataset.clone(), self.cost_of(record));
-        let message = ToNode::Assign {
-            token,
-            kind: record.task.spec.kind(),
-            timeout_ms: run.run.task_timeout_ms,
-            bytes: bytes_of(&record.task.spec),
-            suspect: record.task.crashes > 0,
-        };
+        let message = self.assignment(run, &record.task, token);
         let reads = record.task.spec.kind() != TaskKind::Evaluate;
         let floor = self.served_floor;
         if let Some(dataset) = self.datasets.get_mut(&dataset) {
@@ -272,7 +300,7 @@ impl Core {
     }
 }
 
-fn bytes_of(spec: &TaskSpec) -> u64 {
+pub(crate) fn bytes_of(spec: &TaskSpec) -> u64 {
     match spec {
         TaskSpec::Measure(measure) => measure.bytes,
         TaskSpec::Discover | TaskSpec::Evaluate(_) => 0,

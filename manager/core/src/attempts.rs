@@ -13,12 +13,13 @@ use assay_model::run::RunState;
 use assay_model::task::{AttemptOutcome, TaskFailure, TaskKind, TaskState};
 use jiff::Timestamp;
 
+use crate::Core;
 use crate::backoff::{self, Spent};
 use crate::batch::Batch;
 use crate::breaker::Breaker;
+use crate::copies::{Copy, end_of_copy};
 use crate::state::{RunRecord, TaskRecord};
 use crate::time::{after, ms_between};
-use crate::{Core, ToNode};
 
 /// What a node does about its own time-out takes a moment to arrive; the core waits so long.
 const TIMEOUT_SLACK_MS: u64 = 2_000;
@@ -26,37 +27,33 @@ const TIMEOUT_SLACK_MS: u64 = 2_000;
 const MISSED_MAX: u8 = 2;
 
 impl Core {
-    /// The task whose attempt at work is `token`.
+    /// The task one of whose copies at work is `token`.
     pub(crate) fn open_attempt(&self, token: &AttemptToken) -> Option<&TaskRecord> {
-        let record = self.runs.get(&token.task.run)?.tasks.get(&token.task.no)?;
-        (record.token() == Some(*token)).then_some(record)
+        let record = self.task(token.task)?;
+        record.copy_with(token).map(|_| record)
     }
 
-    /// Changes the task whose attempt at work is `token`; `false` when it is another.
-    fn update_attempt(
-        &mut self,
-        token: &AttemptToken,
-        change: impl FnOnce(&mut TaskRecord),
-    ) -> bool {
-        let known = self.open_attempt(token).is_some();
+    /// Changes the task one of whose copies at work is `token`; nothing when it is another.
+    fn update_attempt(&mut self, token: &AttemptToken, change: impl FnOnce(&mut TaskRecord, Copy)) {
+        let copy = self.task(token.task).and_then(|r| r.copy_with(token));
         let now = self.now;
-        if let Some(run) = self.runs.get_mut(&token.task.run).filter(|_| known) {
-            run.update(token.task.no, now, change);
+        if let (Some(copy), Some(run)) = (copy, self.runs.get_mut(&token.task.run)) {
+            run.update(token.task.no, now, |record| change(record, copy));
         }
-        known
     }
 
     pub(crate) fn on_started(&mut self, token: &AttemptToken) {
         let now = self.now;
-        self.update_attempt(token, |record| {
-            if record.task.state == TaskState::Assigned {
+        self.update_attempt(token, |record, copy| {
+            if record.task.state == TaskState::Assigned && copy == Copy::First {
                 record.task.state = TaskState::Running;
                 record.task.started_at = Some(now);
             }
-            if let Some(open) = &mut record.open {
+            if let Some(open) = record.open_mut(copy) {
                 open.heard = true;
                 open.missed = 0;
                 open.progressed_at = now;
+                open.started_at.get_or_insert(now);
             }
         });
     }
@@ -65,15 +62,30 @@ impl Core {
         let Some(record) = self.open_attempt(token) else {
             return;
         };
-        let node = record.task.node.clone();
+        let Some(copy) = record.copy_with(token) else {
+            return;
+        };
+        let node = record.place_of(copy).map(|place| place.0.clone());
         let kind = record.task.spec.kind();
         let failed_on = record.failed_on.clone();
-        self.update_attempt(token, |record| {
+        let other = other_copy(record, copy);
+        let took = record.open_of(copy).map(|open| self.took_ms(open));
+        let pace = took.map(|ms| (self.cost_of(record), ms));
+        self.update_attempt(token, |record, _| {
             record.task.state = TaskState::Succeeded;
             record.task.wait = None;
             record.task.reason = None;
         });
         self.count("tasks_succeeded", 1);
+        if let Some((token, node, life)) = other {
+            self.count("copies_fenced", 1);
+            self.stop_copy(token, &node, life);
+        }
+        if let Some(run) = self.runs.get_mut(&token.task.run)
+            && let Some((cost, ms)) = pace.filter(|_| kind == TaskKind::Measure)
+        {
+            run.note_pace(cost, ms);
+        }
         for (failed, at) in failed_on {
             let recent = after(at, self.config.exclude_window_ms) > self.now;
             if Some(&failed) != node.as_ref() && recent {
@@ -95,8 +107,8 @@ impl Core {
             O::DependencyDown | O::Drained => failure.outcome,
             O::Ok | O::NodeLost | O::Orphaned | O::DispatchLost | O::Cancelled => O::Retryable,
         };
-        self.update_attempt(token, |record| {
-            if let Some(open) = &mut record.open {
+        self.update_attempt(token, |record, copy| {
+            if let Some(open) = record.open_mut(copy) {
                 open.heard = true;
                 open.verdict.get_or_insert(failure);
             }
@@ -125,10 +137,9 @@ impl Core {
                 let Some(record) = run.tasks.get_mut(&no) else {
                     continue;
                 };
-                let here = record.task.node.as_ref() == Some(node)
-                    && record.task.incarnation == Some(incarnation);
                 let key = (record.task.id, record.task.attempt);
-                let Some(open) = record.open.as_mut().filter(|_| here) else {
+                let here = record.copy_on(node, incarnation);
+                let Some(open) = here.and_then(|copy| record.open_mut(copy)) else {
                     continue;
                 };
                 if listed.contains(&key) {
@@ -151,14 +162,11 @@ impl Core {
         let now = self.now;
         let run = self.runs.get_mut(&progress.task.run);
         let record = run.and_then(|run| run.tasks.get_mut(&progress.task.no));
-        let Some(record) = record.filter(|r| {
-            r.task.attempt == progress.attempt
-                && r.task.node.as_ref() == Some(node)
-                && r.task.incarnation == Some(incarnation)
-        }) else {
+        let Some(record) = record.filter(|r| r.task.attempt == progress.attempt) else {
             return;
         };
-        if let Some(open) = &mut record.open
+        let here = record.copy_on(node, incarnation);
+        if let Some(open) = here.and_then(|copy| record.open_mut(copy))
             && (progress.rows > open.rows || progress.bytes > open.bytes)
         {
             open.rows = open.rows.max(progress.rows);
@@ -171,40 +179,44 @@ impl Core {
         let mut ends = Vec::new();
         for run in self.runs.values().filter(|run| !run.reloading) {
             for record in run.open.iter().filter_map(|no| run.tasks.get(no)) {
-                if let Some(end) = self.end_of(run, record) {
-                    ends.push((record.task.id, end));
+                for copy in record.copies() {
+                    if let Some(end) = self.end_of(run, record, copy) {
+                        ends.push((record.task.id, copy, end));
+                    }
                 }
             }
         }
-        for (task, failure) in ends {
+        for (task, copy, failure) in ends {
             if batch.is_full() {
                 return;
             }
-            if let Some(change) = self.end_attempt(task, failure) {
+            if !batch.touches_task(task)
+                && let Some(change) = self.end_attempt(task, copy, failure)
+            {
                 batch.push_task(task, change);
             }
         }
     }
 
-    /// Whether the attempt at work is over, and how it counts.
-    fn end_of(&self, run: &RunRecord, record: &TaskRecord) -> Option<TaskFailure> {
+    /// Whether a copy of the attempt at work is over, and how it counts.
+    fn end_of(&self, run: &RunRecord, record: &TaskRecord, copy: Copy) -> Option<TaskFailure> {
         use AttemptOutcome as O;
-        let open = record.open.as_ref()?;
+        let open = record.open_of(copy)?;
         let end = |outcome, message: String| Some(TaskFailure { outcome, message });
         if let Some(reason) = &run.cancel {
             return end(O::Cancelled, reason.clone());
         }
-        if run.is_expired(self.now) {
+        if run.is_expired(self.counted_now()) {
             return end(O::Cancelled, "the run is past its deadline".to_owned());
         }
         if let Some(verdict) = &open.verdict {
             return Some(verdict.clone());
         }
-        let node = record.task.node.as_ref().and_then(|id| self.nodes.get(id));
-        let Some(node) = node else {
+        let (id, incarnation) = record.place_of(copy)?;
+        let Some(node) = self.nodes.get(id) else {
             return end(O::Orphaned, "its node is not registered".to_owned());
         };
-        if Some(node.node.incarnation) != record.task.incarnation {
+        if node.node.incarnation != incarnation {
             return end(O::Orphaned, "its node has begun another life".to_owned());
         }
         if let Some(death) = &node.death {
@@ -214,15 +226,15 @@ impl Core {
             return end(O::Orphaned, "its node does not have it".to_owned());
         }
         if let (NodeState::Draining, Some(since)) = (node.node.state, node.draining_since)
-            && after(since, self.config.drain_grace_ms) <= self.now
+            && after(since, self.config.drain_grace_ms) <= self.counted_now()
         {
             return end(
                 O::Drained,
                 "its node drains and it took too long".to_owned(),
             );
         }
-        let (at, outcome, message) = self.time_limit(run, record)?;
-        (at <= self.now).then_some(TaskFailure {
+        let (at, outcome, message) = self.time_limit(run, record, copy)?;
+        (at <= self.counted_now()).then_some(TaskFailure {
             outcome,
             message: message.to_owned(),
         })
@@ -233,10 +245,18 @@ impl Core {
         &self,
         run: &RunRecord,
         record: &TaskRecord,
+        copy: Copy,
     ) -> Option<(Timestamp, AttemptOutcome, &'static str)> {
-        let open = record.open.as_ref()?;
-        let limit = |from: Timestamp, ms: u64| after(from, ms.saturating_add(open.credit_ms));
-        if record.task.state == TaskState::Assigned && !open.heard {
+        let open = record.open_of(copy)?;
+        let least = match open.inherited {
+            true => after(open.counted_from, self.config.grace_ms),
+            false => open.counted_from,
+        };
+        let limit = |from: Timestamp, ms: u64| {
+            let credit = open.credit_ms;
+            after(from, ms.saturating_add(credit)).max(after(least, credit))
+        };
+        if open.started_at.is_none() && !open.heard {
             let at = limit(open.counted_from, self.config.dispatch_timeout_ms);
             return Some((
                 at,
@@ -244,8 +264,7 @@ impl Core {
                 "it was not started in time",
             ));
         }
-        let started = record.task.started_at.or(record.task.assigned_at);
-        let from = started.unwrap_or(open.counted_from);
+        let from = open.started_at.unwrap_or(open.counted_from);
         let timeout = run.run.task_timeout_ms.saturating_add(TIMEOUT_SLACK_MS);
         let close = (
             limit(from, timeout),
@@ -263,11 +282,19 @@ impl Core {
         Some(if stall.0 < close.0 { stall } else { close })
     }
 
-    fn end_attempt(&mut self, task: TaskId, failure: TaskFailure) -> Option<Change> {
+    fn end_attempt(
+        &mut self,
+        task: TaskId,
+        copy: Copy,
+        mut failure: TaskFailure,
+    ) -> Option<Change> {
         let jitter = self.ids.jitter_permille();
         let run = self.runs.get(&task.run)?;
         let record = run.tasks.get(&task.no)?;
-        let token = record.token()?;
+        let token = record.token_of(copy)?;
+        if record.task.twin.is_some() {
+            failure = end_of_copy(failure);
+        }
         let spent = Spent {
             charged: record.task.charged,
             crashes: record.task.crashes,
@@ -275,6 +302,9 @@ impl Core {
             retries: run.run.retries,
         };
         let next = backoff::next(&self.config, spent, failure.outcome, jitter);
+        if next.given_up == Some(backoff::SPENT) && self.may_be_forgiven(record, copy) {
+            return None;
+        }
         let mut state = next.state;
         if failure.outcome == AttemptOutcome::Cancelled && run.cancel.is_none() {
             state = TaskState::Failed;
@@ -318,22 +348,31 @@ impl Core {
         let Some(record) = self.open_attempt(&token) else {
             return;
         };
-        let place = record.task.node.clone().zip(record.task.incarnation);
+        let Some(copy) = record.copy_with(&token) else {
+            return;
+        };
+        let place = record
+            .place_of(copy)
+            .map(|(node, life)| (node.clone(), life));
         // A node that reports an end has stopped already.
-        let stopped = record
-            .open
-            .as_ref()
-            .is_some_and(|open| open.verdict.is_some());
+        let open = record.open_of(copy);
+        let stopped = open.is_some_and(|open| open.verdict.is_some());
+        let other = other_copy(record, copy);
+        let goes_on = next == TaskState::Ready && other.is_some();
         let now = self.now;
         let own_fault = matches!(
             outcome,
             AttemptOutcome::Retryable | AttemptOutcome::TimedOut | AttemptOutcome::Crashed
         );
-        self.update_attempt(&token, |record| {
-            record.task.state = next;
-            record.task.not_before = not_before;
-            record.task.wait = wait;
-            record.task.reason = Some(reason);
+        self.update_attempt(&token, |record, copy| {
+            if goes_on {
+                record.drop_copy(copy);
+            } else {
+                record.task.state = next;
+                record.task.not_before = not_before;
+                record.task.wait = wait;
+                record.task.reason = Some(reason);
+            }
             record.task.charged += u32::from(outcome.is_charged());
             record.task.crashes += u32::from(outcome == AttemptOutcome::Crashed);
             if let Some((node, _)) = place.as_ref().filter(|_| own_fault) {
@@ -342,15 +381,17 @@ impl Core {
         });
         self.count(counter_of(outcome), 1);
         self.note_end_for_breaker(&token, outcome);
-        let Some((node, incarnation)) = place.filter(|_| !stopped) else {
-            return;
-        };
-        if let Some(record) = self.nodes.get_mut(&node)
-            && record.node.incarnation == incarnation
-            && record.death.is_none()
+        if let Some((node, _)) = place
+            .as_ref()
+            .filter(|_| outcome == AttemptOutcome::NodeLost)
         {
-            record.strays.insert((token.task, token.attempt), token);
-            self.send(&node, incarnation, ToNode::Cancel { token });
+            self.note_loss(token, node);
+        }
+        if let Some((node, incarnation)) = place.filter(|_| !stopped) {
+            self.stop_copy(token, &node, incarnation);
+        }
+        if let Some((token, node, incarnation)) = other.filter(|_| !goes_on) {
+            self.stop_copy(token, &node, incarnation);
         }
     }
 
@@ -399,6 +440,13 @@ impl Core {
         );
         Some(record.run.dataset.clone())
     }
+}
+
+/// The other copy of an attempt that has two: its token and its place.
+fn other_copy(record: &TaskRecord, copy: Copy) -> Option<(AttemptToken, NodeId, Incarnation)> {
+    let token = record.token_of(copy.other())?;
+    let (node, incarnation) = record.place_of(copy.other())?;
+    Some((token, node.clone(), incarnation))
 }
 
 const fn counter_of(outcome: AttemptOutcome) -> &'static str {

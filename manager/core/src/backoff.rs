@@ -7,6 +7,9 @@ use assay_model::task::{AttemptOutcome, TaskState, WaitReason};
 
 use crate::config::Config;
 
+/// Why a task is given up that has had all its tries.
+pub(crate) const SPENT: &str = "its retries are spent";
+
 /// The counters of a task before the end of its attempt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spent {
@@ -74,7 +77,7 @@ pub(crate) fn next(
     }
     if outcome.is_charged() {
         if charged > spent.retries {
-            return Next::end(TaskState::Failed, Some("its retries are spent"));
+            return Next::end(TaskState::Failed, Some(SPENT));
         }
         let (base, cap) = match outcome {
             O::NodeLost => (config.node_backoff_ms, config.task_backoff_max_ms),

@@ -48,6 +48,11 @@ impl Batch {
         }
     }
 
+    /// Keeps other changes of the pass away from a node.
+    pub(crate) fn block_node(&mut self, node: &NodeId) {
+        self.nodes.insert(node.clone());
+    }
+
     pub(crate) fn push(&mut self, change: Change) {
         self.changes.push(change);
     }
@@ -80,12 +85,16 @@ impl Core {
         }
         let mut batch = Batch::new(self.commits.max_changes(&self.config).max(1));
         self.decide_nodes(&mut batch);
+        self.decide_forgiveness(&mut batch);
         self.decide_attempts(&mut batch);
         self.decide_requests(&mut batch);
         self.decide_runs(&mut batch);
         self.decide_scale(&mut batch);
         self.decide_assignments(&mut batch);
-        if batch.changes.is_empty() {
+        self.decide_copies(&mut batch);
+        // While time stands still for an absent store, nothing may become due that would ask for
+        // it: a commit of nothing asks whether it is back.
+        if batch.changes.is_empty() && !self.commits.is_failing() {
             return;
         }
         let id = self.commits.send(batch.changes.clone());

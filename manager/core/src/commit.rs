@@ -11,6 +11,7 @@ use assay_model::task::{Task, TaskState};
 use jiff::Timestamp;
 
 use crate::config::Config;
+use crate::copies::Copy;
 use crate::state::{Open, RunRecord};
 use crate::time::{after, ms_between};
 use crate::{Command, Core};
@@ -45,6 +46,11 @@ impl Commits {
     /// Whether the store has refused the last commit.
     pub(crate) const fn is_failing(&self) -> bool {
         self.failing_since.is_some()
+    }
+
+    /// Since when.
+    pub(crate) const fn failing_since(&self) -> Option<Timestamp> {
+        self.failing_since
     }
 
     pub(crate) fn send(&mut self, changes: Vec<Change>) -> u64 {
@@ -128,6 +134,11 @@ impl Core {
         }
     }
 
+    /// The present, as far as deadlines and time-outs go: it stands still while the store is away.
+    pub(crate) fn counted_now(&self) -> Timestamp {
+        self.commits.failing_since.unwrap_or(self.now).min(self.now)
+    }
+
     /// Time during which the store was away is nobody's fault: attempts get it back.
     fn credit_outage(&mut self) {
         self.commits.failures = 0;
@@ -137,13 +148,19 @@ impl Core {
         };
         let now = self.now;
         for run in self.runs.values_mut() {
+            let from = since.max(run.run.created_at);
+            run.credit_ms = run.credit_ms.saturating_add(ms_between(from, now));
             for no in run.open.clone() {
-                let Some(open) = run.tasks.get_mut(&no).and_then(|t| t.open.as_mut()) else {
+                let Some(record) = run.tasks.get_mut(&no) else {
                     continue;
                 };
-                let from = since.max(open.counted_from);
-                open.credit_ms = open.credit_ms.saturating_add(ms_between(from, now));
-                open.progressed_at = now;
+                for copy in [Copy::First, Copy::Second] {
+                    if let Some(open) = record.open_mut(copy) {
+                        let from = since.max(open.counted_from);
+                        open.credit_ms = open.credit_ms.saturating_add(ms_between(from, now));
+                        open.progressed_at = now;
+                    }
+                }
             }
         }
     }
@@ -161,9 +178,13 @@ impl Core {
                 incarnation,
                 at,
             } => self.apply_assign(token, &node, incarnation, at),
-            Change::AssignTwin { token, .. } | Change::Forgive { token, .. } => {
-                self.reload_unless_ended(token.task);
-            }
+            Change::AssignTwin {
+                token,
+                node,
+                incarnation,
+                at,
+            } => self.apply_assign_twin(token, &node, incarnation, at),
+            Change::Forgive { token, .. } => self.apply_forgive(&token, answer),
             // The store ended it before, when its node registered anew: the rows know how.
             Change::EndAttempt { token, .. } if answer == Answer::Already => {
                 self.reload_unless_ended(token.task);
@@ -285,9 +306,12 @@ impl Core {
                 }
                 self.reload(token.task.run);
             }
-            Change::EndAttempt { token, .. }
-            | Change::AssignTwin { token, .. }
-            | Change::Forgive { token, .. } => self.reload_unless_ended(token.task),
+            Change::EndAttempt { token, .. } => self.reload_unless_ended(token.task),
+            Change::AssignTwin { token, .. } => {
+                self.no_copy_of(token);
+                self.reload_unless_ended(token.task);
+            }
+            Change::Forgive { token, .. } => self.losses.retain(|loss| loss.token != *token),
             Change::EndTask { task, .. } => self.reload_unless_ended(*task),
             Change::RetryRun { run, .. } => {
                 self.retries.remove(run);
@@ -304,7 +328,7 @@ impl Core {
     }
 
     /// A fenced change of a task whose end has been heard of meanwhile needs no read.
-    fn reload_unless_ended(&mut self, task: assay_model::ids::TaskId) {
+    pub(crate) fn reload_unless_ended(&mut self, task: assay_model::ids::TaskId) {
         let ended = self
             .runs
             .get(&task.run)
@@ -372,12 +396,19 @@ impl Core {
 /// Keeps what only the core has seen: rows may be read just before a node wrote.
 fn keep_observations(record: &mut RunRecord, before: RunRecord, now: Timestamp) {
     record.cancel = before.cancel;
+    record.paces = before.paces;
+    record.credit_ms = before.credit_ms;
     record.plan = before.plan;
     record.planned |= before.planned;
     for (no, old) in before.tasks {
         let token = old.token();
         if let Some(fresh) = record.tasks.get_mut(&no) {
             fresh.forgiven = old.forgiven;
+            fresh.copied = fresh.copied.max(old.copied);
+            let twin = fresh.token_of(Copy::Second);
+            if twin.is_some() && twin == old.token_of(Copy::Second) {
+                fresh.twin_open.clone_from(&old.twin_open);
+            }
             fresh.failed_on.clone_from(&old.failed_on);
             if fresh.token().is_some() && fresh.token() == token {
                 fresh.open.clone_from(&old.open);

@@ -53,8 +53,37 @@ pub struct Config {
     pub exclude_max_percent: u32,
     /// What every task costs beside its bytes, in bytes: fairness and load both use it.
     pub task_overhead_bytes: u64,
+    /// Second copies of stragglers.
+    pub copies: CopyConfig,
     /// Elasticity.
     pub scale: ScaleConfig,
+}
+
+/// When a measurement that is slower than its peers gets a second copy on another node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyConfig {
+    /// Whether there are second copies at all.
+    pub enabled: bool,
+    /// Never before it has run for this long.
+    pub after_ms: u64,
+    /// Only when it takes this many thousandths of what its peers took for their bytes.
+    pub slower_permille: u64,
+    /// Peers that must have been done before anything is called slow.
+    pub peers_min: usize,
+    /// Second copies at once, in percent of all slots; at least one.
+    pub max_percent: u32,
+}
+
+impl Default for CopyConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            after_ms: 30_000,
+            slower_permille: 3_000,
+            peers_min: 3,
+            max_percent: 10,
+        }
+    }
 }
 
 impl Default for Config {
@@ -83,6 +112,7 @@ impl Default for Config {
             exclude_for_ms: 900_000,
             exclude_max_percent: 30,
             task_overhead_bytes: 1 << 20,
+            copies: CopyConfig::default(),
             scale: ScaleConfig::default(),
         }
     }

@@ -99,6 +99,13 @@ pub enum Event {
         /// The attempt.
         token: AttemptToken,
     },
+    /// A lease that was told lost is there after all, says the coordinator.
+    LeaseHeld {
+        /// The node.
+        node: NodeId,
+        /// Its life.
+        incarnation: Incarnation,
+    },
     /// An attempt's results are in the store, says its node: a hint that spares a read.
     TaskFinished {
         /// The attempt.

@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use assay_model::ids::TaskId;
+use assay_model::ids::{DatasetId, TaskId};
+use assay_model::node::NodeState;
 use assay_model::run::RunState;
-use assay_model::task::{TaskState, WaitReason};
+use assay_model::task::{TaskKind, TaskState, WaitReason};
 use jiff::Timestamp;
 
 use crate::Core;
+use crate::breaker::Breaker;
 use crate::nodes::Brake;
 use crate::state::{NodeRecord, RunRecord, TaskRecord};
-use crate::view::{AttemptView, Explanation, NodeView, RunView, View};
+use crate::view::{AttemptView, BreakerState, BreakerView, Explanation, NodeView, RunView, View};
 
 impl Core {
     /// Why a task is where it is; `None` when it is unknown or its run has ended.
@@ -79,17 +81,50 @@ impl Core {
             let text = "the store cannot be written".to_owned();
             return because(WaitReason::DependencyDown, self.commits.retry_at(), text);
         }
+        if run.reloading {
+            let text = "the rows of its run are being read anew".to_owned();
+            return because(WaitReason::DependencyDown, None, text);
+        }
         let dataset = self.datasets.get(&run.run.dataset);
-        if let Some(breaker) = dataset.and_then(|d| d.breaker.as_ref()) {
-            let text = "its source is away; one task at a time asks again".to_owned();
+        let reads = record.task.spec.kind() != TaskKind::Evaluate;
+        if let Some(breaker) = dataset.and_then(|d| d.breaker.as_ref()).filter(|_| reads) {
+            let probe = breaker.probe.filter(|t| self.open_attempt(t).is_some());
+            let asks = match probe {
+                Some(token) => format!("task {} asks whether it is back", token.task.no),
+                None => format!("it is asked again after {}", breaker.until),
+            };
+            let text = format!("its source is away; {asks}");
             return because(WaitReason::DependencyDown, Some(breaker.until), text);
         }
         if !self.nodes.values().any(|node| self.is_usable(node)) {
-            let text = "no live node is connected".to_owned();
-            return because(WaitReason::NoNode, None, text);
+            return because(WaitReason::NoNode, None, self.why_no_node());
         }
-        let text = "every slot is taken".to_owned();
+        let suspect = if record.task.crashes > 0 {
+            "; it has crashed its process before, so it runs beside no other such task"
+        } else {
+            ""
+        };
+        let before: usize = self.runs.values().map(|run| run.ready.len()).sum();
+        let text = format!("every slot is taken; {before} tasks are ready{suspect}");
         because(WaitReason::NoCapacity, None, text)
+    }
+
+    /// Which nodes there are, when none takes work.
+    fn why_no_node(&self) -> String {
+        let mut states: BTreeMap<NodeState, u32> = BTreeMap::new();
+        for record in self.alive() {
+            let silent = record.node.state == NodeState::Live && !self.is_usable(record);
+            let state = match silent {
+                true => NodeState::Suspect,
+                false => record.node.state,
+            };
+            *states.entry(state).or_default() += 1;
+        }
+        let words: Vec<String> = states.iter().map(|(s, n)| format!("{n} {s}")).collect();
+        match words.is_empty() {
+            true => "no node is registered".to_owned(),
+            false => format!("no node takes work: {}", words.join(", ")),
+        }
     }
 
     /// The state for people.
@@ -113,6 +148,12 @@ impl Core {
             queue_depth: ready().count(),
             queue_bytes: ready().map(|task| self.cost_of(task)).sum(),
             desired_nodes: self.scaler.desired(),
+            breakers: self
+                .datasets
+                .iter()
+                .filter_map(|(id, d)| self.view_of_breaker(id, d.breaker.as_ref()?))
+                .collect(),
+            store_away_since: self.commits.failing_since(),
             lease_distrust: match self.brake() {
                 Brake::Off => None,
                 Brake::Distrust => Some("many leases vanished while their nodes speak".to_owned()),
@@ -129,6 +170,7 @@ impl Core {
             attempt: record.task.attempt,
             state: record.task.state,
             node: record.task.node.clone()?,
+            copy_on: record.task.twin.as_ref().map(|twin| twin.node.clone()),
             assigned_at: record.task.assigned_at?,
             rows: open.rows,
             bytes: open.bytes,
@@ -138,10 +180,24 @@ impl Core {
         })
     }
 
+    fn view_of_breaker(&self, dataset: &DatasetId, breaker: &Breaker) -> Option<BreakerView> {
+        let probe = breaker.probe.filter(|t| self.open_attempt(t).is_some());
+        Some(BreakerView {
+            dataset: dataset.clone(),
+            state: match probe {
+                Some(_) => BreakerState::Probing,
+                None if breaker.is_half_open(self.now) => BreakerState::HalfOpen,
+                None => BreakerState::Open,
+            },
+            until: breaker.until,
+            probe: probe.map(|token| token.task),
+        })
+    }
+
     fn view_of_node(&self, record: &NodeRecord) -> NodeView {
         let held = self.open_tasks().filter(|(_, t)| {
-            t.task.node.as_ref() == Some(&record.node.id)
-                && t.task.incarnation == Some(record.node.incarnation)
+            t.copy_on(&record.node.id, record.node.incarnation)
+                .is_some()
         });
         NodeView {
             node: record.node.id.clone(),

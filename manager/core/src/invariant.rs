@@ -9,6 +9,7 @@ use assay_model::run::RunState;
 use assay_model::task::TaskState;
 
 use crate::Core;
+use crate::copies::Copy;
 use crate::state::{RunRecord, is_open};
 
 /// J1: a run is terminal only when all its tasks are.
@@ -45,7 +46,21 @@ fn one_attempt_at_work(record: &RunRecord) {
         );
         let blocked = !record.blockers(*no).is_empty();
         let idle = state == TaskState::Ready && !blocked;
-        let asleep = record.sleeping.iter().any(|(_, asleep)| asleep == no);
+        let wakes_at = task.task.not_before.map(|at| (at, *no));
+        let asleep = wakes_at.is_some_and(|key| record.sleeping.contains(&key));
+        debug_assert_eq!(
+            task.task.twin.is_some(),
+            task.twin_open.is_some(),
+            "A1: the second copy of {}",
+            task.task.id
+        );
+        debug_assert!(
+            task.task.twin.is_none()
+                || task.place_of(Copy::First).map(|p| p.0)
+                    != task.place_of(Copy::Second).map(|p| p.0),
+            "A1: both copies of {} are on one node",
+            task.task.id
+        );
         debug_assert_eq!(
             idle,
             asleep || record.ready.contains(no),
@@ -73,9 +88,10 @@ impl Core {
     fn no_node_above_its_slots(&self) {
         let mut held: BTreeMap<_, u32> = BTreeMap::new();
         for (_, record) in self.open_tasks() {
-            let place = record.task.node.as_ref().zip(record.task.incarnation);
-            if let Some((node, incarnation)) = place {
-                *held.entry((node, incarnation)).or_default() += 1;
+            for copy in record.copies() {
+                if let Some(place) = record.place_of(copy) {
+                    *held.entry(place).or_default() += 1;
+                }
             }
         }
         for ((node, incarnation), count) in held {

@@ -38,11 +38,13 @@ mod breaker;
 mod command;
 mod commit;
 mod config;
+mod copies;
 mod event;
 mod explain;
 pub mod fair;
 mod ids;
 mod invariant;
+mod loss;
 mod nodes;
 mod plan;
 mod runs;
@@ -67,10 +69,10 @@ use assay_model::task::Task;
 use jiff::Timestamp;
 
 pub use command::{Command, ToNode};
-pub use config::{Config, ScaleConfig};
+pub use config::{Config, CopyConfig, ScaleConfig};
 pub use event::Event;
 pub use ids::{IdSource, SeededIds};
-pub use view::{AttemptView, Explanation, NodeView, RunView, View};
+pub use view::{AttemptView, BreakerState, BreakerView, Explanation, NodeView, RunView, View};
 
 /// All that is not finished: what a new leader starts from.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -98,8 +100,10 @@ pub struct Core {
     datasets: BTreeMap<DatasetId, state::DatasetRecord>,
     /// The served cost of the dataset that had the last turn: who comes back starts here.
     served_floor: u64,
-    /// Lives that ended lately, with their zones.
-    deaths: VecDeque<(Timestamp, NodeId, String)>,
+    /// Lives that ended lately.
+    deaths: VecDeque<loss::Fallen>,
+    /// Attempts that were charged to a death that may turn out to be part of something greater.
+    losses: Vec<loss::Loss>,
     /// Runs that were asked for and are not written yet.
     submissions: BTreeMap<RunId, Run>,
     /// Ended runs that are to be retried, with their new deadlines.
@@ -134,6 +138,7 @@ impl Core {
             datasets: BTreeMap::new(),
             served_floor: 0,
             deaths: VecDeque::new(),
+            losses: Vec::new(),
             submissions: BTreeMap::new(),
             retries: BTreeMap::new(),
             awaited: BTreeSet::new(),
@@ -215,7 +220,8 @@ impl Core {
                 incarnation,
                 refused,
             } => self.on_disconnected(&node, incarnation, refused),
-            Event::LeaseLost { node, incarnation } => self.on_lease_lost(&node, incarnation),
+            Event::LeaseLost { node, incarnation } => self.on_lease(&node, incarnation, false),
+            Event::LeaseHeld { node, incarnation } => self.on_lease(&node, incarnation, true),
             Event::TaskStarted { token } => self.on_started(&token),
             Event::TaskFinished { token } => self.on_finished(&token),
             Event::TaskFailed { token, failure } => self.on_failed(&token, failure),

@@ -71,8 +71,8 @@ impl Core {
         let mut listed = BTreeSet::new();
         for token in held {
             let mine = self.open_attempt(&token).is_some_and(|record| {
-                record.task.node.as_ref() == Some(node)
-                    && record.task.incarnation == Some(incarnation)
+                let copy = record.copy_with(&token);
+                copy.is_some() && copy == record.copy_on(node, incarnation)
             });
             if mine {
                 listed.insert((token.task, token.attempt));
@@ -127,12 +127,13 @@ impl Core {
         }
     }
 
-    pub(crate) fn on_lease_lost(&mut self, id: &NodeId, incarnation: Incarnation) {
+    pub(crate) fn on_lease(&mut self, id: &NodeId, incarnation: Incarnation, held: bool) {
         let now = self.now;
         if let Some(record) = self.nodes.get_mut(id)
             && record.node.incarnation == incarnation
         {
-            record.lease_lost_at = Some(now);
+            // When it was lost counts, not how often that was told.
+            record.lease_lost_at = (!held).then(|| record.lease_lost_at.unwrap_or(now));
         }
     }
 
@@ -173,20 +174,22 @@ impl Core {
         self.nodes.values().filter(|r| !r.node.state.is_final())
     }
 
-    fn many(&self) -> usize {
+    /// Leases so many of which vanish together only when something greater is wrong.
+    pub(crate) fn many(&self) -> usize {
         (self.alive().count() * 3).div_ceil(10).max(2)
+    }
+
+    /// Nodes whose leases vanished lately.
+    pub(crate) fn lost_leases(&self) -> impl Iterator<Item = &NodeRecord> {
+        let window = self.config.correlation_window_ms;
+        let now = self.now;
+        self.alive()
+            .filter(move |r| r.lease_lost_at.is_some_and(|at| after(at, window) > now))
     }
 
     /// The mass-death brake.
     pub(crate) fn brake(&self) -> Brake {
-        let window = self.config.correlation_window_ms;
-        let lost: Vec<&NodeRecord> = self
-            .alive()
-            .filter(|r| {
-                r.lease_lost_at
-                    .is_some_and(|at| after(at, window) > self.now)
-            })
-            .collect();
+        let lost: Vec<&NodeRecord> = self.lost_leases().collect();
         if lost.len() < self.many() {
             return Brake::Off;
         }
@@ -247,7 +250,11 @@ impl Core {
     fn nodes_with_work(&self) -> BTreeSet<NodeId> {
         let tasks = self.runs.values().flat_map(|run| {
             let open = run.open.iter().filter_map(|no| run.tasks.get(no));
-            open.filter_map(|record| record.task.node.clone())
+            let places = open.flat_map(|record| {
+                let copies = record.copies();
+                copies.filter_map(|copy| record.place_of(copy).map(|place| place.0.clone()))
+            });
+            places
         });
         tasks.collect()
     }
@@ -279,37 +286,6 @@ impl Core {
             _ => NodeState::Dead,
         };
         Some((state, reason))
-    }
-
-    /// How a death counts: charged when it stands alone; not when the node was leaving, when a
-    /// zone is failing, or when leases vanish by the dozen.
-    fn death_counts(&self, record: &NodeRecord, reason: &str) -> Death {
-        let window = self.config.correlation_window_ms;
-        let zone = &record.node.zone;
-        let recent = self.deaths.iter().filter(|d| after(d.0, window) > self.now);
-        let fallen = recent.filter(|d| d.2 == *zone && d.1 != record.node.id);
-        let failing = self.alive().filter(|r| {
-            r.node.zone == *zone && r.node.id != record.node.id && (r.reset || self.is_silent(r))
-        });
-        let zone_lost = !zone.is_empty() && fallen.count() + failing.count() >= 1;
-        let leases = self.alive().filter(|r| {
-            r.lease_lost_at
-                .is_some_and(|at| after(at, window) > self.now)
-        });
-        let (outcome, reason) = if record.node.state == NodeState::Draining {
-            (AttemptOutcome::Drained, format!("its node left: {reason}"))
-        } else if zone_lost {
-            let reason = format!("zone {zone} is being lost: {reason}");
-            (AttemptOutcome::Orphaned, reason)
-        } else if leases.count() >= self.many() {
-            (
-                AttemptOutcome::Orphaned,
-                format!("many nodes at once: {reason}"),
-            )
-        } else {
-            (AttemptOutcome::NodeLost, format!("its node died: {reason}"))
-        };
-        Death { outcome, reason }
     }
 
     /// The next state of a node that lives.
@@ -390,7 +366,6 @@ impl Core {
                 record.blamed.clear();
             }
             NodeState::Dead | NodeState::Gone => {
-                let zone = record.node.zone.clone();
                 let outcome = match state {
                     NodeState::Gone => AttemptOutcome::Drained,
                     _ => AttemptOutcome::Orphaned,
@@ -398,13 +373,16 @@ impl Core {
                 record.death.get_or_insert_with(|| Death {
                     outcome,
                     reason: format!("its node left: {reason}"),
+                    when: crate::loss::When {
+                        fell_at: record.last_heard,
+                        died_at: now,
+                    },
+                    open_until: now,
                 });
                 if state == NodeState::Dead {
-                    self.deaths.push_back((now, id.clone(), zone));
+                    self.note_fallen(id);
                     self.count("nodes_dead", 1);
                 }
-                let window = self.config.correlation_window_ms;
-                self.deaths.retain(|death| after(death.0, window) > now);
             }
             NodeState::Live | NodeState::Registering | NodeState::Suspect => {}
         }
@@ -420,6 +398,11 @@ impl Core {
         record.death = Some(Death {
             outcome: AttemptOutcome::Orphaned,
             reason: "its node has begun another life".to_owned(),
+            when: crate::loss::When {
+                fell_at: record.last_heard,
+                died_at: self.now,
+            },
+            open_until: self.now,
         });
     }
 }

@@ -80,7 +80,7 @@ impl Core {
             let Some(record) = self.runs.get(&id).filter(|r| !r.reloading) else {
                 continue;
             };
-            if record.cancel.is_some() || record.is_expired(self.now) {
+            if record.cancel.is_some() || record.is_expired(self.counted_now()) {
                 self.close(record, batch);
             } else if record.is_active() {
                 self.decide_active(id, batch);
@@ -152,6 +152,8 @@ impl Core {
         } else if record.unended.is_empty() {
             let (state, reason) = end_of(record);
             batch.push(self.move_run(record, state, reason));
+        } else if record.run.state == RunState::Running && record.is_measured() {
+            batch.push(self.move_run(record, RunState::Finalising, None));
         }
     }
 
@@ -188,7 +190,7 @@ impl Core {
             let waits = record.run.state == RunState::Queued
                 && !record.reloading
                 && record.cancel.is_none()
-                && !record.is_expired(self.now);
+                && !record.is_expired(self.counted_now());
             if waits {
                 queues.entry(&record.run.dataset).or_default().push(record);
             }

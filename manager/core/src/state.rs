@@ -3,14 +3,17 @@
 //! What comes in: rows and observations. What goes out: records whose indexes always agree with
 //! their tasks. It must never decide; every change of a task goes through [`RunRecord::update`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use assay_model::ids::{AttemptToken, NodeId, TaskId};
 use assay_model::node::{Load, Node};
 use assay_model::output::Discovery;
 use assay_model::run::Run;
-use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskState};
+use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskKind, TaskState};
 use jiff::Timestamp;
+
+use crate::copies::Copy;
+use crate::time::after;
 
 /// A run that has not ended.
 #[derive(Debug)]
@@ -30,6 +33,10 @@ pub(crate) struct RunRecord {
     /// Its plan is in the store. A retried run may be `running` without one, and a plan may be
     /// empty, so neither its state nor its tasks can tell.
     pub planned: bool,
+    /// How long its latest measurements took, per 2^20 of cost, in milliseconds.
+    pub paces: VecDeque<u64>,
+    /// Time that does not count against its deadline: the store was away.
+    pub credit_ms: u64,
     /// Why it is being cancelled, once someone asked for it.
     pub cancel: Option<String>,
     /// A read of its rows is out: nothing is decided about it until they are here.
@@ -60,6 +67,10 @@ pub(crate) struct TaskRecord {
     pub forgiven: u32,
     /// What is known of the attempt at work.
     pub open: Option<Open>,
+    /// What is known of its second copy.
+    pub twin_open: Option<Box<Open>>,
+    /// The attempt that has had a second copy; 0: none has.
+    pub copied: u32,
     /// Nodes where an attempt failed, and when.
     pub failed_on: Vec<(NodeId, Timestamp)>,
 }
@@ -75,8 +86,14 @@ pub(crate) struct Open {
     pub bytes: u64,
     /// When its counters last moved.
     pub progressed_at: Timestamp,
-    /// From when its time-outs count, at the earliest.
+    /// When it was first known to this leader.
     pub counted_from: Timestamp,
+    /// When it was started, by the leader's clock. A node's clock may be wrong by any amount, so
+    /// what its stamps say counts between the assignment and the present only.
+    pub started_at: Option<Timestamp>,
+    /// It was at work before this leader's term: no time-out ends it before its node had a chance
+    /// to speak.
+    pub inherited: bool,
     /// Time that does not count: the store was away.
     pub credit_ms: u64,
     /// How it ended, says its node; not written yet.
@@ -93,8 +110,20 @@ impl Open {
             bytes: 0,
             progressed_at: now,
             counted_from: now,
+            started_at: None,
+            inherited: false,
             credit_ms: 0,
             verdict: None,
+        }
+    }
+
+    /// An attempt that another leader has assigned.
+    fn loaded(task: &Task, now: Timestamp) -> Self {
+        let earliest = task.assigned_at.unwrap_or(now).min(now);
+        Self {
+            started_at: task.started_at.map(|at| at.min(now).max(earliest)),
+            inherited: true,
+            ..Self::new(now)
         }
     }
 }
@@ -102,12 +131,7 @@ impl Open {
 impl TaskRecord {
     /// The token of the attempt at work.
     pub(crate) fn token(&self) -> Option<AttemptToken> {
-        let nonce = self.task.nonce.filter(|_| self.open.is_some())?;
-        Some(AttemptToken {
-            task: self.task.id,
-            attempt: self.task.attempt,
-            nonce,
-        })
+        self.token_of(Copy::First)
     }
 
     /// Attempts that did not count against the retries.
@@ -137,6 +161,8 @@ impl RunRecord {
             unended: BTreeSet::new(),
             plan: Plan::Unread,
             planned: false,
+            paces: VecDeque::new(),
+            credit_ms: 0,
             cancel: None,
             reloading: false,
         };
@@ -152,7 +178,9 @@ impl RunRecord {
             let record = TaskRecord {
                 blocked_by: 0,
                 forgiven: 0,
-                open: is_open(task.state).then(|| Open::new(now)),
+                open: is_open(task.state).then(|| Open::loaded(&task, now)),
+                twin_open: task.twin.as_ref().map(|_| Box::new(Open::new(now))),
+                copied: task.twin.as_ref().map_or(0, |_| task.attempt),
                 failed_on: Vec::new(),
                 task,
             };
@@ -190,6 +218,8 @@ impl RunRecord {
         change(record);
         if !is_open(record.task.state) {
             record.open = None;
+            record.twin_open = None;
+            record.task.twin = None;
             record.task.nonce = None;
             record.task.node = None;
             record.task.incarnation = None;
@@ -254,9 +284,20 @@ impl RunRecord {
         matches!(self.run.state, Planning | Running | Finalising)
     }
 
+    /// Whether nothing is left to be measured: only evaluations are. They have the highest numbers.
+    pub(crate) fn is_measured(&self) -> bool {
+        let first = self.unended.first().and_then(|no| self.tasks.get(no));
+        first.is_some_and(|record| record.task.spec.kind() == TaskKind::Evaluate)
+    }
+
     /// Whether it is past its deadline.
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
-        self.run.deadline_at <= now
+        self.deadline() <= now
+    }
+
+    /// When it is given up: its deadline, and the time that the store was away.
+    pub(crate) fn deadline(&self) -> Timestamp {
+        after(self.run.deadline_at, self.credit_ms)
     }
 }
 
@@ -302,6 +343,9 @@ pub(crate) struct NodeRecord {
 pub(crate) struct Death {
     pub outcome: AttemptOutcome,
     pub reason: String,
+    pub when: crate::loss::When,
+    /// Until when it may turn out to be part of the loss of a zone.
+    pub open_until: Timestamp,
 }
 
 impl NodeRecord {

@@ -15,6 +15,8 @@ use crate::sim::MemoryStore;
 use crate::time::after;
 use crate::{Command, Config, Core, Event, ScaleConfig, SeededIds, ToNode};
 
+mod stragglers;
+
 /// A core with a store that answers at once, and a clock that is set by hand.
 struct Bench {
     core: Core,

@@ -62,6 +62,12 @@ impl Core {
         for breaker in self.datasets.values().filter_map(|d| d.breaker.as_ref()) {
             next.offer(breaker.until, "breaker-probe");
         }
+        for loss in &self.losses {
+            next.offer(loss.open_until, "charge-open");
+        }
+        for death in self.nodes.values().filter_map(|r| r.death.as_ref()) {
+            next.offer(death.open_until, "charge-open");
+        }
         if let Some(at) = self.scaler.poll_timeout() {
             next.offer(at, "scale");
         }
@@ -91,7 +97,7 @@ impl Core {
     }
 
     fn run_timers(&self, run: &RunRecord, next: &mut Next) {
-        next.offer(run.run.deadline_at, "run-deadline");
+        next.offer(run.deadline(), "run-deadline");
         if let Some((at, _)) = run.sleeping.first().filter(|_| run.is_active()) {
             next.offer(*at, "task-backoff");
         }
@@ -99,8 +105,13 @@ impl Core {
             next.offer(at, "plan-read");
         }
         for record in run.open.iter().filter_map(|no| run.tasks.get(no)) {
-            if let Some((at, _, _)) = self.time_limit(run, record) {
-                next.offer(at, "task-timeout");
+            for copy in record.copies() {
+                if let Some((at, _, _)) = self.time_limit(run, record, copy) {
+                    next.offer(at, "task-timeout");
+                }
+            }
+            if let Some(at) = self.straggles_at(run, record) {
+                next.offer(at, "second-copy");
             }
         }
     }

@@ -26,6 +26,10 @@ pub struct View {
     pub queue_bytes: u64,
     /// Nodes wanted.
     pub desired_nodes: u32,
+    /// Sources that are away, or may be: one that answers is not listed.
+    pub breakers: Vec<BreakerView>,
+    /// Since when the store has been refusing commits; nothing is decided and no time counts.
+    pub store_away_since: Option<Timestamp>,
     /// Whether losses of leases are being distrusted, and why.
     pub lease_distrust: Option<String>,
 }
@@ -60,6 +64,8 @@ pub struct AttemptView {
     pub state: TaskState,
     /// The node.
     pub node: NodeId,
+    /// The node of its second copy, if it has one.
+    pub copy_on: Option<NodeId>,
     /// When it was assigned.
     pub assigned_at: Timestamp,
     /// Rows seen.
@@ -68,6 +74,42 @@ pub struct AttemptView {
     pub bytes: u64,
     /// Bytes to be read.
     pub bytes_total: u64,
+}
+
+/// Whether a source is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerState {
+    /// It is away; nothing is asked until its pause is over.
+    Open,
+    /// The pause is over; one task may ask.
+    HalfOpen,
+    /// One task asks whether it is back.
+    Probing,
+}
+
+impl BreakerState {
+    /// The word for people and telemetry.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+            Self::Probing => "probing",
+        }
+    }
+}
+
+/// A source that is away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerView {
+    /// The dataset whose source it is.
+    pub dataset: DatasetId,
+    /// Whether it is asked.
+    pub state: BreakerState,
+    /// Until when nothing is asked.
+    pub until: Timestamp,
+    /// The task that asks.
+    pub probe: Option<TaskId>,
 }
 
 /// A registered node.

@@ -3,10 +3,11 @@
 //! What comes in: the store's rows and the truth. What goes out: the first violation. It must never
 //! look into a core: only what a database would show counts.
 
+use assay_model::change::Change;
 use assay_model::ids::TaskId;
 use assay_model::node::NodeState;
 use assay_model::run::RunState;
-use assay_model::task::{AttemptOutcome, Task, TaskState};
+use assay_model::task::{AttemptOutcome, Task, TaskKind, TaskState};
 
 use super::Violation;
 use super::store::Attempt;
@@ -31,6 +32,7 @@ impl World {
         self.i5_plans_are_whole()?;
         self.i9_epochs_grow()?;
         self.a3_slots()?;
+        self.j7_drains_are_followed()?;
         self.j1_runs_end_after_their_tasks()?;
         self.one_run_of_a_dataset_at_once()?;
         self.j5_a_cancelled_run_ends_soon()?;
@@ -125,9 +127,12 @@ impl World {
             );
         }
         let reason = task.reason.as_deref().unwrap_or("");
-        let last = all.last().and_then(|a| a.outcome);
+        let last = all.last().map_or(0, |a| a.token.attempt);
+        let permanent = all
+            .iter()
+            .any(|a| a.token.attempt == last && a.outcome == Some(AttemptOutcome::Permanent));
         let explained = charged == 3
-            || last == Some(AttemptOutcome::Permanent)
+            || permanent
             || reason.contains("deadline")
             || reason.contains("interrupted");
         if task.state == TaskState::Failed && !explained {
@@ -145,7 +150,12 @@ impl World {
                 continue;
             };
             let excused = ["drain", "zone", "many nodes", "node left"];
-            if self.dropped.contains(&attempt.token) && outcome == AttemptOutcome::Retryable
+            use AttemptOutcome::{NodeLost, Retryable, TimedOut};
+            let environment = matches!(outcome, NodeLost | Retryable | TimedOut);
+            let copy = environment && attempt.reason.starts_with("one of two copies");
+            let told = self.dropped.contains(&attempt.token) || self.away.contains(&attempt.token);
+            if told && outcome == Retryable
+                || copy
                 || excused.iter().any(|why| attempt.reason.contains(why))
             {
                 let what = format!(
@@ -173,13 +183,21 @@ impl World {
     ) -> Result<(), Violation> {
         let open = all.iter().filter(|a| a.outcome.is_none()).count();
         let at_work = matches!(task.state, TaskState::Assigned | TaskState::Running);
-        let numbered = (1..).zip(all).all(|(n, a)| a.token.attempt == n);
-        let apart = all.windows(2).all(|pair| {
-            pair[0]
-                .ended_at
-                .is_some_and(|end| end <= pair[1].assigned_at)
+        let due = usize::from(at_work) + usize::from(task.twin.is_some());
+        let firsts = || all.iter().filter(|a| !a.twin);
+        let numbered = (1..).zip(firsts()).all(|(n, a)| a.token.attempt == n);
+        let marked = all.iter().filter(|a| a.twin).all(|copy| {
+            let first = firsts().find(|a| a.token.attempt == copy.token.attempt);
+            first.is_some_and(|a| a.node != copy.node && a.assigned_at <= copy.assigned_at)
         });
-        if open != usize::from(at_work) || !numbered || task.attempt as usize != all.len() {
+        // Marked copies may overlap with their firsts, and with nothing else.
+        let apart = all.windows(2).all(|pair| {
+            pair[0].token.attempt == pair[1].token.attempt
+                || pair[0]
+                    .ended_at
+                    .is_some_and(|end| end <= pair[1].assigned_at)
+        });
+        if open != due || !numbered || !marked || task.attempt as usize != firsts().count() {
             let what = format!("{} is {} with {open} attempts at work", task.id, task.state);
             return self.fail("I10", what);
         }
@@ -192,18 +210,15 @@ impl World {
     }
 
     fn i11_no_attempt_of_an_earlier_life(&self, all: &[Attempt]) -> Result<(), Violation> {
-        let Some(open) = all.iter().find(|a| a.outcome.is_none()) else {
-            return Ok(());
-        };
-        let node = self.store.nodes.get(&open.node);
-        let current = node.is_some_and(|n| n.incarnation == open.incarnation);
-        let dead = node.is_some_and(|n| n.state == NodeState::Dead);
-        let released = !self.has(super::Mutant::RegisterReleasesNothing);
-        if released && (!current || (dead && self.is_settled())) {
-            return self.fail(
-                "I11",
-                format!("{} is left on an earlier life", open.token.task),
-            );
+        for open in all.iter().filter(|a| a.outcome.is_none()) {
+            let node = self.store.nodes.get(&open.node);
+            let current = node.is_some_and(|n| n.incarnation == open.incarnation);
+            let dead = node.is_some_and(|n| n.state == NodeState::Dead);
+            let released = !self.has(super::Mutant::RegisterReleasesNothing);
+            if released && (!current || (dead && self.is_settled())) {
+                let what = format!("{} is left on an earlier life", open.token.task);
+                return self.fail("I11", what);
+            }
         }
         Ok(())
     }
@@ -236,6 +251,10 @@ impl World {
             }
             let outcome = pair[0].outcome;
             charged += u32::from(outcome.is_some_and(AttemptOutcome::is_charged));
+            // The copy of an attempt that ended last decided what followed.
+            if pair[0].token.attempt == pair[1].token.attempt || pair[0].twin {
+                continue;
+            }
             let base = match outcome {
                 Some(AttemptOutcome::NodeLost) => 500,
                 Some(
@@ -272,11 +291,10 @@ impl World {
 
     fn a3_slots(&self) -> Result<(), Violation> {
         for node in &self.nodes {
-            let held = self
-                .store
-                .tasks
-                .values()
-                .filter(|t| t.node.as_ref() == Some(&node.id));
+            let held = self.store.tasks.values().filter(|t| {
+                let copy = t.twin.as_ref().is_some_and(|twin| twin.node == node.id);
+                copy || t.node.as_ref() == Some(&node.id)
+            });
             let held = held.count();
             if held > node.slots as usize {
                 return self.fail(
@@ -311,7 +329,8 @@ impl World {
     fn one_run_of_a_dataset_at_once(&self) -> Result<(), Violation> {
         let mut active = std::collections::BTreeSet::new();
         for run in self.store.runs.values() {
-            let at_work = matches!(run.state, RunState::Planning | RunState::Running);
+            use RunState::{Finalising, Planning, Running};
+            let at_work = matches!(run.state, Planning | Running | Finalising);
             // A run that someone retries comes back beside one that has begun.
             if at_work && !self.retried.contains(&run.id) && !active.insert(&run.dataset) {
                 return self.fail("J4", format!("two runs of {} at once", run.dataset));
@@ -335,6 +354,69 @@ impl World {
         Ok(())
     }
 
+    /// A node that someone drains leaves its work when nothing is wrong.
+    fn j7_drains_are_followed(&self) -> Result<(), Violation> {
+        if !self.calm || self.now < self.calm_since + 10_000 {
+            return Ok(());
+        }
+        for (node, incarnation) in &self.drains {
+            let row = self.store.nodes.get(node);
+            let same = row.filter(|n| n.incarnation == *incarnation);
+            if let Some(row) = same.filter(|n| n.state == NodeState::Live) {
+                return self.fail("J7", format!("{node} was drained and is {}", row.state));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a leader writes: no task after its run's deadline, none of a source that is away.
+    pub(super) fn check_change(
+        &mut self,
+        epoch: assay_model::ids::Epoch,
+        change: &Change,
+    ) -> Result<(), Violation> {
+        match change {
+            Change::EndAttempt {
+                token, outcome, at, ..
+            } if *outcome == AttemptOutcome::DependencyDown => {
+                // A failure while the source is known to be away does not prolong the pause.
+                if let Some(dataset) = self.dataset(token) {
+                    let known = self.asked_in_vain.get(&dataset).is_some_and(|(by, since)| {
+                        *by == epoch && *at < crate::time::after(*since, 5_000)
+                    });
+                    if !known {
+                        self.asked_in_vain.insert(dataset, (epoch, *at));
+                    }
+                }
+            }
+            Change::Assign { token, at, .. } => {
+                let task = self.store.tasks.get(&token.task);
+                let reads = task.is_some_and(|t| t.spec.kind() != TaskKind::Evaluate);
+                let vain = self.dataset(token).and_then(|d| self.asked_in_vain.get(&d));
+                let soon = vain.is_some_and(|(by, since)| {
+                    *by == epoch && at > since && *at < crate::time::after(*since, 4_000)
+                });
+                // A late word of an earlier success closes the breaker too.
+                let heard = self.dataset(token).and_then(|d| self.answered_at.get(&d));
+                let heard = heard.is_some_and(|heard| self.now < heard + 40_000);
+                if reads && soon && !heard {
+                    let what = format!("{} reads a source that is away", token.task);
+                    return self.fail("I14", what);
+                }
+                let s = &self.swarm;
+                let credit = s.outage + s.not_applied + s.leader_cut > 0;
+                let run = self.truth.get(&token.task.run).map(|t| &t.run);
+                let late = run.is_some_and(|run| *at > run.deadline_at);
+                if late && !credit && !self.retried.contains(&token.task.run) {
+                    let what = format!("{} was given out after the deadline", token.task);
+                    return self.fail("J6", what);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// An attempt that its live node does not have is found, long before its time is up.
     pub(super) fn t8_orphans_are_found(&mut self, node: usize) -> Result<(), Violation> {
         let n = &self.nodes[node];
@@ -342,7 +424,12 @@ impl World {
             return Ok(());
         }
         let mut unheld = std::mem::take(&mut self.unheld);
-        for attempt in self.store.attempts.values().filter_map(|all| all.last()) {
+        // A task is not given up while a charge of it may be taken back.
+        let held = |all: &&Vec<Attempt>| {
+            let lost = Some(AttemptOutcome::NodeLost);
+            all.iter().all(|a| a.outcome != lost)
+        };
+        for attempt in self.store.attempts.values().filter(held).flatten() {
             let here = attempt.node == n.id && Some(attempt.incarnation) == n.incarnation;
             let lost = attempt.outcome.is_none() && !n.held.contains_key(&attempt.token);
             if here && lost {

@@ -3,7 +3,10 @@
 //! What comes in: the swarm's rates. What goes out: deaths, sleeps, splits, lies, requests. When
 //! the world is calm it must never do harm, only bring everything back.
 
+use std::collections::BTreeSet;
+
 use assay_model::ids::RunId;
+use assay_model::node::NodeState;
 use assay_model::run::RunState;
 
 use super::world::{Item, World};
@@ -35,7 +38,8 @@ impl World {
 
     /// Somebody leads, sooner or later.
     fn elect(&mut self) {
-        if self.leader().is_some() || !(self.calm || self.dice.chance(200)) {
+        let away = self.etcd_until > self.now;
+        if away || self.leader().is_some() || !(self.calm || self.dice.chance(200)) {
             return;
         }
         let ready =
@@ -80,6 +84,7 @@ impl World {
                 self.tell_leader(Event::CancelRun { run, reason });
             }
         }
+        self.ask_for_drains();
         let known: Vec<(RunId, RunState)> =
             self.store.runs.values().map(|r| (r.id, r.state)).collect();
         for (run, state) in known {
@@ -100,19 +105,43 @@ impl World {
         }
     }
 
+    /// Whoever drains a node asks until it drains.
+    fn ask_for_drains(&mut self) {
+        for (node, incarnation) in self.drains.clone() {
+            let row = self.store.nodes.get(&node);
+            let takes = |s: NodeState| matches!(s, NodeState::Live | NodeState::Suspect);
+            let same = row.is_some_and(|n| n.incarnation == incarnation && takes(n.state));
+            if same {
+                let reason = "someone asked".to_owned();
+                self.tell_leader(Event::DrainNode { node, reason });
+            } else {
+                self.drains.remove(&node);
+            }
+        }
+    }
+
     fn harm_nodes(&mut self) {
         let node = self.any_node();
+        self.harm_links(node);
         if self.draw(self.swarm.node_kill) {
             let ms = self.dice.range(100, 30_000);
             self.kill(node, ms);
         }
         if self.draw(self.swarm.zone_kill) {
             let zone = self.nodes[node].zone.clone();
+            let mut lost = BTreeSet::new();
             for other in 0..self.nodes.len() {
                 if self.nodes[other].zone == zone {
+                    let n = &self.nodes[other];
+                    let fresh = n.up && n.paused_until <= self.now && n.split_until <= self.now;
+                    let life = n.incarnation.filter(|_| fresh && n.mute_until <= self.now);
+                    lost.extend(life.map(|life| (n.id.clone(), life)));
                     let ms = self.dice.range(1_000, 40_000);
                     self.kill(other, ms);
                 }
+            }
+            if !zone.is_empty() {
+                self.zones_lost.push(lost);
             }
         }
         if self.draw(self.swarm.node_pause) {
@@ -149,13 +178,44 @@ impl World {
         }
         if self.draw(self.swarm.drain) {
             let id = self.nodes[node].id.clone();
-            let event = if self.dice.chance(800) {
-                let reason = "someone asked".to_owned();
-                Event::DrainNode { node: id, reason }
-            } else {
-                Event::UncordonNode { node: id }
-            };
-            self.tell_leader(event);
+            match self.nodes[node].incarnation {
+                Some(incarnation) if self.dice.chance(800) => {
+                    self.drains.insert(id, incarnation);
+                }
+                _ => {
+                    self.drains.remove(&id);
+                    self.tell_leader(Event::UncordonNode { node: id });
+                }
+            }
+        }
+    }
+
+    /// Cuts in one direction, cuts from the store, and the coordinator's faults.
+    fn harm_links(&mut self, node: usize) {
+        let until = |world: &mut Self, permille: u64| {
+            let drawn = world.draw(permille);
+            drawn.then(|| world.now + world.dice.range(100, 30_000))
+        };
+        if let Some(until) = until(self, self.swarm.deaf) {
+            self.nodes[node].deaf_until = until;
+        }
+        if let Some(until) = until(self, self.swarm.mute) {
+            self.nodes[node].mute_until = until;
+        }
+        if let Some(until) = until(self, self.swarm.node_cut) {
+            self.nodes[node].cut_until = until;
+        }
+        if let Some(until) = until(self, self.swarm.etcd_away) {
+            self.etcd_until = until;
+        }
+        if self.draw(self.swarm.wipe) {
+            for node in 0..self.nodes.len() {
+                let n = &self.nodes[node];
+                if let Some(incarnation) = n.incarnation {
+                    let node = n.id.clone();
+                    self.tell_leader(Event::LeaseLost { node, incarnation });
+                }
+            }
         }
     }
 
@@ -175,6 +235,10 @@ impl World {
         let fit = m.down_until <= self.now && m.paused_until <= self.now;
         if fit && self.draw(self.swarm.usurp) {
             self.take_over(manager);
+        }
+        if self.draw(self.swarm.leader_cut) {
+            let ms = self.dice.range(500, 20_000);
+            self.managers[manager].cut_until = self.now + ms;
         }
         if self.draw(self.swarm.outage) {
             self.outage_until = self.now + self.dice.range(500, 20_000);
@@ -201,14 +265,19 @@ impl World {
         self.calm = true;
         self.outage_until = 0;
         self.away_until.clear();
+        self.etcd_until = 0;
         for manager in &mut self.managers {
             manager.down_until = 0;
             manager.paused_until = 0;
+            manager.cut_until = 0;
         }
         for node in 0..self.nodes.len() {
             let n = &mut self.nodes[node];
             n.paused_until = 0;
             n.split_until = 0;
+            n.deaf_until = 0;
+            n.mute_until = 0;
+            n.cut_until = 0;
             let life = n.life;
             self.push(500, Item::Boot { node, life });
             self.push(1_000, Item::Hello { node, life });

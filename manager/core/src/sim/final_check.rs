@@ -5,11 +5,12 @@
 
 use assay_model::node::NodeState;
 use assay_model::run::RunState;
-use assay_model::task::{TaskKind, TaskState};
+use assay_model::task::{AttemptOutcome, TaskKind, TaskState};
 
 use super::Violation;
 use super::truth::{Nature, rows_of};
 use super::world::World;
+use crate::time::ms_between;
 
 impl World {
     /// Whether every run that was asked for has ended.
@@ -31,6 +32,7 @@ impl World {
 
     pub(super) fn final_check(&mut self) -> Result<(), Violation> {
         self.check()?;
+        self.i8_a_lost_zone_charges_nobody()?;
         self.i4_results_equal_the_truth()?;
         self.i12_the_drained_hold_nothing()?;
         self.i20_nothing_is_lost()?;
@@ -68,6 +70,37 @@ impl World {
         Ok(())
     }
 
+    /// Where one leader saw a whole zone die, no attempt on any of its nodes is charged for it.
+    fn i8_a_lost_zone_charges_nobody(&self) -> Result<(), Violation> {
+        for lost in &self.zones_lost {
+            let seen = self.store.deaths.iter().filter(|death| {
+                let life = (death.1.clone(), death.2);
+                lost.contains(&life)
+            });
+            let seen: Vec<_> = seen.collect();
+            let one_leader = seen.windows(2).all(|pair| pair[0].0 == pair[1].0);
+            let together = seen
+                .windows(2)
+                .all(|pair| ms_between(pair[0].3, pair[1].3) < 9_000);
+            if seen.len() < 2 || !one_leader || !together {
+                continue;
+            }
+            for attempt in self.store.attempts.values().flatten() {
+                let life = (attempt.node.clone(), attempt.incarnation);
+                let by_all = seen
+                    .iter()
+                    .any(|death| (&death.1, death.2) == (&life.0, life.1));
+                let assigned = seen.iter().all(|death| death.0 == attempt.epoch);
+                let charged = attempt.outcome == Some(AttemptOutcome::NodeLost);
+                if charged && by_all && assigned {
+                    let what = format!("{} is charged for a lost zone", attempt.token.task);
+                    return self.fail("I8", what);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn i12_the_drained_hold_nothing(&self) -> Result<(), Violation> {
         let gone = self
             .store
@@ -75,11 +108,10 @@ impl World {
             .values()
             .filter(|n| n.state == NodeState::Gone);
         for node in gone {
-            let held = self
-                .store
-                .tasks
-                .values()
-                .find(|t| t.node.as_ref() == Some(&node.id));
+            let held = self.store.tasks.values().find(|t| {
+                let copy = t.twin.as_ref().is_some_and(|twin| twin.node == node.id);
+                copy || t.node.as_ref() == Some(&node.id)
+            });
             if let Some(task) = held {
                 return self.fail("I12", format!("{} is gone and holds {}", node.id, task.id));
             }
@@ -138,6 +170,7 @@ impl World {
     fn healthy_runs_succeed(&self) -> Result<(), Violation> {
         let s = &self.swarm;
         let charging = s.node_kill + s.zone_kill + s.node_pause + s.split + s.lease_lie + s.loss;
+        let charging = charging + s.deaf + s.mute + s.node_cut + s.leader_cut + s.wipe;
         if charging + s.outage + s.source_away + s.drain + s.not_applied > 0 {
             return Ok(());
         }

@@ -3,14 +3,14 @@
 //! What comes in: the core's commands. What goes out: calls of the store and messages, with faults.
 //! It must never decide for the core: it is the driver that the core's documentation demands.
 
-use assay_model::change::Change;
+use assay_model::change::{Answer, Change};
 use assay_model::ids::{Epoch, NodeId};
 use assay_model::node::Progress;
 use assay_model::task::{AttemptOutcome, TaskState};
 use jiff::Timestamp;
 
-use super::Mutant;
 use super::world::{Item, World};
+use super::{Mutant, Violation};
 use crate::time::after;
 use crate::{Command, Core, Event, SeededIds};
 
@@ -22,6 +22,8 @@ pub(super) struct Manager {
     pub core: Option<Core>,
     pub down_until: u64,
     pub paused_until: u64,
+    /// It cannot reach the store.
+    pub cut_until: u64,
     /// The timer that is set.
     timer: u64,
     timer_at: Option<Timestamp>,
@@ -36,6 +38,11 @@ impl World {
         })
     }
 
+    /// Whether a manager cannot reach the store.
+    fn store_is_away_from(&self, manager: usize) -> bool {
+        self.outage_until > self.now || self.managers[manager].cut_until > self.now
+    }
+
     pub(super) fn drop_core(&mut self, manager: usize) {
         let m = &mut self.managers[manager];
         m.core = None;
@@ -44,7 +51,7 @@ impl World {
     }
 
     pub(super) fn take_over(&mut self, manager: usize) {
-        if self.outage_until > self.now {
+        if self.store_is_away_from(manager) {
             return;
         }
         self.drop_core(manager);
@@ -144,7 +151,8 @@ impl World {
                     let Some(node) = self.nodes.iter().position(|n| n.id == node) else {
                         continue;
                     };
-                    if self.nodes[node].split_until <= self.now {
+                    let n = &self.nodes[node];
+                    if n.split_until <= self.now && n.deaf_until <= self.now {
                         let life = self.nodes[node].life;
                         self.post(&Item::ToNode {
                             node,
@@ -183,7 +191,7 @@ impl World {
             .into_iter()
             .map(|c| self.distort_change(c))
             .collect();
-        let away = self.outage_until > self.now;
+        let away = self.store_is_away_from(manager);
         let lost = !self.calm && self.dice.chance(self.swarm.not_applied);
         let ms = self.dice.range(1, 20);
         if away || lost {
@@ -221,17 +229,23 @@ impl World {
         id: u64,
         changes: &[Change],
         ack: bool,
-    ) {
+    ) -> Result<(), Violation> {
         self.dirty = true;
         // Half of the writes without an answer never arrived.
         let arrived = ack || self.dice.chance(500);
+        self.commits += u64::from(arrived);
         let result = if arrived {
             self.store.commit(epoch, changes)
         } else {
             Ok(Vec::new())
         };
+        for (change, answer) in changes.iter().zip(result.iter().flatten()) {
+            if *answer == Answer::Ok {
+                self.check_change(epoch, change)?;
+            }
+        }
         if self.managers[manager].life != life {
-            return;
+            return Ok(());
         }
         match result {
             Ok(answers) if ack => {
@@ -251,10 +265,11 @@ impl World {
             }
             Ok(_) | Err(_) => self.drop_core(manager),
         }
+        Ok(())
     }
 
     pub(super) fn on_read(&mut self, manager: usize, life: u64, command: Command) {
-        if self.outage_until > self.now {
+        if self.store_is_away_from(manager) {
             self.push(
                 200,
                 Item::Read {

@@ -31,6 +31,8 @@ pub struct Report {
     pub seed: u64,
     /// Steps of the simulation.
     pub steps: u64,
+    /// Commits of leaders that reached the store.
+    pub commits: u64,
     /// Faults that were injected.
     pub faults: u64,
     /// Virtual milliseconds until everything had settled after the faults stopped.

@@ -71,8 +71,8 @@ assay_model::words! {
         DeadlineIgnored = "deadline_ignored",
         /// A drain is lost.
         DrainLost = "drain_lost",
-        /// Lost leases are believed, whoever speaks.
-        LeasesBelieved = "leases_believed",
+        /// Deaths at the same time are looked at one by one.
+        NoCorrelation = "no_correlation",
     }
 }
 
@@ -84,14 +84,12 @@ impl Mutant {
         Self::AssignIgnoresState,
         Self::IncarnationReused,
         Self::RegisterReleasesNothing,
-        Self::HandOverForgotten,
-        Self::OtherCopyForgotten,
-        Self::CopyCharged,
-        Self::ForgiveIgnored,
-        Self::OutageCharged,
-        Self::NoBreaker,
-        Self::DeadlineIgnored,
-        Self::DrainLost,
-        Self::LeasesBelieved,
+    ];
+
+    /// Each covered defect, and the defect of what covers it: together they are found.
+    pub const PAIRS: &'static [(Self, Self)] = &[
+        (Self::AssignIgnoresState, Self::NoEpochFence),
+        (Self::IncarnationReused, Self::NoOrphanCheck),
+        (Self::RegisterReleasesNothing, Self::OldIncarnationKept),
     ];
 }

@@ -31,6 +31,14 @@ pub(super) struct SimNode {
     pub up: bool,
     pub paused_until: u64,
     pub split_until: u64,
+    /// It does not hear the manager.
+    pub deaf_until: u64,
+    /// The manager does not hear it.
+    pub mute_until: u64,
+    /// It cannot reach the store.
+    pub cut_until: u64,
+    /// How wrong its clock is.
+    pub skew_ms: i64,
     pub incarnation: Option<Incarnation>,
     /// The highest epoch that it has heard of.
     epoch: Epoch,
@@ -55,6 +63,14 @@ impl SimNode {
             up: false,
             paused_until: 0,
             split_until: 0,
+            deaf_until: 0,
+            mute_until: 0,
+            cut_until: 0,
+            skew_ms: if swarm.skew {
+                i64::try_from(dice.below(1_200_000)).unwrap_or(0) - 600_000
+            } else {
+                0
+            },
             incarnation: None,
             epoch: Epoch(0),
             manager: None,
@@ -142,6 +158,19 @@ impl World {
         if renewed {
             return;
         }
+        if self.etcd_until > self.now {
+            let ms = self.etcd_until - self.now;
+            let life = n.life;
+            self.push(
+                ms,
+                Item::Lease {
+                    node,
+                    life,
+                    incarnation,
+                },
+            );
+            return;
+        }
         let event = Event::LeaseLost {
             node: n.id.clone(),
             incarnation,
@@ -162,7 +191,8 @@ impl World {
     /// A message to the manager that the node is connected to.
     pub(super) fn tell(&mut self, node: usize, event: Event) {
         let n = &self.nodes[node];
-        let Some(manager) = n.manager.filter(|_| n.split_until <= self.now) else {
+        let heard = n.split_until <= self.now && n.mute_until <= self.now;
+        let Some(manager) = n.manager.filter(|_| heard) else {
             return;
         };
         let life = self.managers[manager].life;
@@ -187,7 +217,7 @@ impl World {
         };
         if self.nodes[node].incarnation.is_none() {
             let at = self.at();
-            if self.outage_until > self.now {
+            if self.outage_until > self.now || self.managers[manager].cut_until > self.now {
                 self.push(500, Item::Hello { node, life });
                 return;
             }
@@ -222,7 +252,8 @@ impl World {
 
     /// Which manager a node believes to lead: now and then one that no longer does.
     fn leader_to_the(&mut self, node: usize) -> Option<usize> {
-        if self.nodes[node].split_until > self.now {
+        let n = &self.nodes[node];
+        if n.split_until.max(n.deaf_until).max(n.mute_until) > self.now {
             return None;
         }
         let leader = self.leader();
@@ -364,7 +395,11 @@ impl World {
         truth.map_or(Nature::Healthy, |t| t.nature(token.task.no))
     }
 
-    fn dataset(&self, token: &AttemptToken) -> Option<DatasetId> {
+    fn store_is_away_from_node(&self, node: usize) -> bool {
+        self.outage_until > self.now || self.nodes[node].cut_until > self.now
+    }
+
+    pub(super) fn dataset(&self, token: &AttemptToken) -> Option<DatasetId> {
         self.truth
             .get(&token.task.run)
             .map(|t| t.run.dataset.clone())
@@ -381,12 +416,12 @@ impl World {
         {
             return Ok(());
         }
-        if self.outage_until > self.now {
+        if self.store_is_away_from_node(node) {
             self.push(300, Item::Start { node, life, token });
             return Ok(());
         }
         self.dirty = true;
-        let at = self.at();
+        let at = self.at_node(node);
         let Some((_, task)) = self.store.start(&token, at) else {
             self.nodes[node].held.remove(&token);
             return Ok(());
@@ -396,6 +431,8 @@ impl World {
         self.tell(node, Event::TaskStarted { token });
         let ms = match (self.nature(&token), self.dice.chance(100)) {
             (Nature::Hang, _) => 20_000,
+            // Slow on this node, this time.
+            _ if self.dice.chance(self.swarm.straggle) => self.dice.range(8_000, 18_000),
             (_, true) => self.dice.range(3_000, 15_000),
             (_, false) => self.dice.range(10, 2_000),
         };
@@ -430,6 +467,9 @@ impl World {
         };
         if let Some(outcome) = failure {
             self.nodes[node].held.remove(&token);
+            if outcome == AttemptOutcome::DependencyDown {
+                self.away.insert(token);
+            }
             let failure = TaskFailure {
                 outcome,
                 message: "as it must".to_owned(),
@@ -509,7 +549,7 @@ impl World {
             return;
         }
         let lost = !self.calm && self.dice.chance(self.swarm.not_applied);
-        if lost || self.outage_until > self.now {
+        if lost || self.store_is_away_from_node(node) {
             self.push(
                 200,
                 Item::Complete {
@@ -522,8 +562,14 @@ impl World {
             return;
         }
         self.dirty = true;
-        let at = self.at();
+        let at = self.at_node(node);
         let answer = self.store.complete(&token, &output, at);
+        if answer == Answer::Ok
+            && let Some(dataset) = self.dataset(&token)
+        {
+            self.asked_in_vain.remove(&dataset);
+            self.answered_at.insert(dataset, self.now);
+        }
         if !self.calm && self.dice.chance(self.swarm.ack_lost) {
             self.push(
                 200,

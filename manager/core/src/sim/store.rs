@@ -17,9 +17,9 @@ use jiff::Timestamp;
 
 use super::mutant::Mutant;
 use crate::Snapshot;
-use copies::copy_on;
 
 mod copies;
+mod nodes;
 
 /// The epoch of a call is not the newest: whoever calls is no longer the leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +78,8 @@ pub struct MemoryStore {
     pub written_by: Vec<Epoch>,
     /// Rounds of retries by people, per task.
     generations: BTreeMap<TaskId, u32>,
-    /// Lives that ended without a word, with the epoch that found out.
-    pub deaths: Vec<(Epoch, NodeId, Incarnation)>,
+    /// Lives that ended without a word, with the epoch that found out, and when.
+    pub deaths: Vec<(Epoch, NodeId, Incarnation, Timestamp)>,
     /// Defects to be found.
     pub mutants: Vec<Mutant>,
 }
@@ -208,8 +208,9 @@ impl MemoryStore {
                 node,
                 incarnation,
                 state,
+                at,
                 ..
-            } => self.move_node(epoch, node, *incarnation, *state),
+            } => self.move_node(epoch, node, *incarnation, *state, *at),
             Change::ScaleEvent { from, to, .. } => {
                 self.scale_events.push((*from, *to));
                 Answer::Ok
@@ -431,94 +432,6 @@ impl MemoryStore {
             }
         }
         Answer::Ok
-    }
-
-    fn move_node(
-        &mut self,
-        epoch: Epoch,
-        node: &NodeId,
-        incarnation: Incarnation,
-        state: NodeState,
-    ) -> Answer {
-        match self.nodes.get_mut(node) {
-            Some(row) if row.incarnation == incarnation && row.state == state => Answer::Already,
-            Some(row) if row.incarnation == incarnation && !row.state.is_final() => {
-                row.state = state;
-                if state == NodeState::Dead {
-                    self.deaths.push((epoch, node.clone(), incarnation));
-                }
-                Answer::Ok
-            }
-            _ => Answer::Fenced,
-        }
-    }
-
-    /// Registers a node's new life and releases what its earlier lives held.
-    ///
-    /// # Errors
-    /// [`FencedEpoch`].
-    pub fn register(
-        &mut self,
-        epoch: Epoch,
-        node: &Node,
-        at: Timestamp,
-    ) -> Result<Incarnation, FencedEpoch> {
-        self.check(epoch)?;
-        let before = self
-            .nodes
-            .get(&node.id)
-            .map_or(Incarnation(0), |n| n.incarnation);
-        let reused = self.has(Mutant::IncarnationReused) && before.0 > 0;
-        let incarnation = if reused {
-            before
-        } else {
-            Incarnation(before.0 + 1)
-        };
-        let row = Node {
-            incarnation,
-            state: NodeState::Live,
-            ..node.clone()
-        };
-        self.nodes.insert(node.id.clone(), row);
-        if !self.has(Mutant::RegisterReleasesNothing) {
-            self.release(&node.id, at);
-        }
-        Ok(incarnation)
-    }
-
-    fn release(&mut self, node: &NodeId, at: Timestamp) {
-        let why = "its node registered anew";
-        let mut released = Vec::new();
-        let copies: Vec<AttemptToken> = self
-            .tasks
-            .values()
-            .filter_map(|task| copy_on(task, node))
-            .collect();
-        for token in copies {
-            self.end_copy(&token);
-            released.push(token);
-        }
-        for task in self
-            .tasks
-            .values_mut()
-            .filter(|t| t.node.as_ref() == Some(node))
-        {
-            if let Some(nonce) = task.nonce {
-                released.push(AttemptToken {
-                    task: task.id,
-                    attempt: task.attempt,
-                    nonce,
-                });
-            }
-            task.state = TaskState::Ready;
-            task.wait = None;
-            task.not_before = None;
-            task.reason = Some(why.to_owned());
-            let_go(task);
-        }
-        for token in released {
-            self.close(&token, AttemptOutcome::Orphaned, at, why);
-        }
     }
 
     /// Assigned → running. `None` when the attempt is fenced; repeatable.

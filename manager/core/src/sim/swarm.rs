@@ -35,6 +35,22 @@ pub struct Swarm {
     pub zone_kill: u64,
     /// A node and the leader do not hear one another.
     pub split: u64,
+    /// A node does not hear the leader.
+    pub deaf: u64,
+    /// The leader does not hear a node.
+    pub mute: u64,
+    /// A node cannot reach the store.
+    pub node_cut: u64,
+    /// A manager cannot reach the store.
+    pub leader_cut: u64,
+    /// The coordinator loses all that it holds.
+    pub wipe: u64,
+    /// The coordinator is away: no elections, no word of leases.
+    pub etcd_away: u64,
+    /// Attempts that are slow where they are, per thousand.
+    pub straggle: u64,
+    /// The clocks of nodes are wrong by up to ten minutes.
+    pub skew: bool,
     /// A lease is said to be lost that is not.
     pub lease_lie: u64,
     /// A leader dies.
@@ -83,6 +99,13 @@ impl Swarm {
             node_pause: rate(40),
             zone_kill: rate(15),
             split: rate(40),
+            deaf: rate(40),
+            mute: rate(40),
+            node_cut: rate(40),
+            leader_cut: rate(20),
+            wipe: rate(15),
+            etcd_away: rate(20),
+            straggle: rate(300),
             lease_lie: rate(60),
             leader_kill: rate(25),
             leader_pause: rate(25),
@@ -97,6 +120,7 @@ impl Swarm {
             hang: rate(100),
             short_deadline: rate(250),
             retry: rate(500),
+            skew: dice.chance(300),
             managers: 1 + usize::from(dice.chance(700)),
             nodes: usize::try_from(dice.range(1, 5)).unwrap_or(1),
             zones: dice.below(4),

@@ -1,5 +1,6 @@
 //! Seeds, mutants, and the ledger of seeds that once failed.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{Mutant, Report, run};
@@ -81,6 +82,49 @@ fn seeds_that_once_failed_pass() {
     }
 }
 
+/// A million steps, each a message, a timer, a call of the store or a fault, and every promise
+/// checked after every write. The steps are asserted, the time is a figure.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the figure is of the real clock")]
+fn a_million_random_steps_break_no_promise() {
+    let begin = Instant::now();
+    let (mut seed, mut steps, mut faults, mut commits) = (1_000_000, 0_u64, 0, 0);
+    let mut seen: BTreeMap<&'static str, u64> = BTreeMap::new();
+    while steps < 1_000_000 {
+        let report = passes(seed);
+        seed += 1;
+        steps += report.steps;
+        faults += report.faults;
+        commits += report.commits;
+        for (what, n) in report.counts {
+            *seen.entry(what).or_default() += n;
+        }
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    println!("{steps} steps, {commits} commits, {faults} faults in {seconds:.1} s: {seen:?}");
+    assert!(steps >= 1_000_000);
+    // A promise that is never put to the test proves nothing.
+    for what in [
+        "tasks_copied",
+        "copies_fenced",
+        "charges_taken_back",
+        "attempts_node_lost",
+        "attempts_orphaned",
+        "attempts_drained",
+        "attempts_dispatch_lost",
+        "attempts_dependency_down",
+        "attempts_timed_out",
+        "attempts_crashed",
+        "attempts_cancelled",
+        "changes_fenced",
+        "commits_not_applied",
+        "nodes_dead",
+        "runs_ended",
+    ] {
+        assert!(seen.contains_key(what), "{what} never happened");
+    }
+}
+
 /// Seeds that a mutant may take to be found.
 const MUTANT_SEEDS: u64 = 3_000;
 
@@ -101,4 +145,26 @@ fn every_mutant_is_found() {
         survivors.is_empty(),
         "these defects are not found: {survivors:?}"
     );
+    assert!(Mutant::ALL.len() - Mutant::COVERED.len() >= 25);
+}
+
+/// A defect that others cover is found together with the defect of the one that covers it: the
+/// pair breaks a promise that the other defect alone does not break there.
+#[test]
+fn every_covered_mutant_is_found_in_a_pair() {
+    for (mutant, cover) in Mutant::PAIRS {
+        let found = (0..MUTANT_SEEDS).find_map(|seed| {
+            let pair = run(seed, &[*mutant, *cover]).err()?;
+            let alone = run(seed, &[*cover]).err();
+            (alone.map(|v| v.id) != Some(pair.id)).then_some(pair)
+        });
+        match found {
+            Some(v) => println!("{mutant} with {cover}: {} at seed {}", v.id, v.seed),
+            None => panic!("{mutant} with {cover} is not found"),
+        }
+    }
+    for mutant in Mutant::COVERED {
+        let paired = Mutant::PAIRS.iter().any(|pair| pair.0 == *mutant);
+        assert!(paired, "{mutant} needs a pair that is found");
+    }
 }

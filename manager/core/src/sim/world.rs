@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_model::change::Change;
-use assay_model::ids::{AttemptToken, Epoch, Incarnation, RunId, TaskId};
+use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation, NodeId, RunId, TaskId};
 use assay_model::output::TaskOutput;
 use jiff::Timestamp;
 
@@ -17,7 +17,7 @@ use super::swarm::Swarm;
 use super::truth::{self, TrueRun};
 use super::{MemoryStore, Mutant, Report, Violation};
 use crate::time::after;
-use crate::{Command, Config, Event, ScaleConfig, ToNode};
+use crate::{Command, Config, CopyConfig, Event, ScaleConfig, ToNode};
 
 /// Something that will happen.
 #[derive(Debug, Clone)]
@@ -113,6 +113,18 @@ pub(super) struct World {
     /// Attempts that their nodes are seen not to have, and since when.
     pub unheld: BTreeMap<AttemptToken, u64>,
     pub away_until: BTreeMap<String, u64>,
+    /// Attempts that failed because their source was away.
+    pub away: BTreeSet<AttemptToken>,
+    /// Sources that were asked in vain, by which leader and when.
+    pub asked_in_vain: BTreeMap<DatasetId, (Epoch, Timestamp)>,
+    /// When each source last gave an answer.
+    pub answered_at: BTreeMap<DatasetId, u64>,
+    /// Lives that someone wants drained.
+    pub drains: BTreeMap<NodeId, Incarnation>,
+    /// Lives that ended with their zone, at once.
+    pub zones_lost: Vec<BTreeSet<(NodeId, Incarnation)>>,
+    /// The coordinator is away.
+    pub etcd_until: u64,
     pub answered: BTreeSet<RunId>,
     pub cancels: BTreeSet<RunId>,
     pub retried: BTreeSet<RunId>,
@@ -122,6 +134,7 @@ pub(super) struct World {
     pub dropped: BTreeSet<AttemptToken>,
     pub ended: BTreeMap<TaskId, (assay_model::task::TaskState, usize)>,
     pub steps: u64,
+    pub commits: u64,
     pub faults: u64,
     pub trace: u64,
     pub counts: BTreeMap<&'static str, u64>,
@@ -160,6 +173,12 @@ impl World {
             calm_since: 0,
             unheld: BTreeMap::new(),
             away_until: BTreeMap::new(),
+            away: BTreeSet::new(),
+            asked_in_vain: BTreeMap::new(),
+            answered_at: BTreeMap::new(),
+            drains: BTreeMap::new(),
+            zones_lost: Vec::new(),
+            etcd_until: 0,
             answered: BTreeSet::new(),
             cancels: BTreeSet::new(),
             retried: BTreeSet::new(),
@@ -167,6 +186,7 @@ impl World {
             dropped: BTreeSet::new(),
             ended: BTreeMap::new(),
             steps: 0,
+            commits: 0,
             faults: 0,
             trace: seed,
             counts: BTreeMap::new(),
@@ -187,6 +207,13 @@ impl World {
         let plain = Config {
             drain_grace_ms: 15_000,
             stall_timeout_ms: 15_000,
+            copies: CopyConfig {
+                after_ms: 2_000,
+                slower_permille: 2_000,
+                peers_min: 1,
+                max_percent: 50,
+                ..CopyConfig::default()
+            },
             scale: ScaleConfig {
                 min: 1,
                 max: 5,
@@ -195,6 +222,12 @@ impl World {
             ..Config::default()
         };
         Config {
+            breaker_ms: if has(Mutant::NoBreaker) { 0 } else { 5_000 },
+            correlation_window_ms: if has(Mutant::NoCorrelation) {
+                0
+            } else {
+                10_000
+            },
             max_running_runs_per_dataset: 1 + u32::from(has(Mutant::TwoRunsAtOnce)),
             crashes_max: if has(Mutant::CrashNotCounted) { 99 } else { 2 },
             task_backoff_ms: if has(Mutant::NoBackoff) { 0 } else { 5_000 },
@@ -219,6 +252,12 @@ impl World {
 
     pub(super) fn at(&self) -> Timestamp {
         after(base(), self.now)
+    }
+
+    /// The present by a node's clock, which may be wrong.
+    pub(super) fn at_node(&self, node: usize) -> Timestamp {
+        let skew = jiff::SignedDuration::from_millis(self.nodes[node].skew_ms);
+        self.at().checked_add(skew).unwrap_or_else(|_| self.at())
     }
 
     /// Puts an item `ms` from now.
@@ -281,6 +320,7 @@ impl World {
         Ok(Report {
             seed: self.seed,
             steps: self.steps,
+            commits: self.commits,
             faults: self.faults,
             settled_ms: self.now - self.calm_since,
             trace: self.trace,
@@ -314,7 +354,7 @@ impl World {
                 changes,
                 ack,
             } => {
-                self.on_apply(manager, life, epoch, id, &changes, ack);
+                return self.on_apply(manager, life, epoch, id, &changes, ack);
             }
             Item::Read {
                 manager,
