@@ -5,6 +5,7 @@
 //! a take-over, of a heartbeat, of the view, and per task of assignment and completion, with the
 //! longest single step. It must never assert a time.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use assay_manager_core::{Command, Config, Core, Event, SeededIds, Snapshot, ToNode};
@@ -76,21 +77,29 @@ fn node(number: u32) -> Node {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bench measures with the real clock"
+)]
+fn clock() -> Instant {
+    Instant::now()
+}
+
 /// A leader and a store that says yes to everything.
 struct Bench {
     core: Core,
     now: Timestamp,
     /// Attempts that nodes have been given, oldest first.
-    given: std::collections::VecDeque<AttemptToken>,
+    given: VecDeque<AttemptToken>,
     slowest: Duration,
     steps: u64,
 }
 
 impl Bench {
     fn step(&mut self, event: Event) {
-        let mut events = std::collections::VecDeque::from([event]);
+        let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            let begin = Instant::now();
+            let begin = clock();
             let commands = self.core.handle(self.now, event);
             self.slowest = self.slowest.max(begin.elapsed());
             self.steps += 1;
@@ -100,11 +109,10 @@ impl Bench {
                         commit: id,
                         answers: vec![Answer::Ok; changes.len()],
                     }),
-                    Command::Send { message, .. } => {
-                        if let ToNode::Assign { token, .. } = message {
-                            self.given.push_back(token);
-                        }
-                    }
+                    Command::Send {
+                        message: ToNode::Assign { token, .. },
+                        ..
+                    } => self.given.push_back(token),
                     _ => {}
                 }
             }
@@ -112,40 +120,60 @@ impl Bench {
     }
 }
 
+/// All that a leader of `tasks` ready tasks loads.
+fn snapshot(tasks: u32) -> Snapshot {
+    let mut found = Snapshot {
+        nodes: (0..NODES).map(node).collect(),
+        ..Snapshot::default()
+    };
+    for (run, tasks) in (0..tasks / TASKS_PER_RUN).map(run) {
+        found.runs.push(run);
+        found.tasks.extend(tasks);
+    }
+    found
+}
+
+/// The time of a heartbeat, and of the view with the tasks that wait.
+fn at_rest(bench: &mut Bench) -> (Duration, Duration, usize) {
+    let rounds = NODES * 20;
+    let begin = clock();
+    for number in 0..rounds {
+        let node = node(number % NODES);
+        let event = Event::NodeHeartbeat {
+            node: node.id,
+            incarnation: node.incarnation,
+            load: Load::default(),
+        };
+        bench.core.handle(bench.now, event);
+    }
+    let heartbeat = begin.elapsed() / rounds;
+    let begin = clock();
+    let waiting = bench.core.view().queue_depth;
+    (heartbeat, begin.elapsed(), waiting)
+}
+
 fn figures(tasks: u32) {
     let before = resident_bytes();
-    let rows: Vec<(Run, Vec<Task>)> = (0..tasks / TASKS_PER_RUN).map(run).collect();
-    let (mut runs, mut all) = (Vec::new(), Vec::new());
-    for (run, tasks) in rows {
-        runs.push(run);
-        all.extend(tasks);
-    }
-    let nodes: Vec<Node> = (0..NODES).map(node).collect();
-    let snapshot = Snapshot {
-        runs,
-        tasks: all,
-        plans: Vec::new(),
-        nodes: nodes.clone(),
-    };
+    let found = snapshot(tasks);
     let config = Config {
         max_running_runs: u32::MAX,
         ..Config::default()
     };
-    let begin = Instant::now();
     let now = Timestamp::UNIX_EPOCH;
     let ids = Box::new(SeededIds::new(1));
-    let (core, _) = Core::new(Epoch(1), config, ids, snapshot, now);
+    let begin = clock();
+    let (core, _) = Core::new(Epoch(1), config, ids, found, now);
     let takeover = begin.elapsed();
     let bytes = resident_bytes().saturating_sub(before) / u64::from(tasks);
     let mut bench = Bench {
         core,
         now,
-        given: std::collections::VecDeque::new(),
+        given: VecDeque::new(),
         slowest: Duration::ZERO,
         steps: 0,
     };
-    let begin = Instant::now();
-    for node in nodes {
+    let begin = clock();
+    for node in (0..NODES).map(node) {
         bench.step(Event::NodeHello {
             node: Box::new(node),
             registered: false,
@@ -154,32 +182,15 @@ fn figures(tasks: u32) {
     }
     // The first tasks of the queue; the rest is the same again.
     let mut done = 0_u32;
-    while done < tasks.min(20_000) {
-        let Some(token) = bench.given.pop_front() else {
-            break;
-        };
+    while done < tasks.min(20_000)
+        && let Some(token) = bench.given.pop_front()
+    {
         bench.step(Event::TaskFinished { token });
         done += 1;
     }
     let per_task = begin.elapsed() / done.max(1);
     let (steps, slowest) = (bench.steps, bench.slowest);
-    let begin = Instant::now();
-    for number in 0..NODES * 20 {
-        let load = Load::default();
-        let node = node(number % NODES);
-        bench.core.handle(
-            bench.now,
-            Event::NodeHeartbeat {
-                node: node.id,
-                incarnation: node.incarnation,
-                load,
-            },
-        );
-    }
-    let heartbeat = begin.elapsed() / (NODES * 20);
-    let begin = Instant::now();
-    let waiting = bench.core.view().queue_depth;
-    let view = begin.elapsed();
+    let (heartbeat, view, waiting) = at_rest(&mut bench);
     println!(
         "{tasks:>9} tasks: {bytes} B/task, take-over {takeover:.0?}, {per_task:.1?} per task assigned \
          and done ({done} done, {steps} steps, slowest {slowest:.1?}), heartbeat {heartbeat:.1?}, \

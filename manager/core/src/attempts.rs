@@ -293,7 +293,7 @@ impl Core {
         let record = run.tasks.get(&task.no)?;
         let token = record.token_of(copy)?;
         if record.task.twin.is_some() {
-            failure = end_of_copy(failure);
+            failure = end_of_copy(&failure);
         }
         let spent = Spent {
             charged: record.task.charged,

@@ -121,7 +121,7 @@ impl TaskRecord {
 
 /// How the end of one copy counts while the other is at work: only what the task itself is to blame
 /// for beyond doubt ends both, or counts.
-pub(crate) fn end_of_copy(failure: TaskFailure) -> TaskFailure {
+pub(crate) fn end_of_copy(failure: &TaskFailure) -> TaskFailure {
     use AttemptOutcome as O;
     let outcome = match failure.outcome {
         O::Retryable | O::TimedOut | O::NodeLost => O::Orphaned,

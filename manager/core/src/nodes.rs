@@ -250,11 +250,10 @@ impl Core {
     fn nodes_with_work(&self) -> BTreeSet<NodeId> {
         let tasks = self.runs.values().flat_map(|run| {
             let open = run.open.iter().filter_map(|no| run.tasks.get(no));
-            let places = open.flat_map(|record| {
+            open.flat_map(|record| {
                 let copies = record.copies();
                 copies.filter_map(|copy| record.place_of(copy).map(|place| place.0.clone()))
-            });
-            places
+            })
         });
         tasks.collect()
     }
