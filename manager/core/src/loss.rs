@@ -74,7 +74,8 @@ impl Core {
             zone: record.node.zone.clone(),
             when: death.when,
             open_until: death.open_until,
-            forgive: None,
+            // Its zone may have been recognised in the very commit that charged it.
+            forgive: (death.outcome != AttemptOutcome::NodeLost).then(|| death.reason.clone()),
         };
         self.losses.push(loss);
     }

@@ -92,6 +92,19 @@ impl World {
                     .any(|death| (&death.1, death.2) == (&life.0, life.1));
                 let assigned = seen.iter().all(|death| death.0 == attempt.epoch);
                 let charged = attempt.outcome == Some(AttemptOutcome::NodeLost);
+                // What was given up for a reason of its own keeps its charges.
+                let task = self.store.tasks.get(&attempt.token.task);
+                let own = task.is_some_and(|t| {
+                    let spent = t
+                        .reason
+                        .as_deref()
+                        .unwrap_or("")
+                        .contains("retries are spent");
+                    t.state.is_terminal() && t.state != TaskState::Succeeded && !spent
+                });
+                if own {
+                    continue;
+                }
                 if charged && by_all && assigned {
                     let what = format!("{} is charged for a lost zone", attempt.token.task);
                     return self.fail("I8", what);

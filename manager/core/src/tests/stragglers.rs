@@ -328,6 +328,7 @@ fn one_evaluation() -> Discovery {
             objects: 1,
             bytes: 1,
             last_modified: None,
+            reason: None,
         }],
         ..Discovery::default()
     }
