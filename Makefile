@@ -6,6 +6,8 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export ASSAY_SHARED ?= $(abspath ../shared)
 TOOLS := $(HOME)/.cache/assay/tools
+# What a cluster needs; the embedded program is built without it.
+FEATURES := assay-store/postgres
 PY := $(TOOLS)/python/bin/python
 # The adapters of a real cluster, which the default build does without.
 FEATURES := assay-coordination/etcd
@@ -15,7 +17,7 @@ FEATURES := assay-coordination/etcd
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-tools: ## install what the tests need (Rust components, Python packages)
+tools: ## install what the tests need (Rust components, Python packages, Postgres)
 	@bash .ci/tools "$(TOOLS)"
 
 lint: ## formatting and lints, without changing anything

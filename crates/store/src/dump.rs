@@ -6,17 +6,31 @@
 //! `lastModifiedAge`) is shown with its status and the outcome of its checks, without its value,
 //! its limits and the words that repeat them.
 
-use crate::error::StoreError;
-use crate::sqlite::SqliteStore;
+use serde_json::Value;
 
-/// Each part: its title, and a query that gives one text per row, sorted.
-const PARTS: &[(&str, &str)] = &[
+use crate::error::StoreError;
+use crate::examined::Examined;
+use crate::values::corrupt;
+
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+
+/// A part: its title, and a query that gives one JSON array per row, sorted.
+pub(crate) type Part = (&'static str, &'static str);
+
+/// Where in a row of the metrics the bound of the error stands: as text of as many digits as the
+/// database needs, since databases round a double in JSON each in its own way.
+const BOUND: usize = 13;
+
+/// The parts, as SQLite is asked.
+pub(crate) const SQLITE: &[Part] = &[
     (
         "metrics",
         "SELECT json_array(v.dataset_id, v.ord, v.partition, v.revision, v.version, s.metric, \
          s.column_name, s.args, s.filter, s.semantics, m.status, m.kind, \
          CASE WHEN s.metric IN ('latency', 'lastModifiedAge') THEN 'an age' ELSE m.value END, \
-         m.error_bound, m.note) FROM verdict v JOIN metric m ON m.verdict_id = v.id \
+         CASE WHEN m.error_bound IS NOT NULL THEN format('%!.17g', m.error_bound) END, \
+         m.note) FROM verdict v JOIN metric m ON m.verdict_id = v.id \
          JOIN metric_series s ON s.id = m.series_id \
          ORDER BY v.dataset_id, v.ord, v.partition, v.revision, s.metric, s.column_name, s.args, \
          s.filter, s.semantics",
@@ -64,16 +78,28 @@ const PARTS: &[(&str, &str)] = &[
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn dump_final(store: &SqliteStore) -> Result<String, StoreError> {
+pub async fn dump_final(store: &impl Examined) -> Result<String, StoreError> {
     let mut text = String::new();
-    for (title, query) in PARTS {
+    for (title, query) in store.dialect().parts() {
         text.push_str(&format!("# {title}\n"));
         for line in store.texts(query).await? {
-            text.push_str(&line);
+            text.push_str(&canonical(title, &line)?);
             text.push('\n');
         }
     }
     Ok(text)
+}
+
+/// A row in the one spelling, whatever database it comes from.
+fn canonical(title: &str, line: &str) -> Result<String, StoreError> {
+    let unreadable = |e| corrupt("row", format!("{line}: {e}"));
+    let mut row: Vec<Value> = serde_json::from_str(line).map_err(unreadable)?;
+    if title == "metrics"
+        && let Some(Value::String(bound)) = row.get(BOUND)
+    {
+        row[BOUND] = Value::from(bound.parse::<f64>().ok());
+    }
+    serde_json::to_string(&row).map_err(unreadable)
 }
 
 #[cfg(test)]
@@ -86,6 +112,7 @@ mod tests {
 
     use super::*;
     use crate::conformance::fixtures::{Bench, evaluation};
+    use crate::sqlite::SqliteStore;
 
     async fn found(runs: [&str; 2], rows: i64) -> String {
         let store = SqliteStore::in_memory().await.unwrap();

@@ -11,8 +11,11 @@ use assay_model::ids::{DatasetId, RunId};
 use jiff::Timestamp;
 
 use crate::error::StoreError;
-use crate::sqlite::SqliteStore;
+use crate::examined::Examined;
 use crate::sqlite::sql::page;
+
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 
 /// A broken invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,23 @@ pub struct Violation {
     /// What breaks it, in words.
     pub detail: String,
 }
+
+/// What a database is asked, in its dialect.
+pub(crate) struct Questions {
+    /// Each invariant: its id, and a query that gives one text per violation.
+    invariants: &'static [(&'static str, &'static str)],
+    /// A text for all that is unfinished.
+    unsettled: &'static str,
+    /// Scheduled runs, as `[id, dataset, slot]`.
+    slots: &'static str,
+}
+
+/// All that SQLite is asked.
+pub(crate) const SQLITE: Questions = Questions {
+    invariants: INVARIANTS,
+    unsettled: UNSETTLED,
+    slots: SLOTS,
+};
 
 /// Each invariant: its id, and a query that gives one text per violation.
 const INVARIANTS: &[(&str, &str)] = &[
@@ -328,13 +348,14 @@ const SLOTS: &str = "SELECT json_array(id, dataset_id, slot) FROM run \
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn check_invariants(store: &SqliteStore) -> Result<Vec<Violation>, StoreError> {
+pub async fn check_invariants(store: &impl Examined) -> Result<Vec<Violation>, StoreError> {
     let mut found = Vec::new();
-    for (id, query) in INVARIANTS {
+    let questions = store.dialect().questions();
+    for (id, query) in questions.invariants {
         let broken = store.texts(query).await?;
         found.extend(broken.into_iter().map(|detail| Violation { id, detail }));
     }
-    for text in store.texts(SLOTS).await? {
+    for text in store.texts(questions.slots).await? {
         if !is_of_its_slot(&text) {
             found.push(Violation {
                 id: "I5",
@@ -361,8 +382,8 @@ fn is_of_its_slot(text: &str) -> bool {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn check_settled(store: &SqliteStore) -> Result<Vec<Violation>, StoreError> {
-    let unsettled = store.texts(UNSETTLED).await?;
+pub async fn check_settled(store: &impl Examined) -> Result<Vec<Violation>, StoreError> {
+    let unsettled = store.texts(store.dialect().questions().unsettled).await?;
     Ok(unsettled
         .into_iter()
         .map(|detail| Violation { id: "I6", detail })

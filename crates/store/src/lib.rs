@@ -4,17 +4,27 @@
 //! people. Goes out: answers per change, and rows. It must never apply half of a change, accept a
 //! result whose attempt token is not the one at work, or keep a write of a deposed leader.
 //!
-//! [`port`] holds the two ports, [`sqlite`] the embedded adapter, [`conformance`] the suite that
+//! [`port`] holds the two ports, [`sqlite`] the embedded adapter,
+//! `postgres` that of a cluster, [`conformance`] the suite that
 //! every adapter passes, [`invariants`] what must be true of its rows at any moment, [`dump`] a text
 //! to compare two stores by.
 
 pub mod conformance;
+mod definitions;
 pub mod dump;
 pub mod error;
+pub mod examined;
+mod history;
 pub mod invariants;
 pub mod port;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod sqlite;
+mod values;
 
 pub use error::StoreError;
+pub use examined::Examined;
 pub use port::{JobStore, MetricStore};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::{Durability, OpenOptions, SqliteStore};

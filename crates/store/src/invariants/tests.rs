@@ -12,7 +12,7 @@ use assay_model::task::{AttemptOutcome, TaskState, WaitReason};
 use super::*;
 use crate::conformance::fixtures::{Bench, at, evaluation, live, measured, ok};
 use crate::port::JobStore;
-use crate::sqlite::OpenOptions;
+use crate::sqlite::{OpenOptions, SqliteStore};
 
 /// A store with a bit of everything: judged days, a failed run, a retry, a scheduled run at work,
 /// a node that came back, two leaders.

@@ -15,7 +15,6 @@ mod changes;
 mod copies;
 mod errors;
 mod evaluated;
-mod history;
 mod jobs;
 mod open;
 mod outputs;
@@ -28,15 +27,15 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use assay_model::dataset::Dataset;
 use sqlx::SqliteConnection;
 use tokio::sync::{Mutex, MutexGuard, mpsc};
 
+use crate::definitions::Definitions;
 use crate::error::StoreError;
+use crate::examined::{Dialect, Examined};
 
 /// What a commit survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -135,15 +134,6 @@ impl SqliteStore {
         errors::of_statement(&self.inner.place, error)
     }
 
-    /// The first column of every row of `query`, as text.
-    pub(crate) async fn texts(&self, query: &'static str) -> Result<Vec<String>, StoreError> {
-        let mut reader = self.reader().await?;
-        sqlx::query_scalar(query)
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(|e| self.read_error(e))
-    }
-
     /// Changes rows behind the store's back, past every guard of the database.
     #[cfg(test)]
     pub(crate) async fn corrupt(&self, statement: &'static str) {
@@ -183,24 +173,17 @@ impl SqliteStore {
     }
 }
 
-/// The definitions that were decoded last, by digest: a start need not parse one again.
-#[derive(Clone, Default)]
-struct Definitions(Arc<std::sync::Mutex<BTreeMap<String, Arc<Dataset>>>>);
-
-impl Definitions {
-    /// More than the datasets that are at work at a time; beyond it the cache starts anew.
-    const MOST: usize = 256;
-
-    fn get(&self, digest: &str) -> Option<Arc<Dataset>> {
-        self.0.lock().ok()?.get(digest).cloned()
+#[async_trait::async_trait]
+impl Examined for SqliteStore {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
     }
 
-    fn put(&self, digest: &str, dataset: Arc<Dataset>) {
-        if let Ok(mut known) = self.0.lock() {
-            if known.len() >= Self::MOST {
-                known.clear();
-            }
-            known.insert(digest.to_owned(), dataset);
-        }
+    async fn texts(&self, query: &'static str) -> Result<Vec<String>, StoreError> {
+        let mut reader = self.reader().await?;
+        sqlx::query_scalar(query)
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(|e| self.read_error(e))
     }
 }

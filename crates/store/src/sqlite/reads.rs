@@ -17,10 +17,10 @@ use sqlx::Sqlite;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
-use super::history::{self, Page};
 use super::rows::{Cells, corrupt, value_of};
 use super::{SqliteStore, changes, sql};
 use crate::error::StoreError;
+use crate::history::{self, Page};
 use crate::port::{
     AttemptRow, Breach, MetricHistory, MetricStore, ResultFilter, ResultRow, RunFilter, Verdict,
 };

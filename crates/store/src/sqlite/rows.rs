@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use assay_model::ids::{AttemptToken, DatasetId, Incarnation, NodeId, RunId, TaskId};
-use assay_model::metric::{Metric, MetricKey, MetricValue};
+use assay_model::metric::{Metric, MetricKey};
 use assay_model::node::Node;
 use assay_model::outcome::OutcomeCounts;
 use assay_model::partition::{Partition, PartitionKey};
@@ -20,24 +20,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use crate::error::StoreError;
-
-/// An instant as it is stored: whole microseconds, rounded down.
-pub(super) fn micros(at: Timestamp) -> i64 {
-    i64::try_from(at.as_nanosecond().div_euclid(1000)).unwrap_or(i64::MAX)
-}
-
-/// A count as it is stored; what does not fit is the greatest that does.
-pub(super) fn int(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// A stored value that cannot be read.
-pub(super) fn corrupt(what: &'static str, detail: impl Display) -> StoreError {
-    StoreError::Corrupt {
-        what,
-        detail: detail.to_string(),
-    }
-}
+pub(super) use crate::values::{corrupt, int, micros, value_columns, value_of};
 
 /// Reads columns of one row, naming what it is in errors.
 pub(super) struct Cells<'r> {
@@ -222,41 +205,5 @@ impl Cells<'_> {
             attempt: self.number("attempt")?,
             nonce: self.word("nonce")?,
         })
-    }
-}
-
-/// A value as it is stored: the word of its kind, its digits or text, and its double for charts.
-pub(super) fn value_columns(value: &MetricValue) -> (&'static str, Option<String>, Option<f64>) {
-    match value {
-        MetricValue::Null => ("null", None, None),
-        MetricValue::Exact(digits) => (
-            "exact",
-            Some(digits.clone()),
-            value.as_f64().filter(|n| n.is_finite()),
-        ),
-        // The debug spelling is the shortest that reads back as the same bits.
-        MetricValue::Float(number) => (
-            "float",
-            Some(format!("{number:?}")),
-            number.is_finite().then_some(*number),
-        ),
-        MetricValue::Text(text) => ("text", Some(text.clone()), None),
-    }
-}
-
-/// The value of a stored kind and text.
-pub(super) fn value_of(kind: &str, text: Option<&str>) -> Result<MetricValue, StoreError> {
-    match (kind, text) {
-        ("null", None) => Ok(MetricValue::Null),
-        ("exact", Some(digits)) => Ok(MetricValue::Exact(digits.to_owned())),
-        ("float", Some(text)) => text
-            .parse()
-            .map(MetricValue::Float)
-            .map_err(|_| corrupt("metric", format!("`{text}` is not a double"))),
-        ("text", Some(text)) => Ok(MetricValue::Text(text.to_owned())),
-        _ => Err(corrupt(
-            "metric",
-            format!("a value of kind `{kind}` is {text:?}"),
-        )),
     }
 }

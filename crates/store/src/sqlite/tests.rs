@@ -292,13 +292,20 @@ fn the_database_knows_the_words_of_the_model_and_no_others() {
         include_str!("../../../../migrations/sqlite/0001_state_of_record.sql"),
         include_str!("../../../../migrations/sqlite/0002_measurements.sql"),
     ];
-    let schema = schema.concat();
-    let schema: String = schema.split_whitespace().collect::<Vec<_>>().join(" ");
+    let twin = [
+        include_str!("../../../../migrations/postgres/0001_state_of_record.sql"),
+        include_str!("../../../../migrations/postgres/0002_measurements.sql"),
+    ];
+    let [schema, twin] = [schema, twin].map(|files| {
+        let words: Vec<&str> = files.iter().flat_map(|f| f.split_whitespace()).collect();
+        words.join(" ")
+    });
     macro_rules! same {
         ($($column:literal $word:ty),+ $(,)?) => {$(
             let words: Vec<_> = <$word>::ALL.iter().map(|w| format!("'{w}'")).collect();
             let check = format!("{} IN ({})", $column, words.join(", "));
             assert!(schema.contains(&check), "{check}");
+            assert!(twin.contains(&check), "Postgres: {check}");
         )+};
     }
     same!(

@@ -1,7 +1,7 @@
 //! The judge's hot path: a year of every metric of a dataset.
 //!
 //! Comes in: one page of text per verdict (made by SQL from the metric rows, see
-//! [`super::evaluated`]). Goes out: values per metric in the order of the partitions. It must never
+//! each adapter's `evaluated`). Goes out: values per metric in the order of the partitions. It must never
 //! skip a line that it cannot read.
 //!
 //! A line of a page is `series status kind value`: `17 ce-12` is series 17, `computed`, `exact`,
@@ -10,19 +10,19 @@
 use assay_model::metric::{MetricKey, MetricStatus, MetricValue};
 use assay_model::partition::{Partition, PartitionVersion};
 
-use super::rows::{corrupt, value_of};
 use crate::error::StoreError;
 use crate::port::{HistoryPoint, MetricHistory};
+use crate::values::{corrupt, value_of};
 
 /// The metrics of one verdict.
-pub(super) struct Page {
-    pub(super) partition: Partition,
-    pub(super) version: PartitionVersion,
-    pub(super) text: String,
+pub(crate) struct Page {
+    pub(crate) partition: Partition,
+    pub(crate) version: PartitionVersion,
+    pub(crate) text: String,
 }
 
 /// The values of `pages` (in the order of the partitions) by metric. `series` is sorted by its ids.
-pub(super) fn assemble(
+pub(crate) fn assemble(
     series: Vec<(i64, MetricKey)>,
     pages: &[Page],
 ) -> Result<MetricHistory, StoreError> {

@@ -1,0 +1,361 @@
+//! The reads of the judge and of people.
+//!
+//! Comes in: questions with a bound. Goes out: values of the model. It must never write, and never
+//! leave out a row that it cannot read.
+
+use assay_model::dataset::Dataset;
+use assay_model::ids::{CheckId, DatasetId, NodeId, RunId};
+use assay_model::incident::{Incident, OutboxEntry};
+use assay_model::ledger::LedgerEntry;
+use assay_model::outcome::CheckResult;
+use assay_model::output::Remarks;
+use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
+use assay_model::run::Run;
+use assay_model::task::Task;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{Connection, Postgres};
+
+use super::lane::connect;
+use super::rows::{Cells, spelt, unspelt_json};
+use super::{PostgresStore, errors, sql};
+use crate::error::StoreError;
+use crate::examined::{Dialect, Examined};
+use crate::history::{self, Page};
+use crate::port::{
+    AttemptRow, Breach, MetricHistory, MetricStore, ResultFilter, ResultRow, RunFilter, Verdict,
+};
+use crate::values::{corrupt, value_of};
+
+impl PostgresStore {
+    /// Reads all rows of a query as values.
+    pub(super) async fn list<T>(
+        &self,
+        query: Query<'_, Postgres, PgArguments>,
+        what: &'static str,
+        read: impl Fn(&Cells<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let rows: Vec<PgRow> = query
+            .fetch_all(&self.inner.readers)
+            .await
+            .map_err(|e| errors::of_read(&self.inner.place, e))?;
+        rows.iter().map(|row| read(&Cells { row, what })).collect()
+    }
+
+    /// The last slot of `dataset` that its schedule was turned into a run for.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn schedule_watermark(
+        &self,
+        dataset: &DatasetId,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let query = sqlx::query(sql::WATERMARK).bind(dataset.as_str());
+        let found = self
+            .list(query, "schedule", |cells| cells.time("emitted_through"))
+            .await?;
+        Ok(found.into_iter().next())
+    }
+}
+
+#[async_trait]
+impl Examined for PostgresStore {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    async fn texts(&self, query: &'static str) -> Result<Vec<String>, StoreError> {
+        let shared = &self.inner.shared;
+        // Whole tables are compared: by hashing, since without statistics a table looks small
+        // enough to be read once per row of another.
+        let options = shared.connect.clone().options([
+            ("default_transaction_read_only", "on"),
+            ("statement_timeout", "600000"),
+            ("enable_seqscan", "on"),
+            ("enable_hashjoin", "on"),
+            ("enable_mergejoin", "on"),
+            ("enable_nestloop", "off"),
+        ]);
+        let mut connection = connect(&shared.place, &options, shared.connect_timeout).await?;
+        let texts: Vec<String> = sqlx::query_scalar(query)
+            .fetch_all(&mut connection)
+            .await
+            .map_err(|e| errors::of_read(&shared.place, e))?;
+        if let Err(error) = connection.close().await {
+            tracing::debug!(%error, "a connection was not closed cleanly");
+        }
+        Ok(texts.iter().map(|text| unspelt_json(text)).collect())
+    }
+}
+
+fn ledger_entry(cells: &Cells<'_>) -> Result<LedgerEntry, StoreError> {
+    let judged: Option<i64> = cells.get("verdict_id")?;
+    Ok(LedgerEntry {
+        partition: cells.partition()?,
+        state: cells.word("state")?,
+        version: PartitionVersion(cells.text("version")?),
+        judged: cells.text_or_none("judged")?.map(PartitionVersion),
+        revision: cells.number("revision")?,
+        objects: cells.number("objects")?,
+        bytes: cells.number("bytes")?,
+        first_seen: cells.time("first_seen")?,
+        last_modified: cells.time_or_none("last_modified")?,
+        verdict: judged.map(|_| cells.counts()).transpose()?,
+    })
+}
+
+fn verdict(cells: &Cells<'_>) -> Result<Verdict, StoreError> {
+    Ok(Verdict {
+        run: cells.run_id("run_id")?,
+        partition: cells.partition()?,
+        version: PartitionVersion(cells.text("version")?),
+        revision: cells.number("revision")?,
+        sealed: cells.get("sealed")?,
+        counts: cells.counts()?,
+        superseded: cells.get("superseded")?,
+        judged_at: cells.time("judged_at")?,
+    })
+}
+
+fn result(cells: &Cells<'_>) -> Result<ResultRow, StoreError> {
+    let limits: Option<&str> = cells.get("limits")?;
+    let actual = cells.text_or_none("actual")?;
+    Ok(ResultRow {
+        run: cells.run_id("run_id")?,
+        partition: cells.partition()?,
+        version: PartitionVersion(cells.text("version")?),
+        judged_at: cells.time("judged_at")?,
+        result: CheckResult {
+            check: CheckId(cells.text("check_id")?),
+            metric: cells.metric_key()?,
+            severity: cells.word("severity")?,
+            origin: cells.word("origin")?,
+            outcome: cells.word("outcome")?,
+            actual: value_of(cells.get("kind")?, actual.as_deref())?,
+            expected: cells.text("expected")?,
+            limits: limits
+                .map(|text| serde_json::from_str(text).map_err(|e| corrupt("limits", e)))
+                .transpose()?,
+            reason: cells.text_or_none("reason")?,
+        },
+    })
+}
+
+fn incident(cells: &Cells<'_>) -> Result<Incident, StoreError> {
+    Ok(Incident {
+        id: cells.get("id")?,
+        dataset: cells.dataset("dataset_id")?,
+        check: CheckId(cells.text("check_id")?),
+        column: cells.text("column_name")?,
+        severity: cells.word("severity")?,
+        status: cells.word("status")?,
+        first_partition: PartitionKey(cells.text("first_partition")?),
+        last_partition: PartitionKey(cells.text("last_partition")?),
+        partitions: cells.number("partitions")?,
+        message: cells.text("message")?,
+        opened_at: cells.time("opened_at")?,
+        updated_at: cells.time("updated_at")?,
+        resolved_at: cells.time_or_none("resolved_at")?,
+    })
+}
+
+fn attempt(cells: &Cells<'_>) -> Result<AttemptRow, StoreError> {
+    Ok(AttemptRow {
+        token: cells.token()?,
+        node: NodeId(cells.text("node")?).0,
+        assigned_at: cells.time("assigned_at")?,
+        started_at: cells.time_or_none("started_at")?,
+        ended_at: cells.time_or_none("ended_at")?,
+        outcome: cells.text_or_none("outcome")?,
+        charged: cells.get("charged")?,
+        reason: cells.text_or_none("reason")?,
+        twin: cells.get("twin")?,
+    })
+}
+
+fn page(cells: &Cells<'_>) -> Result<Page, StoreError> {
+    Ok(Page {
+        partition: cells.partition()?,
+        version: PartitionVersion(cells.text("version")?),
+        text: unspelt_json(cells.get("page")?),
+    })
+}
+
+#[async_trait]
+impl MetricStore for PostgresStore {
+    async fn definition(&self, dataset: &DatasetId) -> Result<Option<Dataset>, StoreError> {
+        let query = sqlx::query(sql::DEFINITION).bind(dataset.as_str());
+        let found = self.list(query, "definition", |cells| cells.json("body"));
+        Ok(found.await?.pop())
+    }
+
+    async fn definitions(&self, limit: u32) -> Result<Vec<Dataset>, StoreError> {
+        let query = sqlx::query(sql::DEFINITIONS).bind(i64::from(limit));
+        self.list(query, "definition", |cells| cells.json("body"))
+            .await
+    }
+
+    async fn ledger(&self, dataset: &DatasetId) -> Result<Vec<LedgerEntry>, StoreError> {
+        let query = sqlx::query(sql::LEDGER).bind(dataset.as_str());
+        self.list(query, "partition", ledger_entry).await
+    }
+
+    async fn states(
+        &self,
+        run: RunId,
+        partition: &PartitionKey,
+        by: &[u32],
+    ) -> Result<Vec<(u32, Vec<u8>)>, StoreError> {
+        let by: Vec<i64> = by.iter().copied().map(i64::from).collect();
+        let query = sqlx::query(sql::STATES)
+            .bind(run.0)
+            .bind(spelt(partition.as_str()).into_owned())
+            .bind(by);
+        self.list(query, "state", |cells| {
+            let no: u32 = cells.number("no")?;
+            let payload: Option<Vec<u8>> = cells.get("payload")?;
+            payload
+                .map(|state| (no, state))
+                .ok_or_else(|| StoreError::NotFound {
+                    what: "state",
+                    name: format!("{partition} of {run}/{no}: it has been merged into a verdict"),
+                })
+        })
+        .await
+    }
+
+    async fn history(
+        &self,
+        dataset: &DatasetId,
+        before: Option<&Partition>,
+        limit: u32,
+    ) -> Result<MetricHistory, StoreError> {
+        let query = sqlx::query(sql::HISTORY)
+            .bind(dataset.as_str())
+            .bind(i64::from(limit))
+            .bind(before.map(|b| spelt(&b.order).into_owned()))
+            .bind(before.map(|b| spelt(b.key.as_str()).into_owned()));
+        let mut pages = self.list(query, "metric", page).await?;
+        pages.reverse();
+        // Series are never taken away, so those of the pages are all there after them.
+        let query = sqlx::query(sql::SERIES).bind(dataset.as_str());
+        let series = self
+            .list(query, "metric", |cells| {
+                Ok((cells.get("id")?, cells.metric_key()?))
+            })
+            .await?;
+        history::assemble(series, &pages)
+    }
+
+    async fn verdicts(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Verdict>, StoreError> {
+        let query = sqlx::query(sql::VERDICTS)
+            .bind(dataset.as_str())
+            .bind(i64::from(limit));
+        let mut verdicts = self.list(query, "verdict", verdict).await?;
+        verdicts.reverse();
+        Ok(verdicts)
+    }
+
+    async fn breaches(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Breach>, StoreError> {
+        let query = sqlx::query(sql::BREACHES)
+            .bind(dataset.as_str())
+            .bind(i64::from(limit));
+        self.list(query, "result", |cells| {
+            Ok(Breach {
+                partition: PartitionKey(cells.text("partition")?),
+                check: CheckId(cells.text("check_id")?),
+                metric: cells.metric_key()?,
+            })
+        })
+        .await
+    }
+
+    async fn results(
+        &self,
+        dataset: &DatasetId,
+        filter: &ResultFilter,
+    ) -> Result<Vec<ResultRow>, StoreError> {
+        let query = sqlx::query(sql::RESULTS)
+            .bind(dataset.as_str())
+            .bind(filter.superseded)
+            .bind(i64::from(filter.limit))
+            .bind(
+                filter
+                    .check
+                    .as_ref()
+                    .map(|c| spelt(c.as_str()).into_owned()),
+            )
+            .bind(filter.run.map(|r| r.0))
+            .bind(
+                filter
+                    .partition
+                    .as_ref()
+                    .map(|p| spelt(p.as_str()).into_owned()),
+            );
+        self.list(query, "result", result).await
+    }
+
+    async fn incidents(
+        &self,
+        dataset: Option<&DatasetId>,
+        only_open: bool,
+        limit: u32,
+    ) -> Result<Vec<Incident>, StoreError> {
+        let query = sqlx::query(sql::INCIDENTS)
+            .bind(i64::from(limit))
+            .bind(dataset.map(DatasetId::as_str))
+            .bind(only_open);
+        self.list(query, "incident", incident).await
+    }
+
+    async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, StoreError> {
+        let query = sqlx::query(sql::RUNS)
+            .bind(i64::from(filter.limit))
+            .bind(filter.dataset.as_ref().map(|d| d.as_str()))
+            .bind(filter.unfinished);
+        self.list(query, "run", |cells| cells.run()).await
+    }
+
+    async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError> {
+        // Attempts are read first: one that is begun in between is left out, none is without its
+        // task.
+        let query = sqlx::query(sql::ATTEMPTS).bind(run.0);
+        let attempts = self.list(query, "attempt", attempt).await?;
+        let query = sqlx::query(sql::TASKS).bind(run.0);
+        let tasks = self.list(query, "task", |cells| cells.task()).await?;
+        let mut attempts = attempts.into_iter().peekable();
+        let mut listed = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let mut of_task = Vec::new();
+            while let Some(next) = attempts.next_if(|a| a.token.task == task.id) {
+                of_task.push(next);
+            }
+            listed.push((task, of_task));
+        }
+        Ok(listed)
+    }
+
+    async fn remarks(&self, run: RunId, named: usize) -> Result<Remarks, StoreError> {
+        let query = sqlx::query(sql::REMARKS).bind(run.0);
+        let found = self.list(query, "plan", |cells| {
+            let (ignored, notices) = (cells.json("ignored")?, cells.json("notices")?);
+            Ok(Remarks::of(ignored, notices, named))
+        });
+        Ok(found.await?.pop().unwrap_or_default())
+    }
+
+    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError> {
+        let query = sqlx::query(sql::OUTBOX).bind(i64::from(limit));
+        self.list(query, "message", |cells| {
+            Ok(OutboxEntry {
+                key: cells.text("key")?,
+                event: cells.text("event")?,
+                dataset: cells.dataset("dataset_id")?,
+                body: cells.json("body")?,
+            })
+        })
+        .await
+    }
+}

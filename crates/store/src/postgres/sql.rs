@@ -1,0 +1,165 @@
+//! The reads, as text. Every one of them has an index; a test counts the tables that were read whole.
+//!
+//! A filter that is not asked for is a NULL parameter. Connections that read make a plan for each
+//! set of parameters, which leaves out what is not asked for.
+
+/// The columns of a run, for [`super::rows::Cells::run`].
+macro_rules! run_columns {
+    () => {
+        "r.id AS r_id, r.dataset_id AS r_dataset_id, r.definition AS r_definition, \
+         r.trigger_word AS r_trigger_word, r.slot AS r_slot, r.priority AS r_priority, \
+         r.selection::text AS r_selection, r.retries AS r_retries, \
+         r.task_timeout_ms AS r_task_timeout_ms, r.state AS r_state, r.reason AS r_reason, \
+         r.created_at AS r_created_at, r.started_at AS r_started_at, \
+         r.finished_at AS r_finished_at, r.deadline_at AS r_deadline_at, \
+         r.planned_tasks AS r_planned_tasks"
+    };
+}
+
+/// The columns of a task, for [`super::rows::Cells::task`].
+macro_rules! task_columns {
+    () => {
+        "t.run_id AS t_run_id, t.no AS t_no, s.spec::text AS t_spec, \
+         s.depends_on::text AS t_depends_on, t.state AS t_state, t.wait AS t_wait, \
+         t.not_before AS t_not_before, t.attempt AS t_attempt, t.charged AS t_charged, \
+         t.crashes AS t_crashes, t.nonce AS t_nonce, t.node AS t_node, \
+         t.incarnation AS t_incarnation, t.assigned_at AS t_assigned_at, \
+         t.started_at AS t_started_at, t.reason AS t_reason, t.twin_nonce AS t_twin_nonce, \
+         t.twin_node AS t_twin_node, t.twin_incarnation AS t_twin_incarnation, \
+         t.twin_assigned_at AS t_twin_assigned_at"
+    };
+}
+
+/// The states of a run that has not ended, as the partial index spells them.
+macro_rules! unfinished {
+    () => {
+        "r.state IN ('queued', 'planning', 'running', 'finalising')"
+    };
+}
+
+pub(super) const EPOCH: &str = "SELECT epoch FROM leader_epoch WHERE id = 1";
+
+pub(super) const LOAD_RUNS: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM run r WHERE ",
+    unfinished!(),
+    " ORDER BY r.created_at, r.id"
+);
+
+pub(super) const LOAD_TASKS: &str = concat!(
+    "SELECT ",
+    task_columns!(),
+    " FROM run r JOIN task t ON t.run_id = r.id JOIN task_spec s ON s.task_id = t.id WHERE ",
+    unfinished!(),
+    " ORDER BY r.created_at, r.id, t.no"
+);
+
+pub(super) const LOAD_PLANS: &str = concat!(
+    "SELECT r.id AS run_id, o.plan::text AS plan FROM run r \
+     JOIN task t ON t.run_id = r.id AND t.no = 0 JOIN task_output o ON o.task_id = t.id WHERE ",
+    unfinished!(),
+    " AND r.planned_at IS NULL AND o.plan IS NOT NULL ORDER BY r.created_at, r.id"
+);
+
+pub(super) const LOAD_NODES: &str = "SELECT id, incarnation, state, slots, memory_bytes, zone \
+     FROM node WHERE state NOT IN ('dead', 'gone') ORDER BY id";
+
+pub(super) const PLAN_OF: &str = "SELECT o.plan::text AS plan FROM task t \
+     JOIN task_output o ON o.task_id = t.id \
+     WHERE t.run_id = $1 AND t.no = $2 AND o.plan IS NOT NULL";
+
+pub(super) const DEFINITIONS_BY_DIGEST: &str =
+    "SELECT digest, body::text AS body FROM definition WHERE digest = ANY ($1)";
+
+pub(super) const DEFINITION: &str = "SELECT body::text AS body FROM definition \
+     WHERE dataset_id = $1 ORDER BY stored_at DESC LIMIT 1";
+
+pub(super) const DEFINITIONS: &str = "SELECT DISTINCT ON (dataset_id) body::text AS body \
+     FROM definition ORDER BY dataset_id, stored_at DESC LIMIT $1";
+
+pub(super) const LEDGER: &str = "SELECT l.partition, l.ord, l.date::text AS date, l.start_at, \
+     l.end_at, l.state, l.version, l.judged, l.revision, l.objects, l.bytes, l.first_seen, \
+     l.last_modified, v.id AS verdict_id, v.planned, v.pass, v.warn, v.fail, v.error, v.missing, \
+     v.learning, v.skipped, v.overflow \
+     FROM ledger l LEFT JOIN verdict v ON v.dataset_id = l.dataset_id \
+     AND v.partition = l.partition AND NOT v.superseded \
+     WHERE l.dataset_id = $1 ORDER BY l.ord, l.partition";
+
+pub(super) const STATES: &str = "SELECT t.no, s.payload FROM task t \
+     JOIN metric_state s ON s.task_id = t.id AND s.partition = $2 \
+     WHERE t.run_id = $1 AND t.no = ANY ($3) AND t.state = 'succeeded' ORDER BY t.no";
+
+pub(super) const SERIES: &str = "SELECT id, metric, column_name, args, filter, semantics \
+     FROM metric_series WHERE dataset_id = $1 ORDER BY id";
+
+/// $1 dataset, $2 limit, $3 and $4 the order and key of the partition to end before, if any.
+pub(super) const HISTORY: &str = "SELECT v.partition, v.ord, l.date::text AS date, l.start_at, \
+     l.end_at, v.version, p.page \
+     FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
+     JOIN metric_page p ON p.verdict_id = v.id \
+     WHERE v.dataset_id = $1 AND NOT v.superseded \
+     AND ($3::text IS NULL OR (v.ord, v.partition) < ($3, $4::text)) \
+     ORDER BY v.ord DESC, v.partition DESC LIMIT $2";
+
+pub(super) const VERDICTS: &str = "SELECT v.run_id, v.partition, v.ord, l.date::text AS date, \
+     l.start_at, l.end_at, v.version, v.revision, v.sealed, v.superseded, v.judged_at, v.planned, \
+     v.pass, v.warn, v.fail, v.error, v.missing, v.learning, v.skipped, v.overflow \
+     FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
+     WHERE v.dataset_id = $1 AND NOT v.superseded ORDER BY v.ord DESC, v.partition DESC LIMIT $2";
+
+pub(super) const BREACHES: &str = "SELECT v.partition, c.check_id, m.metric, m.column_name, m.args, \
+     m.filter, m.semantics \
+     FROM verdict v JOIN check_result c ON c.verdict_id = v.id AND c.outcome = 'fail' \
+     JOIN metric_series m ON m.id = c.series_id \
+     WHERE v.dataset_id = $1 AND NOT v.superseded AND v.fail > 0 \
+     ORDER BY v.ord DESC, v.partition DESC, c.place LIMIT $2";
+
+/// $1 dataset, $2 also superseded ones, $3 limit, $4 check, $5 run, $6 partition.
+pub(super) const RESULTS: &str = "SELECT v.run_id, v.partition, v.ord, l.date::text AS date, \
+     l.start_at, l.end_at, v.version, v.judged_at, c.check_id, c.severity, c.origin, c.outcome, \
+     c.kind, c.actual, c.expected, c.limits::text AS limits, c.reason, m.metric, m.column_name, \
+     m.args, m.filter, m.semantics \
+     FROM verdict v JOIN check_result c ON c.verdict_id = v.id \
+     JOIN metric_series m ON m.id = c.series_id \
+     JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
+     WHERE v.dataset_id = $1 AND ($2 OR NOT v.superseded) \
+     AND ($4::text IS NULL OR c.check_id = $4) AND ($5::uuid IS NULL OR v.run_id = $5) \
+     AND ($6::text IS NULL OR v.partition = $6) \
+     ORDER BY v.ord DESC, v.partition DESC, v.revision DESC, c.place LIMIT $3";
+
+/// $1 limit, $2 dataset, $3 only open ones.
+pub(super) const INCIDENTS: &str = "SELECT id, dataset_id, check_id, column_name, severity, status, \
+     first_partition, last_partition, partitions, message, opened_at, updated_at, resolved_at \
+     FROM incident WHERE ($2::text IS NULL OR dataset_id = $2) AND (NOT $3 OR NOT is_resolved) \
+     ORDER BY is_resolved, opened_at DESC, id LIMIT $1";
+
+/// $1 limit, $2 dataset, $3 only unfinished ones.
+pub(super) const RUNS: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM run r WHERE ($2::text IS NULL OR r.dataset_id = $2) AND (NOT $3 OR ",
+    unfinished!(),
+    ") ORDER BY r.created_at DESC, r.id DESC LIMIT $1"
+);
+
+pub(super) const TASKS: &str = concat!(
+    "SELECT ",
+    task_columns!(),
+    " FROM task t JOIN task_spec s ON s.task_id = t.id WHERE t.run_id = $1 ORDER BY t.no"
+);
+
+pub(super) const ATTEMPTS: &str = "SELECT t.run_id, t.no, a.attempt, a.nonce, a.node, \
+     a.assigned_at, a.started_at, a.ended_at, a.outcome, a.charged, a.reason, a.twin \
+     FROM task t JOIN task_attempt a ON a.task_id = t.id \
+     WHERE t.run_id = $1 ORDER BY t.no, a.attempt, a.twin";
+
+pub(super) const REMARKS: &str = "SELECT coalesce(o.plan -> 'ignored', '[]')::text AS ignored, \
+     coalesce(o.plan -> 'notices', '[]')::text AS notices FROM task t \
+     JOIN task_output o ON o.task_id = t.id \
+     WHERE t.run_id = $1 AND t.no = 0 AND o.plan IS NOT NULL";
+
+pub(super) const OUTBOX: &str = "SELECT key, event, dataset_id, body::text AS body FROM outbox \
+     WHERE sent_at IS NULL ORDER BY seq LIMIT $1";
+
+pub(super) const WATERMARK: &str = "SELECT emitted_through FROM schedule WHERE dataset_id = $1";
