@@ -4,7 +4,10 @@
 //! lines on standard error, and the Prometheus text of every series. It must never hold a series
 //! per run, task, column or user: labels are few and bounded.
 
+#[cfg(feature = "http")]
+pub mod http;
 pub mod log;
+pub mod machine;
 pub mod process;
 pub mod series;
 

@@ -102,6 +102,13 @@ fn look() -> Look {
     }
 }
 
+/// Seconds of processor time that this process has used.
+#[expect(clippy::cast_precision_loss, reason = "ticks of one process")]
+pub(crate) fn cpu_seconds() -> Option<f64> {
+    let ticks = cpu_ticks(&std::fs::read_to_string("/proc/self/stat").ok()?)?;
+    Some(ticks as f64 / TICKS_PER_S)
+}
+
 /// User and system time, fields 14 and 15; the second field may hold blanks and brackets.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let after_name = stat.get(stat.rfind(')')? + 1..)?;

@@ -1,7 +1,8 @@
-//! Counters and gauges, and their text for Prometheus.
+//! Counters, gauges and histograms, and their text for Prometheus.
 //!
 //! Comes in: a series' name, its labels and a number. Goes out: the text exposition format 0.0.4.
-//! It must never lose a count to a race, or print a name that a scraper refuses.
+//! It must never lose a count to a race, print a name that a scraper refuses, or hold series
+//! without end: a family that is full takes no new labels, and that is counted.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,12 +19,44 @@ pub struct Telemetry {
 struct Family {
     kind: Kind,
     samples: BTreeMap<String, f64>,
+    histograms: BTreeMap<String, Histogram>,
 }
+
+/// How many observations were at most each bound, all of them, and their sum.
+#[derive(Debug)]
+struct Histogram {
+    bounds: &'static [f64],
+    counts: Vec<u64>,
+    count: u64,
+    sum: f64,
+    labels: Vec<(String, String)>,
+}
+
+/// Bounds for durations of calls and short waits, in seconds.
+pub const SHORT_S: &[f64] = &[
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+/// Bounds for durations of tasks, in seconds.
+pub const TASK_S: &[f64] = &[
+    0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+];
+/// Bounds for detection, recovery and hand-over, in seconds.
+pub const RECOVERY_S: &[f64] = &[
+    0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0,
+];
+/// Bounds for attempts per task.
+pub const ATTEMPTS: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 8.0, 20.0];
+
+/// Label sets of one family; more are not taken.
+const FAMILY_MAX: usize = 2_000;
+/// Counts what a full family did not take.
+const DROPPED: &str = "assay_telemetry_series_dropped_total";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Counter,
     Gauge,
+    Histogram,
 }
 
 /// Label names with their values.
@@ -36,9 +69,77 @@ impl Telemetry {
         self.change(Kind::Counter, name, labels, |value| *value += n as f64);
     }
 
+    /// Adds a fraction to a counter, such as seconds.
+    pub fn add(&self, name: &str, labels: Labels<'_>, n: f64) {
+        self.change(Kind::Counter, name, labels, |value| *value += n);
+    }
+
     /// Sets a gauge.
     pub fn set(&self, name: &str, labels: Labels<'_>, value: f64) {
         self.change(Kind::Gauge, name, labels, |old| *old = value);
+    }
+
+    /// Sets a counter that is kept elsewhere, such as by the kernel.
+    pub fn set_total(&self, name: &str, labels: Labels<'_>, value: f64) {
+        self.change(Kind::Counter, name, labels, |old| *old = value);
+    }
+
+    /// Takes an observation into a histogram with these bounds, ascending.
+    pub fn observe(&self, name: &str, labels: Labels<'_>, bounds: &'static [f64], value: f64) {
+        let mut families = self.families();
+        let family = families
+            .entry(plain(name))
+            .or_insert_with(|| Family::new(Kind::Histogram));
+        let key = spell(labels);
+        if family.histograms.len() >= FAMILY_MAX && !family.histograms.contains_key(&key) {
+            dropped(&mut families);
+            return;
+        }
+        let histogram = family.histograms.entry(key).or_insert_with(|| Histogram {
+            bounds,
+            counts: vec![0; bounds.len()],
+            count: 0,
+            sum: 0.0,
+            labels: labels
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        });
+        for (bound, count) in histogram.bounds.iter().zip(&mut histogram.counts) {
+            *count += u64::from(value <= *bound);
+        }
+        histogram.count += 1;
+        histogram.sum += value;
+    }
+
+    /// Takes a duration into a histogram with these bounds, in seconds.
+    pub fn observe_duration(
+        &self,
+        name: &str,
+        labels: Labels<'_>,
+        bounds: &'static [f64],
+        value: std::time::Duration,
+    ) {
+        self.observe(name, labels, bounds, value.as_secs_f64());
+    }
+
+    /// How many observations a histogram has taken.
+    #[must_use]
+    pub fn observations(&self, name: &str, labels: Labels<'_>) -> u64 {
+        let families = self.families();
+        let found = families
+            .get(name)
+            .and_then(|family| family.histograms.get(&spell(labels)));
+        found.map_or(0, |histogram| histogram.count)
+    }
+
+    /// Takes away the samples of a gauge family that are not among `present`, so that what is gone
+    /// is not shown for ever.
+    pub fn keep_only(&self, name: &str, present: &[Labels<'_>]) {
+        let present: Vec<String> = present.iter().map(|labels| spell(labels)).collect();
+        if let Some(family) = self.families().get_mut(name) {
+            family.samples.retain(|labels, _| present.contains(labels));
+        }
     }
 
     /// The value of a series, if it has one.
@@ -56,11 +157,15 @@ impl Telemetry {
             let kind = match family.kind {
                 Kind::Counter => "counter",
                 Kind::Gauge => "gauge",
+                Kind::Histogram => "histogram",
             };
             // Writing to a string cannot fail.
             let _ = writeln!(text, "# TYPE {name} {kind}");
             for (labels, value) in &family.samples {
                 let _ = writeln!(text, "{name}{labels} {value}");
+            }
+            for histogram in family.histograms.values() {
+                histogram.render(name, &mut text);
             }
         }
         text
@@ -68,17 +173,60 @@ impl Telemetry {
 
     fn change(&self, kind: Kind, name: &str, labels: Labels<'_>, with: impl FnOnce(&mut f64)) {
         let mut families = self.families();
-        let family = families.entry(plain(name)).or_insert_with(|| Family {
-            kind,
-            samples: BTreeMap::new(),
-        });
-        with(family.samples.entry(spell(labels)).or_insert(0.0));
+        let family = families
+            .entry(plain(name))
+            .or_insert_with(|| Family::new(kind));
+        let key = spell(labels);
+        if family.samples.len() >= FAMILY_MAX && !family.samples.contains_key(&key) {
+            dropped(&mut families);
+            return;
+        }
+        with(family.samples.entry(key).or_insert(0.0));
     }
 
     fn families(&self) -> MutexGuard<'_, BTreeMap<String, Family>> {
         // Each map operation leaves the map whole, so a panic elsewhere leaves it usable.
         self.families.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Family {
+    const fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            samples: BTreeMap::new(),
+            histograms: BTreeMap::new(),
+        }
+    }
+}
+
+impl Histogram {
+    fn render(&self, name: &str, text: &mut String) {
+        let spelt = |le: Option<&str>| {
+            let mut labels: Vec<(&str, &str)> = self
+                .labels
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
+            labels.extend(le.map(|le| ("le", le)));
+            spell(&labels)
+        };
+        for (bound, count) in self.bounds.iter().zip(&self.counts) {
+            let labels = spelt(Some(&bound.to_string()));
+            let _ = writeln!(text, "{name}_bucket{labels} {count}");
+        }
+        let _ = writeln!(text, "{name}_bucket{} {}", spelt(Some("+Inf")), self.count);
+        let _ = writeln!(text, "{name}_sum{} {}", spelt(None), self.sum);
+        let _ = writeln!(text, "{name}_count{} {}", spelt(None), self.count);
+    }
+}
+
+/// Counts a label set that a full family did not take.
+fn dropped(families: &mut BTreeMap<String, Family>) {
+    let family = families
+        .entry(DROPPED.to_owned())
+        .or_insert_with(|| Family::new(Kind::Counter));
+    *family.samples.entry(String::new()).or_insert(0.0) += 1.0;
 }
 
 /// A name with nothing in it that a scraper refuses.
@@ -126,6 +274,39 @@ mod tests {
         assert!(text.contains("# TYPE assay_task_retries_total counter\n"));
         assert!(text.contains("assay_task_retries_total{kind=\"measure\"} 5\n"));
         assert!(text.contains("assay_nodes{state=\"live\"} 2\n"));
+    }
+
+    #[test]
+    fn a_histogram_counts_what_is_at_most_each_bound() {
+        let telemetry = Telemetry::default();
+        let labels: Labels<'_> = &[("kind", "measure")];
+        for value in [0.5, 1.0, 7.0] {
+            telemetry.observe("assay_x_seconds", labels, &[1.0, 5.0], value);
+        }
+        assert_eq!(
+            telemetry.render(),
+            "# TYPE assay_x_seconds histogram\n\
+             assay_x_seconds_bucket{kind=\"measure\",le=\"1\"} 2\n\
+             assay_x_seconds_bucket{kind=\"measure\",le=\"5\"} 2\n\
+             assay_x_seconds_bucket{kind=\"measure\",le=\"+Inf\"} 3\n\
+             assay_x_seconds_sum{kind=\"measure\"} 8.5\n\
+             assay_x_seconds_count{kind=\"measure\"} 3\n"
+        );
+        assert_eq!(telemetry.observations("assay_x_seconds", labels), 3);
+    }
+
+    #[test]
+    fn a_full_family_takes_no_new_labels_and_says_so() {
+        let telemetry = Telemetry::default();
+        for n in 0..FAMILY_MAX + 3 {
+            telemetry.count("assay_a_total", &[("dataset", &n.to_string())], 1);
+        }
+        assert_eq!(telemetry.value(DROPPED, &[]), Some(3.0));
+        telemetry.count("assay_a_total", &[("dataset", "0")], 1);
+        assert_eq!(
+            telemetry.value("assay_a_total", &[("dataset", "0")]),
+            Some(2.0)
+        );
     }
 
     #[test]

@@ -1,0 +1,88 @@
+//! From settings to a running program, and its exit code.
+//!
+//! Comes in: checked settings and what the program does. Goes out: 0 when it left as asked, 1 when
+//! it failed, 2 when it did not start on its settings.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use assay_telemetry::http;
+use assay_telemetry::log::{self, LogSettings};
+use tokio::net::TcpListener;
+
+use crate::layers::Refused;
+use crate::stop::Stop;
+
+/// What a program finds when it begins.
+#[derive(Debug)]
+pub struct Started {
+    /// The wish to stop.
+    pub stop: Stop,
+}
+
+/// Why a program ended without being asked.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Says why the program does not start on its settings; the exit code is 2.
+#[must_use]
+pub fn refuse(program: &str, refused: &Refused) -> ExitCode {
+    eprintln!("error: {refused}\n\n{program} did not start; see: {program} --help");
+    ExitCode::from(2)
+}
+
+/// Asks the process that runs on this machine whether it lives; for health checks of containers.
+#[must_use]
+pub fn health(address: SocketAddr) -> ExitCode {
+    match http::ask(address, "/livez") {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a program to its end.
+pub fn enter<P, F>(name: &str, settings: &LogSettings, program: P) -> ExitCode
+where
+    P: FnOnce(Started) -> F,
+    F: Future<Output = Result<(), Failure>>,
+{
+    if let Err(error) = log::start(settings) {
+        return refuse(name, &Refused(error.to_string()));
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the program's threads cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(async {
+        let stop = Stop::on_signals()?;
+        program(Started { stop }).await
+    });
+    // A blocking read of a slow disk must not hold up the end.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the program ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Listens at `address`, with an error that says what for.
+///
+/// # Errors
+/// When the address is taken or not of this machine.
+pub async fn listen(what: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        format!("cannot listen on {address} for {what}: {error}; is the port in use?").into()
+    })
+}
