@@ -8,7 +8,7 @@ use assay_model::change::Answer;
 use assay_model::dataset::Dataset;
 use assay_model::ids::{DatasetId, NodeId, RunId, TaskId};
 use assay_model::run::{Priority, Run, RunState, Selection, Trigger};
-use assay_proto::link::Doorway;
+use assay_proto::link::{Doorway, Tls};
 use assay_store::StoreError;
 use assay_store::port::RunFilter;
 use jiff::{SignedDuration, Timestamp};
@@ -235,9 +235,15 @@ impl ManagerHandle {
         service::serve_doorway(&self.shared)
     }
 
-    /// Serves nodes and clients that come over TCP.
+    /// Serves nodes and clients that come over TCP, whoever they say they are: for loopback.
     pub fn serve(&self, listener: TcpListener) {
-        service::serve_tcp(&self.shared, listener);
+        service::serve_tcp(&self.shared, listener, None);
+    }
+
+    /// Serves nodes and clients that come over TCP and show a certificate of the authority: each in
+    /// the role and under the name that it gives.
+    pub fn serve_secured(&self, listener: TcpListener, tls: Tls) {
+        service::serve_tcp(&self.shared, listener, Some(tls));
     }
 
     /// Resigns, so that another manager can lead at once, ends every stream and stops.

@@ -73,6 +73,7 @@ async fn lead(shared: &Arc<Shared>, mut lease: Lease, stop: &mut watch::Receiver
     let ended = match parts.store.mint_epoch(&parts.config.name).await {
         Ok(epoch) => {
             tracing::info!(epoch = epoch.0, manager = %parts.config.name, "leads");
+            shared.seats.elected(&parts.telemetry, epoch);
             term::lead(shared, epoch, &mut lease, stop).await
         }
         Err(error) => {

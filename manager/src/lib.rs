@@ -15,6 +15,7 @@ mod handle;
 mod inbox;
 mod lead;
 mod links;
+mod observe;
 mod outbox;
 mod parts;
 mod seat;

@@ -1,7 +1,13 @@
 //! Whether this manager leads, and how the term's task is reached if it does.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
 use assay_coordination::Candidate;
 use assay_model::ids::Epoch;
+use assay_proto::link::LEADER_HEADER;
+use assay_telemetry::Telemetry;
+use assay_telemetry::series::RECOVERY_S;
 use tokio::sync::watch;
 
 use crate::inbox::Inbox;
@@ -45,7 +51,7 @@ impl From<NotLeading> for tonic::Status {
         if let NotLeading::Another { address, .. } = &error
             && let Ok(address) = address.parse()
         {
-            status.metadata_mut().insert("assay-leader", address);
+            status.metadata_mut().insert(LEADER_HEADER, address);
         }
         status
     }
@@ -62,6 +68,8 @@ pub(crate) struct Seat {
 pub(crate) struct Seats {
     role: watch::Sender<Role>,
     seat: watch::Sender<Option<Seat>>,
+    // Since when no manager is known to lead; held for a moment, never across an await.
+    leaderless: Mutex<Option<Instant>>,
 }
 
 impl Default for Seats {
@@ -69,6 +77,7 @@ impl Default for Seats {
         Self {
             role: watch::Sender::new(Role::Standby { leader: None }),
             seat: watch::Sender::new(None),
+            leaderless: Mutex::new(None),
         }
     }
 }
@@ -90,8 +99,37 @@ impl Seats {
         self.role.send_replace(Role::Stopped);
     }
 
+    /// Notes that this manager was elected: how long nobody led before it did.
+    pub(crate) fn elected(&self, telemetry: &Telemetry, epoch: Epoch) {
+        #[expect(clippy::cast_precision_loss, reason = "epochs are small")]
+        telemetry.set("assay_manager_epoch", &[], epoch.0 as f64);
+        telemetry.count("assay_manager_terms_total", &[], 1);
+        let leaderless = self.leaderless().take();
+        if let Some(since) = leaderless {
+            telemetry.observe_duration(
+                "assay_manager_failover_duration_seconds",
+                &[],
+                RECOVERY_S,
+                since.elapsed(),
+            );
+        }
+    }
+
+    fn leaderless(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.leaderless
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells of another leader while this manager stands by.
     pub(crate) fn stand_by(&self, leader: Option<Candidate>) {
+        let led = matches!(&*self.role.borrow(), Role::Standby { leader: Some(_) });
+        match leader {
+            // A leader that was known is gone.
+            None if led => *self.leaderless() = Some(Instant::now()),
+            None => {}
+            Some(_) => *self.leaderless() = None,
+        }
         self.role.send_if_modified(|role| {
             let standby = matches!(role, Role::Standby { .. });
             if standby {

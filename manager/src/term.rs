@@ -23,6 +23,7 @@ use crate::desk::Desk;
 use crate::handle::Shared;
 use crate::inbox::{INBOX_MAX, Inbox, Input, Opened, Wish};
 use crate::links::Links;
+use crate::observe::Observer;
 use crate::seat::Seat;
 use crate::watch::RunUpdate;
 
@@ -130,6 +131,7 @@ struct Term {
     desk: Desk,
     inbox: Inbox,
     leased: BTreeMap<NodeId, Incarnation>,
+    observer: Observer,
     dropped: Option<Dropped>,
 }
 
@@ -144,11 +146,13 @@ impl Term {
             desk: Desk::default(),
             inbox,
             leased: BTreeMap::new(),
+            observer: Observer::new(shared.parts.telemetry.clone(), &[]),
             dropped: None,
         }
     }
 
     fn begin(&mut self, unfinished: Unfinished) {
+        self.observer = Observer::new(self.shared.parts.telemetry.clone(), &unfinished.runs);
         let snapshot = Snapshot {
             runs: unfinished.runs,
             tasks: unfinished.tasks,
@@ -197,6 +201,9 @@ impl Term {
                     self.links.alive();
                     let open = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
                     self.shared.parts.telemetry.set("assay_node_streams", &[], f64::from(open));
+                    if let Some(core) = &self.core {
+                        self.observer.look((self.shared.parts.now)(), &core.view());
+                    }
                 }
                 () = tokio::time::sleep_until(wake) => self.tell_core(Event::Tick),
             }
@@ -308,6 +315,7 @@ impl Term {
 
     fn tell_core(&mut self, event: Event) {
         let now = self.now();
+        self.observer.event(now, &event);
         let commands = match &mut self.core {
             Some(core) => core.handle(now, event),
             None => return,
@@ -316,7 +324,9 @@ impl Term {
     }
 
     fn carry_out(&mut self, commands: Vec<Command>) {
+        let now = self.now();
         for command in commands {
+            self.observer.command(now, &command);
             match command {
                 Command::Commit { id, changes } => self.commit(id, changes),
                 Command::Send {

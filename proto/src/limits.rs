@@ -31,3 +31,12 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// A ping without an answer for so long breaks the connection.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(3);
+/// Connections that one manager serves at a time.
+pub const CONNECTIONS_MAX: usize = 1024;
+/// Calls of one connection that are answered at a time; more wait.
+pub const CALLS_PER_CONNECTION_MAX: usize = 128;
+/// How long a connection may take until it is secured.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection is asked to end after so long, so that certificates are looked at again; calls on
+/// it are finished.
+pub const CONNECTION_AGE_MAX: Duration = Duration::from_secs(3600);

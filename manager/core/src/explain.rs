@@ -167,6 +167,7 @@ impl Core {
         Some(AttemptView {
             task: record.task.id,
             kind: record.task.spec.kind(),
+            partition: record.task.spec.partition().cloned(),
             attempt: record.task.attempt,
             state: record.task.state,
             node: record.task.node.clone()?,
@@ -208,6 +209,7 @@ impl Core {
             held: u32::try_from(held.count()).unwrap_or(u32::MAX),
             cpu: record.load.cpu,
             memory_bytes: record.load.memory_bytes,
+            memory_total_bytes: record.node.memory_bytes,
             read_bytes_per_s: record.load.read_bytes_per_s,
             last_heard: record.last_heard,
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use assay_model::ids::{DatasetId, Incarnation, NodeId, RunId, TaskId};
 use assay_model::node::NodeState;
+use assay_model::partition::PartitionKey;
 use assay_model::run::{Priority, RunState};
 use assay_model::task::{TaskKind, TaskState, WaitReason};
 use jiff::Timestamp;
@@ -58,6 +59,8 @@ pub struct AttemptView {
     pub task: TaskId,
     /// Its kind.
     pub kind: TaskKind,
+    /// The partition that it is about, if it is about one.
+    pub partition: Option<PartitionKey>,
     /// Which attempt.
     pub attempt: u32,
     /// Assigned or running.
@@ -131,6 +134,8 @@ pub struct NodeView {
     pub cpu: f64,
     /// Memory in use, bytes.
     pub memory_bytes: u64,
+    /// Memory that it has for tasks, bytes.
+    pub memory_total_bytes: u64,
     /// Bytes read per second.
     pub read_bytes_per_s: u64,
     /// When it was last heard.

@@ -11,7 +11,7 @@ use assay_proto::v1::cluster_service_server::ClusterService;
 use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 
-use super::store_status;
+use super::{ASKERS, only, store_status};
 use crate::handle::Shared;
 
 /// Datasets in one answer.
@@ -34,8 +34,9 @@ impl Cluster {
 impl ClusterService for Cluster {
     async fn status(
         &self,
-        _request: Request<v1::StatusRequest>,
+        request: Request<v1::StatusRequest>,
     ) -> Result<Response<v1::StatusResponse>, Status> {
+        only(&request, ASKERS)?;
         let seat = self.shared.seats.seat()?;
         let view = self.shared.view().await?;
         let now = (self.shared.parts.now)();
@@ -69,6 +70,7 @@ impl ClusterService for Cluster {
         &self,
         request: Request<v1::DrainNodeRequest>,
     ) -> Result<Response<v1::DrainNodeResponse>, Status> {
+        only(&request, ASKERS)?;
         let request = request.into_inner();
         let node = NodeId::new(convert::name("node", request.node)?);
         let reason = convert::text("reason", request.reason)?;
@@ -80,6 +82,7 @@ impl ClusterService for Cluster {
         &self,
         request: Request<v1::UncordonNodeRequest>,
     ) -> Result<Response<v1::UncordonNodeResponse>, Status> {
+        only(&request, ASKERS)?;
         let node = NodeId::new(convert::name("node", request.into_inner().node)?);
         let subject = node.to_string();
         let wish = self
@@ -93,6 +96,7 @@ impl ClusterService for Cluster {
         &self,
         request: Request<v1::ScaleRequest>,
     ) -> Result<Response<v1::ScaleResponse>, Status> {
+        only(&request, ASKERS)?;
         let v1::ScaleRequest { min, max } = request.into_inner();
         if max == 0 || min > max || max > 10_000 {
             return Err(Status::invalid_argument(
@@ -110,6 +114,7 @@ impl ClusterService for Cluster {
         &self,
         request: Request<v1::SubmitDefinitionRequest>,
     ) -> Result<Response<v1::SubmitDefinitionResponse>, Status> {
+        only(&request, ASKERS)?;
         let dataset = convert::definition(request.into_inner().definition_json)?;
         let id = dataset.id.to_string();
         // The leader's alone, so that the newest is the one that was applied last.
@@ -123,8 +128,9 @@ impl ClusterService for Cluster {
 
     async fn list_datasets(
         &self,
-        _request: Request<v1::ListDatasetsRequest>,
+        request: Request<v1::ListDatasetsRequest>,
     ) -> Result<Response<v1::ListDatasetsResponse>, Status> {
+        only(&request, ASKERS)?;
         let known = self.shared.parts.metrics.definitions(DATASETS_MAX).await;
         let known = known.map_err(|error| store_status(&error))?;
         Ok(Response::new(v1::ListDatasetsResponse {
@@ -149,7 +155,7 @@ fn node_status(node: &NodeView, now: Timestamp) -> v1::NodeStatus {
         state: node.state.to_string(),
         slots: node.slots,
         slots_used: node.held,
-        memory_bytes: 0,
+        memory_bytes: node.memory_total_bytes,
         zone: node.zone.clone(),
         cpu: node.cpu,
         memory_used_bytes: node.memory_bytes,

@@ -12,7 +12,7 @@ use assay_proto::v1::metric_service_server::MetricService;
 use assay_store::port::{MetricHistory, ResultFilter, ResultRow};
 use tonic::{Request, Response, Status};
 
-use super::{bound, rows, store_status};
+use super::{ASKERS, bound, only, rows, store_status};
 use crate::handle::Shared;
 
 /// Results that a history is joined with.
@@ -82,6 +82,7 @@ impl MetricService for Metrics {
         &self,
         request: Request<v1::ListMetricsRequest>,
     ) -> Result<Response<v1::ListMetricsResponse>, Status> {
+        only(&request, ASKERS)?;
         let dataset = convert::dataset_id(request.into_inner().dataset)?;
         let history = self.history(&dataset, 30).await?;
         let filter = ResultFilter {
@@ -104,6 +105,7 @@ impl MetricService for Metrics {
         &self,
         request: Request<v1::HistoryRequest>,
     ) -> Result<Response<v1::HistoryResponse>, Status> {
+        only(&request, ASKERS)?;
         let request = request.into_inner();
         let dataset = convert::dataset_id(request.dataset)?;
         let metric = match request.metric.as_str() {
@@ -131,6 +133,7 @@ impl MetricService for Metrics {
         &self,
         request: Request<v1::ResultsRequest>,
     ) -> Result<Response<v1::ResultsResponse>, Status> {
+        only(&request, ASKERS)?;
         let request = request.into_inner();
         let dataset = convert::dataset_id(request.dataset)?;
         let run = match request.run_id.as_str() {
@@ -154,6 +157,7 @@ impl MetricService for Metrics {
         &self,
         request: Request<v1::VerdictsRequest>,
     ) -> Result<Response<v1::VerdictsResponse>, Status> {
+        only(&request, ASKERS)?;
         let request = request.into_inner();
         let dataset = convert::dataset_id(request.dataset)?;
         let limit = bound(request.limit, 30, 2000);
@@ -168,6 +172,7 @@ impl MetricService for Metrics {
         &self,
         request: Request<v1::IncidentsRequest>,
     ) -> Result<Response<v1::IncidentsResponse>, Status> {
+        only(&request, ASKERS)?;
         let request = request.into_inner();
         let dataset = rows::opt_dataset(request.dataset)?;
         let limit = bound(request.limit, 100, 1000);
@@ -185,6 +190,7 @@ impl MetricService for Metrics {
         &self,
         request: Request<v1::LedgerRequest>,
     ) -> Result<Response<v1::LedgerResponse>, Status> {
+        only(&request, ASKERS)?;
         let request = request.into_inner();
         let dataset = convert::dataset_id(request.dataset)?;
         let ledger = self.shared.parts.metrics.ledger(&dataset).await;

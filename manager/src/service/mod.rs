@@ -12,9 +12,10 @@ mod run;
 use std::sync::Arc;
 
 use assay_proto::limits::{
-    ANSWER_BYTES_MAX, HEADER_BYTES_MAX, MESSAGE_BYTES_MAX, PING_INTERVAL, PING_TIMEOUT, STREAMS_MAX,
+    ANSWER_BYTES_MAX, CALLS_PER_CONNECTION_MAX, CONNECTION_AGE_MAX, HEADER_BYTES_MAX,
+    MESSAGE_BYTES_MAX, PING_INTERVAL, PING_TIMEOUT, STREAMS_MAX,
 };
-use assay_proto::link::Doorway;
+use assay_proto::link::{Connection, Doorway, Peer, PeerRole, Tls, accept};
 use assay_proto::v1::cluster_service_server::ClusterServiceServer;
 use assay_proto::v1::metric_service_server::MetricServiceServer;
 use assay_proto::v1::node_service_server::NodeServiceServer;
@@ -23,19 +24,26 @@ use assay_store::StoreError;
 use tokio::net::TcpListener;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::Router;
+use tonic::{Request, Status};
+use tonic_health::ServingStatus;
 
 use crate::handle::{Shared, SubmitError};
+use crate::seat::Role;
 
-/// Serves a listener until the manager stops.
-pub(crate) fn serve_tcp(shared: &Arc<Shared>, listener: TcpListener) {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+/// Services that only the leader answers.
+const LEADER_SERVICES: [&str; 3] = [
+    "assay.v1.ClusterService",
+    "assay.v1.NodeService",
+    "assay.v1.RunService",
+];
+
+/// Serves a listener until the manager stops; with `tls`, only peers with a certificate.
+pub(crate) fn serve_tcp(shared: &Arc<Shared>, listener: TcpListener, tls: Option<Tls>) {
+    let incoming = ReceiverStream::new(accept(listener, tls)).map(Ok::<_, std::io::Error>);
     let (shared, stopped) = (Arc::clone(shared), stopped(shared));
     tokio::spawn(async move {
-        let served = router(&shared)
-            .await
-            .serve_with_incoming_shutdown(incoming, stopped);
+        let served = router(&shared).serve_with_incoming_shutdown(incoming, stopped);
         if let Err(error) = served.await {
             tracing::error!(%error, "the listener has ended");
         }
@@ -45,12 +53,11 @@ pub(crate) fn serve_tcp(shared: &Arc<Shared>, listener: TcpListener) {
 /// Serves connections of this process until the manager stops.
 pub(crate) fn serve_doorway(shared: &Arc<Shared>) -> Doorway {
     let (doorway, arrivals) = Doorway::new(&shared.parts.config.name);
-    let incoming = ReceiverStream::new(arrivals).map(Ok::<_, std::io::Error>);
+    let incoming = ReceiverStream::new(arrivals)
+        .map(|stream| Ok::<_, std::io::Error>(Connection::local(stream)));
     let (shared, stopped) = (Arc::clone(shared), stopped(shared));
     tokio::spawn(async move {
-        let served = router(&shared)
-            .await
-            .serve_with_incoming_shutdown(incoming, stopped);
+        let served = router(&shared).serve_with_incoming_shutdown(incoming, stopped);
         if let Err(error) = served.await {
             tracing::error!(%error, "the in-process door has ended");
         }
@@ -67,9 +74,13 @@ fn stopped(shared: &Arc<Shared>) -> impl Future<Output = ()> + use<> {
     }
 }
 
-async fn router(shared: &Arc<Shared>) -> Router {
+fn router(shared: &Arc<Shared>) -> Router {
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_serving::<RunServiceServer<run::Runs>>().await;
+    tokio::spawn(say_health(shared.seats.roles(), reporter));
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(assay_proto::DESCRIPTORS)
+        .build_v1()
+        .inspect_err(|error| tracing::error!(%error, "the contract is not shown to clients"));
     let runs = RunServiceServer::new(run::Runs::new(shared))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(ANSWER_BYTES_MAX);
@@ -85,11 +96,61 @@ async fn router(shared: &Arc<Shared>) -> Router {
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .max_concurrent_streams(STREAMS_MAX)
+        .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
+        .max_connection_age(CONNECTION_AGE_MAX)
         .add_service(health)
+        .add_optional_service(reflection.ok())
         .add_service(runs)
         .add_service(metrics)
         .add_service(cluster)
         .add_service(nodes)
+}
+
+/// Says of each service whether it serves here: those of the leader only while this manager leads,
+/// the process as a whole until it stops.
+async fn say_health(
+    mut roles: tokio::sync::watch::Receiver<Role>,
+    reporter: tonic_health::server::HealthReporter,
+) {
+    loop {
+        let role = roles.borrow_and_update().clone();
+        let leads = matches!(role, Role::Leading { .. });
+        let of = |serves: bool| {
+            if serves {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
+            }
+        };
+        for name in LEADER_SERVICES {
+            reporter.set_service_status(name, of(leads)).await;
+        }
+        let whole = of(role != Role::Stopped);
+        reporter.set_service_status("", whole).await;
+        reporter
+            .set_service_status("assay.v1.MetricService", whole)
+            .await;
+        if role == Role::Stopped || roles.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Refuses a caller whose certificate is of none of these roles.
+pub(crate) fn only<T>(request: &Request<T>, roles: &[PeerRole]) -> Result<(), Status> {
+    peer(request).may_act(roles, None).map_err(|why| {
+        tracing::warn!(peer = ?peer(request), %why, "a caller was refused");
+        Status::permission_denied(why)
+    })
+}
+
+/// Those who ask and wish.
+pub(crate) const ASKERS: &[PeerRole] = &[PeerRole::Client, PeerRole::Manager];
+
+/// Who calls.
+pub(crate) fn peer<T>(request: &Request<T>) -> &Peer {
+    // Every connection of ours tells; a caller without one would be in this process.
+    request.extensions().get::<Peer>().unwrap_or(&Peer::Local)
 }
 
 /// A store's refusal as a client sees it.

@@ -13,6 +13,7 @@ use assay_manager_core::Event;
 use assay_model::ids::{AttemptToken, Epoch, Incarnation, NodeId};
 use assay_model::node::Node;
 use assay_proto::convert::{NodeSays, node_says};
+use assay_proto::link::PeerRole;
 use assay_proto::v1;
 use assay_proto::v1::node_service_server::NodeService;
 use assay_store::StoreError;
@@ -21,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::store_status;
+use super::{only, peer, store_status};
 use crate::handle::Shared;
 use crate::inbox::{Inbox, Input, Opened};
 use crate::links::{LINK_MAX, Link};
@@ -57,14 +58,20 @@ impl NodeService for Nodes {
         &self,
         request: Request<Streaming<v1::NodeMessage>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
-        let address = request
-            .remote_addr()
-            .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip());
+        only(&request, &[PeerRole::Node])?;
+        let caller = peer(&request).clone();
+        let address = caller
+            .address()
+            .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
         let mut says = request.into_inner();
         let seat = self.shared.seats.seat()?;
         let hello = tokio::time::timeout(HELLO_TIMEOUT, first(&mut says))
             .await
             .map_err(|_| Status::deadline_exceeded("no hello within 5 s"))??;
+        if let Err(why) = caller.may_act(&[PeerRole::Node], Some(hello.node.id.as_str())) {
+            tracing::warn!(peer = ?caller, node = %hello.node.id, %why, "a node was refused");
+            return Err(Status::permission_denied(why));
+        }
         if hello.highest_epoch > seat.epoch {
             // A newer leader exists; the store will fence this one with its next write.
             return Err(Status::failed_precondition(format!(

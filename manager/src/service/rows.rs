@@ -73,7 +73,11 @@ pub(crate) fn task_moved(attempt: &AttemptView) -> v1::TaskMoved {
     v1::TaskMoved {
         no: attempt.task.no,
         kind: attempt.kind.to_string(),
-        partition: String::new(),
+        partition: attempt
+            .partition
+            .as_ref()
+            .map(|key| key.as_str().to_owned())
+            .unwrap_or_default(),
         state: attempt.state.to_string(),
         attempt: attempt.attempt,
         node: attempt.node.to_string(),
@@ -139,5 +143,35 @@ pub(crate) fn verdict(row: &Verdict) -> v1::Verdict {
         counts: Some(convert::counts_of(&row.counts)),
         superseded: row.superseded,
         judged_at: Some(time_of(row.judged_at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use assay_model::ids::{NodeId, RunId, TaskId};
+    use assay_model::partition::PartitionKey;
+    use assay_model::task::TaskKind;
+    use jiff::Timestamp;
+
+    #[test]
+    fn an_attempt_at_work_names_its_partition() {
+        let attempt = AttemptView {
+            task: TaskId {
+                run: RunId(uuid::Uuid::nil()),
+                no: 3,
+            },
+            kind: TaskKind::Measure,
+            partition: Some(PartitionKey("2026-11-20".to_owned())),
+            attempt: 1,
+            state: TaskState::Running,
+            node: NodeId::new("node-1"),
+            copy_on: None,
+            assigned_at: Timestamp::UNIX_EPOCH,
+            rows: 0,
+            bytes: 0,
+            bytes_total: 0,
+        };
+        assert_eq!(task_moved(&attempt).partition, "2026-11-20");
     }
 }

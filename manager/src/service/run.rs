@@ -20,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{bound, rows, store_status};
+use super::{ASKERS, bound, only, rows, store_status};
 use crate::handle::Shared;
 
 /// Tasks in one answer.
@@ -53,8 +53,14 @@ impl RunService for Runs {
         &self,
         request: Request<v1::SubmitRequest>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
+        only(&request, ASKERS)?;
         let request = request.into_inner();
         let what = convert::present("what", request.what)?;
+        let trigger: Trigger = convert::word("trigger", request.trigger)?;
+        let selection = convert::selection(request.selection)?;
+        let slot = convert::opt_time("slot", request.slot)?;
+        let key = convert::opt_text("idempotency_key", request.idempotency_key)?;
+        // Nothing is stored before every field is known to be valid.
         let dataset = match what {
             v1::submit_request::What::DatasetId(id) => {
                 let id = convert::dataset_id(id)?;
@@ -62,15 +68,12 @@ impl RunService for Runs {
             }
             v1::submit_request::What::DefinitionJson(json) => {
                 let dataset = convert::definition(json)?;
+                self.shared.seats.seat()?;
                 let stored = self.shared.register(&dataset).await;
                 stored.map_err(|error| store_status(&error))?;
                 dataset
             }
         };
-        let trigger: Trigger = convert::word("trigger", request.trigger)?;
-        let selection = convert::selection(request.selection)?;
-        let slot = convert::opt_time("slot", request.slot)?;
-        let key = convert::opt_text("idempotency_key", request.idempotency_key)?;
         let id = match (slot, key) {
             (Some(slot), _) => RunId::of_slot(&dataset.id, slot),
             (None, Some(key)) => RunId::of_key(&dataset.id, &format!("key|{key}")),
@@ -90,6 +93,7 @@ impl RunService for Runs {
         &self,
         request: Request<v1::GetRunRequest>,
     ) -> Result<Response<v1::GetRunResponse>, Status> {
+        only(&request, ASKERS)?;
         let id = convert::run_id(request.into_inner().run_id)?;
         let run = self.shared.run(id).await.map_err(|e| store_status(&e))?;
         let tasks = self.shared.parts.metrics.tasks(id).await;
@@ -115,6 +119,7 @@ impl RunService for Runs {
         &self,
         request: Request<v1::ListRunsRequest>,
     ) -> Result<Response<v1::ListRunsResponse>, Status> {
+        only(&request, ASKERS)?;
         let request = request.into_inner();
         let filter = RunFilter {
             dataset: rows::opt_dataset(request.dataset)?,
@@ -132,6 +137,7 @@ impl RunService for Runs {
         &self,
         request: Request<v1::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        only(&request, ASKERS)?;
         let run = convert::run_id(request.into_inner().run_id)?;
         // Subscribes before it looks, so that no move falls between.
         let updates = self.shared.updates.subscribe();
@@ -152,6 +158,7 @@ impl RunService for Runs {
         &self,
         request: Request<v1::CancelRequest>,
     ) -> Result<Response<v1::CancelResponse>, Status> {
+        only(&request, ASKERS)?;
         let request = request.into_inner();
         let run = convert::run_id(request.run_id)?;
         let reason = convert::text("reason", request.reason)?;
@@ -163,6 +170,7 @@ impl RunService for Runs {
         &self,
         request: Request<v1::RetryRequest>,
     ) -> Result<Response<v1::RetryResponse>, Status> {
+        only(&request, ASKERS)?;
         let run = convert::run_id(request.into_inner().run_id)?;
         self.shared.retry(run).await?;
         Ok(Response::new(v1::RetryResponse {}))

@@ -1,0 +1,424 @@
+//! What telemetry tells of a term: derived from what the core is told and what it orders.
+//!
+//! Comes in: every event and command of the core, and its view once a second. Goes out: counters,
+//! gauges and durations. It must never steer anything, hold what has ended, or give a label that
+//! grows with runs, tasks or columns.
+
+use std::collections::BTreeMap;
+
+use assay_manager_core::{BreakerState, BreakerView, Command, Event, ToNode, View};
+use assay_model::change::{Answer, Change};
+use assay_model::ids::{DatasetId, NodeId, RunId, TaskId};
+use assay_model::node::NodeState;
+use assay_model::run::Run;
+use assay_model::task::{AttemptOutcome, TaskKind, TaskState};
+use assay_telemetry::Telemetry;
+use assay_telemetry::series::{ATTEMPTS, RECOVERY_S, TASK_S};
+use jiff::Timestamp;
+
+/// Tasks that are followed at a time; more are counted, but not timed.
+const TRACKS_MAX: usize = 100_000;
+/// Commits that may wait for their answer: the core has one out at a time.
+const COMMITS_MAX: usize = 8;
+
+/// Follows one term.
+pub(crate) struct Observer {
+    telemetry: Telemetry,
+    tasks: BTreeMap<TaskId, Track>,
+    runs: BTreeMap<RunId, (DatasetId, Timestamp)>,
+    heard: BTreeMap<NodeId, Timestamp>,
+    commits: BTreeMap<u64, Vec<(usize, Noted)>>,
+    growth: Option<Growth>,
+    looked: Option<Timestamp>,
+}
+
+/// One task's latest attempt.
+struct Track {
+    kind: TaskKind,
+    attempt: u32,
+    assigned_at: Timestamp,
+    /// When its attempt was declared lost with its node.
+    lost_at: Option<Timestamp>,
+}
+
+/// More nodes are wanted than there are.
+struct Growth {
+    since: Timestamp,
+    wanted: u32,
+    /// Nodes that have come and have had no task yet.
+    idle: Vec<NodeId>,
+}
+
+/// A change whose answer is counted.
+enum Noted {
+    Ended {
+        task: TaskId,
+        outcome: AttemptOutcome,
+        next: TaskState,
+        at: Timestamp,
+    },
+    Moved {
+        node: NodeId,
+        state: NodeState,
+        at: Timestamp,
+    },
+    Scaled {
+        up: bool,
+    },
+}
+
+impl Observer {
+    pub(crate) fn new(telemetry: Telemetry, runs: &[Run]) -> Self {
+        Self {
+            telemetry,
+            tasks: BTreeMap::new(),
+            runs: runs
+                .iter()
+                .map(|run| (run.id, (run.dataset.clone(), run.created_at)))
+                .collect(),
+            heard: BTreeMap::new(),
+            commits: BTreeMap::new(),
+            growth: None,
+            looked: None,
+        }
+    }
+
+    /// Before the core is told.
+    pub(crate) fn event(&mut self, now: Timestamp, event: &Event) {
+        match event {
+            Event::RunSubmitted { run } => {
+                self.runs
+                    .insert(run.id, (run.dataset.clone(), run.created_at));
+            }
+            Event::NodeHello {
+                node, registered, ..
+            } => {
+                self.heard.insert(node.id.clone(), now);
+                if *registered {
+                    self.node_came(now, &node.id);
+                }
+            }
+            Event::NodeHeartbeat { node, .. } => {
+                self.heard.insert(node.clone(), now);
+            }
+            Event::TaskStarted { token } => self.started(now, token.task),
+            Event::TaskFinished { token } => self.finished(now, token.task),
+            Event::Committed { commit, answers } => {
+                for (at, noted) in self.commits.remove(commit).unwrap_or_default() {
+                    if answers.get(at) == Some(&Answer::Ok) {
+                        self.committed(noted);
+                    }
+                }
+            }
+            Event::CommitNotApplied { commit } => {
+                self.commits.remove(commit);
+            }
+            _ => {}
+        }
+    }
+
+    /// Before a command is carried out.
+    pub(crate) fn command(&mut self, now: Timestamp, command: &Command) {
+        match command {
+            Command::Commit { id, changes } => {
+                while self.commits.len() >= COMMITS_MAX {
+                    self.commits.pop_first();
+                }
+                let noted = changes.iter().enumerate();
+                let noted = noted.filter_map(|(at, change)| Some((at, noted_of(change)?)));
+                self.commits.insert(*id, noted.collect());
+            }
+            Command::Send {
+                node,
+                message: ToNode::Assign { token, kind, .. },
+                ..
+            } => self.assigned(now, node, token.task, token.attempt, *kind),
+            Command::RunMoved { run, state, .. } if state.is_terminal() => {
+                self.tasks.retain(|task, _| task.run != *run);
+                if let Some((dataset, since)) = self.runs.remove(run) {
+                    let outcome = state.to_string();
+                    let labels = [("dataset", dataset.as_str()), ("outcome", outcome.as_str())];
+                    self.telemetry.count("assay_runs_total", &labels, 1);
+                    let took = seconds(since, now);
+                    self.telemetry
+                        .observe("assay_run_duration_seconds", &[], TASK_S, took);
+                }
+            }
+            Command::DesiredNodes { n, .. } => {
+                let wanted = *n;
+                let growth = self.growth.get_or_insert_with(|| Growth {
+                    since: now,
+                    wanted,
+                    idle: Vec::new(),
+                });
+                growth.wanted = wanted;
+            }
+            _ => {}
+        }
+    }
+
+    fn assigned(
+        &mut self,
+        now: Timestamp,
+        node: &NodeId,
+        task: TaskId,
+        attempt: u32,
+        kind: TaskKind,
+    ) {
+        if self.tasks.len() < TRACKS_MAX || self.tasks.contains_key(&task) {
+            let lost_at = self.tasks.get(&task).and_then(|track| track.lost_at);
+            let track = Track {
+                kind,
+                attempt,
+                assigned_at: now,
+                lost_at,
+            };
+            self.tasks.insert(task, track);
+        }
+        if let Some(growth) = &mut self.growth
+            && let Some(at) = growth.idle.iter().position(|idle| idle == node)
+        {
+            growth.idle.remove(at);
+            let took = seconds(growth.since, now);
+            self.scale_up("first_task", took);
+        }
+    }
+
+    fn started(&mut self, now: Timestamp, task: TaskId) {
+        let Some(track) = self.tasks.get_mut(&task) else {
+            return;
+        };
+        let kind = track.kind.to_string();
+        if let Some(lost) = track.lost_at.take() {
+            self.telemetry.observe(
+                "assay_task_recovery_duration_seconds",
+                &[],
+                RECOVERY_S,
+                seconds(lost, now),
+            );
+        }
+        let labels = [("kind", kind.as_str()), ("phase", "dispatch")];
+        self.telemetry.observe(
+            "assay_task_duration_seconds",
+            &labels,
+            TASK_S,
+            seconds(track.assigned_at, now),
+        );
+    }
+
+    fn finished(&mut self, now: Timestamp, task: TaskId) {
+        let Some(track) = self.tasks.remove(&task) else {
+            return;
+        };
+        let kind = track.kind.to_string();
+        let labels = [("kind", kind.as_str()), ("phase", "total")];
+        let took = seconds(track.assigned_at, now);
+        self.telemetry
+            .observe("assay_task_duration_seconds", &labels, TASK_S, took);
+        self.task_ended(&kind, "succeeded", track.attempt);
+    }
+
+    fn task_ended(&self, kind: &str, outcome: &str, attempts: u32) {
+        let labels = [("kind", kind), ("outcome", outcome)];
+        self.telemetry.count("assay_tasks_total", &labels, 1);
+        let attempts = f64::from(attempts);
+        self.telemetry
+            .observe("assay_task_attempts_per_task", &[], ATTEMPTS, attempts);
+    }
+
+    fn committed(&mut self, noted: Noted) {
+        match noted {
+            Noted::Ended {
+                task,
+                outcome,
+                next,
+                at,
+            } => self.ended(task, outcome, next, at),
+            Noted::Moved { node, state, at } => self.moved(&node, state, at),
+            Noted::Scaled { up } => {
+                let labels = [("direction", if up { "up" } else { "down" })];
+                self.telemetry.count("assay_scale_events_total", &labels, 1);
+            }
+        }
+    }
+
+    fn ended(&mut self, task: TaskId, outcome: AttemptOutcome, next: TaskState, at: Timestamp) {
+        let Some(track) = self.tasks.get_mut(&task) else {
+            return;
+        };
+        let (kind, attempt) = (track.kind.to_string(), track.attempt);
+        let reason = outcome.to_string();
+        let labels = [("kind", kind.as_str()), ("reason", reason.as_str())];
+        self.telemetry
+            .count("assay_task_attempt_failures_total", &labels, 1);
+        if next == TaskState::Ready {
+            self.telemetry.count("assay_task_retries_total", &labels, 1);
+            let lost = matches!(outcome, AttemptOutcome::NodeLost | AttemptOutcome::Orphaned);
+            track.lost_at = lost.then_some(at);
+        } else {
+            self.tasks.remove(&task);
+            self.telemetry
+                .count("assay_task_failures_total", &labels, 1);
+            self.task_ended(&kind, &next.to_string(), attempt);
+        }
+    }
+
+    fn moved(&mut self, node: &NodeId, state: NodeState, at: Timestamp) {
+        let word = state.to_string();
+        let labels = [("state", word.as_str())];
+        self.telemetry.count("assay_node_moves_total", &labels, 1);
+        match state {
+            NodeState::Dead => {
+                let labels = [("kind", "node_lost")];
+                self.telemetry
+                    .count("assay_node_failures_total", &labels, 1);
+                if let Some(heard) = self.heard.remove(node) {
+                    self.telemetry.observe(
+                        "assay_failure_detection_duration_seconds",
+                        &[],
+                        RECOVERY_S,
+                        seconds(heard, at),
+                    );
+                }
+            }
+            NodeState::Gone => {
+                self.heard.remove(node);
+            }
+            NodeState::Excluded => {
+                let labels = [("kind", "excluded")];
+                self.telemetry
+                    .count("assay_node_failures_total", &labels, 1);
+            }
+            _ => {}
+        }
+    }
+
+    fn node_came(&mut self, now: Timestamp, node: &NodeId) {
+        let Some(growth) = &mut self.growth else {
+            return;
+        };
+        growth.idle.push(node.clone());
+        let took = seconds(growth.since, now);
+        self.scale_up("register", took);
+    }
+
+    fn scale_up(&self, phase: &str, took: f64) {
+        self.telemetry.observe(
+            "assay_scale_up_duration_seconds",
+            &[("phase", phase)],
+            RECOVERY_S,
+            took,
+        );
+    }
+
+    /// Once a second.
+    #[expect(clippy::cast_precision_loss, reason = "counts of tasks and nodes")]
+    pub(crate) fn look(&mut self, now: Timestamp, view: &View) {
+        let telemetry = &self.telemetry;
+        let of = |state: NodeState| view.nodes.iter().filter(|n| n.state == state).count();
+        for state in NodeState::ALL {
+            let (word, n) = (state.to_string(), of(*state) as f64);
+            telemetry.set("assay_nodes", &[("state", word.as_str())], n);
+        }
+        let live = view.nodes.iter().filter(|n| n.state == NodeState::Live);
+        let slots: u64 = live.clone().map(|n| u64::from(n.slots)).sum();
+        let used: u64 = view.nodes.iter().map(|n| u64::from(n.held)).sum();
+        let demanded = used + view.queue_depth as u64;
+        let free = slots.saturating_sub(used);
+        telemetry.set("assay_task_slots", &[("state", "used")], used as f64);
+        telemetry.set("assay_task_slots", &[("state", "free")], free as f64);
+        telemetry.set("assay_task_slots_demanded", &[], demanded as f64);
+        telemetry.set("assay_tasks_queued", &[], view.queue_depth as f64);
+        telemetry.set("assay_tasks_running", &[], view.running.len() as f64);
+        telemetry.set("assay_runs_unfinished", &[], view.runs.len() as f64);
+        telemetry.set("assay_nodes_desired", &[], f64::from(view.desired_nodes));
+        let distrust = f64::from(u8::from(view.lease_distrust.is_some()));
+        telemetry.set("assay_lease_distrust", &[], distrust);
+        let away = f64::from(u8::from(view.store_away_since.is_some()));
+        telemetry.set("assay_store_away", &[], away);
+        self.circuits(view);
+        self.elasticity(now, view, demanded as f64 - slots as f64);
+    }
+
+    /// Breakers of sources: 1 is half open, 2 open; one that is closed is not shown.
+    #[expect(clippy::cast_precision_loss, reason = "counts of datasets")]
+    fn circuits(&self, view: &View) {
+        let telemetry = &self.telemetry;
+        let half = |b: &BreakerView| b.state != BreakerState::Open;
+        let asked = view.breakers.iter().filter(|b| half(b)).count();
+        let open = view.breakers.len() - asked;
+        telemetry.set("assay_circuits", &[("state", "open")], open as f64);
+        telemetry.set("assay_circuits", &[("state", "half_open")], asked as f64);
+        let mut present = Vec::new();
+        for breaker in &view.breakers {
+            let labels = [("target", breaker.dataset.as_str())];
+            let state = if half(breaker) { 1.0 } else { 2.0 };
+            telemetry.set("assay_circuit_state", &labels, state);
+            present.push(labels);
+        }
+        let present: Vec<_> = present.iter().map(<[_; 1]>::as_slice).collect();
+        telemetry.keep_only("assay_circuit_state", &present);
+    }
+
+    /// Slot-seconds below and above what is demanded, and the end of a growth.
+    fn elasticity(&mut self, now: Timestamp, view: &View, short_by: f64) {
+        let passed = self.looked.map_or(0.0, |before| seconds(before, now));
+        self.looked = Some(now);
+        let (short, over) = (short_by.max(0.0) * passed, (-short_by).max(0.0) * passed);
+        self.telemetry
+            .add("assay_slot_shortage_seconds_total", &[], short);
+        self.telemetry
+            .add("assay_slot_surplus_seconds_total", &[], over);
+        let live = view.nodes.iter().filter(|n| n.state == NodeState::Live);
+        let live = u32::try_from(live.count()).unwrap_or(u32::MAX);
+        if let Some(growth) = &self.growth
+            && live >= growth.wanted
+        {
+            let (since, grew) = (growth.since, self.growth_was_real());
+            self.growth = None;
+            if grew {
+                self.scale_up("total", seconds(since, now));
+            }
+        }
+    }
+
+    /// Whether a node has come since more were wanted.
+    fn growth_was_real(&self) -> bool {
+        self.telemetry
+            .observations("assay_scale_up_duration_seconds", &[("phase", "register")])
+            > self
+                .telemetry
+                .observations("assay_scale_up_duration_seconds", &[("phase", "total")])
+    }
+}
+
+fn noted_of(change: &Change) -> Option<Noted> {
+    Some(match change {
+        Change::EndAttempt {
+            token,
+            outcome,
+            next,
+            at,
+            ..
+        } => Noted::Ended {
+            task: token.task,
+            outcome: *outcome,
+            next: *next,
+            at: *at,
+        },
+        Change::MoveNode {
+            node, state, at, ..
+        } => Noted::Moved {
+            node: node.clone(),
+            state: *state,
+            at: *at,
+        },
+        Change::ScaleEvent { from, to, .. } => Noted::Scaled { up: to > from },
+        _ => return None,
+    })
+}
+
+/// From one instant to another, never below zero: clocks are set.
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64().max(0.0)
+}

@@ -1,0 +1,224 @@
+//! Mutual TLS: what both ends show and whom they believe, from files that may change.
+//!
+//! Comes in: the paths of three PEM files. Goes out: the configurations of rustls for servers and
+//! clients. New files are taken up by the next connection, and open ones go on. It must never
+//! accept a peer without a certificate of the authority, or go on with half of a changed set: files
+//! that cannot be read or do not fit one another leave the present ones in force.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{
+    ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion, crypto, version,
+};
+
+/// Between two looks at the files.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// What is spoken inside.
+const ALPN: &[u8] = b"h2";
+/// Both ends are ours.
+const VERSIONS: &[&SupportedProtocolVersion] = &[&version::TLS13];
+
+/// The files of one end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Certificates of the authorities that peers are signed by.
+    pub ca: PathBuf,
+    /// This end's certificate, with its chain.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// A file of TLS that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// It cannot be read, or is no PEM of this kind.
+    #[error("the TLS file {path} cannot be used: {detail}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The files do not fit one another.
+    #[error("the TLS files do not fit one another ({cert}): {detail}")]
+    Misfit {
+        /// The certificate.
+        cert: PathBuf,
+        /// What rustls says.
+        detail: String,
+    },
+}
+
+/// Keeps the configurations of files that may change. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    files: TlsFiles,
+    // Held while three small files are read, at most twice a second.
+    present: Mutex<Present>,
+}
+
+#[derive(Debug)]
+struct Present {
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
+    stamps: Stamps,
+    refused: Option<Stamps>,
+    looked: Instant,
+    loads: u64,
+}
+
+/// When each file changed last, and its size.
+type Stamps = [Option<(SystemTime, u64)>; 3];
+
+impl Tls {
+    /// Reads the files, and checks that they fit one another.
+    ///
+    /// # Errors
+    /// [`TlsError`] naming the file.
+    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
+        let stamps = stamps(&files);
+        let (server, client) = read(&files)?;
+        let present = Present {
+            server,
+            client,
+            stamps,
+            refused: None,
+            looked: Instant::now(),
+            loads: 1,
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                files,
+                present: Mutex::new(present),
+            }),
+        })
+    }
+
+    /// What this end shows as a server, at this moment.
+    #[must_use]
+    pub fn server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.up_to_date().server)
+    }
+
+    /// What this end shows as a client, at this moment.
+    #[must_use]
+    pub fn client(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.up_to_date().client)
+    }
+
+    /// How often files were taken up, the first time included.
+    #[must_use]
+    pub fn loads(&self) -> u64 {
+        self.up_to_date().loads
+    }
+
+    fn up_to_date(&self) -> MutexGuard<'_, Present> {
+        // A panic while it is held leaves the configurations whole.
+        let present = self.inner.present.lock();
+        let mut present = present.unwrap_or_else(PoisonError::into_inner);
+        if present.looked.elapsed() < LOOK_EVERY {
+            return present;
+        }
+        present.looked = Instant::now();
+        let stamps = stamps(&self.inner.files);
+        if stamps == present.stamps || present.refused == Some(stamps) {
+            return present;
+        }
+        match read(&self.inner.files) {
+            Ok((server, client)) => {
+                tracing::info!(cert = %self.inner.files.cert.display(), "new TLS files are in force");
+                present.server = server;
+                present.client = client;
+                present.stamps = stamps;
+                present.refused = None;
+                present.loads += 1;
+            }
+            Err(error) => {
+                tracing::error!(%error, "changed TLS files are not taken up; the ones before stay in force");
+                present.refused = Some(stamps);
+            }
+        }
+        present
+    }
+}
+
+fn stamps(files: &TlsFiles) -> Stamps {
+    [&files.ca, &files.cert, &files.key].map(|path| {
+        let about = std::fs::metadata(path).ok()?;
+        Some((about.modified().ok()?, about.len()))
+    })
+}
+
+fn read(files: &TlsFiles) -> Result<(Arc<ServerConfig>, Arc<ClientConfig>), TlsError> {
+    let unusable = |path: &Path, detail: String| TlsError::File {
+        path: path.to_owned(),
+        detail,
+    };
+    let misfit = |detail: String| TlsError::Misfit {
+        cert: files.cert.clone(),
+        detail,
+    };
+    let mut roots = RootCertStore::empty();
+    for root in certificates(&files.ca)? {
+        roots
+            .add(root)
+            .map_err(|error| unusable(&files.ca, error.to_string()))?;
+    }
+    let roots = Arc::new(roots);
+    let chain = certificates(&files.cert)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| unusable(&files.key, format!("no private key in it: {error}")))?;
+    let provider = Arc::new(crypto::ring::default_provider());
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| misfit(error.to_string()))?;
+    let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(VERSIONS)
+        .map_err(|error| misfit(error.to_string()))?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain.clone(), key.clone_key())
+        .map_err(|error| misfit(error.to_string()))?;
+    server.alpn_protocols = vec![ALPN.to_vec()];
+    // A resumed session would outlive the authority that it was accepted under.
+    server.send_tls13_tickets = 0;
+    let mut client = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(VERSIONS)
+        .map_err(|error| misfit(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)
+        .map_err(|error| misfit(error.to_string()))?;
+    client.alpn_protocols = vec![ALPN.to_vec()];
+    Ok((Arc::new(server), Arc::new(client)))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unusable = |detail: String| TlsError::File {
+        path: path.to_owned(),
+        detail,
+    };
+    let found = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(error.to_string()))?;
+    if found.is_empty() {
+        return Err(unusable("no certificate in it".to_owned()));
+    }
+    Ok(found)
+}
+
+/// An error of the handshake as one of the connection.
+pub(super) fn refused(error: impl std::fmt::Display) -> io::Error {
+    io::Error::other(format!("TLS: {error}"))
+}
