@@ -5,7 +5,8 @@
 //! work, or report a failure for a result that may be committed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use assay_model::change::Answer;
 use assay_model::output::TaskOutput;
@@ -14,6 +15,7 @@ use assay_proto::convert::token_of;
 use assay_proto::v1::{self, node_message::Kind};
 use assay_store::StoreError;
 use assay_store::port::Started;
+use assay_telemetry::series::TASK_S;
 use uuid::Uuid;
 
 use crate::held::Hold;
@@ -47,6 +49,7 @@ pub(crate) async fn run(node: Arc<Inner>, hold: Hold, terms: Terms) {
 }
 
 async fn lifecycle(node: &Arc<Inner>, hold: &Hold, terms: Terms) -> Option<Kind> {
+    let taken = Instant::now();
     node.spool.room().await;
     let started = match start(node, hold).await {
         Ok(started) => started?,
@@ -58,13 +61,44 @@ async fn lifecycle(node: &Arc<Inner>, hold: &Hold, terms: Terms) -> Option<Kind>
         }
     };
     node.say(Kind::Started(token_of(&hold.token)));
-    match work(node, hold, started, terms).await {
-        Ok(output) => commit(node, hold, &output).await,
+    let kind = started.task.spec.kind().to_string();
+    let phase = |phase: &str, took: Duration| {
+        let labels = [("kind", kind.as_str()), ("phase", phase)];
+        let name = "assay_task_duration_seconds";
+        node.parts
+            .telemetry
+            .observe_duration(name, &labels, TASK_S, took);
+    };
+    phase("queue", taken.elapsed());
+    let began = Instant::now();
+    let worked = work(node, hold, started, terms).await;
+    phase("compute", began.elapsed());
+    count_work(node, hold, &kind, worked.as_ref().err());
+    match worked {
+        Ok(output) => {
+            let began = Instant::now();
+            let said = commit(node, hold, &output).await;
+            phase("write", began.elapsed());
+            said
+        }
         Err(failure) => {
             tracing::info!(task = %hold.token.task, outcome = %failure.outcome, reason = %failure.message, "an attempt failed");
             Some(failed(hold, failure))
         }
     }
+}
+
+/// Counts an attempt, and what it has read.
+fn count_work(node: &Inner, hold: &Hold, kind: &str, failure: Option<&TaskFailure>) {
+    let telemetry = &node.parts.telemetry;
+    let outcome = failure.map_or_else(|| "computed".to_owned(), |f| f.outcome.to_string());
+    let labels = [("kind", kind), ("outcome", outcome.as_str())];
+    telemetry.count("assay_task_attempts_total", &labels, 1);
+    let rows = hold.progress.rows.load(Ordering::Relaxed);
+    telemetry.count("assay_task_rows_total", &[("kind", kind)], rows);
+    let bytes = hold.progress.bytes.load(Ordering::Relaxed);
+    let labels = [("kind", kind), ("direction", "read")];
+    telemetry.count("assay_task_bytes_total", &labels, bytes);
 }
 
 fn failed(hold: &Hold, failure: TaskFailure) -> Kind {
@@ -126,7 +160,7 @@ async fn work(
         )),
         Ok(Err(_)) => Err(failure(AttemptOutcome::Drained, "the node stops")),
         Err(_) => {
-            hold.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            hold.stop.store(true, Ordering::Relaxed);
             running.abort();
             let seconds = terms.timeout.as_secs();
             Err(failure(

@@ -14,7 +14,7 @@ use assay_model::ids::{Epoch, Incarnation};
 use assay_model::node::{Load, Node, NodeState};
 use assay_proto::convert::{hello_of, load_of, token};
 use assay_proto::limits::MESSAGE_BYTES_MAX;
-use assay_proto::link::Door;
+use assay_proto::link::{Door, leader_of};
 use assay_proto::v1::node_service_client::NodeServiceClient;
 use assay_proto::v1::{self, manager_message, node_message::Kind};
 use assay_telemetry::ProcessLoad;
@@ -55,15 +55,22 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
         load: ProcessLoad::new(),
         drain_until: None,
         agreed: false,
+        leader: None,
         node,
     };
     let config = link.node.parts.config.clone();
     let mut failures = 0_u32;
     let mut turn = 0_usize;
     while !config.doors.is_empty() {
-        let door = &config.doors[turn % config.doors.len()];
-        turn += 1;
-        match link.visit(door, &mut failures).await {
+        // A hint is followed once; then the turn goes on.
+        let hint = link.leader.take();
+        let hinted = hint.is_some();
+        let door = hint.unwrap_or_else(|| {
+            turn += 1;
+            config.doors[(turn - 1) % config.doors.len()].clone()
+        });
+        let ended = link.visit(&door, &mut failures).await;
+        match ended {
             End::Left => return,
             End::Rejoin => {
                 link.node.held.cancel_all();
@@ -78,6 +85,9 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
         if link.wants_to_leave() && link.node.held.tokens().is_empty() {
             // Nobody to tell, and nothing to lose.
             return;
+        }
+        if link.leader.is_some() && !hinted {
+            continue;
         }
         // All doors are tried before the pause grows.
         let rounds = failures / u32::try_from(config.doors.len()).unwrap_or(1);
@@ -124,6 +134,8 @@ struct Link {
     drain_until: Option<Instant>,
     /// The leader knows that the node drains.
     agreed: bool,
+    /// Where the leader is, by the word of a manager that does not lead.
+    leader: Option<Door>,
 }
 
 impl Link {
@@ -143,6 +155,10 @@ impl Link {
         *failures = 0;
         self.agreed = false;
         let incarnation = self.incarnation;
+        self.node
+            .parts
+            .telemetry
+            .count("assay_node_registrations_total", &[], 1);
         tracing::info!(node = %self.node.parts.config.id, incarnation = incarnation.0, epoch = epoch.0, "registered");
         let status = if self.node.draining.load(Ordering::Relaxed) {
             NodeStatus::Draining
@@ -182,7 +198,11 @@ impl Link {
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .connect(ReceiverStream::new(stream))
             .await
-            .map_err(|status| status.message().to_owned())?;
+            .map_err(|status| {
+                let leader = leader_of(&status);
+                self.leader = leader.and_then(|address| door.beside(address));
+                status.message().to_owned()
+            })?;
         let mut hears = answer.into_inner();
         let first = hears.message().await.map_err(|s| s.message().to_owned())?;
         let first = first.ok_or("the stream ended before its first message")?;
@@ -260,6 +280,7 @@ impl Link {
                         return End::Broken("the leader is silent".to_owned());
                     }
                     let load = self.measure();
+                    self.gauge(&load);
                     says.send(message(Kind::Heartbeat(load_of(&load)))).await
                 }
                 _ = leave.changed() => Ok(()),
@@ -282,6 +303,17 @@ impl Link {
             read_bytes_per_s: measured.read_bytes_per_s.unwrap_or_default(),
             running: self.node.held.progress(),
         }
+    }
+
+    /// Shows the slots, once per heartbeat.
+    fn gauge(&self, load: &Load) {
+        let telemetry = &self.node.parts.telemetry;
+        let used = u32::try_from(load.running.len()).unwrap_or(u32::MAX);
+        let free = self.node.parts.config.slots.saturating_sub(used);
+        telemetry.set("assay_task_slots", &[("state", "used")], f64::from(used));
+        telemetry.set("assay_task_slots", &[("state", "free")], f64::from(free));
+        let draining = self.node.draining.load(Ordering::Relaxed);
+        telemetry.set("assay_node_draining", &[], f64::from(u8::from(draining)));
     }
 
     fn obey(&mut self, message: v1::ManagerMessage) -> ControlFlow<End> {

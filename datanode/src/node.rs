@@ -7,6 +7,7 @@ use std::time::Duration;
 use assay_model::ids::{AttemptToken, Epoch, Incarnation, NodeId};
 use assay_proto::v1::node_message::Kind;
 use assay_store::JobStore;
+use assay_telemetry::Telemetry;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -33,6 +34,8 @@ pub struct NodeParts {
     pub config: NodeConfig,
     /// The present instant.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Where it counts.
+    pub telemetry: Telemetry,
 }
 
 /// Where a node is in its life, as it sees itself.

@@ -28,6 +28,7 @@ fn node(cluster: &Cluster, manager: &ManagerHandle) -> NodeHandle {
         runner: Arc::new(runner),
         config,
         now: system_clock(),
+        telemetry: assay_telemetry::Telemetry::default(),
     })
     .unwrap()
 }

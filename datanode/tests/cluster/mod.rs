@@ -223,6 +223,7 @@ impl Cluster {
             runner: gate.clone(),
             config,
             now: system_clock(),
+            telemetry: assay_telemetry::Telemetry::default(),
         })
         .unwrap();
         TestNode { handle, gate }
