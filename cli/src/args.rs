@@ -35,9 +35,36 @@ pub struct Global {
     /// Folder of the embedded store [default: ./.assay].
     #[arg(long, global = true, value_name = "DIR", env = "ASSAY_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Manager to speak to [default: the one running on --data-dir].
+    /// Manager to speak to, or several with commas between [default: the one running on --data-dir].
     #[arg(long, global = true, value_name = "URL", env = "ASSAY_SERVER")]
     pub server: Option<String>,
+    /// Certificates (PEM) of the authority that managers are signed by.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ASSAY_TLS_CA",
+        hide_short_help = true
+    )]
+    pub tls_ca: Option<PathBuf>,
+    /// The certificate (PEM) that managers know you by.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ASSAY_TLS_CERT",
+        hide_short_help = true
+    )]
+    pub tls_cert: Option<PathBuf>,
+    /// Its key (PEM).
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ASSAY_TLS_KEY",
+        hide_short_help = true
+    )]
+    pub tls_key: Option<PathBuf>,
     /// More detail on standard error (-v, -vv).
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -105,6 +132,12 @@ pub enum Command {
     /// Measured values
     #[command(subcommand)]
     Metric(MetricCommand),
+    /// Data nodes of a cluster
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// The cluster: who leads, who works, what waits
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Look for what is wrong with this installation
     Doctor,
     /// Settings
@@ -393,6 +426,78 @@ pub enum MetricCommand {
         #[arg(long, default_value_t = 30)]
         last: u32,
     },
+}
+
+/// `assay node …`
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// List the nodes with their load
+    List,
+    /// Let a node finish its tasks and leave
+    Drain {
+        /// The node, by id or unique beginning.
+        node: String,
+        /// Why, for those who wonder later.
+        #[arg(long, default_value = "asked for by an operator")]
+        reason: String,
+    },
+    /// Let a draining or excluded node take tasks again
+    Uncordon {
+        /// The node, by id or unique beginning.
+        node: String,
+    },
+}
+
+/// `assay cluster …`
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Who leads, which nodes work, what waits
+    Status,
+    /// Set the bounds that the fleet is sized within
+    Scale {
+        /// Nodes, exactly or between bounds (`4` or `2..8`).
+        #[arg(long, value_name = "N", value_parser = parse_fleet)]
+        nodes: NodeRange,
+    },
+    /// Make certificates: an authority, and what managers, nodes and clients show
+    Certs(CertsArgs),
+}
+
+/// `assay cluster certs`
+#[derive(Debug, Args)]
+pub struct CertsArgs {
+    /// Folder to write to; an authority that is there signs again.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Names and addresses by which managers are reached (repeatable).
+    #[arg(long = "host", value_name = "HOST", default_values = ["localhost", "127.0.0.1"])]
+    pub hosts: Vec<String>,
+    /// Managers, by name (repeatable).
+    #[arg(long = "manager", value_name = "NAME")]
+    pub managers: Vec<String>,
+    /// Data nodes, by id (repeatable).
+    #[arg(long = "node", value_name = "ID")]
+    pub nodes: Vec<String>,
+    /// People and programs that ask (repeatable).
+    #[arg(long = "client", value_name = "NAME")]
+    pub clients: Vec<String>,
+    /// Days that certificates hold; the authority's holds ten years.
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub days: u32,
+}
+
+/// Reads `4` or `2..8`, of a cluster's nodes.
+fn parse_fleet(text: &str) -> Result<NodeRange, String> {
+    let bad = || format!("`{text}` is neither a number of nodes (`4`) nor a range (`2..8`)");
+    let (min, max) = text.split_once("..").unwrap_or((text, text));
+    let min: u32 = min.parse().map_err(|_| bad())?;
+    let max: u32 = max.parse().map_err(|_| bad())?;
+    if max == 0 || max < min || max > 10_000 {
+        return Err(format!(
+            "`{text}`: use up to 10000 nodes, the smaller number first"
+        ));
+    }
+    Ok(NodeRange { min, max })
 }
 
 /// `assay config …`

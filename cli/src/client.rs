@@ -3,11 +3,14 @@
 //! Comes in: settings and the data folder. Goes out: gRPC clients whose calls have deadlines, and
 //! errors that know their exit code. It must never guess an address that nobody named.
 
+mod leader;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use assay_proto::limits::ANSWER_BYTES_MAX;
-use assay_proto::link::Door;
+use assay_proto::link::{Door, Tls, TlsFiles};
 use assay_proto::v1::cluster_service_client::ClusterServiceClient;
 use assay_proto::v1::metric_service_client::MetricServiceClient;
 use assay_proto::v1::run_service_client::RunServiceClient;
@@ -41,27 +44,36 @@ impl Client {
 
     /// The same; `None` when none is named and none runs on the data folder.
     pub async fn find(cx: &Context) -> Result<Option<Self>> {
-        let named = cx.settings.text("client.server").map(str::to_owned);
-        let held = || holder_of(&cx.data_dir()).and_then(|holder| holder.address);
-        let Some(address) = named.or_else(held) else {
-            return Ok(None);
-        };
-        let address = with_scheme(&address).map_err(no_server)?;
         let seconds: u64 = cx
             .settings
             .parse("client.timeout_s")
             .or_exit(Exit::Usage)?
             .unwrap_or(10);
-        let channel = Door::Tcp(address.clone()).open().await.map_err(|error| {
-            no_server(format!(
-                "no manager answers at {address}: {}\n  {REMEDY}",
-                innermost(&error)
-            ))
-        })?;
+        let timeout = Duration::from_secs(seconds.max(1));
+        if let Some(named) = cx.settings.text("client.server") {
+            let tls = tls_of(cx)?;
+            let named = named.split(',').map(str::trim).filter(|a| !a.is_empty());
+            let addresses: Result<Vec<String>, String> =
+                named.map(|a| with_scheme(a, tls.is_some())).collect();
+            let addresses = addresses.map_err(no_server)?;
+            return leader::find(&addresses, tls.as_ref(), timeout)
+                .await
+                .map(Some);
+        }
+        let held = holder_of(&cx.data_dir()).and_then(|holder| holder.address);
+        let Some(address) = held else {
+            return Ok(None);
+        };
+        let address = with_scheme(&address, false).map_err(no_server)?;
+        let door = Door::Tcp(address.clone());
+        let channel = door
+            .open()
+            .await
+            .map_err(|error| no_server(format!("{}\n  {REMEDY}", unreached(&address, &error))))?;
         Ok(Some(Self {
             address,
             channel,
-            timeout: Duration::from_secs(seconds.max(1)),
+            timeout,
         }))
     }
 
@@ -139,15 +151,45 @@ pub fn refused(status: &Status) -> anyhow::Error {
     }
 }
 
-fn with_scheme(address: &str) -> Result<String, String> {
+/// The files of TLS, if the settings name them.
+fn tls_of(cx: &Context) -> Result<Option<Tls>> {
+    let file = |key| cx.settings.text(key).map(PathBuf::from);
+    let (ca, cert, key) = (
+        file("client.tls_ca"),
+        file("client.tls_cert"),
+        file("client.tls_key"),
+    );
+    match (ca, cert, key) {
+        (None, None, None) => Ok(None),
+        (Some(ca), Some(cert), Some(key)) => {
+            let tls = Tls::load(TlsFiles { ca, cert, key });
+            Ok(Some(tls.or_exit(Exit::Usage)?))
+        }
+        _ => Err(coded(
+            Exit::Usage,
+            "some of --tls-ca, --tls-cert and --tls-key are named: name all three, or none",
+        )),
+    }
+}
+
+fn with_scheme(address: &str, tls: bool) -> Result<String, String> {
     let address = address.trim_end_matches('/');
     if address.starts_with("https://") {
+        if tls {
+            return Ok(address.to_owned());
+        }
         return Err(format!(
-            "{address}: this version speaks to managers over http only\n  \
-             use an address such as http://127.0.0.1:8081"
+            "{address} needs a certificate\n  \
+             name the files: --tls-ca FILE --tls-cert FILE --tls-key FILE (assay cluster certs makes some)"
         ));
     }
     if address.starts_with("http://") {
+        if tls {
+            return Err(format!(
+                "{address} is not secured, but TLS files are named\n  \
+                 write https://, or leave the files out"
+            ));
+        }
         return Ok(address.to_owned());
     }
     if address.contains("://") {
@@ -155,7 +197,13 @@ fn with_scheme(address: &str) -> Result<String, String> {
             "{address} is no address of a manager\n  use one such as http://127.0.0.1:8081"
         ));
     }
-    Ok(format!("http://{address}"))
+    let scheme = if tls { "https" } else { "http" };
+    Ok(format!("{scheme}://{address}"))
+}
+
+/// Why a manager was not reached.
+fn unreached(address: &str, error: &dyn std::error::Error) -> String {
+    format!("no manager answers at {address}: {}", innermost(error))
 }
 
 /// The cause at the bottom, which is the one that says something.
@@ -175,12 +223,14 @@ mod tests {
     #[test]
     fn an_address_is_completed_and_one_that_cannot_work_is_refused() {
         assert_eq!(
-            with_scheme("127.0.0.1:8081").unwrap(),
+            with_scheme("127.0.0.1:8081", false).unwrap(),
             "http://127.0.0.1:8081"
         );
-        assert_eq!(with_scheme("http://h:1/").unwrap(), "http://h:1");
-        assert!(with_scheme("https://h:1").is_err());
-        assert!(with_scheme("ftp://h:1").is_err());
+        assert_eq!(with_scheme("http://h:1/", false).unwrap(), "http://h:1");
+        assert_eq!(with_scheme("h:1", true).unwrap(), "https://h:1");
+        assert!(with_scheme("https://h:1", false).is_err());
+        assert!(with_scheme("http://h:1", true).is_err());
+        assert!(with_scheme("ftp://h:1", false).is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 /// Every setting: key, default, what it is. The keys of a file are `section.key`.
-pub const KEYS: [Key; 9] = [
+pub const KEYS: [Key; 12] = [
     Key::new("store.data_dir", "./.assay", "folder of the embedded store"),
     Key::new(
         "registry.dir",
@@ -42,8 +42,19 @@ pub const KEYS: [Key; 9] = [
     Key::new(
         "client.server",
         "",
-        "manager to speak to; empty is the one running on the data folder",
+        "manager to speak to, or several with commas between; empty is the one running on the data folder",
     ),
+    Key::new(
+        "client.tls_ca",
+        "",
+        "file with the authority that managers are signed by (PEM)",
+    ),
+    Key::new(
+        "client.tls_cert",
+        "",
+        "file with the certificate that managers know you by (PEM)",
+    ),
+    Key::new("client.tls_key", "", "file with its key (PEM)"),
     Key::new(
         "client.timeout_s",
         "10",

@@ -34,6 +34,15 @@ impl Context {
         if let Some(server) = &global.server {
             settings.set("client.server", server.clone(), "flag --server")?;
         }
+        for (path, key, flag) in [
+            (&global.tls_ca, "client.tls_ca", "flag --tls-ca"),
+            (&global.tls_cert, "client.tls_cert", "flag --tls-cert"),
+            (&global.tls_key, "client.tls_key", "flag --tls-key"),
+        ] {
+            if let Some(path) = path {
+                settings.set(key, path.display().to_string(), flag)?;
+            }
+        }
         let screen = Screen::new(&global);
         Ok(Self {
             global,

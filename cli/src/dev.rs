@@ -111,6 +111,7 @@ impl Embedded {
                 ..NodeConfig::new(name, doors)
             },
             now: system_clock(),
+            telemetry: assay_telemetry::Telemetry::default(),
         })
         .context("cannot start a data node")?;
         fleet.nodes.push(node);

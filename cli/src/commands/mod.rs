@@ -3,11 +3,13 @@
 //! Comes in: parsed arguments and the context. Goes out: text or JSON on standard output and an
 //! exit code. None of them decides anything about data or clusters.
 
+pub mod cluster;
 pub mod dataset;
 pub mod doctor;
 pub mod help;
 pub mod judge;
 pub mod metric;
+pub mod node;
 pub mod run;
 pub mod settings;
 pub mod version;

@@ -37,14 +37,14 @@ struct Wanted {
 
 /// What becomes of one definition.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Done {
+pub(super) enum Done {
     Created,
     Changed,
     Unchanged,
 }
 
 impl Done {
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Created => "created",
             Self::Changed => "changed",
@@ -89,9 +89,20 @@ pub async fn run(files: &[PathBuf], dir: &Path, dry_run: bool, cx: &Context) -> 
     Ok(Exit::Ok)
 }
 
-/// Reads every file; prints what is wrong with any; `None` when one is invalid.
+/// Reads every file, as it is to stand in the registry at `base`.
 fn read(files: &[PathBuf], base: &Path, cx: &Context) -> Result<Option<Vec<Wanted>>> {
-    let mut wanted: Vec<Wanted> = Vec::new();
+    let Some(sources) = valid(files, cx)? else {
+        return Ok(None);
+    };
+    let placed = sources
+        .into_iter()
+        .map(|(source, dataset)| placed(source, dataset, base));
+    placed.collect::<Result<_>>().map(Some)
+}
+
+/// Reads every file; prints what is wrong with any; `None` when one is invalid.
+pub(super) fn valid(files: &[PathBuf], cx: &Context) -> Result<Option<Vec<(Source, Dataset)>>> {
+    let mut wanted: Vec<(Source, Dataset)> = Vec::new();
     let mut seen: BTreeMap<DatasetId, PathBuf> = BTreeMap::new();
     let mut wrong = Vec::new();
     let mut invalid = 0;
@@ -123,7 +134,7 @@ fn read(files: &[PathBuf], base: &Path, cx: &Context) -> Result<Option<Vec<Wante
             );
             return Err(coded(Exit::Invalid, why));
         }
-        wanted.push(placed(source, dataset, base)?);
+        wanted.push((source, dataset));
     }
     if invalid == 0 {
         return Ok(Some(wanted));

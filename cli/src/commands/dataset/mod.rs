@@ -5,6 +5,7 @@
 
 mod apply;
 mod init;
+mod submit;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -39,6 +40,9 @@ pub async fn run(command: DatasetCommand, cx: &Context) -> Result<Exit> {
             dir,
             dry_run,
         } => {
+            if dir.is_none() && cx.settings.text("client.server").is_some() {
+                return submit::run(&files, dry_run, cx).await;
+            }
             let dir = dir.unwrap_or_else(|| cx.registry_dir());
             apply::run(&files, &dir, dry_run, cx).await
         }

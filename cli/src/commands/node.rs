@@ -1,0 +1,122 @@
+//! `assay node`: the data nodes of a cluster, and their leave.
+//!
+//! Comes in: a command. Goes out: rows of nodes, or a wish carried to the leader.
+
+use anyhow::Result;
+use assay_proto::v1;
+use serde_json::{Value, json};
+
+use super::by_prefix;
+use crate::args::NodeCommand;
+use crate::client::{Client, refused};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::show::{table, text};
+
+/// Runs the command.
+pub async fn run(command: NodeCommand, cx: &Context) -> Result<Exit> {
+    let client = Client::connect(cx).await?;
+    match command {
+        NodeCommand::List => list(&client, cx).await,
+        NodeCommand::Drain { node, reason } => {
+            let node = known(&client, &node).await?;
+            let request = client.call(v1::DrainNodeRequest {
+                node: node.clone(),
+                reason,
+            });
+            let done = client.cluster().drain_node(request).await;
+            done.map_err(|status| refused(&status))?;
+            cx.screen
+                .note("it finishes what it has, then leaves: assay node list");
+            told(&node, "draining", cx)
+        }
+        NodeCommand::Uncordon { node } => {
+            let node = known(&client, &node).await?;
+            let request = client.call(v1::UncordonNodeRequest { node: node.clone() });
+            let done = client.cluster().uncordon_node(request).await;
+            done.map_err(|status| refused(&status))?;
+            told(&node, "takes tasks again", cx)
+        }
+    }
+}
+
+fn told(node: &str, done: &str, cx: &Context) -> Result<Exit> {
+    cx.screen.text(&format!("{done}  {node}\n"))?;
+    let item = json!({"id": node, "done": done});
+    cx.screen
+        .items("NodeChange", &[item], &json!({}), Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+/// How the cluster stands.
+pub async fn status(client: &Client) -> Result<v1::StatusResponse> {
+    let asked = client.call(v1::StatusRequest {});
+    let answer = client.cluster().status(asked).await;
+    Ok(answer.map_err(|status| refused(&status))?.into_inner())
+}
+
+async fn known(client: &Client, wanted: &str) -> Result<String> {
+    let nodes = status(client).await?.nodes;
+    let names: Vec<String> = nodes.into_iter().map(|node| node.id).collect();
+    by_prefix("node", wanted, &names)
+}
+
+async fn list(client: &Client, cx: &Context) -> Result<Exit> {
+    let status = status(client).await?;
+    if status.nodes.is_empty() {
+        cx.screen
+            .note("no data node is registered; tasks wait until one is");
+    } else {
+        cx.screen.text(&rows(&status.nodes))?;
+    }
+    let items: Vec<Value> = status.nodes.iter().map(item).collect();
+    let summary = json!({"nodes": items.len(), "desired": status.nodes_desired});
+    cx.screen.items("NodeList", &items, &summary, Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+/// The nodes as a table.
+pub fn rows(nodes: &[v1::NodeStatus]) -> String {
+    let mut table = table::table(&["NODE", "STATE", "SLOTS", "CPU", "MEMORY", "ZONE", "HEARD"]);
+    for node in nodes {
+        let memory = match node.memory_bytes {
+            0 => text::bytes(node.memory_used_bytes),
+            all => format!(
+                "{} of {}",
+                text::bytes(node.memory_used_bytes),
+                text::bytes(all)
+            ),
+        };
+        let zone = if node.zone.is_empty() {
+            "-"
+        } else {
+            &node.zone
+        };
+        table.add_row([
+            node.id.clone(),
+            node.state.clone(),
+            format!("{} of {}", node.slots_used, node.slots),
+            format!("{:.0} %", node.cpu * 100.0),
+            memory,
+            zone.to_owned(),
+            format!("{} ago", text::span(node.silent_ms)),
+        ]);
+    }
+    table::print(&table)
+}
+
+/// A node for programs.
+pub fn item(node: &v1::NodeStatus) -> Value {
+    json!({
+        "id": node.id,
+        "incarnation": node.incarnation,
+        "state": node.state,
+        "slots": node.slots,
+        "slotsUsed": node.slots_used,
+        "cpu": node.cpu,
+        "memoryBytes": node.memory_bytes,
+        "memoryUsedBytes": node.memory_used_bytes,
+        "zone": node.zone,
+        "silentMs": node.silent_ms,
+    })
+}
