@@ -130,19 +130,32 @@ fn dependencies_between_crates_have_no_cycle_and_are_at_most_seven_deep() {
 }
 
 #[test]
-fn only_the_wiring_file_of_the_command_names_adapters() {
-    // The command composes the embedded cluster in one file; everything else sees ports.
+fn only_wiring_files_name_adapters() {
+    // Each program composes itself in one file; everything else sees ports.
+    let wiring = [
+        "cli/src/dev.rs",
+        "manager/src/bin/assay-manager/wiring.rs",
+        "datanode/src/bin/assay-datanode/wiring.rs",
+    ];
+    let adapters = [
+        "SqliteStore",
+        "PostgresStore",
+        "FolderRegistry",
+        "LocalCoordinator",
+        "EtcdCoordinator",
+    ];
     let mut bad = Vec::new();
     for path in files(&[".rs"]) {
         let name = shown(&path);
-        if name.starts_with("cli/src") && name != "cli/src/dev.rs" {
+        let program = ["cli/src/", "manager/src/", "datanode/src/"];
+        if program.iter().any(|root| name.starts_with(root)) && !wiring.contains(&name.as_str()) {
             let text = std::fs::read_to_string(&path).unwrap();
-            for adapter in ["SqliteStore", "FolderRegistry", "LocalCoordinator"] {
+            for adapter in adapters {
                 if text.contains(adapter) {
                     bad.push(format!("{name} names {adapter}"));
                 }
             }
         }
     }
-    none("adapters are named in cli/src/dev.rs only:", &bad);
+    none("adapters are named in wiring files only:", &bad);
 }
