@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use assay_telemetry::http;
 use assay_telemetry::log::{self, LogSettings};
@@ -85,4 +86,59 @@ pub async fn listen(what: &str, address: SocketAddr) -> Result<TcpListener, Fail
     TcpListener::bind(address).await.map_err(|error| {
         format!("cannot listen on {address} for {what}: {error}; is the port in use?").into()
     })
+}
+
+/// How long a program waits at its start for what it stands on.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tries `open` until it succeeds: what a program stands on may start at the same time as it.
+///
+/// # Errors
+/// The last one, after a minute; at once, when `may_come` says that waiting does not help.
+pub async fn patiently<T, E, F>(
+    what: &str,
+    mut open: impl FnMut() -> F,
+    may_come: impl Fn(&E) -> bool,
+) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+    E: std::fmt::Display,
+{
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match open().await {
+            Err(error) if may_come(&error) && Instant::now() < until => {
+                tracing::warn!(%error, "{what} is not there yet; trying again");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_not_there_yet_is_waited_for_and_a_mistake_is_not() {
+        let mut tries = 0;
+        let opened = patiently(
+            "the store",
+            || {
+                tries += 1;
+                let answer = if tries < 2 { Err("away") } else { Ok(tries) };
+                async move { answer }
+            },
+            |error| *error == "away",
+        );
+        assert_eq!(opened.await, Ok(2));
+        let refused: Result<(), _> = patiently(
+            "the store",
+            || async { Err("wrong password") },
+            |error| *error == "away",
+        )
+        .await;
+        assert_eq!(refused, Err("wrong password"));
+    }
 }

@@ -1,0 +1,73 @@
+//! The wiring of the data node: the one file of this program that names adapters.
+//!
+//! Comes in: settings. Goes out: a node's parts, on Postgres and etcd, with a child process per
+//! slot.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use assay_datanode::runner::child::{self, ChildConfig, ChildRunner};
+use assay_datanode::{NodeConfig, NodeParts};
+use assay_process::run::{Failure, patiently};
+use assay_proto::link::{Door, Tls, TlsFiles};
+use assay_store::StoreError;
+use assay_store::postgres::{PostgresOptions, PostgresStore};
+use assay_telemetry::Telemetry;
+
+use crate::options::Settings;
+
+/// Whether this process was started by a node to run its tasks.
+pub fn is_task_child() -> bool {
+    std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == child::SUBCOMMAND)
+}
+
+/// Runs tasks for the node that started this process.
+pub fn serve_child() -> ExitCode {
+    child::serve_child()
+}
+
+/// What the node is made of.
+pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodeParts, Failure> {
+    let options = PostgresOptions {
+        migrate: false,
+        ..PostgresOptions::new(settings.store.clone())
+    };
+    let connect = || PostgresStore::connect(options.clone());
+    let store = patiently(
+        "the store",
+        connect,
+        // The managers bring the schema up to date, perhaps at this moment.
+        |error: &StoreError| error.is_retryable() || matches!(error, StoreError::Open { .. }),
+    )
+    .await?;
+    let tls = settings.tls.clone().map(|files| {
+        Tls::load(TlsFiles {
+            ca: files.ca,
+            cert: files.cert,
+            key: files.key,
+        })
+    });
+    let tls = tls.transpose()?;
+    let managers = settings.managers.iter().cloned();
+    let doors = managers.map(|m| Door::at(m, tls.as_ref())).collect();
+    let config = NodeConfig {
+        slots: settings.slots,
+        memory_bytes: settings.memory_bytes,
+        zone: settings.zone.clone(),
+        drain_grace: settings.drain_grace,
+        probe: Some(settings.probe),
+        ..NodeConfig::new(settings.id.clone(), doors)
+    };
+    let runner = ChildRunner::new(Arc::new(store.clone()), ChildConfig::own(settings.slots));
+    // A node that cannot start its children must not register.
+    runner.warm(config.memory_per_slot()).await?;
+    Ok(NodeParts {
+        store: Arc::new(store),
+        runner: Arc::new(runner),
+        config,
+        now: Arc::new(jiff::Timestamp::now),
+        telemetry,
+    })
+}

@@ -1,0 +1,89 @@
+//! The manager as a process of the cluster.
+//!
+//! Comes in: options. Goes out: a manager that campaigns, leads or stands by, until it is told to
+//! stop: it then gives its key back, so that another one leads within a second. Exit codes: 0 left
+//! as asked, 1 failed, 2 did not start on its options.
+
+mod options;
+mod wiring;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_manager::{Manager, ManagerHandle, Role};
+use assay_process::run::{Failure, enter, health, listen, refuse};
+use assay_process::{Started, Stop};
+use assay_telemetry::http::{self, Pages};
+use assay_telemetry::{Telemetry, machine};
+use clap::Parser;
+
+use options::{Flags, Settings};
+
+/// How long giving the key back and ending the streams may take.
+const LEAVE_MAX: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let (config_check, ask_health) = (flags.config_check, flags.health);
+    let settings = match flags.settings() {
+        Ok(settings) => settings,
+        Err(refused) => return refuse("assay-manager", &refused),
+    };
+    if config_check {
+        println!("{settings}\nthe options are in order");
+        return ExitCode::SUCCESS;
+    }
+    if ask_health {
+        return health(settings.telemetry);
+    }
+    let log = settings.log.clone();
+    enter("assay-manager", &log, |Started { stop }| {
+        run(settings, stop)
+    })
+}
+
+async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let telemetry = Telemetry::default();
+    machine::describe(&telemetry, env!("CARGO_PKG_VERSION"));
+    let pages = listen("telemetry", settings.telemetry).await?;
+    let door = listen("nodes and clients", settings.listen).await?;
+    let started = tokio::select! {
+        () = stop.asked() => return Ok(()),
+        started = wiring::parts(&settings, telemetry.clone(), &door) => started?,
+    };
+    let manager = Manager::start(started);
+    tokio::spawn(http::serve(pages, pages_of(&manager, telemetry)));
+    wiring::serve(&settings, &manager, door)?;
+    tracing::info!(name = %settings.name, listen = %settings.listen, telemetry = %settings.telemetry, "the manager is up");
+    stop.asked().await;
+    tracing::info!("asked to stop: gives the lead back");
+    let left = stop
+        .unless_insisted(async {
+            if tokio::time::timeout(LEAVE_MAX, manager.shutdown())
+                .await
+                .is_err()
+            {
+                tracing::warn!("leaving took too long; the lease lapses by itself");
+            }
+        })
+        .await;
+    tracing::info!(left, "the manager has stopped");
+    Ok(())
+}
+
+fn pages_of(manager: &ManagerHandle, telemetry: Telemetry) -> Pages {
+    let roles = manager.roles();
+    Pages {
+        telemetry,
+        refresh: machine::refresh("assay_manager"),
+        ready: Arc::new(move || match &*roles.borrow() {
+            Role::Leading { epoch } => Ok(format!("leads in epoch {}", epoch.0)),
+            Role::Standby {
+                leader: Some(leader),
+            } => Ok(format!("stands by for {}", leader.name)),
+            Role::Standby { leader: None } => Err("no leader is known".to_owned()),
+            Role::Stopped => Err("stopped".to_owned()),
+        }),
+    }
+}

@@ -1,0 +1,211 @@
+//! What the manager's process is told: flags, the environment, a file.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use assay_process::options::{
+    Etcd, EtcdOptions, Files, LogOptions, StoreOptions, TelemetryOptions, TlsOptions, host_name,
+    without_password,
+};
+use assay_process::{Layered, Refused, file, layered};
+use assay_telemetry::LogSettings;
+use clap::{Args, Parser};
+use serde::Deserialize;
+
+/// The manager of an Assay cluster: plans runs, gives tasks to data nodes, one of several leads.
+#[derive(Debug, Parser)]
+#[command(name = "assay-manager", version)]
+pub struct Flags {
+    /// File of options (TOML) [default: /etc/assay/manager.toml, if there is one].
+    #[arg(long, env = "ASSAY_MANAGER_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Check the options, show them and leave.
+    #[arg(long)]
+    pub config_check: bool,
+    /// Ask the manager that runs on these options whether it lives, and leave.
+    #[arg(long)]
+    pub health: bool,
+    /// All other options.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// The options that a file may hold, too.
+#[derive(Debug, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// The manager's name, unique in the cluster [default: the machine's].
+    #[arg(long, env = "ASSAY_MANAGER_NAME")]
+    pub name: Option<String>,
+    /// Where nodes and clients are served [default: 127.0.0.1:8081].
+    #[arg(long, env = "ASSAY_MANAGER_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Where others reach this manager [default: the address it listens on].
+    #[arg(long, env = "ASSAY_MANAGER_ADVERTISE", value_name = "URL")]
+    pub advertise: Option<String>,
+    /// Serve other machines without TLS, too: for closed networks only.
+    #[arg(long, env = "ASSAY_INSECURE", num_args = 0..=1, default_missing_value = "true")]
+    pub insecure: Option<bool>,
+    /// Bring the store's schema up to date [default: true].
+    #[arg(long, env = "ASSAY_STORE_MIGRATE")]
+    pub migrate: Option<bool>,
+    /// Nodes, at least, that the fleet is sized to [default: 1].
+    #[arg(long, env = "ASSAY_NODES_MIN")]
+    pub nodes_min: Option<u32>,
+    /// Nodes, at most [default: as many as at least].
+    #[arg(long, env = "ASSAY_NODES_MAX")]
+    pub nodes_max: Option<u32>,
+    /// Log.
+    #[command(flatten)]
+    pub log: LogOptions,
+    /// Telemetry and health pages.
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
+    /// Mutual TLS with nodes and clients.
+    #[command(flatten)]
+    pub tls: TlsOptions,
+    /// The state of record.
+    #[command(flatten)]
+    pub store: StoreOptions,
+    /// The coordinator.
+    #[command(flatten)]
+    pub etcd: EtcdOptions,
+}
+
+layered!(Options { name, listen, advertise, insecure, migrate, nodes_min, nodes_max }
+    with { log, telemetry, tls, store, etcd });
+
+/// The options, whole and checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The manager's name.
+    pub name: String,
+    /// Where nodes and clients are served.
+    pub listen: SocketAddr,
+    /// Where others reach it; `None` is where it listens.
+    pub advertise: Option<String>,
+    /// Whether the schema is brought up to date.
+    pub migrate: bool,
+    /// The bounds of the fleet.
+    pub nodes: (u32, u32),
+    /// The log.
+    pub log: LogSettings,
+    /// Where the telemetry pages are.
+    pub telemetry: SocketAddr,
+    /// Mutual TLS.
+    pub tls: Option<Files>,
+    /// The address of the store, with its password.
+    pub store: String,
+    /// The coordinator.
+    pub etcd: Etcd,
+}
+
+impl Flags {
+    /// The settings of all layers.
+    ///
+    /// # Errors
+    /// [`Refused`]: what is wrong, and what to do.
+    pub fn settings(self) -> Result<Settings, Refused> {
+        let usual = Path::new("/etc/assay/manager.toml");
+        let below: Options = file(self.config.as_deref(), usual)?;
+        self.options.over(below).checked()
+    }
+}
+
+impl Options {
+    fn checked(self) -> Result<Settings, Refused> {
+        let here = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let min = self.nodes_min.unwrap_or(1);
+        let settings = Settings {
+            name: self.name.unwrap_or_else(|| host_name("manager")),
+            listen: self.listen.unwrap_or(here(8081)),
+            advertise: self.advertise,
+            migrate: self.migrate.unwrap_or(true),
+            nodes: (min, self.nodes_max.unwrap_or(min.max(1))),
+            log: self.log.settings(),
+            telemetry: self.telemetry.listen.unwrap_or(here(9181)),
+            tls: self.tls.files()?,
+            store: self.store.address()?,
+            etcd: self.etcd.checked()?,
+        };
+        if settings.name.is_empty() || settings.name.len() > 200 {
+            return Err(Refused::new("a manager's name has 1 to 200 characters"));
+        }
+        if settings.nodes.0 > settings.nodes.1 || settings.nodes.1 > 10_000 {
+            return Err(Refused::new(
+                "the bounds of the fleet: nodes_min <= nodes_max <= 10000",
+            ));
+        }
+        if settings.listen.ip().is_unspecified() && settings.advertise.is_none() {
+            return Err(Refused(format!(
+                "{} is every address of this machine: name the one that others reach it by \
+                 with --advertise http{}://HOST:{}",
+                settings.listen,
+                if settings.tls.is_some() { "s" } else { "" },
+                settings.listen.port()
+            )));
+        }
+        let insecure = self.insecure.unwrap_or(false);
+        if settings.tls.is_none() && !settings.listen.ip().is_loopback() && !insecure {
+            return Err(Refused(format!(
+                "serving other machines at {} needs TLS: name --tls-ca, --tls-cert and --tls-key \
+                 (assay cluster certs makes some), or say --insecure",
+                settings.listen
+            )));
+        }
+        Ok(settings)
+    }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "name       {}", self.name)?;
+        writeln!(f, "listen     {}", self.listen)?;
+        let advertise = self.advertise.as_deref().unwrap_or("as it listens");
+        writeln!(f, "advertise  {advertise}")?;
+        writeln!(f, "telemetry  http://{}/metrics", self.telemetry)?;
+        writeln!(f, "store      {}", without_password(&self.store))?;
+        writeln!(f, "etcd       {}", self.etcd.endpoints.join(", "))?;
+        writeln!(f, "nodes      {} to {}", self.nodes.0, self.nodes.1)?;
+        let tls = self.tls.as_ref().map(|files| files.cert.display());
+        match tls {
+            Some(cert) => write!(f, "tls        {cert}"),
+            None => write!(f, "tls        none"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn settings(arguments: &str) -> Result<Settings, Refused> {
+        let base = "m --store-url postgres://a:hush@h/db --etcd http://127.0.0.1:2379";
+        let words = base.split(' ').chain(arguments.split_whitespace());
+        Flags::try_parse_from(words).unwrap().settings()
+    }
+
+    #[test]
+    fn the_flags_are_well_formed() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_show_no_password() {
+        let shown = settings("").unwrap().to_string();
+        assert!(shown.contains("postgres://a@h/db") && !shown.contains("hush"));
+    }
+
+    #[test]
+    fn other_machines_are_served_with_tls_or_on_an_explicit_word() {
+        let open = "--listen 10.1.2.3:8081";
+        assert!(settings(open).unwrap_err().0.contains("--tls-ca"));
+        assert!(settings(&format!("{open} --insecure")).is_ok());
+        let tls = "--tls-ca a --tls-cert b --tls-key c";
+        assert!(settings(&format!("{open} {tls}")).is_ok());
+        let every = "--listen 0.0.0.0:8081 --insecure";
+        assert!(settings(every).unwrap_err().0.contains("--advertise"));
+    }
+}

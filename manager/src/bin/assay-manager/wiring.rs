@@ -1,0 +1,85 @@
+//! The wiring of the manager: the one file of this program that names adapters.
+//!
+//! Comes in: settings. Goes out: a manager's parts, on Postgres and etcd.
+
+use std::sync::Arc;
+
+use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
+use assay_manager::{ManagerConfig, ManagerHandle, ManagerParts, system_clock};
+use assay_process::run::{Failure, patiently};
+use assay_proto::link::{Tls, TlsFiles};
+use assay_store::StoreError;
+use assay_store::postgres::{PostgresOptions, PostgresStore};
+use assay_telemetry::Telemetry;
+use tokio::net::TcpListener;
+
+use crate::options::Settings;
+
+/// What the manager is made of.
+pub async fn parts(
+    settings: &Settings,
+    telemetry: Telemetry,
+    door: &TcpListener,
+) -> Result<ManagerParts, Failure> {
+    let options = PostgresOptions {
+        migrate: settings.migrate,
+        ..PostgresOptions::new(settings.store.clone())
+    };
+    let connect = || PostgresStore::connect(options.clone());
+    let store = patiently("the store", connect, StoreError::is_retryable).await?;
+    let etcd = &settings.etcd;
+    let coordinator = EtcdCoordinator::connect(EtcdOptions {
+        prefix: etcd.prefix.clone(),
+        tls: etcd.tls.clone().map(|files| EtcdTls {
+            ca: files.ca,
+            certificate: files.cert,
+            key: files.key,
+        }),
+        ..EtcdOptions::new(etcd.endpoints.clone())
+    })
+    .await?;
+    let scheme = if settings.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let bound = door.local_addr()?;
+    let mut config = ManagerConfig {
+        name: settings.name.clone(),
+        address: settings
+            .advertise
+            .clone()
+            .unwrap_or_else(|| format!("{scheme}://{bound}")),
+        ..ManagerConfig::default()
+    };
+    config.core.scale.min = settings.nodes.0;
+    config.core.scale.max = settings.nodes.1;
+    Ok(ManagerParts {
+        store: Arc::new(store.clone()),
+        metrics: Arc::new(store),
+        coordinator: Arc::new(coordinator),
+        config,
+        now: system_clock(),
+        telemetry,
+    })
+}
+
+/// Lets nodes and clients in.
+pub fn serve(
+    settings: &Settings,
+    manager: &ManagerHandle,
+    door: TcpListener,
+) -> Result<(), Failure> {
+    match settings.tls.clone() {
+        Some(files) => manager.serve_secured(
+            door,
+            Tls::load(TlsFiles {
+                ca: files.ca,
+                cert: files.cert,
+                key: files.key,
+            })?,
+        ),
+        None => manager.serve(door),
+    }
+    Ok(())
+}
