@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use assay_coordination::LocalCoordinator;
 use assay_coordination::port::LeaseTimes;
+use assay_coordination::{Coordinator, LocalCoordinator};
 use assay_datanode::runner::InProcess;
 use assay_datanode::{DataNode, NodeConfig, NodeHandle, NodeParts};
 use assay_manager::{Manager, ManagerConfig, ManagerHandle, ManagerParts, system_clock};
@@ -44,6 +44,7 @@ pub struct Embedded {
     /// The reads of people.
     pub metrics: Arc<dyn MetricStore>,
     store: SqliteStore,
+    coordinator: Arc<dyn Coordinator>,
     config: EmbeddedConfig,
     nodes: Mutex<Fleet>,
 }
@@ -68,10 +69,12 @@ impl Embedded {
         };
         let jobs: Arc<dyn JobStore> = Arc::new(store.clone());
         let metrics: Arc<dyn MetricStore> = Arc::new(store.clone());
+        let coordinator: Arc<dyn Coordinator> =
+            Arc::new(LocalCoordinator::new(LeaseTimes::default()));
         let manager = Manager::start(ManagerParts {
             store: jobs,
             metrics: metrics.clone(),
-            coordinator: Arc::new(LocalCoordinator::new(LeaseTimes::default())),
+            coordinator: Arc::clone(&coordinator),
             config: ManagerConfig {
                 core: core_config(&config),
                 ..ManagerConfig::default()
@@ -83,6 +86,7 @@ impl Embedded {
             manager,
             metrics,
             store,
+            coordinator,
             config,
             nodes: Mutex::default(),
         };
@@ -102,6 +106,7 @@ impl Embedded {
         let share = self.config.memory_bytes / u64::from(self.config.nodes.max.max(1));
         let node = DataNode::start(NodeParts {
             store: Arc::new(self.store.clone()),
+            coordinator: Some(Arc::clone(&self.coordinator)),
             runner: Arc::new(InProcess::new(self.metrics.clone())),
             config: NodeConfig {
                 slots: self.config.slots,

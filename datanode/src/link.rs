@@ -75,6 +75,7 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
             End::Rejoin => {
                 link.node.held.cancel_all();
                 link.incarnation = Incarnation(0);
+                link.node.presence.life.send_replace(None);
                 failures = 0;
             }
             End::Broken(reason) => {
@@ -98,7 +99,7 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
 }
 
 /// U[0.5, 1.5) of a pause.
-fn jittered(pause: Duration) -> Duration {
+pub(crate) fn jittered(pause: Duration) -> Duration {
     let permille = u32::try_from(Uuid::new_v4().as_u64_pair().1 % 1000).unwrap_or_default();
     pause * (500 + permille) / 1000
 }
@@ -213,6 +214,7 @@ impl Link {
             return Err("a leader that has been replaced".to_owned());
         }
         self.incarnation = Incarnation(registered.incarnation);
+        self.node.presence.life.send_replace(Some(self.incarnation));
         Ok((hears, Epoch(first.epoch)))
     }
 
@@ -281,6 +283,7 @@ impl Link {
                     }
                     let load = self.measure();
                     self.gauge(&load);
+                    self.node.presence.load.send_replace(load.clone());
                     says.send(message(Kind::Heartbeat(load_of(&load)))).await
                 }
                 _ = leave.changed() => Ok(()),

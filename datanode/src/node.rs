@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use assay_coordination::Coordinator;
 use assay_model::ids::{AttemptToken, Epoch, Incarnation, NodeId};
 use assay_proto::v1::node_message::Kind;
 use assay_store::JobStore;
@@ -17,6 +18,7 @@ use crate::attempt::{self, Terms};
 use crate::config::NodeConfig;
 use crate::held::{Held, NotTaken};
 use crate::link;
+use crate::presence::{self, Presence};
 use crate::runner::TaskRunner;
 use crate::spool::Spool;
 
@@ -28,6 +30,9 @@ const REPORTS_MAX: usize = 8192;
 pub struct NodeParts {
     /// Where attempts are started and results committed.
     pub store: Arc<dyn JobStore>,
+    /// Where the node holds its lease; `None` does without, and its silence is all that tells of
+    /// its death.
+    pub coordinator: Option<Arc<dyn Coordinator>>,
     /// Where tasks run.
     pub runner: Arc<dyn TaskRunner>,
     /// How it behaves.
@@ -66,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) spool: Arc<Spool>,
     pub(crate) highest_epoch: AtomicU64,
     pub(crate) draining: AtomicBool,
+    pub(crate) presence: Presence,
     pub(crate) status: watch::Sender<NodeStatus>,
     /// Ends the link thread.
     pub(crate) stop: CancellationToken,
@@ -96,6 +102,7 @@ impl DataNode {
             spool: Arc::new(Spool::new(config.spool_results_max, config.spool_bytes_max)),
             highest_epoch: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            presence: Presence::default(),
             status: watch::Sender::new(NodeStatus::Connecting),
             stop: CancellationToken::new(),
             leave: watch::Sender::new(None),
@@ -106,6 +113,15 @@ impl DataNode {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        if let Some(coordinator) = inner.parts.coordinator.clone() {
+            let (stop, present) = (inner.stop.clone(), Arc::clone(&inner));
+            inner.work.spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = presence::keep(present, coordinator) => {}
+                }
+            });
+        }
         let thread_inner = Arc::clone(&inner);
         std::thread::Builder::new()
             .name(format!("link-{}", inner.parts.config.id))
@@ -115,8 +131,12 @@ impl DataNode {
                 runtime.block_on(async {
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        () = link::live(thread_inner, told) => {}
+                        () = link::live(Arc::clone(&thread_inner), told) => {
+                            thread_inner.presence.leave().await;
+                        }
                     }
+                    // Ends what keeps the lease, also when the link ended by itself.
+                    stop.cancel();
                 });
                 // Closes the probe and every socket before anyone is told.
                 drop(runtime);
@@ -200,6 +220,12 @@ impl NodeHandle {
     #[must_use]
     pub fn holding(&self) -> watch::Receiver<usize> {
         self.inner.held.watch()
+    }
+
+    /// The life that holds a lease with the coordinator, from here on.
+    #[must_use]
+    pub fn leased(&self) -> watch::Receiver<Option<Incarnation>> {
+        self.inner.presence.leased.subscribe()
     }
 
     /// Waits until it is registered with a leader.

@@ -22,7 +22,7 @@ use crate::outbox::{self, OutboxSink};
 use crate::parts::ManagerParts;
 use crate::seat::{NotLeading, Role, Seats};
 use crate::watch::{RunUpdate, UPDATES_MAX};
-use crate::{lead, service};
+use crate::{lead, service, settings};
 
 /// How long the core may take to follow or refuse a wish.
 const WISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -181,6 +181,19 @@ impl ManagerHandle {
     /// [`SubmitError`].
     pub async fn drain_node(&self, node: &NodeId, reason: &str) -> Result<(), SubmitError> {
         self.shared.drain(node, reason).await
+    }
+
+    /// Sets the cluster's configuration: a JSON object whose fields are those of
+    /// [`assay_manager_core::Config`], over what each manager was started with; null undoes it. The
+    /// leader begins again from the store by it, without a restart.
+    ///
+    /// # Errors
+    /// [`SubmitError::Refused`] when a core cannot run on it, or the coordinator does not take it.
+    pub async fn configure(&self, document: &serde_json::Value) -> Result<(), SubmitError> {
+        let parts = &self.shared.parts;
+        settings::laid_over(&parts.config.core, document).map_err(SubmitError::Refused)?;
+        let put = parts.coordinator.put_config(document).await;
+        put.map_err(|error| SubmitError::Refused(error.to_string()))
     }
 
     /// How everything stands.

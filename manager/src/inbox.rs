@@ -1,5 +1,6 @@
 //! What the term's task is told: facts for the core, and questions with a place for the answer.
 
+use assay_coordination::port::Nodes;
 use assay_manager_core::{Event, Explanation, View};
 use assay_model::change::Answer;
 use assay_model::ids::{AttemptToken, Incarnation, NodeId, TaskId};
@@ -36,6 +37,10 @@ pub(crate) enum Input {
         /// Whether it said goodbye before.
         left: bool,
     },
+    /// The nodes that hold a lease.
+    Leases(Nodes),
+    /// The store says that a newer leader writes.
+    Fenced,
     /// How does everything stand?
     View(oneshot::Sender<View>),
     /// Why is this task where it is?

@@ -14,12 +14,14 @@ mod desk;
 mod handle;
 mod inbox;
 mod lead;
+mod leases;
 mod links;
 mod observe;
 mod outbox;
 mod parts;
 mod seat;
 mod service;
+mod settings;
 mod term;
 mod watch;
 

@@ -8,23 +8,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_coordination::Lease;
-use assay_manager_core::{Command, Core, Event, IdSource, Snapshot};
+use assay_coordination::{Lease, LeaseState};
+use assay_manager_core::{Command, Config, Core, Event, IdSource, Snapshot};
 use assay_model::change::Change;
 use assay_model::ids::{Epoch, Incarnation, NodeId, RunId, TaskId};
 use assay_store::StoreError;
 use assay_store::port::{RunFilter, Unfinished};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
 use crate::desk::Desk;
 use crate::handle::Shared;
 use crate::inbox::{INBOX_MAX, Inbox, Input, Opened, Wish};
+use crate::leases;
 use crate::links::Links;
 use crate::observe::Observer;
 use crate::seat::Seat;
+use crate::settings::Settings;
 use crate::watch::RunUpdate;
 
 /// The longest sleep: bounds the harm of a clock that is set.
@@ -52,6 +55,8 @@ enum Dropped {
     End(TermEnd),
     /// The fate of a commit is not known.
     Doubt,
+    /// Another configuration holds.
+    Reconfigured,
 }
 
 /// Leads under `epoch` until the term ends.
@@ -61,6 +66,7 @@ pub(crate) async fn lead(
     lease: &mut Lease,
     stop: &mut watch::Receiver<bool>,
 ) -> TermEnd {
+    let mut settings = Settings::follow(shared).await;
     loop {
         let unfinished = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return TermEnd::Stopped,
@@ -71,14 +77,19 @@ pub(crate) async fn lead(
             },
         };
         let (inbox, arrivals) = mpsc::channel(INBOX_MAX);
-        let mut term = Term::new(shared, epoch, inbox.clone());
-        term.begin(unfinished);
+        let config = settings.present();
+        let mut term = Term::new(shared, epoch, config.drain_grace_ms, inbox.clone());
+        term.begin(config, unfinished);
+        leases::follow(shared, inbox.clone());
         shared.seats.take(Seat { epoch, inbox });
-        let dropped = term.run(arrivals, lease, stop).await;
+        let dropped = term.run(arrivals, lease, &mut settings, stop).await;
         drop(term);
         shared.seats.leave();
         match dropped {
             Dropped::End(end) => return end,
+            Dropped::Reconfigured => {
+                tracing::info!("the cluster's configuration has changed: starting again by it");
+            }
             Dropped::Doubt => {
                 tracing::warn!("a commit is in doubt: starting again from the store");
                 shared
@@ -132,12 +143,13 @@ struct Term {
     inbox: Inbox,
     leased: BTreeMap<NodeId, Incarnation>,
     observer: Observer,
+    /// A question to the store whether the epoch still holds.
+    probe: Option<JoinHandle<()>>,
     dropped: Option<Dropped>,
 }
 
 impl Term {
-    fn new(shared: &Arc<Shared>, epoch: Epoch, inbox: Inbox) -> Self {
-        let grace_ms = shared.parts.config.core.drain_grace_ms;
+    fn new(shared: &Arc<Shared>, epoch: Epoch, grace_ms: u64, inbox: Inbox) -> Self {
         Self {
             shared: Arc::clone(shared),
             epoch,
@@ -147,11 +159,12 @@ impl Term {
             inbox,
             leased: BTreeMap::new(),
             observer: Observer::new(shared.parts.telemetry.clone(), &[]),
+            probe: None,
             dropped: None,
         }
     }
 
-    fn begin(&mut self, unfinished: Unfinished) {
+    fn begin(&mut self, config: Config, unfinished: Unfinished) {
         self.observer = Observer::new(self.shared.parts.telemetry.clone(), &unfinished.runs);
         let snapshot = Snapshot {
             runs: unfinished.runs,
@@ -159,7 +172,6 @@ impl Term {
             plans: unfinished.plans,
             nodes: unfinished.nodes,
         };
-        let config = self.shared.parts.config.core.clone();
         let now = self.now();
         let (core, commands) = Core::new(self.epoch, config, Box::new(RandomIds), snapshot, now);
         self.core = Some(core);
@@ -174,9 +186,9 @@ impl Term {
         &mut self,
         mut arrivals: mpsc::Receiver<Input>,
         lease: &mut Lease,
+        settings: &mut Settings,
         stop: &mut watch::Receiver<bool>,
     ) -> Dropped {
-        let mut leases = self.shared.parts.coordinator.watch_nodes().await.ok();
         let mut alive = tokio::time::interval(ALIVE_EVERY);
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -188,16 +200,22 @@ impl Term {
                 // The end of a term goes before its work.
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return Dropped::End(TermEnd::Stopped),
-                () = lease.lost() => return Dropped::End(TermEnd::LeaseLost),
+                state = lease.changed() => match state {
+                    LeaseState::Lost => return Dropped::End(TermEnd::LeaseLost),
+                    LeaseState::Held => tracing::info!("the lease is confirmed again"),
+                    LeaseState::Doubtful => {
+                        tracing::warn!("the lease cannot be confirmed: leading on for as long as the store takes this epoch's writes");
+                    }
+                },
+                () = settings.changed() => return Dropped::Reconfigured,
                 arrival = arrivals.recv() => match arrival {
                     Some(input) => self.take_in(input),
                     None => return Dropped::End(TermEnd::Failed),
                 },
-                changed = changed(leases.as_mut()) => match changed {
-                    Some(nodes) => self.compare_leases(&nodes),
-                    None => leases = None,
-                },
                 _ = alive.tick() => {
+                    if lease.is_doubtful() {
+                        self.probe_epoch();
+                    }
                     self.links.alive();
                     let open = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
                     self.shared.parts.telemetry.set("assay_node_streams", &[], f64::from(open));
@@ -244,6 +262,11 @@ impl Term {
                     });
                 }
             }
+            Input::Leases(nodes) => self.compare_leases(&nodes),
+            Input::Fenced => {
+                tracing::warn!(epoch = self.epoch.0, "a newer leader writes: stands down");
+                self.dropped = Some(Dropped::End(TermEnd::Fenced));
+            }
             Input::View(reply) => {
                 if let Some(core) = &self.core {
                     let _ = reply.send(core.view());
@@ -283,12 +306,40 @@ impl Term {
             .iter()
             .map(|(node, advert)| (node.clone(), advert.advert.incarnation))
             .collect();
-        for (node, incarnation) in std::mem::take(&mut self.leased) {
-            if present.get(&node) != Some(&incarnation) {
+        let before = std::mem::replace(&mut self.leased, present.clone());
+        for (node, incarnation) in &before {
+            if present.get(node) != Some(incarnation) {
+                let (node, incarnation) = (node.clone(), *incarnation);
                 self.tell_core(Event::LeaseLost { node, incarnation });
             }
         }
-        self.leased = present;
+        for (node, incarnation) in present {
+            if before.get(&node) != Some(&incarnation) {
+                self.tell_core(Event::LeaseHeld { node, incarnation });
+            }
+        }
+    }
+
+    /// Asks the store whether this epoch still holds, by a write of nothing. A leader in doubt that
+    /// has nothing to write would otherwise not learn that it was replaced.
+    fn probe_epoch(&mut self) {
+        if self
+            .probe
+            .as_ref()
+            .is_some_and(|probe| !probe.is_finished())
+        {
+            return;
+        }
+        let (shared, inbox, epoch) = (Arc::clone(&self.shared), self.inbox.clone(), self.epoch);
+        let now = self.now();
+        self.probe = Some(tokio::spawn(async move {
+            if let Err(StoreError::FencedEpoch { .. }) =
+                shared.parts.store.sent(epoch, &[], now).await
+            {
+                // A term that has ended needs no word.
+                let _ = inbox.send(Input::Fenced).await;
+            }
+        }));
     }
 
     fn commit_done(
@@ -437,17 +488,4 @@ async fn rows_of(
     let tasks = shared.parts.metrics.tasks(run).await?;
     let tasks = tasks.into_iter().map(|(task, _)| task).collect();
     Ok(Some((Box::new(row), tasks)))
-}
-
-/// The nodes with a lease after a change; `None` when nobody tells any more.
-async fn changed(
-    leases: Option<&mut watch::Receiver<assay_coordination::port::Nodes>>,
-) -> Option<assay_coordination::port::Nodes> {
-    match leases {
-        Some(leases) => {
-            leases.changed().await.ok()?;
-            Some(Arc::clone(&leases.borrow_and_update()))
-        }
-        None => std::future::pending().await,
-    }
 }

@@ -220,6 +220,7 @@ impl Cluster {
         });
         let handle = DataNode::start(NodeParts {
             store: self.store.clone(),
+            coordinator: Some(Arc::new(self.coordinator.clone())),
             runner: gate.clone(),
             config,
             now: system_clock(),

@@ -5,6 +5,8 @@
 
 /// The numbers that the decisions rest on. Durations are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Config {
     /// After a take-over, no silent node is declared dead for this long: the lease of a node
     /// (9 s) and one second.
@@ -118,8 +120,70 @@ impl Default for Config {
     }
 }
 
+/// No duration of a configuration is longer: a year.
+const MS_MAX: u64 = 365 * 24 * 3_600 * 1_000;
+
+impl Config {
+    /// Whether a core can run on these numbers.
+    ///
+    /// # Errors
+    /// The first number that it cannot run on, and what it may be.
+    pub fn check(&self) -> Result<(), String> {
+        let durations = [
+            ("grace_ms", self.grace_ms),
+            ("suspect_after_ms", self.suspect_after_ms),
+            ("dead_after_ms", self.dead_after_ms),
+            ("correlation_window_ms", self.correlation_window_ms),
+            ("dispatch_timeout_ms", self.dispatch_timeout_ms),
+            ("stall_timeout_ms", self.stall_timeout_ms),
+            ("task_backoff_ms", self.task_backoff_ms),
+            ("task_backoff_max_ms", self.task_backoff_max_ms),
+            ("node_backoff_ms", self.node_backoff_ms),
+            ("commit_retry_ms", self.commit_retry_ms),
+            ("breaker_ms", self.breaker_ms),
+            ("breaker_max_ms", self.breaker_max_ms),
+            ("exclude_window_ms", self.exclude_window_ms),
+            ("exclude_for_ms", self.exclude_for_ms),
+        ];
+        for (name, ms) in durations {
+            if !(1..=MS_MAX).contains(&ms) {
+                return Err(format!("{name} is {ms}; it may be 1 to {MS_MAX}"));
+            }
+        }
+        let counts = [
+            ("crashes_max", u64::from(self.crashes_max)),
+            (
+                "max_running_runs_per_dataset",
+                u64::from(self.max_running_runs_per_dataset),
+            ),
+            ("max_running_runs", u64::from(self.max_running_runs)),
+            ("max_changes_per_commit", self.max_changes_per_commit as u64),
+            ("exclude_after", self.exclude_after as u64),
+            ("scale.slots_per_node", u64::from(self.scale.slots_per_node)),
+            ("scale.tasks_per_slot", u64::from(self.scale.tasks_per_slot)),
+        ];
+        for (name, count) in counts {
+            if count == 0 {
+                return Err(format!("{name} is 0; it is at least 1"));
+            }
+        }
+        if self.suspect_after_ms > self.dead_after_ms {
+            return Err("suspect_after_ms is more than dead_after_ms".to_owned());
+        }
+        if self.exclude_max_percent > 100 {
+            return Err("exclude_max_percent is more than 100".to_owned());
+        }
+        if self.scale.min > self.scale.max {
+            return Err("scale.min is more than scale.max".to_owned());
+        }
+        Ok(())
+    }
+}
+
 /// How the number of nodes follows the backlog.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct ScaleConfig {
     /// Nodes, at least.
     pub min: u32,
@@ -145,5 +209,36 @@ impl Default for ScaleConfig {
             up_after_ms: 3_000,
             down_after_ms: 60_000,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_can_be_run_on_and_numbers_that_would_stop_the_core_cannot() {
+        let good = Config::default();
+        assert_eq!(good.check(), Ok(()));
+        let still = Config {
+            max_changes_per_commit: 0,
+            ..good.clone()
+        };
+        assert!(
+            still
+                .check()
+                .unwrap_err()
+                .contains("max_changes_per_commit")
+        );
+        let hasty = Config {
+            suspect_after_ms: 20_000,
+            ..good.clone()
+        };
+        assert!(hasty.check().is_err());
+        let endless = Config {
+            stall_timeout_ms: u64::MAX,
+            ..good
+        };
+        assert!(endless.check().unwrap_err().contains("stall_timeout_ms"));
     }
 }
