@@ -75,11 +75,12 @@ pub(crate) async fn keep(node: Arc<Inner>, coordinator: Arc<dyn Coordinator>) {
             }
             Err(error) => {
                 tracing::warn!(node = %config.id, %error, "no lease; it is asked for again");
-                tokio::select! {
-                    _ = life.changed() => {}
-                    () = tokio::time::sleep(jittered(PAUSE)) => {}
-                }
             }
+        }
+        // Also after a loss: two that take it from each other must not do so without a breath.
+        tokio::select! {
+            () = over(&mut life, present) => {}
+            () = tokio::time::sleep(jittered(PAUSE)) => {}
         }
     }
 }
@@ -105,8 +106,7 @@ async fn hold(
                 LeaseState::Doubtful => tracing::warn!(node = %advert.node, "the lease cannot be confirmed"),
                 LeaseState::Held => tracing::info!(node = %advert.node, "the lease is confirmed again"),
             },
-            changed = life.wait_for(|life| *life != Some(advert.incarnation)) => {
-                drop(changed);
+            () = over(life, advert.incarnation) => {
                 if let Err(error) = lease.release().await {
                     tracing::warn!(node = %advert.node, %error, "the lease was not given back; it lapses");
                 }
@@ -127,6 +127,12 @@ async fn hold(
             }
         }
     }
+}
+
+/// Returns when the life is over.
+async fn over(life: &mut watch::Receiver<Option<Incarnation>>, incarnation: Incarnation) {
+    // A sender that is gone is the end of the node.
+    let _ = life.wait_for(|life| *life != Some(incarnation)).await;
 }
 
 /// The load without its tasks, which the leader hears on the stream.

@@ -48,18 +48,15 @@ async fn a_lost_lease_is_taken_anew_by_the_same_life() {
         .await
         .unwrap()
         .unwrap();
-    // Somebody takes the lease of the very same life, and lets it go.
+    // Somebody takes the lease of the very same life; the node takes it back.
     let taken = assay_coordination::conformance::advert("n1", first.0);
-    let stolen = cluster.coordinator.register(&taken).await.unwrap();
-    within("the loss", leased.wait_for(Option::is_none))
-        .await
-        .unwrap();
+    let mut stolen = cluster.coordinator.register(&taken).await.unwrap();
+    within("the node's return", stolen.lost()).await;
     let again = within("a lease again", leased.wait_for(Option::is_some))
         .await
         .unwrap()
         .unwrap();
     assert_eq!(again, first);
-    drop(stolen);
 }
 
 #[tokio::test(flavor = "multi_thread")]

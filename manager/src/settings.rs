@@ -78,7 +78,7 @@ impl Settings {
     pub(crate) async fn changed(&mut self) {
         if self.present.changed().await.is_err() {
             // Nobody tells any more: what holds goes on holding.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
