@@ -25,6 +25,7 @@ fn node(cluster: &Cluster, manager: &ManagerHandle) -> NodeHandle {
     let runner = ChildRunner::new(cluster.metrics.clone(), ChildConfig::own(config.slots));
     DataNode::start(NodeParts {
         store: cluster.store.clone(),
+        coordinator: Some(Arc::new(cluster.coordinator.clone())),
         runner: Arc::new(runner),
         config,
         now: system_clock(),
