@@ -7,10 +7,8 @@ CARGO ?= cargo
 export ASSAY_SHARED ?= $(abspath ../shared)
 TOOLS := $(HOME)/.cache/assay/tools
 # What a cluster needs; the embedded program is built without it.
-FEATURES := assay-store/postgres
+FEATURES := assay-store/postgres,assay-coordination/etcd
 PY := $(TOOLS)/python/bin/python
-# The adapters of a real cluster, which the default build does without.
-FEATURES := assay-coordination/etcd
 
 .PHONY: help tools verify fix lint deny test unit chaos fuzz bench score
 

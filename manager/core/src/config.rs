@@ -63,6 +63,8 @@ pub struct Config {
 
 /// When a measurement that is slower than its peers gets a second copy on another node.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct CopyConfig {
     /// Whether there are second copies at all.
     pub enabled: bool,
@@ -144,6 +146,7 @@ impl Config {
             ("breaker_max_ms", self.breaker_max_ms),
             ("exclude_window_ms", self.exclude_window_ms),
             ("exclude_for_ms", self.exclude_for_ms),
+            ("copies.after_ms", self.copies.after_ms),
         ];
         for (name, ms) in durations {
             if !(1..=MS_MAX).contains(&ms) {
