@@ -160,8 +160,10 @@ impl Options {
         let every = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let id = self.id.unwrap_or_else(|| host_name("node"));
-        if id.is_empty() || id.len() > 200 || id.chars().any(char::is_control) {
-            return Err(Refused::new("a node's id has 1 to 200 characters"));
+        if id.is_empty() || id.len() > 200 || id.contains('/') || id.chars().any(char::is_control) {
+            return Err(Refused::new(
+                "a node's id has 1 to 200 characters and no slash",
+            ));
         }
         Ok(Settings {
             id,

@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
 use assay_datanode::runner::child::{self, ChildConfig, ChildRunner};
 use assay_datanode::{NodeConfig, NodeParts};
 use assay_process::run::{Failure, patiently};
@@ -50,6 +51,17 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodePart
         })
     });
     let tls = tls.transpose()?;
+    let etcd = &settings.etcd;
+    let coordinator = EtcdCoordinator::connect(EtcdOptions {
+        prefix: etcd.prefix.clone(),
+        tls: etcd.tls.clone().map(|files| EtcdTls {
+            ca: files.ca,
+            certificate: files.cert,
+            key: files.key,
+        }),
+        ..EtcdOptions::new(etcd.endpoints.clone())
+    })
+    .await?;
     let managers = settings.managers.iter().cloned();
     let doors = managers.map(|m| Door::at(m, tls.as_ref())).collect();
     let config = NodeConfig {
@@ -65,6 +77,7 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodePart
     runner.warm(config.memory_per_slot()).await?;
     Ok(NodeParts {
         store: Arc::new(store),
+        coordinator: Some(Arc::new(coordinator)),
         runner: Arc::new(runner),
         config,
         now: Arc::new(jiff::Timestamp::now),
