@@ -7,7 +7,7 @@ CARGO ?= cargo
 export ASSAY_SHARED ?= $(abspath ../shared)
 TOOLS := $(HOME)/.cache/assay/tools
 # What a cluster needs; the embedded program is built without it.
-FEATURES := assay-store/postgres,assay-coordination/etcd
+FEATURES := assay-store/postgres,assay-coordination/etcd,assay-manager/cluster,assay-datanode/cluster
 PY := $(TOOLS)/python/bin/python
 
 .PHONY: help tools verify fix lint deny test unit chaos fuzz bench score

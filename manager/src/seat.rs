@@ -83,8 +83,18 @@ impl Default for Seats {
 }
 
 impl Seats {
-    pub(crate) fn take(&self, seat: Seat) {
+    /// Takes the seat: from here on this manager answers.
+    pub(crate) fn take(&self, seat: Seat, telemetry: &Telemetry) {
         let epoch = seat.epoch;
+        let leaderless = self.leaderless().take();
+        if let Some(since) = leaderless {
+            telemetry.observe_duration(
+                "assay_manager_failover_duration_seconds",
+                &[],
+                RECOVERY_S,
+                since.elapsed(),
+            );
+        }
         self.seat.send_replace(Some(seat));
         self.role.send_replace(Role::Leading { epoch });
     }
@@ -104,14 +114,11 @@ impl Seats {
         #[expect(clippy::cast_precision_loss, reason = "epochs are small")]
         telemetry.set("assay_manager_epoch", &[], epoch.0 as f64);
         telemetry.count("assay_manager_terms_total", &[], 1);
-        let leaderless = self.leaderless().take();
-        if let Some(since) = leaderless {
-            telemetry.observe_duration(
-                "assay_manager_failover_duration_seconds",
-                &[],
-                RECOVERY_S,
-                since.elapsed(),
-            );
+        // A hand-over may be quicker than the word of it.
+        let led = matches!(&*self.role.borrow(), Role::Standby { leader: Some(_) });
+        let mut leaderless = self.leaderless();
+        if led && leaderless.is_none() {
+            *leaderless = Some(Instant::now());
         }
     }
 

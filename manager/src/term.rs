@@ -81,7 +81,9 @@ pub(crate) async fn lead(
         let mut term = Term::new(shared, epoch, config.drain_grace_ms, inbox.clone());
         term.begin(config, unfinished);
         leases::follow(shared, inbox.clone());
-        shared.seats.take(Seat { epoch, inbox });
+        shared
+            .seats
+            .take(Seat { epoch, inbox }, &shared.parts.telemetry);
         let dropped = term.run(arrivals, lease, &mut settings, stop).await;
         drop(term);
         shared.seats.leave();

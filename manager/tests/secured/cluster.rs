@@ -25,6 +25,7 @@ use crate::pki::Authority;
 pub struct Cluster {
     pub authority: Arc<Authority>,
     pub manager: ManagerHandle,
+    pub telemetry: Telemetry,
     pub address: String,
     pub files: TlsFiles,
     _folder: tempfile::TempDir,
@@ -77,6 +78,7 @@ impl Cluster {
         };
         authority.write(&files, PeerRole::Manager, name);
         let coordinator: Arc<dyn Coordinator> = coordinator;
+        let telemetry = Telemetry::default();
         let manager = Manager::start(ManagerParts {
             store: Arc::new(store.clone()),
             metrics: Arc::new(store.clone()),
@@ -87,12 +89,13 @@ impl Cluster {
                 ..ManagerConfig::default()
             },
             now: system_clock(),
-            telemetry: Telemetry::default(),
+            telemetry: telemetry.clone(),
         });
         manager.serve_secured(listener, Tls::load(files.clone()).unwrap());
         Self {
             authority,
             manager,
+            telemetry,
             address,
             files,
             _folder: folder,

@@ -157,6 +157,8 @@ async fn a_new_leader_knows_the_definitions_that_the_one_before_was_given() {
     }
     first.manager.shutdown().await;
     second.manager.leads().await;
+    let name = "assay_manager_failover_duration_seconds";
+    assert_eq!(second.telemetry.observations(name, &[]), 1);
     let channel = second.open(PeerRole::Client, "a").await;
     let mut asked = ClusterServiceClient::new(channel.clone());
     let known = asked
