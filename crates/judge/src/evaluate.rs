@@ -15,9 +15,10 @@ use jiff::civil::Date;
 use crate::compare::{compare_decimals, meets};
 use crate::exact::{moving, stale, stopped_being_computable};
 use crate::learner::judge_partition;
+use crate::regimes::{ENOUGH, two_groups};
 use crate::schema::{SchemaColumn, differences};
 use crate::series::{self, Point, Policy, SeriesInput, SeriesKind};
-use crate::words::{fixed_limits, held_back_in_words, in_words, limits_in_words};
+use crate::words::{fixed_limits, held_back_in_words, in_figures, in_words, limits_in_words};
 
 /// The earlier values of one metric, oldest first; the judged partition is not among them.
 #[derive(Debug, Clone)]
@@ -258,6 +259,11 @@ impl<'a> Bench<'a> {
         let limits = self.learned.get(&check.metric);
         let value = actual.as_f64().filter(|v| !v.is_nan());
         let previous = past.last().and_then(|p| p.value);
+        if value.is_none()
+            && let Some(why) = self.undefined(&check.metric)
+        {
+            return Ruling::because(Outcome::Skipped, why);
+        }
         if stopped_being_computable(previous, value) {
             let why = "it was computable in the previous partition and is not in this one";
             return Ruling::because(breach(check.severity), why);
@@ -266,6 +272,9 @@ impl<'a> Bench<'a> {
             let more = limits.and_then(|l| l.needs_more).unwrap_or(1);
             return learning(more, self.held_back(&check.metric));
         };
+        if let Some(groups) = two_groups(SeriesKind::of_metric(check.metric.metric), past) {
+            return of_two_groups(groups, limits.learned_from.len());
+        }
         let limits = &widened(limits, error_bound);
         let stored = self.stored(&check.metric, limits, past.len());
         let Some(value) = value else {
@@ -289,6 +298,21 @@ impl<'a> Bench<'a> {
             breach(check.severity)
         };
         Ruling::plain(outcome).within(stored)
+    }
+
+    /// Why a metric has no value in a partition as small as this one; `None` when it could have.
+    fn undefined(&self, key: &MetricKey) -> Option<&'static str> {
+        if key.metric != Metric::Stddev {
+            return None;
+        }
+        let number = |key: MetricKey| self.values.get(&key)?.value.as_f64();
+        let rows = number(MetricKey::table(Metric::RowCount))?;
+        let nulls = number(MetricKey::column(Metric::NullCount, &key.column)).or_else(|| {
+            let percent = number(MetricKey::column(Metric::NullPercent, &key.column))?;
+            Some((percent * rows / 100.0).round())
+        });
+        let one = rows == 1.0 || nulls.is_some_and(|nulls| rows - nulls == 1.0);
+        one.then_some("a standard deviation is of two values at least, and there is one")
     }
 
     fn held_back(&self, key: &MetricKey) -> &'a [HeldBack] {
@@ -502,6 +526,20 @@ fn learning(more: u32, held_back: &[HeldBack]) -> Ruling {
         why.push_str(&held_back);
     }
     Ruling::because(Outcome::Learning, why)
+}
+
+/// Limits that embraced both groups would accept everything between them and far beyond.
+fn of_two_groups((below, above): (f64, f64), known: usize) -> Ruling {
+    let more = u32::try_from(ENOUGH.saturating_sub(known)).unwrap_or(u32::MAX);
+    let mut ruling = learning(more.max(1), &[]);
+    if let Some(why) = &mut ruling.reason {
+        why.push_str(&format!(
+            ": the earlier values lie in two groups, around {} and around {}",
+            in_figures(below),
+            in_figures(above)
+        ));
+    }
+    ruling
 }
 
 /// The outcome of a broken check.

@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod exact;
 mod learner;
 mod predict;
+mod regimes;
 mod scale;
 pub mod schema;
 pub mod series;

@@ -55,6 +55,61 @@ pub fn differences(actual: &[SchemaColumn], expected: &[SchemaColumn]) -> Vec<St
     found
 }
 
+/// Reads the spelling of the schema metric: `name:type` joined by `, `, with `?` for what may be NULL.
+///
+/// A nested type (`struct<a:int64?,b:list<…>>`) has colons of its own, and so may a name: what
+/// stands in angle brackets belongs to the type, and the last colon outside of them ends the name.
+#[must_use]
+pub fn read_columns(text: &str) -> Vec<SchemaColumn> {
+    let mut columns = Vec::new();
+    let mut start = 0;
+    let mut depth = 0_usize;
+    let mut in_type = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            ':' => in_type = true,
+            '<' if in_type => depth += 1,
+            '>' if in_type => depth = depth.saturating_sub(1),
+            // A piece without a type is the beginning of a name that holds `, `.
+            ',' if in_type && depth == 0 && text[at..].starts_with(", ") => {
+                columns.push(read_column(&text[start..at]));
+                start = at + 2;
+                in_type = false;
+            }
+            _ => {}
+        }
+    }
+    if start < text.len() {
+        columns.push(read_column(&text[start..]));
+    }
+    columns
+}
+
+fn read_column(text: &str) -> SchemaColumn {
+    let (text, nullable) = match text.strip_suffix('?') {
+        Some(text) => (text, true),
+        None => (text, false),
+    };
+    let mut depth = 0_usize;
+    let colon = text.char_indices().rev().find(|(_, c)| {
+        match c {
+            '>' => depth += 1,
+            '<' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        *c == ':' && depth == 0
+    });
+    let (name, data_type) = match colon {
+        Some((at, _)) => (&text[..at], Some(text[at + 1..].to_owned())),
+        None => (text, None),
+    };
+    SchemaColumn {
+        name: name.to_owned(),
+        data_type,
+        nullable: Some(nullable),
+    }
+}
+
 /// The names of the columns that either side lacks or whose types differ; a type that either side
 /// leaves unstated is not compared.
 #[must_use]
@@ -98,5 +153,21 @@ mod tests {
         let changed: Vec<_> = changed_columns(&after, &before).into_iter().collect();
         assert_eq!(changed, ["a", "b", "c"]);
         assert!(changed_columns(&before, &before).is_empty());
+    }
+
+    #[test]
+    fn a_nested_column_keeps_its_name_and_its_type() {
+        let text = "id:int64, l:list<list:repeated<element:int64?>>?, \
+                    s:struct<a:int32,b, c:string?>?, m:map<key_value:repeated<key:string,\
+                    value:float64?>>, p:decimal(10,2)?, a:b:date, x, y:bool";
+        let read = read_columns(text);
+        let names: Vec<&str> = read.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["id", "l", "s", "m", "p", "a:b", "x, y"]);
+        let list = "list<list:repeated<element:int64?>>";
+        assert_eq!(read[1].data_type.as_deref(), Some(list));
+        assert_eq!(read[1].nullable, Some(true));
+        assert_eq!(read[3].nullable, Some(false));
+        assert_eq!(read[4].data_type.as_deref(), Some("decimal(10,2)"));
+        assert!(read_columns("").is_empty());
     }
 }

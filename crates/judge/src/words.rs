@@ -35,13 +35,15 @@ pub fn in_words(expect: &Expectation) -> String {
     }
 }
 
+/// A number to six significant digits: limits are no exact numbers.
+pub(crate) fn in_figures(number: f64) -> String {
+    let rounded: f64 = format!("{number:.5e}").parse().unwrap_or(number);
+    rounded.to_string()
+}
+
 /// Learned limits in words: `between 48230 and 61110`, `at least 3`.
 pub(crate) fn limits_in_words(limits: &Limits) -> Option<String> {
-    let show = |bound: f64| {
-        // Six significant digits: limits are no exact numbers.
-        let rounded: f64 = format!("{bound:.5e}").parse().unwrap_or(bound);
-        rounded.to_string()
-    };
+    let show = in_figures;
     match (limits.lower, limits.upper) {
         (Some(low), Some(high)) if low < high => {
             Some(format!("between {} and {}", show(low), show(high)))

@@ -427,3 +427,53 @@ fn limits_name_the_partitions_that_a_broken_check_held_back() {
     let limits = judged.results[0].limits.as_ref().unwrap();
     assert_eq!(limits.held_back, past.held_back);
 }
+
+#[test]
+fn a_spread_of_one_row_is_not_evaluated() {
+    let key = MetricKey::column(Metric::Stddev, "amount");
+    let check = check("c", key.clone(), Expectation::Learned);
+    let past = history(key.clone(), 40);
+    let outcome = |rows_now: i64, nulls: i64| {
+        let values = [
+            MetricPoint::computed(key.clone(), MetricValue::Null),
+            measured(rows(), rows_now),
+            measured(MetricKey::column(Metric::NullCount, "amount"), nulls),
+        ];
+        let checks = std::slice::from_ref(&check);
+        let judged = judge(checks, &values, std::slice::from_ref(&past), &CONTEXT);
+        judged.results[0].outcome
+    };
+    assert_eq!(outcome(1, 0), Outcome::Skipped);
+    assert_eq!(outcome(500, 499), Outcome::Skipped);
+    // Nothing but NULL is another matter.
+    assert_eq!(outcome(500, 500), Outcome::Fail);
+}
+
+#[test]
+fn a_short_history_of_two_kinds_gives_no_limits_yet() {
+    let key = MetricKey::column(Metric::Mean, "amount");
+    let check = check("c", key.clone(), Expectation::Learned);
+    let result = |past: &[f64]| {
+        let past = History {
+            key: key.clone(),
+            points: past.iter().map(|v| Point::of(*v)).collect(),
+            held_back: Vec::new(),
+        };
+        let value = MetricPoint::computed(key.clone(), MetricValue::Float(400_000.0));
+        let checks = std::slice::from_ref(&check);
+        let judged = judge(checks, &[value], &[past], &CONTEXT);
+        judged.results[0].clone()
+    };
+    // One band around both accepts anything: from nothing to ten thousand millions.
+    let mixed = result(&[10.0, 11.0, 10.0, 12.0, 10.0, 1000.0, 1010.0, 990.0, 1003.0]);
+    assert_eq!(mixed.outcome, Outcome::Learning);
+    assert_eq!(
+        mixed.reason.as_deref(),
+        Some(
+            "7 more partitions are needed: the earlier values lie in two groups, around 10 and \
+             around 1001.5"
+        )
+    );
+    let of_one_kind = result(&[10.0, 11.0, 10.0, 12.0, 10.0, 11.0, 12.0, 10.0, 11.0]);
+    assert_eq!(of_one_kind.outcome, Outcome::Fail);
+}

@@ -375,6 +375,7 @@ impl Default for Profile {
             columns: None,
             metrics: vec![
                 Metric::NullPercent,
+                Metric::NanCount,
                 Metric::DistinctCount,
                 Metric::Min,
                 Metric::Max,

@@ -66,6 +66,11 @@ impl Subject<'_> {
                 if shows_value(*metric) && self.is_masked(name) {
                     continue;
                 }
+                // No other type has values that are no numbers.
+                let of_floats = matches!(metric, Metric::NanCount | Metric::InfCount);
+                if of_floats && !self.is_float(name) {
+                    continue;
+                }
                 if *metric == Metric::Quantile {
                     keys.extend(
                         profile
@@ -209,7 +214,12 @@ impl Class {
             Metric::LengthMin | Metric::LengthMax | Metric::LengthMean => {
                 matches!(self, Self::Text)
             }
-            Metric::Sum | Metric::Mean | Metric::Stddev | Metric::Quantile => {
+            Metric::Sum
+            | Metric::Mean
+            | Metric::Stddev
+            | Metric::Quantile
+            | Metric::NanCount
+            | Metric::InfCount => {
                 matches!(self, Self::Number)
             }
             _ => false,

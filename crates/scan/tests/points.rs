@@ -6,7 +6,9 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use assay_model::dataset::{Dataset, FormatKind};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
 use parquet::file::properties::WriterProperties;
@@ -186,4 +188,42 @@ fn pages_with_a_wrong_checksum_are_told_with_every_metric_of_their_column() {
         torn.contains(&MetricKey::column(Metric::Sum, "a")),
         "{torn:?}"
     );
+}
+
+#[test]
+fn values_that_are_no_numbers_are_counted_wherever_a_column_holds_floats() {
+    let folder = tempfile::tempdir().unwrap();
+    let arrays: [(&str, ArrayRef, bool); 3] = [
+        (
+            "price",
+            Arc::new(Float64Array::from(vec![
+                1.5,
+                f64::NAN,
+                f64::NAN,
+                f64::INFINITY,
+            ])),
+            false,
+        ),
+        ("id", Arc::new(Int64Array::from(vec![1, 2, 3, 4])), false),
+        (
+            "name",
+            Arc::new(StringArray::from(vec!["a", "NaN", "c", "d"])),
+            false,
+        ),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(arrays).unwrap();
+    common::write(
+        &folder.path().join("a.parquet"),
+        &[batch],
+        WriterProperties::default(),
+    );
+    let mut dataset = common::dataset(folder.path(), FormatKind::Parquet);
+    dataset.profile = assay_model::dataset::Profile::default();
+    let points = common::points_of(&dataset);
+    let counted = point(&points, &MetricKey::column(Metric::NanCount, "price"));
+    assert_eq!(counted.value, MetricValue::integer(2));
+    for other in ["id", "name"] {
+        let key = MetricKey::column(Metric::NanCount, other);
+        assert!(points.iter().all(|point| point.key != key), "{other}");
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_judge::schema::SchemaColumn;
+use assay_judge::schema::{SchemaColumn, read_columns};
 use assay_judge::{Context, History, Point, Policy, evaluate, in_words};
 use assay_metrics::TableState;
 use assay_model::dataset::{Dataset, FormatKind};
@@ -364,7 +364,9 @@ fn aligned(
 fn schema_point(points: &[MetricPoint]) -> Option<Vec<SchemaColumn>> {
     let point = points.iter().find(|p| p.key.metric == Metric::Schema)?;
     match &point.value {
-        MetricValue::Text(text) if point.status == MetricStatus::Computed => Some(columns(text)),
+        MetricValue::Text(text) if point.status == MetricStatus::Computed => {
+            Some(read_columns(text))
+        }
         _ => None,
     }
 }
@@ -372,7 +374,9 @@ fn schema_point(points: &[MetricPoint]) -> Option<Vec<SchemaColumn>> {
 /// The columns of an earlier partition, by its schema metric; `None` when they could not be read.
 pub(super) fn schema_of(point: &HistoryPoint) -> Option<Vec<SchemaColumn>> {
     match &point.value {
-        MetricValue::Text(text) if point.status == MetricStatus::Computed => Some(columns(text)),
+        MetricValue::Text(text) if point.status == MetricStatus::Computed => {
+            Some(read_columns(text))
+        }
         _ => None,
     }
 }
@@ -389,28 +393,6 @@ fn newest_schema<'a>(
     partitions
         .rev()
         .find_map(|partition| schema_of(by_key.get(&partition.key)?))
-}
-
-/// Reads the spelling of the schema metric, `name:type` with `?` for what may be NULL.
-fn columns(text: &str) -> Vec<SchemaColumn> {
-    text.split(", ")
-        .filter(|column| !column.is_empty())
-        .map(|column| {
-            let (rest, nullable) = match column.strip_suffix('?') {
-                Some(rest) => (rest, true),
-                None => (column, false),
-            };
-            let (name, data_type) = match rest.rsplit_once(':') {
-                Some((name, data_type)) => (name, Some(data_type.to_owned())),
-                None => (rest, None),
-            };
-            SchemaColumn {
-                name: name.to_owned(),
-                data_type,
-                nullable: Some(nullable),
-            }
-        })
-        .collect()
 }
 
 /// The declared columns, with those that the data has more: a definition need not name all. Types

@@ -54,6 +54,16 @@ impl Subject<'_> {
         }
     }
 
+    /// Whether a column holds IEEE floats: by the values met and, without any, by its type.
+    pub(super) fn is_float(&self, name: &str) -> bool {
+        let state = self.state.columns.get(name);
+        if let Some(state) = state.filter(|state| !state.kinds.is_empty()) {
+            return state.kinds.contains(&Kind::Float);
+        }
+        let shape = self.state.schema.columns.get(name);
+        shape.is_some_and(|shape| shape.types.iter().any(|text| text.starts_with("float")))
+    }
+
     pub(super) fn column_point(&self, key: MetricKey) -> MetricPoint {
         let Some(state) = self.state.columns.get(&key.column) else {
             return unavailable(key, &Unavailable::NotCollected);
