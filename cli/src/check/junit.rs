@@ -44,7 +44,7 @@ fn render(all: &[Checked]) -> String {
                 "{}: expected {}, found {}. {}",
                 result.metric,
                 result.expected,
-                text::value(&result.actual),
+                text::measured(&result.actual, result.error_bound),
                 result.reason.as_deref().unwrap_or_default()
             ));
             let inner = match result.outcome {

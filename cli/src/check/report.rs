@@ -301,6 +301,7 @@ fn items(checked: &Checked) -> Vec<serde_json::Value> {
                 "severity": result.severity,
                 "origin": result.origin,
                 "actual": result.actual,
+                "errorBound": result.error_bound,
                 "expected": result.expected,
                 "limits": result.limits,
                 "reason": result.reason,
@@ -420,7 +421,7 @@ fn line(row: &ResultRow, of_partition: Option<usize>, color: bool) -> String {
         "  {badge} {key:<12} {:<28} {metric:<32} {:<28} {}",
         result.check,
         result.expected,
-        text::value(&result.actual)
+        text::measured(&result.actual, result.error_bound)
     );
     if let Some(reason) = &result.reason {
         line.push_str(&format!("   {reason}"));
@@ -475,7 +476,7 @@ fn annotate(all: &[Checked]) {
                 row.result.metric,
                 row.result.outcome,
                 row.result.expected,
-                text::value(&row.result.actual)
+                text::measured(&row.result.actual, row.result.error_bound)
             );
         }
     }

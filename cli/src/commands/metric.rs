@@ -4,12 +4,11 @@
 //! the data folder, which is opened for reading only. Both ways show the same.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use anyhow::{Context as _, Result};
 use assay_model::ids::DatasetId;
 use assay_model::metric::{Metric, MetricKey, MetricStatus, MetricValue};
-use assay_model::outcome::{Limits, Outcome};
+use assay_model::outcome::{CheckResult, Limits, Outcome};
 use assay_model::partition::{Partition, PartitionVersion};
 use assay_proto::WireError;
 use assay_proto::convert;
@@ -45,8 +44,12 @@ struct Point {
     version: PartitionVersion,
     status: MetricStatus,
     value: MetricValue,
+    /// For an estimate, its error relative to the value.
+    error_bound: Option<f64>,
     outcome: Option<Outcome>,
     limits: Option<Limits>,
+    /// What other checks on the value expect.
+    also_expected: Vec<String>,
 }
 
 /// Runs the command.
@@ -173,8 +176,22 @@ fn describe(series: &Series, dataset: &DatasetId, out: &mut String) {
         text::counted(series.points.len(), "partition"),
         spark::sparkline(&numbers(series))
     ));
-    let mut table = table::table(&["PARTITION", "VALUE", "LOWER", "UPPER", "OUTCOME", "BAND"]);
+    let head = [
+        "PARTITION",
+        "VALUE",
+        "LOWER",
+        "UPPER",
+        "OUTCOME",
+        "BAND",
+        "NOTE",
+    ];
+    let mut table = table::table(&head);
+    let held_back = held_back(series);
     for point in &series.points {
+        let held = held_back.get(point.partition.key.as_str());
+        let held = held.map(|by| format!("learning held back by {by}"));
+        let also = point.also_expected.iter().map(|e| format!("also {e}"));
+        let note: Vec<String> = also.chain(held).collect();
         let limits = point.limits.as_ref();
         let (lower, upper) = (limits.and_then(|l| l.lower), limits.and_then(|l| l.upper));
         let bound = |bound: Option<f64>| bound.map_or_else(|| "-".to_owned(), text::float);
@@ -185,15 +202,26 @@ fn describe(series: &Series, dataset: &DatasetId, out: &mut String) {
             bound(upper),
             point.outcome.map_or("-", Outcome::as_str).to_owned(),
             spark::band(point.value.as_f64(), lower, upper),
+            note.join("; "),
         ]);
     }
     out.push_str(&table::print(&table));
     out.push('\n');
 }
 
+/// The checks that keep partitions of a series from teaching its limits, by partition: what the
+/// newest limits that were not learned from it say.
+fn held_back(series: &Series) -> BTreeMap<&str, &str> {
+    let limits = series.points.iter().filter_map(|p| p.limits.as_ref());
+    limits
+        .flat_map(|limits| &limits.held_back)
+        .map(|held| (held.partition.as_str(), held.by.as_str()))
+        .collect()
+}
+
 fn shown(point: &Point) -> String {
     match point.status {
-        MetricStatus::Computed => text::value(&point.value),
+        MetricStatus::Computed => text::measured(&point.value, point.error_bound),
         MetricStatus::Error | MetricStatus::Overflow => point.status.to_string(),
     }
 }
@@ -212,8 +240,10 @@ fn point_json(point: &Point) -> Value {
         "version": point.version,
         "status": point.status,
         "value": point.value,
+        "errorBound": point.error_bound,
         "outcome": point.outcome,
         "limits": point.limits,
+        "alsoExpected": point.also_expected,
     })
 }
 
@@ -285,6 +315,8 @@ fn series_of_wire(series: v1::MetricSeries) -> Result<Series, WireError> {
                 version: PartitionVersion(point.version),
                 status: convert::word("status", point.status)?,
                 value: convert::value(point.value)?,
+                error_bound: point.error_bound,
+                also_expected: point.also_expected,
                 outcome: convert::opt_text("outcome", point.outcome)?
                     .map(|word| convert::word("outcome", word))
                     .transpose()?,
@@ -318,14 +350,6 @@ async fn stored_dataset(store: &dyn MetricStore, wanted: &str) -> Result<Dataset
     Ok(DatasetId::new(by_prefix("dataset", wanted, &names)?)?)
 }
 
-/// Which of several judgements of one value is shown: the gravest, then one with limits.
-fn rank((outcome, limits): &(Outcome, Option<Limits>)) -> (u8, bool) {
-    let bounded = limits
-        .as_ref()
-        .is_some_and(|l| l.lower.is_some() || l.upper.is_some());
-    (outcome.gravity(), !bounded)
-}
-
 async fn from_store(store: &dyn MetricStore, id: &DatasetId, limit: u32) -> Result<Vec<Series>> {
     let history = store.history(id, None, limit).await?;
     let filter = ResultFilter {
@@ -333,43 +357,31 @@ async fn from_store(store: &dyn MetricStore, id: &DatasetId, limit: u32) -> Resu
         ..ResultFilter::default()
     };
     let results = store.results(id, &filter).await?;
-    let mut judged = BTreeMap::new();
-    for row in results {
-        let key = (row.result.metric, row.partition.key, row.version);
-        let judgement = (row.result.outcome, row.result.limits);
-        // Several checks may judge one value; the gravest of them is the one to show.
-        match judged.entry(key) {
-            Entry::Vacant(place) => {
-                place.insert(judgement);
-            }
-            Entry::Occupied(mut place) if rank(&judgement) < rank(place.get()) => {
-                place.insert(judgement);
-            }
-            Entry::Occupied(_) => {}
-        }
+    let mut judged: BTreeMap<_, Vec<&CheckResult>> = BTreeMap::new();
+    for row in &results {
+        let of = (&row.result.metric, &row.partition.key, &row.version);
+        judged.entry(of).or_default().push(&row.result);
     }
     let mut all = Vec::new();
     for (key, points) in history {
         let points = points
             .into_iter()
             .map(|point| {
-                let place = (
-                    key.clone(),
-                    point.partition.key.clone(),
-                    point.version.clone(),
-                );
-                let (outcome, limits) = judged
-                    .get(&place)
-                    .map_or((None, None), |(outcome, limits)| {
-                        (Some(*outcome), limits.clone())
-                    });
+                let results = judged.get(&(&key, &point.partition.key, &point.version));
+                let shown = results.and_then(|results| CheckResult::shown(results));
+                let (outcome, limits, also_expected) = match shown {
+                    Some((result, others)) => (Some(result.outcome), result.limits.clone(), others),
+                    None => (None, None, Vec::new()),
+                };
                 Point {
                     partition: point.partition,
                     version: point.version,
                     status: point.status,
                     value: point.value,
+                    error_bound: point.error_bound,
                     outcome,
                     limits,
+                    also_expected,
                 }
             })
             .collect();
@@ -383,16 +395,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_not_hidden_by_another_check_that_passes() {
+    fn a_history_names_the_check_that_kept_a_partition_from_teaching() {
+        let point = |key: &str, limits: Option<Limits>| Point {
+            partition: Partition {
+                key: assay_model::partition::PartitionKey(key.to_owned()),
+                ..Partition::all()
+            },
+            version: PartitionVersion("v".to_owned()),
+            status: MetricStatus::Computed,
+            value: MetricValue::integer(1),
+            error_bound: None,
+            outcome: None,
+            limits,
+            also_expected: vec!["> 0".to_owned()],
+        };
         let limits = Limits {
-            lower: Some(1.0),
+            held_back: vec![assay_model::outcome::HeldBack {
+                partition: "d1".to_owned(),
+                by: assay_model::ids::CheckId::new("half"),
+            }],
             ..Limits::default()
         };
-        let fail = (Outcome::Fail, None);
-        let pass = (Outcome::Pass, Some(limits));
-        assert!(rank(&fail) < rank(&pass));
-        assert!(rank(&pass) < rank(&(Outcome::Pass, None)));
-        assert!(rank(&pass) < rank(&(Outcome::Learning, None)));
+        let series = Series {
+            key: MetricKey::table(Metric::RowCount),
+            points: vec![point("d1", None), point("d2", Some(limits))],
+        };
+        let mut out = String::new();
+        describe(&series, &DatasetId::new("orders").unwrap(), &mut out);
+        let line = |key: &str| {
+            out.lines()
+                .find(|l| l.trim_start().starts_with(key))
+                .unwrap()
+        };
+        assert!(
+            line("d1").ends_with("also > 0; learning held back by half"),
+            "{out}"
+        );
+        assert!(line("d2").ends_with("also > 0"), "{out}");
     }
 
     #[test]

@@ -232,7 +232,7 @@ fn found(result: &CheckResult, color: bool) -> String {
         "  {} {}: measured {}, expected {}\n",
         text::badge(result.outcome, color),
         result.metric,
-        text::value(&result.actual),
+        text::measured(&result.actual, result.error_bound),
         result.expected
     );
     if let Some(reason) = &result.reason {

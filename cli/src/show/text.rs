@@ -90,6 +90,18 @@ pub fn value(value: &MetricValue) -> String {
     }
 }
 
+/// A value with how far it may be off: `≈ 12 345 ±0.81 %`; as it is where it is exact.
+pub fn measured(measured: &MetricValue, error_bound: Option<f64>) -> String {
+    let shown = value(measured);
+    match (measured, error_bound) {
+        (MetricValue::Exact(_) | MetricValue::Float(_), Some(error)) if error.is_finite() => {
+            let percent = float((error.abs() * 10_000.0).round() / 100.0);
+            format!("≈ {shown} ±{percent} %")
+        }
+        _ => shown,
+    }
+}
+
 fn exact(digits: &str) -> String {
     let (sign, rest) = digits
         .strip_prefix('-')
@@ -190,6 +202,14 @@ mod tests {
         assert_eq!(float(0.012_345_678), "0.0123457");
         assert_eq!(float(1.0e-9), "1.00000e-9");
         assert_eq!(float(56000.0), "56 000");
+    }
+
+    #[test]
+    fn an_estimate_says_how_far_it_may_be_off() {
+        let estimate = MetricValue::Float(12_345.0);
+        assert_eq!(measured(&estimate, Some(0.008_125)), "≈ 12 345 ±0.81 %");
+        assert_eq!(measured(&estimate, None), "12 345");
+        assert_eq!(measured(&MetricValue::Null, Some(0.1)), "no value");
     }
 
     #[test]

@@ -182,6 +182,7 @@ impl<'a> Bench<'a> {
             origin: check.origin,
             outcome: ruling.outcome,
             actual,
+            error_bound: point.and_then(|p| p.error_bound),
             expected: expected(&check.expect, ruling.limits.as_ref()),
             limits: ruling.limits,
             reason: ruling.reason,

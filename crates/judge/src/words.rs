@@ -4,7 +4,7 @@
 //! decide anything: the exact comparison is elsewhere.
 
 use assay_model::check::Expectation;
-use assay_model::outcome::{HeldBack, Limits};
+use assay_model::outcome::{FIXED, HeldBack, Limits};
 
 /// `= 0`, `between 9 and 11`, `within learned limits`.
 #[must_use]
@@ -69,7 +69,7 @@ pub(crate) fn fixed_limits(expect: &Expectation) -> Limits {
     Limits {
         lower: lower.map(assay_model::check::Bound::as_f64),
         upper: upper.map(assay_model::check::Bound::as_f64),
-        model: "fixed".to_owned(),
+        model: FIXED.to_owned(),
         model_version: 1,
         ..Limits::default()
     }

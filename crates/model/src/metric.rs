@@ -214,7 +214,8 @@ pub struct MetricPoint {
     pub status: MetricStatus,
     /// The value; [`MetricValue::Null`] unless computed.
     pub value: MetricValue,
-    /// For an estimate, its relative error (0.0081 is 0.81 %).
+    /// For an estimate, its error relative to the value (0.0081 is 0.81 %): one standard error of
+    /// a distinct count, the most that a quantile can be off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_bound: Option<f64>,
     /// What a reader must know: values left out, a truncation, the reason of an error.

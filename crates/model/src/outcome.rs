@@ -109,6 +109,10 @@ pub struct CheckResult {
     pub outcome: Outcome,
     /// The measured value.
     pub actual: MetricValue,
+    /// For an estimate, its error relative to the value (0.0081 is 0.81 %): one standard error of
+    /// a distinct count, the most that a quantile can be off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_bound: Option<f64>,
     /// What was expected, in words (`= 0`, `between 9 and 11`).
     pub expected: String,
     /// The limits, where the check has numeric ones.
@@ -120,16 +124,33 @@ pub struct CheckResult {
 }
 
 impl CheckResult {
-    /// Which of several results about one value is shown: the gravest, then one with limits.
+    /// Which of several results about one value is shown: the gravest, then one with learned
+    /// limits, then one with limits of its rule.
     #[must_use]
-    pub fn rank(&self) -> (u8, bool) {
-        let bounded = self
-            .limits
-            .as_ref()
-            .is_some_and(|l| l.lower.is_some() || l.upper.is_some());
-        (self.outcome.gravity(), !bounded)
+    pub fn rank(&self) -> (u8, u8) {
+        let bounds = match &self.limits {
+            Some(limits) if limits.lower.is_none() && limits.upper.is_none() => 2,
+            Some(limits) if limits.model == FIXED => 1,
+            Some(_) => 0,
+            None => 2,
+        };
+        (self.outcome.gravity(), bounds)
+    }
+
+    /// The result to show of several about one value, and what the others with limits expect.
+    #[must_use]
+    pub fn shown<'a>(results: &[&'a Self]) -> Option<(&'a Self, Vec<String>)> {
+        let shown = *results.iter().min_by_key(|result| result.rank())?;
+        let others = results
+            .iter()
+            .filter(|other| other.check != shown.check && other.rank().1 < 2)
+            .map(|other| other.expected.clone());
+        Some((shown, others.collect()))
     }
 }
+
+/// The model of limits that a rule states, rather than history.
+pub const FIXED: &str = "fixed";
 
 /// How many checks ended how. `planned` equals the sum of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -246,5 +267,36 @@ mod tests {
         counts.add(Outcome::Pass, 9);
         assert_eq!(counts.health(), Health::NotEvaluated);
         assert!(counts.is_complete());
+    }
+
+    #[test]
+    fn a_learned_band_is_shown_before_the_rule_beside_it_and_a_failure_before_both() {
+        let result = |check: &str, outcome: Outcome, model: &str| CheckResult {
+            check: CheckId::new(check),
+            metric: MetricKey::table(crate::metric::Metric::RowCount),
+            severity: Severity::Error,
+            origin: CheckOrigin::Declared,
+            outcome,
+            actual: MetricValue::integer(5),
+            error_bound: None,
+            expected: check.to_owned(),
+            limits: (!model.is_empty()).then(|| Limits {
+                lower: Some(0.0),
+                model: model.to_owned(),
+                ..Limits::default()
+            }),
+            reason: None,
+        };
+        let rule = result("> 0", Outcome::Pass, FIXED);
+        let learned = result("between 4 and 6", Outcome::Pass, "median+t5");
+        let stale = result("stale", Outcome::Pass, "");
+        let (shown, others) = CheckResult::shown(&[&stale, &rule, &learned]).unwrap();
+        assert_eq!(shown.expected, "between 4 and 6");
+        assert_eq!(others, ["> 0"]);
+        let failed = result("> 9", Outcome::Fail, FIXED);
+        let (shown, others) = CheckResult::shown(&[&learned, &failed]).unwrap();
+        assert_eq!(shown.expected, "> 9");
+        assert_eq!(others, ["between 4 and 6"]);
+        assert!(CheckResult::shown(&[]).is_none());
     }
 }

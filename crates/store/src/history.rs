@@ -5,7 +5,8 @@
 //! skip a line that it cannot read.
 //!
 //! A line of a page is `series status kind value`: `17 ce-12` is series 17, `computed`, `exact`,
-//! `-12`. Texts are JSON strings, so that a line holds no line break. Lines are sorted by series.
+//! `-12`. An estimate has its kind in capitals and its error before the value: `17 cF0.008125 1e6`.
+//! Texts are JSON strings, so that a line holds no line break. Lines are sorted by series.
 
 use assay_model::metric::{MetricKey, MetricStatus, MetricValue};
 use assay_model::partition::{Partition, PartitionVersion};
@@ -33,7 +34,12 @@ pub(crate) fn assemble(
     for page in pages {
         let mut at = 0;
         for line in page.text.split('\n').filter(|line| !line.is_empty()) {
-            let (id, status, value) = read(line)?;
+            let Line {
+                id,
+                status,
+                value,
+                error_bound,
+            } = read(line)?;
             while series.get(at).is_some_and(|(known, _)| *known < id) {
                 at += 1;
             }
@@ -46,6 +52,7 @@ pub(crate) fn assemble(
                 version: page.version.clone(),
                 status,
                 value,
+                error_bound,
             });
         }
     }
@@ -59,8 +66,16 @@ pub(crate) fn assemble(
     Ok(history)
 }
 
+/// A line of a page.
+struct Line {
+    id: i64,
+    status: MetricStatus,
+    value: MetricValue,
+    error_bound: Option<f64>,
+}
+
 /// Reads a line of a page.
-fn read(line: &str) -> Result<(i64, MetricStatus, MetricValue), StoreError> {
+fn read(line: &str) -> Result<Line, StoreError> {
     let unreadable = || corrupt("metric", format!("the line `{line}` of a page"));
     let (id, rest) = line.split_once(' ').ok_or_else(unreadable)?;
     let id = id.parse().map_err(|_| unreadable())?;
@@ -75,14 +90,25 @@ fn read(line: &str) -> Result<(i64, MetricStatus, MetricValue), StoreError> {
         b'o' => MetricStatus::Overflow,
         _ => return Err(unreadable()),
     };
-    let value = match kind {
+    let (error_bound, text) = if kind.is_ascii_uppercase() {
+        let (bound, text) = text.split_once(' ').ok_or_else(unreadable)?;
+        (Some(bound.parse().map_err(|_| unreadable())?), text)
+    } else {
+        (None, text)
+    };
+    let value = match kind.to_ascii_lowercase() {
         b'n' => MetricValue::Null,
         b'e' => MetricValue::Exact(text.to_owned()),
         b'f' => value_of("float", Some(text))?,
         b't' => MetricValue::Text(serde_json::from_str(text).map_err(|_| unreadable())?),
         _ => return Err(unreadable()),
     };
-    Ok((id, status, value))
+    Ok(Line {
+        id,
+        status,
+        value,
+        error_bound,
+    })
 }
 
 #[cfg(test)]
@@ -100,6 +126,9 @@ mod tests {
             "7 cx1",
             "7 cf1.2.3",
             "7 ct\"a",
+            "7 cF",
+            "7 cF0.1",
+            "7 cFx 1",
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }

@@ -109,6 +109,8 @@ pub struct HistoryPoint {
     pub status: MetricStatus,
     /// The value.
     pub value: MetricValue,
+    /// For an estimate, its error relative to the value.
+    pub error_bound: Option<f64>,
 }
 
 /// The values of one metric over partitions, in the order of the partitions.

@@ -163,7 +163,7 @@ fn version_of(history: &MetricHistory, key: &PartitionKey) -> Vec<MetricPoint> {
             key: metric.clone(),
             status: point.status,
             value: point.value.clone(),
-            error_bound: None,
+            error_bound: point.error_bound,
             note: None,
         })
     };
@@ -255,6 +255,7 @@ fn broken(check: &assay_model::check::Check, reason: &str) -> CheckResult {
         origin: check.origin,
         outcome: Outcome::Error,
         actual: MetricValue::Null,
+        error_bound: None,
         expected: in_words(&check.expect),
         limits: None,
         reason: Some(reason.to_owned()),

@@ -21,6 +21,7 @@ fn result(outcome: Outcome, severity: Severity) -> CheckResult {
         origin: CheckOrigin::Declared,
         outcome,
         actual: MetricValue::integer(3),
+        error_bound: None,
         expected: "= 0".to_owned(),
         limits: None,
         reason: None,

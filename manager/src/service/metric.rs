@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use assay_model::ids::{CheckId, DatasetId};
 use assay_model::metric::MetricKey;
+use assay_model::outcome::CheckResult;
 use assay_model::partition::{PartitionKey, PartitionVersion};
 use assay_proto::convert;
 use assay_proto::v1;
@@ -45,17 +46,15 @@ impl Metrics {
     }
 }
 
-/// The gravest result of each value.
-type Judged<'a> = BTreeMap<(&'a MetricKey, &'a PartitionKey, &'a PartitionVersion), &'a ResultRow>;
+/// The results of each value.
+type Judged<'a> =
+    BTreeMap<(&'a MetricKey, &'a PartitionKey, &'a PartitionVersion), Vec<&'a CheckResult>>;
 
 fn series(history: &MetricHistory, results: &[ResultRow]) -> Vec<v1::MetricSeries> {
     let mut judged: Judged<'_> = BTreeMap::new();
     for row in results {
         let of = (&row.result.metric, &row.partition.key, &row.version);
-        let shown = judged.entry(of).or_insert(row);
-        if row.result.rank() < shown.result.rank() {
-            *shown = row;
-        }
+        judged.entry(of).or_default().push(&row.result);
     }
     history
         .iter()
@@ -65,9 +64,11 @@ fn series(history: &MetricHistory, results: &[ResultRow]) -> Vec<v1::MetricSerie
                 .iter()
                 .map(|point| {
                     let mut wire = rows::point(point);
-                    if let Some(row) = judged.get(&(key, &point.partition.key, &point.version)) {
-                        wire.outcome = row.result.outcome.to_string();
-                        wire.limits = row.result.limits.as_ref().map(convert::limits_of);
+                    let results = judged.get(&(key, &point.partition.key, &point.version));
+                    if let Some((result, others)) = results.and_then(|r| CheckResult::shown(r)) {
+                        wire.outcome = result.outcome.to_string();
+                        wire.limits = result.limits.as_ref().map(convert::limits_of);
+                        wire.also_expected = others;
                     }
                     wire
                 })
@@ -214,7 +215,7 @@ mod tests {
     use assay_model::check::{CheckOrigin, Severity};
     use assay_model::ids::{CheckId, RunId};
     use assay_model::metric::{Metric, MetricStatus, MetricValue};
-    use assay_model::outcome::{CheckResult, Outcome};
+    use assay_model::outcome::Outcome;
     use assay_model::partition::Partition;
     use assay_store::port::HistoryPoint;
 
@@ -234,6 +235,7 @@ mod tests {
                 origin: CheckOrigin::Declared,
                 outcome,
                 actual: MetricValue::integer(1),
+                error_bound: None,
                 expected: String::new(),
                 limits: None,
                 reason: None,
@@ -244,6 +246,7 @@ mod tests {
             version: version.clone(),
             status: MetricStatus::Computed,
             value: MetricValue::integer(1),
+            error_bound: None,
         };
         let history = vec![(key.clone(), vec![point])];
         for results in [

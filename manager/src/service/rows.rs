@@ -116,8 +116,10 @@ pub(crate) fn point(point: &HistoryPoint) -> v1::HistoryPoint {
         version: point.version.as_str().to_owned(),
         status: point.status.to_string(),
         value: convert::value_of(&point.value),
+        error_bound: point.error_bound,
         outcome: String::new(),
         limits: None,
+        also_expected: Vec::new(),
     }
 }
 

@@ -326,7 +326,7 @@ fn finding_line(finding: &Finding, color: bool) -> String {
         finding.partition,
         result.metric.to_string(),
         result.expected,
-        text::value(&result.actual),
+        text::measured(&result.actual, result.error_bound),
         result.reason.as_deref().unwrap_or_default()
     );
     format!("{}\n", line.trim_end())
@@ -391,6 +391,7 @@ fn finding_json(finding: &Finding) -> Value {
         "severity": result.severity,
         "origin": result.origin,
         "actual": result.actual,
+        "errorBound": result.error_bound,
         "expected": result.expected,
         "limits": result.limits,
         "reason": result.reason,

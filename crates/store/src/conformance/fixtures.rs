@@ -133,6 +133,7 @@ pub fn check_result(check: &str, outcome: Outcome) -> CheckResult {
         origin: CheckOrigin::Declared,
         outcome,
         actual: MetricValue::integer(10),
+        error_bound: None,
         expected: "> 0".to_owned(),
         limits: None,
         reason: None,

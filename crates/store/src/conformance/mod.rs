@@ -103,6 +103,7 @@ macro_rules! conformance_suite {
             results: history_is_in_order_and_ends_before_what_is_asked,
             results: history_takes_the_newest_when_it_is_bounded,
             results: history_keeps_every_digit_and_every_bit,
+            results: the_error_of_an_estimate_is_kept,
             results: verdicts_are_in_the_order_of_the_partitions,
             results: counts_that_are_not_those_of_the_results_are_refused,
             results: a_verdict_on_another_version_is_refused,

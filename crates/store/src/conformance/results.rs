@@ -504,3 +504,34 @@ pub async fn datasets_do_not_see_one_another(store: Arc<dyn Store>) {
     assert!(ok(store.verdicts(&none, 10).await).is_empty());
     assert!(ok(store.incidents(Some(&none), false, 10).await).is_empty());
 }
+
+/// How far an estimate may be off is kept with its value and with the results on it.
+pub async fn the_error_of_an_estimate_is_kept(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let mut judged = evaluation(D20, "v1", 10, Outcome::Pass);
+    let mut estimate = MetricPoint::computed(
+        MetricKey::column(Metric::DistinctCount, "id"),
+        MetricValue::Float(12_345.0),
+    );
+    estimate.error_bound = Some(0.008_125);
+    judged.results[0].metric = estimate.key.clone();
+    judged.results[0].actual = estimate.value.clone();
+    judged.results[0].error_bound = estimate.error_bound;
+    let result = judged.results[0].clone();
+    judged.metrics.push(estimate.clone());
+    bench.judged("a", judged).await;
+    let history = ok(bench.store.history(bench.id(), None, 10).await);
+    let of = |key: &MetricKey| {
+        let found = history.iter().find(|(k, _)| k == key);
+        found.map(|(_, points)| (points[0].value.clone(), points[0].error_bound))
+    };
+    assert_eq!(of(&estimate.key), Some((estimate.value, Some(0.008_125))));
+    let rows = of(&MetricKey::table(Metric::RowCount));
+    assert_eq!(rows, Some((MetricValue::integer(10), None)));
+    let filter = ResultFilter {
+        limit: 10,
+        ..ResultFilter::default()
+    };
+    let results = ok(bench.store.results(bench.id(), &filter).await);
+    assert_eq!(results[0].result, result);
+}

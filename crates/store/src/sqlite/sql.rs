@@ -36,8 +36,9 @@ macro_rules! unfinished {
 /// the rows by the same expression.
 macro_rules! page {
     () => {
-        "coalesce(group_concat(series_id || ' ' || substr(status, 1, 1) || substr(kind, 1, 1) \
-         || CASE kind WHEN 'text' THEN json_quote(value) ELSE coalesce(value, '') END, \
+        "coalesce(group_concat(series_id || ' ' || substr(status, 1, 1) \
+         || CASE WHEN error_bound IS NULL THEN substr(kind, 1, 1) \
+         ELSE upper(substr(kind, 1, 1)) || error_bound || ' ' END || CASE kind WHEN 'text' THEN json_quote(value) ELSE coalesce(value, '') END, \
          char(10) ORDER BY series_id), '')"
     };
 }
@@ -123,10 +124,11 @@ macro_rules! results {
             "SELECT v.run_id, v.partition, v.ord, l.date, l.start_at, l.end_at, v.version, \
              v.judged_at, c.check_id, c.severity, c.origin, c.outcome, c.kind, c.actual, \
              c.expected, c.limits, c.reason, m.metric, m.column_name, m.args, m.filter, \
-             m.semantics \
+             m.semantics, e.error_bound \
              FROM verdict v CROSS JOIN check_result c ON c.verdict_id = v.id",
             $check,
             " JOIN metric_series m ON m.id = c.series_id \
+             LEFT JOIN metric e ON e.verdict_id = v.id AND e.series_id = c.series_id \
              JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
              WHERE v.dataset_id = ?1 AND (?2 OR v.superseded = 0)",
             $place,
