@@ -291,7 +291,7 @@ fn the_database_knows_the_words_of_the_model_and_no_others() {
     let schema = [
         include_str!("../../../../migrations/sqlite/0001_state_of_record.sql"),
         include_str!("../../../../migrations/sqlite/0002_measurements.sql"),
-        include_str!("../../../../migrations/sqlite/0003_error_bounds.sql"),
+        include_str!("../../../../migrations/sqlite/0004_error_bounds.sql"),
     ];
     let twin = [
         include_str!("../../../../migrations/postgres/0001_state_of_record.sql"),
