@@ -34,8 +34,11 @@ fix: ## format and apply what clippy can
 	$(CARGO) fmt --all
 	$(CARGO) clippy --workspace --all-targets --features $(FEATURES) --fix --allow-dirty --allow-staged -- -D warnings
 
-deny: ## bans, licences and sources by cargo-deny, if it is installed (advisories need a network)
-	$(CARGO) deny --offline check bans licenses sources
+deny: ## bans, licences, sources and unused dependencies; builds cargo-deny and cargo-machete at first
+	@test -x $(TOOLS)/bin/cargo-deny || $(CARGO) install --quiet --locked --root $(TOOLS) cargo-deny@0.20.2
+	@test -x $(TOOLS)/bin/cargo-machete || $(CARGO) install --quiet --locked --root $(TOOLS) cargo-machete@0.9.2
+	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --offline check bans licenses sources
+	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) machete
 
 chaos: ## the manager's core under SEEDS (2000) hostile worlds from seed FIRST (0)
 	ASSAY_SIM_SEEDS=$(or $(SEEDS),2000) ASSAY_SIM_FIRST=$(or $(FIRST),0) $(CARGO) test --locked -p assay-manager-core every_seed -- --nocapture

@@ -409,6 +409,8 @@ pub enum MetricCommand {
     List {
         /// The dataset.
         dataset: String,
+        /// Only this metric (`mean`, or `mean(amount)`).
+        metric: Option<String>,
         /// Only of this column.
         #[arg(long)]
         column: Option<String>,
@@ -417,7 +419,7 @@ pub enum MetricCommand {
     History {
         /// The dataset.
         dataset: String,
-        /// The metric (`rowCount`, `sum`, …).
+        /// The metric (`rowCount`, `sum`, `mean(amount)`, …).
         metric: String,
         /// The column.
         #[arg(long)]

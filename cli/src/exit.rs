@@ -22,7 +22,7 @@ pub enum Exit {
     NoServer,
     /// `--wait` ran out; the run goes on.
     StillRunning,
-    /// Interrupted.
+    /// Stopped by Ctrl-C or SIGTERM before its end.
     Interrupted,
 }
 
@@ -49,13 +49,16 @@ impl Exit {
                 "the data is bad: a check at or above --fail-on failed, or a partition is missing"
             }
             Self::Usage => "wrong command line",
-            Self::Invalid => "a definition is invalid (YAML, schema, unknown column)",
+            Self::Invalid => {
+                "a definition is invalid in itself, whatever the data: YAML, keys, values"
+            }
             Self::NotEvaluated => {
-                "could not evaluate: unreadable source, task lost after its retries, time-out; wins over 1"
+                "could not evaluate: unreadable source, a column that the data lacks, task lost after its \
+                 retries, time-out; wins over 1"
             }
             Self::NoServer => "no server is reachable, or it refuses",
             Self::StillRunning => "--timeout ran out; the run goes on",
-            Self::Interrupted => "interrupted",
+            Self::Interrupted => "interrupted: Ctrl-C or SIGTERM before the end",
         }
     }
 

@@ -17,6 +17,7 @@ mod lock;
 mod progress;
 mod serve;
 mod show;
+mod stop;
 
 use std::process::ExitCode;
 

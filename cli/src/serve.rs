@@ -28,6 +28,7 @@ use crate::context::Context;
 use crate::dev::{Embedded, EmbeddedConfig, open_registry};
 use crate::exit::{Exit, OrExit};
 use crate::lock::{DataLock, Lock, hold};
+use crate::stop::Stop;
 
 /// Between two looks at the folder of definitions.
 const LOOK_AT_DEFINITIONS: Duration = Duration::from_secs(1);
@@ -36,6 +37,7 @@ const GRACE: Duration = Duration::from_secs(60);
 
 /// Runs the command.
 pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
+    let mut stop = Stop::listen()?;
     let data_dir = cx.data_dir();
     let mut lock = take_lock(&data_dir)?;
     let folder = args.dir.clone().unwrap_or_else(|| cx.registry_dir());
@@ -79,14 +81,14 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
     };
     tokio::select! {
         () = keeper.keep(changes, Duration::from_secs(poll_s.max(1))) => {}
-        () = stop_signal() => {}
+        _ = stop.asked() => {}
     }
     drop(keeper);
     fleet.abort();
     told.abort();
     // The tasks hold clones until they have ended.
     let _ = tokio::join!(fleet, told);
-    stop(embedded, cx).await;
+    drain(embedded, &mut stop, cx).await;
     drop(lock);
     Ok(Exit::Ok)
 }
@@ -148,29 +150,13 @@ fn banner(
     ));
 }
 
-/// Ends with the first Ctrl-C or SIGTERM.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-async fn stop(embedded: Arc<Embedded>, cx: &Context) {
+async fn drain(embedded: Arc<Embedded>, stop: &mut Stop, cx: &Context) {
     cx.screen
-        .note("stopping: running tasks finish (Ctrl-C again to stop now; nothing is lost)");
+        .note("stopping: running tasks finish (again to stop now; nothing is lost)");
     let Some(embedded) = Arc::into_inner(embedded) else {
         return;
     };
-    tokio::select! {
-        () = embedded.shutdown(GRACE) => {}
-        () = stop_signal() => std::process::exit(i32::from(Exit::Interrupted.code())),
-    }
+    stop.or_now(embedded.shutdown(GRACE)).await;
 }
 
 /// One line per run that ends.

@@ -357,6 +357,14 @@ impl Shared {
     }
 
     pub(crate) async fn retry(&self, run: RunId) -> Result<(), SubmitError> {
+        let row = self.run(run).await?;
+        if row.state == RunState::Succeeded {
+            return Err(SubmitError::Refused(format!(
+                "{run} has succeeded: none of its tasks failed, there is nothing to try again\n  \
+                 measure it anew: assay run start {} --rescan",
+                row.dataset
+            )));
+        }
         let deadline_at = self.deadline((self.parts.now)());
         let event = Event::RetryRun { run, deadline_at };
         self.wish(event, run.to_string(), true).await

@@ -22,6 +22,7 @@ use crate::dev::{Embedded, EmbeddedConfig, snapshot_store};
 use crate::exit::{Exit, OrExit};
 use crate::lock::{DataLock, Lock, hold};
 use crate::progress;
+use crate::stop::Stop;
 
 use report::{Checked, Filter};
 
@@ -33,6 +34,7 @@ pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
     let Some(datasets) = read_definitions(&args.files, cx)? else {
         return Ok(Exit::Invalid);
     };
+    let mut stop = Stop::listen()?;
     let place = Place::choose(&args, cx).await?;
     let embedded = Embedded::start(EmbeddedConfig {
         data_dir: place.folder.clone(),
@@ -49,9 +51,9 @@ pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
             checked = check_one(&embedded, &file, dataset, &args, &filter, cx) => checked,
             // Its tasks would wait for ever, which nobody who waits for a check wants.
             error = embedded.out_of_space(NO_SPACE) => return Err(error),
-            _ = tokio::signal::ctrl_c() => {
-                cx.screen.note("interrupted; what was judged is kept");
-                embedded.shutdown(Duration::from_secs(5)).await;
+            how = stop.asked() => {
+                cx.screen.note(&left(how, &args));
+                stop.or_now(embedded.shutdown(Duration::from_secs(5))).await;
                 return Ok(Exit::Interrupted);
             }
         };
@@ -75,6 +77,16 @@ pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
         junit::write(path, &all)?;
     }
     Ok(exit)
+}
+
+/// What a check that was stopped leaves behind.
+fn left(how: &str, args: &CheckArgs) -> String {
+    let what = if args.ephemeral {
+        "nothing is kept"
+    } else {
+        "what was judged is kept, and the same command goes on with the rest"
+    };
+    format!("{how}: tasks at work are handed back; {what} (exit code 130; again to stop now)")
 }
 
 /// Reads all files; prints every diagnostic of every file; `None` when one is invalid.

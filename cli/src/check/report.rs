@@ -22,6 +22,7 @@ use serde_json::json;
 use crate::args::{CheckArgs, FailOn};
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::show::columns::{self, Line};
 use crate::show::text;
 
 /// Results of one run that are read, at most.
@@ -327,8 +328,8 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
         "nothing new; what the last look found stands".to_owned()
     } else {
         format!(
-            "{} partitions judged, {} rows, {} in {}",
-            checked.partitions,
+            "{} judged, {} rows, {} in {}",
+            text::counted(checked.partitions, "partition"),
             text::count(checked.row_count),
             text::bytes(checked.bytes),
             text::span(checked.elapsed.as_millis() as u64)
@@ -346,7 +347,7 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
         out.push_str(&text::remark(&remark, cx.screen.color));
     }
     let declared_only_last = checked.rows.last().map(|row| row.partition.key.clone());
-    let mut shown = 0;
+    let mut lines = Vec::new();
     let mut hidden = 0;
     let mut told = BTreeSet::new();
     let mut alike: BTreeMap<Cause<'_>, usize> = BTreeMap::new();
@@ -371,21 +372,22 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
         if one_line && cause.is_some_and(|cause| !told.insert(cause)) {
             continue;
         }
-        if shown == LINES_MAX && !all {
+        if lines.len() == LINES_MAX && !all {
             hidden += 1;
             continue;
         }
-        shown += 1;
         let of_partition = alike.filter(|_| one_line);
-        out.push_str(&line(row, of_partition, cx.screen.color));
+        lines.push(line(row, of_partition, cx.screen.color));
     }
+    out.push_str(&columns::aligned(&lines));
     if hidden > 0 {
         out.push_str(&format!(
-            "  showing {shown} of {}; --all shows the rest\n",
-            shown + hidden
+            "  showing {} of {}; --all shows the rest\n",
+            lines.len(),
+            lines.len() + hidden
         ));
     }
-    if shown > 0 {
+    if !lines.is_empty() {
         out.push('\n');
     }
     out.push_str(&format!("{}\n", text::counts(&checked.counts)));
@@ -404,29 +406,33 @@ fn cause_of_partition(row: &ResultRow) -> Option<Cause<'_>> {
 }
 
 /// The line of a result, or that of a partition whose `of_partition` checks say the same.
-fn line(row: &ResultRow, of_partition: Option<usize>, color: bool) -> String {
+fn line(row: &ResultRow, of_partition: Option<usize>, color: bool) -> Line {
     let result = &row.result;
     let badge = text::badge(result.outcome, color);
     let key = row.partition.key.as_str();
     if let Some(checks) = of_partition {
-        let reason = result
+        let reason = result.reason.as_deref();
+        let reason = reason.unwrap_or("the partition has not come");
+        return Line {
+            head: format!("  {badge} {key:<12} "),
+            cells: Vec::new(),
+            tail: format!("{}: {reason}", text::counted(checks, "check")),
+        };
+    }
+    Line {
+        head: format!("  {badge} {key:<12} "),
+        cells: vec![
+            result.check.to_string(),
+            result.metric.to_string(),
+            text::phrase(&result.expected),
+            text::measured(&result.actual, result.error_bound),
+        ],
+        tail: result
             .reason
             .as_deref()
-            .unwrap_or("the partition has not come");
-        let checks = text::count(checks as u64);
-        return format!("  {badge} {key:<12} {checks} checks: {reason}\n");
+            .map(text::phrase)
+            .unwrap_or_default(),
     }
-    let metric = result.metric.to_string();
-    let mut line = format!(
-        "  {badge} {key:<12} {:<28} {metric:<32} {:<28} {}",
-        result.check,
-        result.expected,
-        text::measured(&result.actual, result.error_bound)
-    );
-    if let Some(reason) = &result.reason {
-        line.push_str(&format!("   {reason}"));
-    }
-    format!("{}\n", line.trim_end())
 }
 
 fn last_line(all: &[Checked], exit: Exit) -> String {
@@ -437,8 +443,8 @@ fn last_line(all: &[Checked], exit: Exit) -> String {
     let mut line = format!("exit code {}", exit.code());
     if total.learning > 0 {
         line.push_str(&format!(
-            "; {} checks are still learning: they say nothing yet",
-            text::count(total.learning)
+            "; {} still learning: not judged yet",
+            text::counted(total.learning as usize, "check")
         ));
     }
     if total.planned == 0 {

@@ -55,20 +55,55 @@ struct Point {
 /// Runs the command.
 pub async fn run(command: MetricCommand, cx: &Context) -> Result<Exit> {
     match command {
-        MetricCommand::List { dataset, column } => list(&dataset, column.as_deref(), cx).await,
+        MetricCommand::List {
+            dataset,
+            metric,
+            column,
+        } => {
+            let (metric, column) = match metric {
+                Some(name) => series_named(&name, column).map(|(m, c)| (Some(m), c))?,
+                None => (None, column),
+            };
+            list(&dataset, metric, column.as_deref(), cx).await
+        }
         MetricCommand::History {
             dataset,
             metric,
             column,
             last,
         } => {
-            let metric = metric_named(&metric)?;
+            let (metric, column) = series_named(&metric, column)?;
             if last == 0 || last > LAST_MAX {
                 let why = format!("--last {last}: use 1 to {LAST_MAX}");
                 return Err(coded(Exit::Usage, why));
             }
             history(&dataset, metric, column.as_deref(), last, cx).await
         }
+    }
+}
+
+/// Reads `mean`, or `mean(amount)` as the tables write it; a column that is named twice must be the
+/// same one.
+fn series_named(name: &str, column: Option<String>) -> Result<(Metric, Option<String>)> {
+    let Some((metric, rest)) = name.split_once('(') else {
+        return Ok((metric_named(name)?, column));
+    };
+    let metric = metric_named(metric)?;
+    // A name may hold brackets itself: the last one closes.
+    let Some((inner, after)) = rest.rsplit_once(')') else {
+        let why = format!("`{name}`: the bracket is not closed; write {metric}(COLUMN)");
+        return Err(coded(Exit::Usage, why));
+    };
+    if !after.is_empty() {
+        let why = format!("`{name}`: write {metric}({inner}), which shows every `{after}` of it");
+        return Err(coded(Exit::Usage, why));
+    }
+    match column {
+        Some(other) if other != inner => {
+            let why = format!("`{name}` and --column {other} name two columns; leave one out");
+            Err(coded(Exit::Usage, why))
+        }
+        _ => Ok((metric, Some(inner.to_owned()))),
     }
 }
 
@@ -91,9 +126,16 @@ fn metric_named(name: &str) -> Result<Metric> {
     ))
 }
 
-async fn list(dataset: &str, column: Option<&str>, cx: &Context) -> Result<Exit> {
-    let (dataset, mut series) = read(dataset, None, LIST_PARTITIONS, cx).await?;
-    series.retain(|s| column.is_none_or(|column| s.key.column == column));
+async fn list(
+    dataset: &str,
+    metric: Option<Metric>,
+    column: Option<&str>,
+    cx: &Context,
+) -> Result<Exit> {
+    let (dataset, mut series) = read(dataset, metric, LIST_PARTITIONS, cx).await?;
+    series.retain(|s| {
+        column.is_none_or(|c| s.key.column == c) && metric.is_none_or(|m| s.key.metric == m)
+    });
     if series.is_empty() {
         let of = column
             .map(|c| format!(" of column `{c}`"))
@@ -432,6 +474,30 @@ mod tests {
             "{out}"
         );
         assert!(line("d2").ends_with("also > 0"), "{out}");
+    }
+
+    #[test]
+    fn a_series_is_named_as_the_tables_write_it() {
+        let named = |name: &str, column: Option<&str>| {
+            series_named(name, column.map(str::to_owned)).map_err(|e| e.to_string())
+        };
+        let mean = Ok((Metric::Mean, Some("amount".to_owned())));
+        assert_eq!(named("mean(amount)", None), mean);
+        assert_eq!(named("mean(amount)", Some("amount")), mean);
+        assert_eq!(named("mean", Some("amount")), mean);
+        let odd = named("sum(price (net))", None).unwrap();
+        assert_eq!(odd.1.as_deref(), Some("price (net)"));
+        assert!(
+            named("mean(amount", None)
+                .unwrap_err()
+                .contains("not closed")
+        );
+        assert!(
+            named("mean(a)", Some("b"))
+                .unwrap_err()
+                .contains("two columns")
+        );
+        assert!(named("maen(a)", None).unwrap_err().contains("`mean`"));
     }
 
     #[test]

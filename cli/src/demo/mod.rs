@@ -9,6 +9,7 @@ pub mod report;
 pub mod story;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use crate::context::{Context, cores};
 use crate::dev::{Embedded, EmbeddedConfig};
 use crate::exit::Exit;
 use crate::progress;
+use crate::stop::Stop;
 
 use story::{Day, Fault};
 
@@ -66,13 +68,17 @@ schema:
 /// Runs the command.
 pub async fn run(args: DemoArgs, cx: &Context) -> Result<Exit> {
     let started = Instant::now();
+    let mut stop = Stop::listen()?;
     let last = match args.until {
         Some(day) => day,
         None => yesterday(),
     };
     let days = story::days(last);
     prepare(&args.dir)?;
-    let written = write_all(&args.dir, &days, cx)?;
+    let written = tokio::select! {
+        written = write_all(&args.dir, &days, cx) => written?,
+        how = stop.asked() => return Ok(interrupted(how, &args.dir, cx)),
+    };
     let file = args.dir.join("orders.odcs.yaml");
     std::fs::write(&file, DEFINITION)
         .with_context(|| format!("cannot write {}", file.display()))?;
@@ -93,9 +99,9 @@ pub async fn run(args: DemoArgs, cx: &Context) -> Result<Exit> {
     .await?;
     let judged = tokio::select! {
         judged = tell(&embedded, &dataset, &args.dir, &days, cx) => judged,
-        _ = tokio::signal::ctrl_c() => {
-            embedded.shutdown(Duration::from_secs(5)).await;
-            return Ok(Exit::Interrupted);
+        how = stop.asked() => {
+            stop.or_now(embedded.shutdown(Duration::from_secs(5))).await;
+            return Ok(interrupted(how, &args.dir, cx));
         }
     };
     let outcome = match judged {
@@ -110,6 +116,15 @@ pub async fn run(args: DemoArgs, cx: &Context) -> Result<Exit> {
     } else {
         Exit::BadData
     })
+}
+
+/// What is said of a demonstration that was stopped.
+fn interrupted(how: &str, folder: &Path, cx: &Context) -> Exit {
+    cx.screen.note(&format!(
+        "{how}: the story is not at its end; the same command tells it anew in {} (exit code 130)",
+        folder.display()
+    ));
+    Exit::Interrupted
 }
 
 fn yesterday() -> jiff::civil::Date {
@@ -148,42 +163,38 @@ pub struct Written {
     pub bytes: u64,
 }
 
-fn write_all(folder: &Path, days: &[Day], cx: &Context) -> Result<Written> {
-    let orders = folder.join("orders");
+/// Writes all days, on every core. Dropped before its end, it leaves the rest unwritten.
+async fn write_all(folder: &Path, days: &[Day], cx: &Context) -> Result<Written> {
     let bar = ProgressBar::new(days.len() as u64);
     if !cx.screen.live {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
     bar.set_prefix("writing orders");
-    let next = AtomicUsize::new(0);
-    let total = std::thread::scope(|scope| -> Result<Written> {
-        let workers: Vec<_> = (0..cores())
-            .map(|_| {
-                scope.spawn(|| -> Result<Written> {
-                    let mut sum = Written::default();
-                    while let Some(day) = days.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if let Some((rows, bytes)) = generate::write_day(&orders, day, 0)? {
-                            sum.rows += rows as u64;
-                            sum.bytes += bytes;
-                        }
-                        bar.inc(1);
-                    }
-                    Ok(sum)
-                })
-            })
-            .collect();
-        let mut sum = Written::default();
-        for worker in workers {
-            let part = worker
-                .join()
-                .map_err(|_| anyhow::anyhow!("a writer of the demonstration crashed"))??;
-            sum.rows += part.rows;
-            sum.bytes += part.bytes;
-        }
-        Ok(sum)
-    })?;
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut writers = tokio::task::JoinSet::new();
+    for _ in 0..cores() {
+        let (next, bar) = (next.clone(), bar.clone());
+        let (orders, days) = (folder.join("orders"), days.to_vec());
+        writers.spawn_blocking(move || -> Result<Written> {
+            let mut sum = Written::default();
+            while let Some(day) = days.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Some((rows, bytes)) = generate::write_day(&orders, day, 0)? {
+                    sum.rows += rows as u64;
+                    sum.bytes += bytes;
+                }
+                bar.inc(1);
+            }
+            Ok(sum)
+        });
+    }
+    let mut sum = Written::default();
+    while let Some(part) = writers.join_next().await {
+        let part = part.context("a writer of the demonstration crashed")??;
+        sum.rows += part.rows;
+        sum.bytes += part.bytes;
+    }
     bar.finish_and_clear();
-    Ok(total)
+    Ok(sum)
 }
 
 /// The backfill; then a day is delivered again, and a scan finds it.

@@ -87,6 +87,20 @@ impl Findings {
             .collect()
     }
 
+    /// What the next look at the data says, and why: a file that cannot be read is tried again.
+    fn planted_corrupt(&self) -> String {
+        let mut days = self.days.iter().map(|(day, _)| day);
+        let corrupt = days.find(|day| day.fault == Some(Fault::Corrupt));
+        corrupt.map_or_else(String::new, |day| {
+            format!(
+                "         (ends with exit code {}, could not evaluate: it tries the planted cut-off \
+                 file of {} again)\n",
+                Exit::NotEvaluated.code(),
+                day.date
+            )
+        })
+    }
+
     /// Whether every planted fault was found, and nothing else.
     pub fn is_as_told(&self) -> bool {
         let found = self
@@ -172,8 +186,9 @@ pub fn print(
     let file = folder.join("orders.odcs.yaml").display().to_string();
     out.push_str(&format!(
         "Next:  assay --data-dir {data_dir} metric history orders rowCount --last 60\n       \
-         assay --data-dir {data_dir} check {file}\n       \
-         assay dataset init ./your/files\n"
+         assay --data-dir {data_dir} check {file}\n{}       \
+         assay dataset init ./your/files\n",
+        findings.planted_corrupt()
     ));
     cx.screen.text(&out)?;
     let exit = if findings.is_as_told() {
@@ -215,10 +230,9 @@ fn describe(day: &Day, fault: Fault, flagged: &[&CheckResult], color: bool, out:
         out.push_str(&found(result, color));
     }
     if flagged.len() > shown {
-        out.push_str(&format!(
-            "           and {} more checks\n",
-            flagged.len() - shown
-        ));
+        let more = flagged.len() - shown;
+        let checks = if more == 1 { "check" } else { "checks" };
+        out.push_str(&format!("           and {more} more {checks}\n"));
     }
     out.push('\n');
 }
@@ -233,10 +247,10 @@ fn found(result: &CheckResult, color: bool) -> String {
         text::badge(result.outcome, color),
         result.metric,
         text::measured(&result.actual, result.error_bound),
-        result.expected
+        text::phrase(&result.expected)
     );
     if let Some(reason) = &result.reason {
-        line.push_str(&format!("           {reason}\n"));
+        line.push_str(&format!("           {}\n", text::phrase(reason)));
     }
     if let Some(limits) = &result.limits
         && let (Some(first), Some(last)) = (limits.learned_from.first(), limits.learned_from.last())

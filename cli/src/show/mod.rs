@@ -3,6 +3,7 @@
 //! Comes in: items. Goes out: text, or one JSON envelope, on standard output; everything else
 //! (progress, logs) goes to standard error. It must never decide an exit code.
 
+pub mod columns;
 pub mod spark;
 pub mod table;
 pub mod text;

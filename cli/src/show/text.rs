@@ -137,6 +137,31 @@ pub fn float(number: f64) -> String {
     }
 }
 
+/// A phrase with its numbers as [`value`] writes them, so that both look alike in one line: words
+/// that are no plain numbers (dates, names, paths) are left as they are.
+pub fn phrase(words: &str) -> String {
+    let shown: Vec<String> = words.split(' ').map(number_word).collect();
+    shown.join(" ")
+}
+
+fn number_word(word: &str) -> String {
+    let number = word.trim_end_matches([',', ';', ':', '.']);
+    let end = &word[number.len()..];
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    // Four digits may be a year.
+    if !plain(whole) || !plain(fraction) || (whole.len() < 5 && !digits.contains('.')) {
+        return word.to_owned();
+    }
+    // More than eight decimals come from a double, which is shown to six digits everywhere.
+    let shown = match number.parse::<f64>() {
+        Ok(double) if fraction.len() > 8 => float(double),
+        _ => exact(number),
+    };
+    format!("{shown}{end}")
+}
+
 /// `4 pass, 1 warn, 1 fail`: what there is of it.
 pub fn counts(counts: &OutcomeCounts) -> String {
     let parts: Vec<String> = counts
@@ -210,6 +235,28 @@ mod tests {
         assert_eq!(measured(&estimate, Some(0.008_125)), "≈ 12 345 ±0.81 %");
         assert_eq!(measured(&estimate, None), "12 345");
         assert_eq!(measured(&MetricValue::Null, Some(0.1)), "no value");
+    }
+
+    #[test]
+    fn numbers_of_a_phrase_look_like_those_of_values() {
+        let all = [
+            (
+                "between 61285.5 and 83740.3",
+                "between 61 285.5 and 83 740.3",
+            ),
+            (
+                "rowCount was 49936 and is 54929;",
+                "rowCount was 49 936 and is 54 929;",
+            ),
+            ("was 1.1614867029798142", "was 1.16149"),
+            ("= -1234567", "= -1 234 567"),
+            ("since 2026-11-20 in 2026", "since 2026-11-20 in 2026"),
+            ("/data/12345/a.csv: line 3", "/data/12345/a.csv: line 3"),
+            ("> 0", "> 0"),
+        ];
+        for (words, shown) in all {
+            assert_eq!(phrase(words), shown);
+        }
     }
 
     #[test]

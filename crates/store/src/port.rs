@@ -1,6 +1,8 @@
 //! The two ports: the protocol's writes ([`JobStore`]) and the reads of judge and people
 //! ([`MetricStore`]).
 
+use std::collections::BTreeMap;
+
 use assay_model::change::{Answer, Change};
 use assay_model::dataset::Dataset;
 use assay_model::ids::{AttemptToken, CheckId, DatasetId, Epoch, Incarnation, RunId, TaskId};
@@ -12,7 +14,7 @@ use assay_model::outcome::{CheckResult, OutcomeCounts};
 use assay_model::output::{Discovery, Remarks, TaskOutput};
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use assay_model::run::Run;
-use assay_model::task::{Task, TaskFailure};
+use assay_model::task::{Task, TaskFailure, TaskState};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -171,6 +173,17 @@ pub struct AttemptRow {
     pub twin: bool,
 }
 
+/// What a run has come to so far: the one computation behind every list and report of runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunSum {
+    /// Its tasks by state, that of discovery with the others.
+    pub tasks: BTreeMap<TaskState, u64>,
+    /// Partition versions that it judged, also those replaced since.
+    pub partitions: u64,
+    /// The outcomes of their checks.
+    pub counts: OutcomeCounts,
+}
+
 /// Which results to read.
 #[derive(Debug, Clone, Default)]
 pub struct ResultFilter {
@@ -258,6 +271,9 @@ pub trait MetricStore: Send + Sync {
 
     /// Runs, newest first.
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, StoreError>;
+
+    /// What each of `runs` has come to; one that is not known has done nothing.
+    async fn run_sums(&self, runs: &[RunId]) -> Result<BTreeMap<RunId, RunSum>, StoreError>;
 
     /// A run's tasks with their attempts, in the order of the plan.
     async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError>;

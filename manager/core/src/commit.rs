@@ -317,7 +317,8 @@ impl Core {
                 self.retries.remove(run);
                 self.refuse(
                     run.to_string(),
-                    "it has not ended, or is not known; only an ended run can be retried",
+                    "it has not ended, or none of its tasks failed; only failed tasks of an ended run \
+                     can be tried again",
                 );
             }
             Change::MoveNode {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use assay_manager_core::AttemptView;
 use assay_model::ids::DatasetId;
+use assay_model::run::Run;
 use assay_model::task::{Task, TaskSpec, TaskState};
 use assay_proto::WireError;
 use assay_proto::convert::{self, time_of};
 use assay_proto::v1;
-use assay_store::port::{AttemptRow, HistoryPoint, ResultRow, Verdict};
+use assay_store::port::{AttemptRow, HistoryPoint, ResultRow, RunSum, Verdict};
 
 /// A dataset that a request may leave out.
 pub(crate) fn opt_dataset(id: String) -> Result<Option<DatasetId>, WireError> {
@@ -16,6 +17,22 @@ pub(crate) fn opt_dataset(id: String) -> Result<Option<DatasetId>, WireError> {
         return Ok(None);
     }
     convert::dataset_id(id).map(Some)
+}
+
+/// A run with what it has come to.
+pub(crate) fn run(run: &Run, sum: &RunSum) -> v1::Run {
+    let tasks = sum.tasks.iter().map(|(state, tasks)| v1::TaskCount {
+        state: state.to_string(),
+        tasks: *tasks,
+    });
+    v1::Run {
+        sum: Some(v1::RunSum {
+            tasks: tasks.collect(),
+            partitions: sum.partitions,
+            outcomes: Some(convert::counts_of(&sum.counts)),
+        }),
+        ..convert::run_of(run)
+    }
 }
 
 /// A task with its attempts.

@@ -13,7 +13,7 @@ use assay_proto::convert::{self, time_of};
 use assay_proto::v1;
 use assay_proto::v1::run_event::Kind;
 use assay_proto::v1::run_service_server::RunService;
-use assay_store::port::RunFilter;
+use assay_store::port::{RunFilter, RunSum};
 use futures::Stream;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -42,6 +42,12 @@ impl Runs {
         Self {
             shared: Arc::clone(shared),
         }
+    }
+
+    /// What each of `runs` has come to; every one of them is in the answer.
+    async fn sums(&self, runs: &[RunId]) -> Result<BTreeMap<RunId, RunSum>, Status> {
+        let sums = self.shared.parts.metrics.run_sums(runs).await;
+        sums.map_err(|error| store_status(&error))
     }
 }
 
@@ -101,8 +107,9 @@ impl RunService for Runs {
         let remarks = self.shared.parts.metrics.remarks(id, IGNORED_MAX).await;
         let remarks = remarks.map_err(|e| store_status(&e))?;
         let left_out = tasks.len().saturating_sub(TASKS_MAX);
+        let sums = self.sums(&[id]).await?;
         Ok(Response::new(v1::GetRunResponse {
-            run: Some(convert::run_of(&run)),
+            run: Some(rows::run(&run, &sums[&id])),
             tasks: tasks
                 .iter()
                 .take(TASKS_MAX)
@@ -128,8 +135,13 @@ impl RunService for Runs {
         };
         let runs = self.shared.parts.metrics.runs(&filter).await;
         let runs = runs.map_err(|e| store_status(&e))?;
+        let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+        let sums = self.sums(&ids).await?;
         Ok(Response::new(v1::ListRunsResponse {
-            runs: runs.iter().map(convert::run_of).collect(),
+            runs: runs
+                .iter()
+                .map(|run| rows::run(run, &sums[&run.id]))
+                .collect(),
         }))
     }
 

@@ -79,5 +79,6 @@ pub fn run_of(value: &Run) -> v1::Run {
         finished_at: value.finished_at.map(time_of),
         deadline_at: Some(time_of(value.deadline_at)),
         planned_tasks: value.planned_tasks,
+        sum: None,
     }
 }

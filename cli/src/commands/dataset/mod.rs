@@ -197,9 +197,20 @@ fn item(definition: &Definition) -> Value {
 
 fn described(listing: &Listing, dir: &Path) -> String {
     let mut out = String::new();
-    if listing.definitions.is_empty() {
+    let refused = listing.invalid.len();
+    if listing.definitions.is_empty() && refused == 0 {
         out.push_str(&format!(
-            "No datasets in {}. Make one: assay dataset init FOLDER\n",
+            "No datasets in {0}. Make one: assay dataset init FOLDER -f {0}/NAME.odcs.yaml\n",
+            dir.display()
+        ));
+    } else if listing.definitions.is_empty() {
+        let file = if refused == 1 {
+            "the one file there defines".to_owned()
+        } else {
+            format!("the {refused} files there define")
+        };
+        out.push_str(&format!(
+            "No dataset of {} can be run: {file} none.\n",
             dir.display()
         ));
     } else {
@@ -232,6 +243,13 @@ fn described(listing: &Listing, dir: &Path) -> String {
         for diagnostic in &file.diagnostics {
             out.push_str(&format!("  {diagnostic}\n"));
         }
+    }
+    if refused > 0 {
+        let files: Vec<&str> = listing.invalid.iter().map(|f| f.origin.as_str()).collect();
+        out.push_str(&format!(
+            "\nWhere and what to write instead: assay dataset validate {}\n",
+            files.join(" ")
+        ));
     }
     out
 }

@@ -4,16 +4,16 @@
 //! that they mean. It must never report a run as good of which it has not seen every result.
 
 mod follow;
+mod list;
 mod report;
+mod sum;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use assay_model::ids::RunId;
-use assay_model::run::Run;
 use assay_proto::convert;
 use assay_proto::v1;
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::by_prefix;
@@ -21,13 +21,11 @@ use crate::args::RunCommand;
 use crate::client::{Client, coded, refused};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::show::{table, text};
+use crate::stop::Stop;
 
 use follow::{Ended, follow};
-use report::{Report, run_json};
-
-/// Runs among which a beginning of an id is looked for.
-const LOOKED_AT: u32 = 1000;
+use list::{LOOKED_AT, list, runs};
+use report::Report;
 
 /// Runs the command.
 pub async fn run(command: RunCommand, cx: &Context) -> Result<Exit> {
@@ -212,13 +210,14 @@ async fn ends(
     timeout: Option<Duration>,
     cx: &Context,
 ) -> Result<Exit> {
+    let mut stop = Stop::listen()?;
     let deadline = timeout.map(|t| tokio::time::Instant::now() + t);
     let mut exit = Exit::Ok;
     let mut reports = Vec::new();
     for one in started {
         let ended = tokio::select! {
             ended = follow(client, one.run, watch, deadline, cx) => ended?,
-            _ = tokio::signal::ctrl_c() => Ended::Interrupted,
+            _ = stop.asked() => Ended::Interrupted,
         };
         match ended {
             Ended::Yes => {
@@ -248,65 +247,6 @@ async fn ends(
     Ok(exit)
 }
 
-async fn list(
-    client: &Client,
-    dataset: Option<&str>,
-    active: bool,
-    limit: u32,
-    cx: &Context,
-) -> Result<Exit> {
-    if limit == 0 || limit > LOOKED_AT {
-        let why = format!("--limit {limit}: use 1 to {LOOKED_AT}");
-        return Err(coded(Exit::Usage, why));
-    }
-    let runs = runs(client, dataset.unwrap_or_default(), active, limit).await?;
-    let now = Timestamp::now();
-    if runs.is_empty() {
-        let which = if active { "unfinished runs" } else { "runs" };
-        cx.screen.text(&format!(
-            "No {which}. Start one: assay run start DATASET --watch\n"
-        ))?;
-    } else {
-        let mut table = table::table(&[
-            "RUN", "DATASET", "STATE", "TRIGGER", "CREATED", "TOOK", "TASKS",
-        ]);
-        for run in &runs {
-            table.add_row([
-                run.id.to_string(),
-                run.dataset.to_string(),
-                run.state.to_string(),
-                run.trigger.to_string(),
-                text::when(run.created_at, now, cx.screen.times),
-                report::took(run, now),
-                run.planned_tasks.to_string(),
-            ]);
-        }
-        cx.screen.text(&table::print(&table))?;
-        if runs.len() == limit as usize {
-            cx.screen.note(&format!(
-                "showing the newest {limit}; more with --limit {}",
-                limit.saturating_mul(2).min(LOOKED_AT)
-            ));
-        }
-    }
-    let items: Vec<_> = runs.iter().map(run_json).collect();
-    let summary = json!({"runs": runs.len(), "limit": limit});
-    cx.screen.items("RunList", &items, &summary, Exit::Ok)?;
-    Ok(Exit::Ok)
-}
-
-async fn runs(client: &Client, dataset: &str, unfinished: bool, limit: u32) -> Result<Vec<Run>> {
-    let request = client.call(v1::ListRunsRequest {
-        dataset: dataset.to_owned(),
-        unfinished,
-        limit,
-    });
-    let answer = client.runs().list(request).await;
-    let answer = answer.map_err(|status| refused(&status))?.into_inner();
-    let runs: Result<Vec<Run>, _> = answer.runs.into_iter().map(convert::run).collect();
-    runs.context("the manager's answer cannot be read; compare: assay version")
-}
-
 /// The run that `wanted` names in whole or, uniquely, begins; `run_` may be left out.
 async fn resolve(client: &Client, wanted: &str) -> Result<RunId> {
     let wanted = with_mark(wanted);
@@ -314,7 +254,7 @@ async fn resolve(client: &Client, wanted: &str) -> Result<RunId> {
         return Ok(id);
     }
     let newest = runs(client, "", false, LOOKED_AT).await?;
-    let names: Vec<String> = newest.iter().map(|run| run.id.to_string()).collect();
+    let names: Vec<String> = newest.iter().map(|(run, _)| run.id.to_string()).collect();
     let found = by_prefix("run", &wanted, &names).map_err(|error| {
         if names.len() < LOOKED_AT as usize {
             return error;
@@ -334,6 +274,14 @@ fn with_mark(wanted: &str) -> String {
     }
 }
 
+/// A wish that does not fit the state of the run is a wrong command, not an evaluation that failed.
+fn unfit(status: &tonic::Status) -> anyhow::Error {
+    match status.code() {
+        tonic::Code::FailedPrecondition => coded(Exit::Usage, status.message()),
+        _ => refused(status),
+    }
+}
+
 async fn cancel(client: &Client, id: &str, cx: &Context) -> Result<Exit> {
     let run = resolve(client, id).await?;
     let request = client.call(v1::CancelRequest {
@@ -341,7 +289,7 @@ async fn cancel(client: &Client, id: &str, cx: &Context) -> Result<Exit> {
         reason: "cancelled by assay run cancel".to_owned(),
     });
     let done = client.runs().cancel(request).await;
-    done.map_err(|status| refused(&status))?;
+    done.map_err(|status| unfit(&status))?;
     cx.screen.text(&format!("cancelled  {run}\n"))?;
     let item = json!({"id": run, "done": "cancelled"});
     cx.screen
@@ -355,7 +303,7 @@ async fn retry(client: &Client, id: &str, cx: &Context) -> Result<Exit> {
         run_id: run.to_string(),
     });
     let done = client.runs().retry(request).await;
-    done.map_err(|status| refused(&status))?;
+    done.map_err(|status| unfit(&status))?;
     cx.screen.text(&format!("tried again  {run}\n"))?;
     cx.screen.note(&format!("follow it: assay run watch {run}"));
     let item = json!({"id": run, "done": "retried"});

@@ -4,7 +4,7 @@
 //! JSON. Results are read to the last: a run with more than one answer holds is read partition by
 //! partition.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use assay_model::check::CheckOrigin;
@@ -17,9 +17,11 @@ use assay_proto::v1;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::sum::Sum;
 use crate::client::{Client, refused};
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::show::columns::{self, Line};
 use crate::show::text;
 
 /// The most results of one answer.
@@ -40,6 +42,7 @@ pub struct Report {
     tasks_left_out: u32,
     /// What the discovery has to say besides its plan.
     remarks: Remarks,
+    sum: Sum,
     counts: OutcomeCounts,
     partitions: usize,
     findings: Vec<Finding>,
@@ -55,8 +58,11 @@ impl Report {
         });
         let answer = client.runs().get(request).await;
         let answer = answer.map_err(|status| refused(&status))?.into_inner();
-        let run = convert::present("run", answer.run)
-            .and_then(convert::run)
+        let (run, sum) = convert::present("run", answer.run)
+            .and_then(|mut wire| {
+                let sum = Sum::read(wire.sum.take())?;
+                Ok((convert::run(wire)?, sum))
+            })
             .context("the manager's answer cannot be read; compare: assay version")?;
         let mut report = Self {
             run,
@@ -67,6 +73,7 @@ impl Report {
                 ignored_count: answer.ignored_count,
                 notices: answer.notices,
             },
+            sum,
             counts: OutcomeCounts::default(),
             partitions: 0,
             findings: Vec::new(),
@@ -177,7 +184,7 @@ impl Report {
         if let Some(reason) = &run.reason {
             out.push_str(&format!("  {reason}\n"));
         }
-        out.push_str(&format!("  tasks  {}\n\n", self.task_states()));
+        out.push_str(&format!("  tasks  {}\n\n", self.sum.task_states()));
         for task in self.broken().take(LINES_MAX) {
             out.push_str(&broken_line(task, cx.screen.color));
         }
@@ -186,9 +193,12 @@ impl Report {
             .iter()
             .filter(|finding| gravity(finding.result.outcome) < 5)
             .collect();
-        for finding in worth.iter().take(LINES_MAX) {
-            out.push_str(&finding_line(finding, cx.screen.color));
-        }
+        let lines: Vec<Line> = worth
+            .iter()
+            .take(LINES_MAX)
+            .map(|finding| finding_line(finding, cx.screen.color))
+            .collect();
+        out.push_str(&columns::aligned(&lines));
         if worth.len() > LINES_MAX {
             out.push_str(&format!(
                 "  showing {LINES_MAX} of {}; all of them: assay run get {} -o json\n",
@@ -213,25 +223,11 @@ impl Report {
         }
     }
 
-    fn task_states(&self) -> String {
-        let mut states: BTreeMap<&str, usize> = BTreeMap::new();
-        for task in &self.tasks {
-            *states.entry(task.state.as_str()).or_default() += 1;
-        }
-        if states.is_empty() {
-            return "none yet".to_owned();
-        }
-        let parts: Vec<String> = states
-            .iter()
-            .map(|(state, n)| format!("{n} {state}"))
-            .collect();
-        parts.join(", ")
-    }
-
     fn json(&self) -> Value {
         let mut item = run_json(&self.run);
         let tasks: Vec<Value> = self.tasks.iter().map(task_json).collect();
         let results: Vec<Value> = self.findings.iter().map(finding_json).collect();
+        self.sum.add_to(&mut item);
         item["tasks"] = Value::Array(tasks);
         item["tasksLeftOut"] = json!(self.tasks_left_out);
         item["partitions"] = json!(self.partitions);
@@ -308,28 +304,40 @@ fn broken_line(task: &v1::Task, color: bool) -> String {
         &task.reason
     };
     format!(
-        "  {word} task {} {} {}  {} after {} attempts: {reason}\n",
-        task.no, task.kind, task.partition, task.state, task.attempt
+        "  {word} task {} {} {}  {} after {}: {reason}\n",
+        task.no,
+        task.kind,
+        task.partition,
+        task.state,
+        text::counted(task.attempt as usize, "attempt")
     )
 }
 
-fn finding_line(finding: &Finding, color: bool) -> String {
+fn finding_line(finding: &Finding, color: bool) -> Line {
     let result = &finding.result;
     // A check of the profile is named after its metric; once is enough.
     let check = match result.origin {
         CheckOrigin::Profiled => "",
         _ => result.check.as_str(),
     };
-    let line = format!(
-        "  {} {:<12} {check:<20} {:<32} {:<24} {}   {}",
-        text::badge(result.outcome, color),
-        finding.partition,
-        result.metric.to_string(),
-        result.expected,
-        text::measured(&result.actual, result.error_bound),
-        result.reason.as_deref().unwrap_or_default()
-    );
-    format!("{}\n", line.trim_end())
+    Line {
+        head: format!(
+            "  {} {:<12} ",
+            text::badge(result.outcome, color),
+            finding.partition
+        ),
+        cells: vec![
+            check.to_owned(),
+            result.metric.to_string(),
+            text::phrase(&result.expected),
+            text::measured(&result.actual, result.error_bound),
+        ],
+        tail: result
+            .reason
+            .as_deref()
+            .map(text::phrase)
+            .unwrap_or_default(),
+    }
 }
 
 /// How long a run took, or takes so far.

@@ -53,6 +53,7 @@ macro_rules! conformance_suite {
             runs: a_retried_run_has_fresh_attempts_to_spend,
             runs: a_run_at_work_is_not_retried,
             runs: a_run_that_lost_nothing_is_not_retried,
+            runs: what_runs_came_to_is_counted,
             runs: runs_are_listed_newest_first,
             runs: tasks_keep_all_they_were_planned_with,
             nodes: registering_bumps_the_incarnation,

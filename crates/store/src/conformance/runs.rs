@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use assay_model::change::{Answer, Change};
 use assay_model::ids::{RunId, TaskId};
+use assay_model::outcome::{Outcome, OutcomeCounts};
 use assay_model::output::{Discovery, TaskOutput};
 use assay_model::run::RunState;
 use assay_model::task::{AttemptOutcome, TaskState, WaitReason};
@@ -11,7 +12,7 @@ use assay_model::task::{AttemptOutcome, TaskState, WaitReason};
 use super::Store;
 use super::fixtures::{Bench, at, dataset, discovery, evaluation, ok, tasks};
 use crate::error::StoreError;
-use crate::port::RunFilter;
+use crate::port::{RunFilter, RunSum};
 
 fn moved(run: RunId, state: RunState) -> Change {
     Change::MoveRun {
@@ -236,6 +237,32 @@ pub async fn a_run_that_lost_nothing_is_not_retried(store: Arc<dyn Store>) {
         deadline_at: at(9000),
     };
     assert_eq!(bench.change(retry).await, Answer::Fenced);
+}
+
+/// What a run came to is counted whole, and beside other runs.
+pub async fn what_runs_came_to_is_counted(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let fail = evaluation("2026-11-20", "v1", 10, Outcome::Fail);
+    let judged = bench.judged("a", fail).await;
+    let pass = evaluation("2026-11-20", "v2", 10, Outcome::Pass);
+    let again = bench.judged("b", pass).await;
+    let queued = bench.run_of("c", 3);
+    assert_eq!(bench.change(bench.submission(&queued)).await, Answer::Ok);
+    let unknown = bench.run_of("d", 4).id;
+    let sums = ok(bench
+        .store
+        .run_sums(&[judged, again, queued.id, unknown])
+        .await);
+    assert_eq!(sums[&judged].tasks[&TaskState::Succeeded], 3);
+    assert_eq!(
+        (sums[&judged].partitions, sums[&judged].counts.fail),
+        (1, 1)
+    );
+    assert_eq!((sums[&again].partitions, sums[&again].counts.pass), (1, 1));
+    assert!(sums[&again].counts.is_complete());
+    assert_eq!(sums[&queued.id].tasks[&TaskState::Ready], 1);
+    assert_eq!(sums[&queued.id].counts, OutcomeCounts::default());
+    assert_eq!(sums[&unknown], RunSum::default());
 }
 
 /// Lists are bounded and filtered.

@@ -3,6 +3,8 @@
 //! Comes in: questions with a bound. Goes out: values of the model. It must never write, and never
 //! leave out a row that it cannot read.
 
+use std::collections::BTreeMap;
+
 use assay_model::dataset::Dataset;
 use assay_model::ids::{AttemptToken, DatasetId, NodeId, RunId};
 use assay_model::incident::{Incident, OutboxEntry};
@@ -11,7 +13,7 @@ use assay_model::outcome::CheckResult;
 use assay_model::output::Remarks;
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use assay_model::run::Run;
-use assay_model::task::Task;
+use assay_model::task::{Task, TaskState};
 use async_trait::async_trait;
 use sqlx::Sqlite;
 use sqlx::query::Query;
@@ -22,7 +24,8 @@ use super::{SqliteStore, changes, sql};
 use crate::error::StoreError;
 use crate::history::{self, Page};
 use crate::port::{
-    AttemptRow, Breach, MetricHistory, MetricStore, ResultFilter, ResultRow, RunFilter, Verdict,
+    AttemptRow, Breach, MetricHistory, MetricStore, ResultFilter, ResultRow, RunFilter, RunSum,
+    Verdict,
 };
 
 impl SqliteStore {
@@ -283,6 +286,35 @@ impl MetricStore for SqliteStore {
             .bind(i64::from(filter.limit))
             .bind(filter.dataset.as_ref().map(|d| d.as_str()));
         self.list(query, "run", |cells| cells.run()).await
+    }
+
+    async fn run_sums(&self, runs: &[RunId]) -> Result<BTreeMap<RunId, RunSum>, StoreError> {
+        let names: Vec<String> = runs.iter().map(RunId::to_string).collect();
+        let names = serde_json::to_string(&names).map_err(|e| corrupt("list of runs", e))?;
+        let mut sums: BTreeMap<RunId, RunSum> =
+            runs.iter().map(|run| (*run, RunSum::default())).collect();
+        let query = sqlx::query(sql::RUN_TASKS).bind(&names);
+        let tasks = self.list(query, "task", |cells| {
+            let run: RunId = cells.word("run_id")?;
+            let state: TaskState = cells.word("state")?;
+            let count: u64 = cells.number("tasks")?;
+            Ok((run, state, count))
+        });
+        for (run, state, count) in tasks.await? {
+            *sums.entry(run).or_default().tasks.entry(state).or_default() += count;
+        }
+        let query = sqlx::query(sql::RUN_VERDICTS).bind(&names);
+        let verdicts = self.list(query, "verdict", |cells| {
+            let run: RunId = cells.word("run_id")?;
+            let partitions: u64 = cells.number("partitions")?;
+            Ok((run, partitions, cells.counts()?))
+        });
+        for (run, partitions, counts) in verdicts.await? {
+            let sum = sums.entry(run).or_default();
+            sum.partitions += partitions;
+            sum.counts.merge(&counts);
+        }
+        Ok(sums)
     }
 
     async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError> {

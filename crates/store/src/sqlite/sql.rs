@@ -201,6 +201,17 @@ pub(crate) const TASKS: &str = concat!(
     " FROM task t JOIN task_spec s ON s.task_id = t.id WHERE t.run_id = ?1 ORDER BY t.no"
 );
 
+/// ?1 the runs, as a JSON list.
+pub(crate) const RUN_TASKS: &str = "SELECT t.run_id, t.state, count(*) AS tasks \
+     FROM json_each(?1) n CROSS JOIN task t ON t.run_id = n.value GROUP BY t.run_id, t.state";
+
+/// ?1 the runs, as a JSON list.
+pub(crate) const RUN_VERDICTS: &str = "SELECT v.run_id, count(*) AS partitions, \
+     sum(v.planned) AS planned, sum(v.pass) AS pass, sum(v.warn) AS warn, sum(v.fail) AS fail, \
+     sum(v.error) AS error, sum(v.missing) AS missing, sum(v.learning) AS learning, \
+     sum(v.skipped) AS skipped, sum(v.overflow) AS overflow \
+     FROM json_each(?1) n CROSS JOIN verdict v ON v.run_id = n.value GROUP BY v.run_id";
+
 pub(crate) const ATTEMPTS: &str = "SELECT t.run_id, t.no, a.attempt, a.nonce, a.node, \
      a.assigned_at, a.started_at, a.ended_at, a.outcome, a.charged, a.reason, a.twin \
      FROM task t JOIN task_attempt a ON a.task_id = t.id \
@@ -251,6 +262,8 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("DEFINITION", DEFINITION),
     ("DEFINITIONS", DEFINITIONS),
     ("TASKS", TASKS),
+    ("RUN_TASKS", RUN_TASKS),
+    ("RUN_VERDICTS", RUN_VERDICTS),
     ("ATTEMPTS", ATTEMPTS),
     ("REMARKS", REMARKS),
     ("OUTBOX", OUTBOX),
