@@ -81,7 +81,7 @@ async fn a_check_that_is_asked_to_stop_says_so_and_the_next_goes_on() {
         assert!(said.err.contains("exit code 130"), "{}", said.err);
     }
     let store = place.store().await;
-    let broken = assay_store::check_invariants(&store).await.unwrap();
+    let broken = assay_store::invariants::check_invariants(&store).await.unwrap();
     assert!(broken.is_empty(), "{broken:#?}");
 }
 

@@ -32,6 +32,7 @@ pub(super) fn taken_away(due: &[Check], reason: &str) -> Vec<CheckResult> {
         actual: MetricValue::Null,
         expected,
         limits: None,
+        error_bound: None,
         reason: Some(why.to_owned()),
     };
     let gone = rule(
