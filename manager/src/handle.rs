@@ -349,6 +349,13 @@ impl Shared {
     }
 
     pub(crate) async fn cancel(&self, run: RunId, reason: &str) -> Result<(), SubmitError> {
+        let row = self.run(run).await?;
+        if row.state.is_terminal() {
+            return Err(SubmitError::Refused(format!(
+                "{run} has ended ({}): there is nothing to cancel",
+                row.state
+            )));
+        }
         let event = Event::CancelRun {
             run,
             reason: reason.to_owned(),

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use assay_model::dataset::Dataset;
+use assay_model::ledger::LedgerState;
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
 use assay_model::output::Remarks;
-use assay_model::partition::PartitionKey;
+use assay_model::partition::{PartitionKey, PartitionVersion};
 use assay_model::run::{Run, RunState};
 use assay_model::task::TaskState;
 use assay_store::MetricStore;
@@ -150,12 +151,9 @@ impl Checked {
         if rows.is_empty() && broken.is_empty() {
             // Nothing was new: what the last look found still stands, and so does what it means.
             // A second try must never turn red into green.
-            let verdicts = store.verdicts(&dataset.id, VERDICTS_MAX).await?;
-            let last = verdicts.iter().max_by_key(|verdict| verdict.judged_at);
-            if let Some(verdict) = last {
+            if let Some(last) = last_look(store, &dataset, &mut wanted).await? {
                 unchanged = true;
-                wanted.run = Some(verdict.run);
-                rows = store.results(&dataset.id, &wanted).await?;
+                rows = last;
             }
         }
         let names = rows
@@ -346,6 +344,24 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
     for remark in checked.remarks.lines() {
         out.push_str(&text::remark(&remark, cx.screen.color));
     }
+    let (lines, hidden) = lines_of(checked, all, cx.screen.color);
+    out.push_str(&columns::aligned(&lines));
+    if hidden > 0 {
+        out.push_str(&format!(
+            "  showing {} of {}; --all shows the rest\n",
+            lines.len(),
+            lines.len() + hidden
+        ));
+    }
+    if !lines.is_empty() {
+        out.push('\n');
+    }
+    out.push_str(&format!("{}\n", text::counts(&checked.counts)));
+}
+
+/// The lines of the results that are to be shown, and how many more there are.
+fn lines_of(checked: &Checked, all: bool, color: bool) -> (Vec<Line>, usize) {
+    let dataset = &checked.dataset;
     let declared_only_last = checked.rows.last().map(|row| row.partition.key.clone());
     let mut lines = Vec::new();
     let mut hidden = 0;
@@ -377,20 +393,41 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
             continue;
         }
         let of_partition = alike.filter(|_| one_line);
-        lines.push(line(row, of_partition, cx.screen.color));
+        lines.push(line(row, of_partition, color));
     }
-    out.push_str(&columns::aligned(&lines));
-    if hidden > 0 {
-        out.push_str(&format!(
-            "  showing {} of {}; --all shows the rest\n",
-            lines.len(),
-            lines.len() + hidden
-        ));
+    (lines, hidden)
+}
+
+/// The results of the last look, if there was one, of what is still as it was then: a file whose name told no
+/// partition and which is there no more is no finding.
+async fn last_look(
+    store: &dyn MetricStore,
+    dataset: &Dataset,
+    wanted: &mut ResultFilter,
+) -> Result<Option<Vec<ResultRow>>> {
+    let put_right: BTreeSet<PartitionKey> = store
+        .ledger(&dataset.id)
+        .await?
+        .into_iter()
+        .filter(|entry| entry.state == LedgerState::Gone)
+        .filter(|entry| entry.version == PartitionVersion::refused())
+        .map(|entry| entry.partition.key)
+        .collect();
+    let verdicts = store.verdicts(&dataset.id, VERDICTS_MAX).await?;
+    if verdicts.is_empty() {
+        return Ok(None);
     }
-    if !lines.is_empty() {
-        out.push('\n');
-    }
-    out.push_str(&format!("{}\n", text::counts(&checked.counts)));
+    let last = verdicts
+        .iter()
+        .filter(|verdict| !put_right.contains(&verdict.partition.key))
+        .max_by_key(|verdict| verdict.judged_at);
+    let Some(verdict) = last else {
+        return Ok(Some(Vec::new()));
+    };
+    wanted.run = Some(verdict.run);
+    let mut rows = store.results(&dataset.id, wanted).await?;
+    rows.retain(|row| !put_right.contains(&row.partition.key));
+    Ok(Some(rows))
 }
 
 /// A partition with the reason that several of its checks may share.

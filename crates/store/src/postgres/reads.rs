@@ -3,6 +3,8 @@
 //! Comes in: questions with a bound. Goes out: values of the model. It must never write, and never
 //! leave out a row that it cannot read.
 
+use std::collections::BTreeMap;
+
 use assay_model::dataset::Dataset;
 use assay_model::ids::{CheckId, DatasetId, NodeId, RunId};
 use assay_model::incident::{Incident, OutboxEntry};
@@ -11,12 +13,13 @@ use assay_model::outcome::CheckResult;
 use assay_model::output::Remarks;
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use assay_model::run::Run;
-use assay_model::task::Task;
+use assay_model::task::{Task, TaskState};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection, Postgres};
+use uuid::Uuid;
 
 use super::lane::connect;
 use super::rows::{Cells, spelt, unspelt_json};
@@ -25,7 +28,8 @@ use crate::error::StoreError;
 use crate::examined::{Dialect, Examined};
 use crate::history::{self, Page};
 use crate::port::{
-    AttemptRow, Breach, MetricHistory, MetricStore, ResultFilter, ResultRow, RunFilter, Verdict,
+    AttemptRow, Breach, MetricHistory, MetricStore, ResultFilter, ResultRow, RunFilter, RunSum,
+    Verdict,
 };
 use crate::values::{corrupt, value_of};
 
@@ -138,6 +142,7 @@ fn result(cells: &Cells<'_>) -> Result<ResultRow, StoreError> {
             limits: limits
                 .map(|text| serde_json::from_str(text).map_err(|e| corrupt("limits", e)))
                 .transpose()?,
+            error_bound: cells.get("error_bound")?,
             reason: cells.text_or_none("reason")?,
         },
     })
@@ -316,6 +321,32 @@ impl MetricStore for PostgresStore {
             .bind(filter.dataset.as_ref().map(|d| d.as_str()))
             .bind(filter.unfinished);
         self.list(query, "run", |cells| cells.run()).await
+    }
+
+    async fn run_sums(&self, runs: &[RunId]) -> Result<BTreeMap<RunId, RunSum>, StoreError> {
+        let ids: Vec<Uuid> = runs.iter().map(|run| run.0).collect();
+        let mut sums: BTreeMap<RunId, RunSum> =
+            runs.iter().map(|run| (*run, RunSum::default())).collect();
+        let query = sqlx::query(sql::RUN_TASKS).bind(&ids);
+        let tasks = self.list(query, "task", |cells| {
+            let state: TaskState = cells.word("state")?;
+            let count: u64 = cells.number("tasks")?;
+            Ok((cells.run_id("run_id")?, state, count))
+        });
+        for (run, state, count) in tasks.await? {
+            *sums.entry(run).or_default().tasks.entry(state).or_default() += count;
+        }
+        let query = sqlx::query(sql::RUN_VERDICTS).bind(&ids);
+        let verdicts = self.list(query, "verdict", |cells| {
+            let partitions: u64 = cells.number("partitions")?;
+            Ok((cells.run_id("run_id")?, partitions, cells.counts()?))
+        });
+        for (run, partitions, counts) in verdicts.await? {
+            let sum = sums.entry(run).or_default();
+            sum.partitions += partitions;
+            sum.counts.merge(&counts);
+        }
+        Ok(sums)
     }
 
     async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError> {

@@ -119,9 +119,10 @@ pub(super) const BREACHES: &str = "SELECT v.partition, c.check_id, m.metric, m.c
 pub(super) const RESULTS: &str = "SELECT v.run_id, v.partition, v.ord, l.date::text AS date, \
      l.start_at, l.end_at, v.version, v.judged_at, c.check_id, c.severity, c.origin, c.outcome, \
      c.kind, c.actual, c.expected, c.limits::text AS limits, c.reason, m.metric, m.column_name, \
-     m.args, m.filter, m.semantics \
+     m.args, m.filter, m.semantics, e.error_bound \
      FROM verdict v JOIN check_result c ON c.verdict_id = v.id \
      JOIN metric_series m ON m.id = c.series_id \
+     LEFT JOIN metric e ON e.verdict_id = v.id AND e.series_id = c.series_id \
      JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
      WHERE v.dataset_id = $1 AND ($2 OR NOT v.superseded) \
      AND ($4::text IS NULL OR c.check_id = $4) AND ($5::uuid IS NULL OR v.run_id = $5) \
@@ -148,6 +149,18 @@ pub(super) const TASKS: &str = concat!(
     task_columns!(),
     " FROM task t JOIN task_spec s ON s.task_id = t.id WHERE t.run_id = $1 ORDER BY t.no"
 );
+
+/// $1 the runs.
+pub(super) const RUN_TASKS: &str = "SELECT t.run_id, t.state, count(*) AS tasks \
+     FROM task t WHERE t.run_id = ANY ($1) GROUP BY t.run_id, t.state";
+
+/// $1 the runs.
+pub(super) const RUN_VERDICTS: &str = "SELECT v.run_id, count(*) AS partitions, \
+     sum(v.planned)::bigint AS planned, sum(v.pass)::bigint AS pass, sum(v.warn)::bigint AS warn, \
+     sum(v.fail)::bigint AS fail, sum(v.error)::bigint AS error, \
+     sum(v.missing)::bigint AS missing, sum(v.learning)::bigint AS learning, \
+     sum(v.skipped)::bigint AS skipped, sum(v.overflow)::bigint AS overflow \
+     FROM verdict v WHERE v.run_id = ANY ($1) GROUP BY v.run_id";
 
 pub(super) const ATTEMPTS: &str = "SELECT t.run_id, t.no, a.attempt, a.nonce, a.node, \
      a.assigned_at, a.started_at, a.ended_at, a.outcome, a.charged, a.reason, a.twin \

@@ -296,6 +296,7 @@ fn the_database_knows_the_words_of_the_model_and_no_others() {
     let twin = [
         include_str!("../../../../migrations/postgres/0001_state_of_record.sql"),
         include_str!("../../../../migrations/postgres/0002_measurements.sql"),
+        include_str!("../../../../migrations/postgres/0004_error_bounds.sql"),
     ];
     let [schema, twin] = [schema, twin].map(|files| {
         let words: Vec<&str> = files.iter().flat_map(|f| f.split_whitespace()).collect();
