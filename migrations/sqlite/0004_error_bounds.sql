@@ -3,7 +3,7 @@
 UPDATE metric_page SET page = (
     SELECT coalesce(group_concat(series_id || ' ' || substr(status, 1, 1)
         || CASE WHEN error_bound IS NULL THEN substr(kind, 1, 1)
-           ELSE upper(substr(kind, 1, 1)) || error_bound || ' ' END
+           ELSE upper(substr(kind, 1, 1)) || printf('%!.17g', error_bound) || ' ' END
         || CASE kind WHEN 'text' THEN json_quote(value) ELSE coalesce(value, '') END,
         char(10) ORDER BY series_id), '')
     FROM metric WHERE metric.verdict_id = metric_page.verdict_id)

@@ -102,8 +102,8 @@ async fn runs(cluster: &Cluster, found: &mut Refusals) {
         "cancel for a reason without end":
             client.cancel(v1::CancelRequest { run_id: nobody(), reason: long(20_000) }) => InvalidArgument,
         "cancel of an unknown run":
-            client.cancel(v1::CancelRequest { run_id: nobody(), reason: String::new() }) => FailedPrecondition,
-        "retry of an unknown run": client.retry(v1::RetryRequest { run_id: nobody() }) => FailedPrecondition,
+            client.cancel(v1::CancelRequest { run_id: nobody(), reason: String::new() }) => NotFound,
+        "retry of an unknown run": client.retry(v1::RetryRequest { run_id: nobody() }) => NotFound,
         "retry of no run": client.retry(v1::RetryRequest::default()) => InvalidArgument,
     }
 }

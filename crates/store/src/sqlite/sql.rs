@@ -38,7 +38,8 @@ macro_rules! page {
     () => {
         "coalesce(group_concat(series_id || ' ' || substr(status, 1, 1) \
          || CASE WHEN error_bound IS NULL THEN substr(kind, 1, 1) \
-         ELSE upper(substr(kind, 1, 1)) || error_bound || ' ' END || CASE kind WHEN 'text' THEN json_quote(value) ELSE coalesce(value, '') END, \
+         ELSE upper(substr(kind, 1, 1)) || printf('%!.17g', error_bound) || ' ' END \
+         || CASE kind WHEN 'text' THEN json_quote(value) ELSE coalesce(value, '') END, \
          char(10) ORDER BY series_id), '')"
     };
 }
