@@ -9,6 +9,7 @@
 //! file and the place. It never reads what no metric needs, trusts no length that a file states
 //! about itself, and holds no column chunk beyond the memory budget of its [`context`].
 
+mod clock;
 pub mod compress;
 pub mod context;
 pub mod discover;

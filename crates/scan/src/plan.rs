@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use assay_metrics::{ColumnPlan, KeyPlan, TablePlan, Wants};
 use assay_model::dataset::{Dataset, LogicalType};
 use assay_model::metric::{Metric, MetricKey};
+use jiff::tz::TimeZone;
 
 pub use crate::rules::ColumnRules;
 use crate::rules::{Question, Rule};
@@ -24,6 +25,8 @@ pub struct ScanPlan {
     pub table: TablePlan,
     /// Declared logical types by column: how fields of text formats are to be read.
     pub declared: BTreeMap<String, LogicalType>,
+    /// The dataset's zone: that of times without one. Absent when its name is not known.
+    pub zone: Option<TimeZone>,
     rules: BTreeMap<String, ColumnRules>,
 }
 
@@ -56,7 +59,10 @@ pub fn key_columns(column: &str, has: impl Fn(&str) -> bool) -> Vec<&str> {
 /// What is computed of a file with these columns.
 #[must_use]
 pub fn table_plan(dataset: &Dataset, columns: &[&str]) -> ScanPlan {
-    let mut plan = ScanPlan::default();
+    let mut plan = ScanPlan {
+        zone: TimeZone::get(&dataset.partitions.time_zone).ok(),
+        ..ScanPlan::default()
+    };
     plan.table.distinct_limit = u64::from(dataset.scan.distinct_limit);
     plan.table.uniqueness_limit = u64::from(dataset.scan.uniqueness_limit);
     let profiled = dataset

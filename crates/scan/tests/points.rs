@@ -227,3 +227,51 @@ fn values_that_are_no_numbers_are_counted_wherever_a_column_holds_floats() {
         assert!(points.iter().all(|point| point.key != key), "{other}");
     }
 }
+
+/// One column `seen` of microseconds of 2029-12-31T23:00 and the minute before it.
+fn times(folder: &Path, name: &str, zone: Option<&str>) {
+    let seen = vec![1_893_452_400_000_000, 1_893_452_340_000_000];
+    let seen = TimestampMicrosecondArray::from(seen).with_timezone_opt(zone);
+    let seen: ArrayRef = Arc::new(seen);
+    let batch = RecordBatch::try_from_iter([("seen", seen)]).unwrap();
+    common::write(&folder.join(name), &[batch], WriterProperties::default());
+}
+
+#[test]
+fn times_without_a_zone_are_read_off_the_wall_clock_of_the_dataset() {
+    let folder = tempfile::tempdir().unwrap();
+    times(folder.path(), "a.parquet", None);
+    let mut dataset = common::dataset(folder.path(), FormatKind::Parquet);
+    dataset.partitions.time_zone = "Asia/Tokyo".to_owned();
+    let latency = MetricKey::column(Metric::Latency, "seen");
+    let greatest = MetricKey::column(Metric::Max, "seen");
+    let pattern = json!({ "pattern": "^2029-12-31T(14:00|13:59):00Z$" });
+    let invalid = MetricKey::column(Metric::InvalidCount, "seen").with_args(&pattern);
+    let asked = [&latency, &greatest, &invalid];
+    dataset.checks = asked.map(|key| common::check(key.clone())).to_vec();
+    let points = common::points_of(&dataset);
+    // 23:00 in Tokyo is 14:00 in UTC, ten hours before the moment of judging.
+    assert_eq!(point(&points, &latency).value, MetricValue::Float(36_000.0));
+    assert_eq!(
+        point(&points, &greatest).value,
+        MetricValue::Text("2029-12-31T14:00:00Z".to_owned())
+    );
+    assert_eq!(point(&points, &invalid).value, MetricValue::integer(0));
+    assert_eq!(
+        point(&points, &MetricKey::table(Metric::Schema)).value,
+        MetricValue::Text("seen:timestamp(us)".to_owned())
+    );
+}
+
+#[test]
+fn times_with_a_zone_and_times_without_one_have_no_common_order() {
+    let folder = tempfile::tempdir().unwrap();
+    times(folder.path(), "a.parquet", None);
+    times(folder.path(), "b.parquet", Some("UTC"));
+    let mut dataset = common::dataset(folder.path(), FormatKind::Parquet);
+    let latency = MetricKey::column(Metric::Latency, "seen");
+    dataset.checks = vec![common::check(latency.clone())];
+    let mixed = point(&common::points_of(&dataset), &latency);
+    assert_eq!(mixed.status, MetricStatus::Error);
+    assert!(mixed.note.unwrap().contains("times without"));
+}

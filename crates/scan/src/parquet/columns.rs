@@ -27,6 +27,8 @@ pub(crate) enum Meaning {
     Time(i64),
     /// Times since 1970-01-01, in units of so many nanoseconds.
     Timestamp(i64),
+    /// Readings of a wall clock of no stated zone, in units of so many nanoseconds.
+    LocalTimestamp(i64),
     /// The old 96-bit timestamps.
     Int96,
     /// Text.
@@ -91,6 +93,14 @@ pub(crate) fn columns(schema: &SchemaDescriptor) -> Vec<FileColumn> {
     found
 }
 
+/// Whether a type as the schema metric shows it is that of wall clock readings of no stated zone.
+pub(crate) fn is_local_time(type_text: &str) -> bool {
+    matches!(
+        type_text,
+        "timestamp(ms)" | "timestamp(us)" | "timestamp(ns)"
+    )
+}
+
 fn nanos(unit: &TimeUnit) -> i64 {
     match unit {
         TimeUnit::MILLIS => 1_000_000,
@@ -138,7 +148,11 @@ fn meaning(field: &Type) -> Meaning {
         Some(LogicalType::Date) if is_integer => return Meaning::Date,
         Some(LogicalType::Time(kind)) if is_integer => return Meaning::Time(nanos(&kind.unit)),
         Some(LogicalType::Timestamp(kind)) if wide => {
-            return Meaning::Timestamp(nanos(&kind.unit));
+            return if kind.is_adjusted_to_u_t_c {
+                Meaning::Timestamp(nanos(&kind.unit))
+            } else {
+                Meaning::LocalTimestamp(nanos(&kind.unit))
+            };
         }
         Some(LogicalType::Float16) if *physical_type == Physical::FIXED_LEN_BYTE_ARRAY => {
             return Meaning::Float;
@@ -250,12 +264,8 @@ fn leaf_text(field: &Type) -> String {
         Meaning::Bool => "bool".to_owned(),
         Meaning::Date => "date".to_owned(),
         Meaning::Time(nanos) => format!("time({})", unit(nanos)),
-        Meaning::Timestamp(nanos) => match basic_info.logical_type_ref() {
-            Some(LogicalType::Timestamp(kind)) if !kind.is_adjusted_to_u_t_c => {
-                format!("timestamp({})", unit(nanos))
-            }
-            _ => format!("timestamp({},utc)", unit(nanos)),
-        },
+        Meaning::Timestamp(nanos) => format!("timestamp({},utc)", unit(nanos)),
+        Meaning::LocalTimestamp(nanos) => format!("timestamp({})", unit(nanos)),
         Meaning::Int96 => "timestamp(int96)".to_owned(),
         Meaning::Text => match (basic_info.logical_type_ref(), basic_info.converted_type()) {
             (Some(LogicalType::Json), _) | (None, ConvertedType::JSON) => "json".to_owned(),

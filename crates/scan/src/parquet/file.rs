@@ -59,6 +59,7 @@ pub(crate) fn applicable(wants: Wants, meaning: Meaning) -> Wants {
         | Meaning::Date
         | Meaning::Time(_)
         | Meaning::Timestamp(_)
+        | Meaning::LocalTimestamp(_)
         | Meaning::Int96
         | Meaning::Binary => Wants {
             values: false,
@@ -293,7 +294,7 @@ impl<'a> FileScan<'a> {
             .column(column.leaf);
         let mut pages = self.pages(index, group)?;
         footer::guarded(&path, &place, || {
-            let mut sink = Sink::new(column.meaning, state, rules);
+            let mut sink = Sink::new(column.meaning, state, rules, plan.zone.as_ref());
             if nested {
                 chunk::feed_nested(&mut pages, &column, rows, values, &mut sink)?;
             } else {

@@ -86,7 +86,7 @@ impl<'a> Grouper<'a> {
     /// The key of a value that is not NULL, by its place among the keys met.
     fn value(&mut self, values: &Decoded, at: usize) -> Result<u32, String> {
         match (values, self.column.meaning) {
-            (Decoded::Ints(values), Meaning::Timestamp(nanos)) => {
+            (Decoded::Ints(values), Meaning::Timestamp(nanos) | Meaning::LocalTimestamp(nanos)) => {
                 self.time(i128::from(values[at]) * i128::from(nanos))
             }
             (Decoded::Wide(values), Meaning::Int96) => self.time(values[at]),
@@ -133,12 +133,9 @@ impl<'a> Grouper<'a> {
     fn time(&mut self, nanos: i128) -> Result<u32, String> {
         let instant = Timestamp::from_nanosecond(nanos)
             .map_err(|_| format!("{} is outside the calendar", timestamp_text(nanos)))?;
-        let absolute =
-            self.column.meaning == Meaning::Int96 || self.column.type_text.ends_with(",utc)");
-        let clock = if absolute {
-            self.cutter.zone().to_datetime(instant)
-        } else {
-            TimeZone::UTC.to_datetime(instant)
+        let clock = match self.column.meaning {
+            Meaning::LocalTimestamp(_) => TimeZone::UTC.to_datetime(instant),
+            _ => self.cutter.zone().to_datetime(instant),
         };
         let hour = clock.date().at(clock.hour(), 0, 0, 0);
         if let Some(number) = self.hours.get(&hour) {

@@ -10,7 +10,7 @@
 mod batches;
 mod chunk;
 mod codec;
-mod columns;
+pub(crate) mod columns;
 mod file;
 mod footer;
 mod generic;

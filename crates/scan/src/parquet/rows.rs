@@ -180,7 +180,7 @@ fn read_indices(bytes: &[u8], count: usize, entries: usize) -> Result<Vec<u32>, 
 pub(crate) fn add_to_key(key: &mut KeyBuilder, meaning: Meaning, values: &Decoded, at: usize) {
     match (values, meaning) {
         (Decoded::Ints(values), Meaning::Date) => key.date(values[at]),
-        (Decoded::Ints(values), Meaning::Timestamp(nanos)) => {
+        (Decoded::Ints(values), Meaning::Timestamp(nanos) | Meaning::LocalTimestamp(nanos)) => {
             key.timestamp(i128::from(values[at]) * i128::from(nanos))
         }
         (Decoded::Ints(values), Meaning::Time(nanos)) => {

@@ -5,7 +5,10 @@
 
 use assay_metrics::{ColumnState, RuleCount};
 
+use jiff::tz::TimeZone;
+
 use super::columns::Meaning;
+use crate::clock;
 use crate::plan::ColumnRules;
 use crate::rules::Cell;
 
@@ -89,6 +92,8 @@ pub(crate) struct Sink<'a> {
     pub(crate) meaning: Meaning,
     pub(crate) state: &'a mut ColumnState,
     rules: &'a ColumnRules,
+    /// The zone of the wall clock that times without a zone were read from.
+    zone: Option<&'a TimeZone>,
     tallies: Vec<RuleCount>,
 }
 
@@ -97,11 +102,13 @@ impl<'a> Sink<'a> {
         meaning: Meaning,
         state: &'a mut ColumnState,
         rules: &'a ColumnRules,
+        zone: Option<&'a TimeZone>,
     ) -> Self {
         Self {
             meaning,
             state,
             rules,
+            zone,
             tallies: vec![RuleCount::default(); rules.len()],
         }
     }
@@ -159,6 +166,17 @@ impl<'a> Sink<'a> {
                 self.state.add_timestamps(values, nanos);
                 self.test_all(values, |value| {
                     Cell::Timestamp(i128::from(value) * i128::from(nanos))
+                });
+            }
+            Meaning::LocalTimestamp(nanos) => {
+                // The extremes are brought to UTC with the metrics: readings keep their order, and
+                // two that the clock shows at one instant stay two values.
+                self.state.add_timestamps(values, nanos);
+                let zone = self.zone;
+                self.test_all(values, |value| {
+                    let reading = i128::from(value) * i128::from(nanos);
+                    let instant = zone.and_then(|zone| clock::instant(reading, zone));
+                    Cell::Timestamp(instant.unwrap_or(reading))
                 });
             }
             _ => {

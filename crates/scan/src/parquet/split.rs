@@ -142,7 +142,7 @@ impl FileScan<'_> {
             .collect();
         let mut sinks: Vec<Sink<'_>> = parts
             .iter_mut()
-            .map(|state| Sink::new(column.meaning, state, rules))
+            .map(|state| Sink::new(column.meaning, state, rules, plan.zone.as_ref()))
             .collect();
         let damaged = if column.meaning == Meaning::Nested {
             let (nulls, damaged) = self.nested_nulls(index, group)?;

@@ -9,10 +9,13 @@ use assay_metrics::{
 };
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::table::seconds;
 use super::{Class, Subject, shows_value, unavailable};
+use crate::clock;
 use crate::discover::keys::parse_datetime;
+use crate::parquet::columns::is_local_time;
 use crate::plan::question;
 use crate::rules::{Rule, date_text, time_text, timestamp_text};
 
@@ -172,8 +175,14 @@ impl Subject<'_> {
                 SumValue::Int(digits) | SumValue::Decimal(digits) => MetricValue::Exact(digits),
                 SumValue::Float(value) => MetricValue::Float(value),
             })),
-            Metric::Min => Ok(extreme(key, state.extremes()?, |both| both.0)),
-            Metric::Max => Ok(extreme(key, state.extremes()?, |both| both.1)),
+            Metric::Min => {
+                let both = self.extremes(&key.column, state)?;
+                Ok(extreme(key, both, |both| both.0))
+            }
+            Metric::Max => {
+                let both = self.extremes(&key.column, state)?;
+                Ok(extreme(key, both, |both| both.1))
+            }
             Metric::Mean => Ok(partial(key, state.mean()?, MetricValue::Float)),
             Metric::Stddev => Ok(partial(key, state.stddev()?, MetricValue::Float)),
             Metric::Quantile => quantile(key, state),
@@ -229,24 +238,56 @@ impl Subject<'_> {
             .unwrap_or_else(|why| unavailable(copy, &why))
     }
 
+    /// The least and the greatest value. Times without a zone were read off the wall clock of the
+    /// dataset's zone; beside times with one, they have no common order.
+    fn extremes(
+        &self,
+        name: &str,
+        state: &ColumnState,
+    ) -> Result<Option<Partial<(Scalar, Scalar)>>, Unavailable> {
+        let both = state.extremes()?;
+        let Some(Partial {
+            value: (Scalar::Timestamp(low), Scalar::Timestamp(high)),
+            left_out,
+        }) = both
+        else {
+            return Ok(both);
+        };
+        let types = self.state.schema.columns.get(name);
+        let types = types.into_iter().flat_map(|shape| &shape.types);
+        let (local, absolute): (Vec<&String>, _) = types.partition(|text| is_local_time(text));
+        if local.is_empty() {
+            return Ok(both);
+        }
+        if !absolute.is_empty() {
+            let kinds = "times with a zone, times without".to_owned();
+            return Err(Unavailable::MixedTypes { kinds });
+        }
+        let zone = TimeZone::get(&self.dataset.partitions.time_zone).ok();
+        let instant = |reading| {
+            let instant = zone.as_ref().and_then(|zone| clock::instant(reading, zone));
+            instant.map(Scalar::Timestamp).ok_or(Unavailable::Overflow)
+        };
+        let value = (instant(low)?, instant(high)?);
+        Ok(Some(Partial { value, left_out }))
+    }
+
     /// Seconds from the latest time to the moment of judging. Dates count from their first instant
     /// in the dataset's zone; so do texts that are times.
     fn latency(&self, key: MetricKey, state: &ColumnState) -> Given {
-        if let Some(nanos) = state.latest()? {
+        let extremes = self.extremes(&key.column, state)?;
+        let extremes = extremes.map(|both| both.value);
+        if let Some((_, Scalar::Timestamp(nanos))) = extremes {
             let Ok(latest) = Timestamp::from_nanosecond(nanos) else {
                 return Err(Unavailable::Overflow);
             };
             return Ok(MetricPoint::computed(key, seconds(latest, self.now)));
         }
-        let Some(Partial {
-            value: (_, greatest),
-            ..
-        }) = state.extremes()?
-        else {
+        let Some((_, greatest)) = extremes else {
             return Ok(MetricPoint::computed(key, MetricValue::Null));
         };
         let text = scalar_text(&greatest);
-        let zone = jiff::tz::TimeZone::get(&self.dataset.partitions.time_zone).ok();
+        let zone = TimeZone::get(&self.dataset.partitions.time_zone).ok();
         let latest = zone.and_then(|zone| zone.to_timestamp(parse_datetime(&text, &zone)?).ok());
         Ok(match latest {
             Some(latest) => MetricPoint::computed(key, seconds(latest, self.now)),

@@ -1,0 +1,30 @@
+//! Times without a zone: what instant a reading of the dataset's wall clock is.
+//!
+//! In: nanoseconds since 1970-01-01T00:00 on the wall clock, and the zone of the clock. Out: the
+//! instant in UTC. A reading that the clock shows twice is the first of the two; one that it skips
+//! counts on from before the skip, as in texts without an offset. Pure.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// Nanoseconds since 1970-01-01 UTC of a wall clock reading; `None` outside the calendar.
+pub fn instant(wall_nanos: i128, zone: &TimeZone) -> Option<i128> {
+    let reading = Timestamp::from_nanosecond(wall_nanos).ok()?;
+    let reading = TimeZone::UTC.to_datetime(reading);
+    let instant = zone.to_timestamp(reading).ok()?;
+    Some(instant.as_nanosecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_is_the_instant_at_which_the_clock_of_the_zone_shows_it() {
+        let tokyo = TimeZone::get("Asia/Tokyo").unwrap();
+        let nine_hours = 9 * 3_600_000_000_000;
+        assert_eq!(instant(nine_hours, &tokyo), Some(0));
+        assert_eq!(instant(0, &TimeZone::UTC), Some(0));
+        assert_eq!(instant(i128::from(i64::MAX) * 1_000_000, &tokyo), None);
+    }
+}
