@@ -14,6 +14,7 @@ mod diagnostic;
 mod document;
 mod expectation;
 mod fields;
+mod options;
 mod people;
 mod quality;
 mod render;

@@ -298,7 +298,7 @@ pub fn resolve(
 }
 
 /// The key with the rule as its canonical arguments; a rule that says nothing leaves them empty.
-fn with_rule(key: MetricKey, rule: &ValueRule) -> Option<MetricKey> {
+pub fn with_rule(key: MetricKey, rule: &ValueRule) -> Option<MetricKey> {
     if *rule == ValueRule::default() {
         return Some(key);
     }
@@ -352,17 +352,7 @@ fn invalid_rule(
             .unwrap_or_default();
         rule.valid_values = a.get("validValues").map(|l| values(cx, &l));
         if let Some(at) = a.get("pattern") {
-            let text = at.text(cx)?;
-            if let Err(why) = units::pattern(text) {
-                at.report(
-                    cx,
-                    Code::InvalidPattern,
-                    format!("this is no regular expression: {why}"),
-                )
-                .hint("look-around and back-references are not supported; quote it with '…'");
-                return None;
-            }
-            rule.pattern = Some(text.to_owned());
+            rule.pattern = Some(pattern(cx, &at)?);
         }
         let length = |cx: &mut Context<'_>, key: &str| {
             a.get(key)
@@ -389,6 +379,21 @@ fn invalid_rule(
         return None;
     }
     Some(rule)
+}
+
+/// A regular expression that can be used.
+pub fn pattern(cx: &mut Context<'_>, at: &At<'_>) -> Option<String> {
+    let text = at.text(cx)?;
+    if let Err(why) = units::pattern(text) {
+        at.report(
+            cx,
+            Code::InvalidPattern,
+            format!("this is no regular expression: {why}"),
+        )
+        .hint("look-around and back-references are not supported; quote it with '…'");
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 /// Without placeholders, what is missing is what is NULL: the same metric, under one identity.

@@ -11,6 +11,7 @@ use assay_model::metric::{Metric, MetricKey};
 use crate::context::Context;
 use crate::decode::{At, DEFINITIONS, Keys, Map, Shape};
 use crate::diagnostic::Code;
+use crate::options::{self, Owner};
 use crate::quality::{self, Collected, Placed};
 use crate::rules::Place;
 use crate::tree::Span;
@@ -85,50 +86,6 @@ const COLUMN_KEYS: Keys = &[
     ("properties", Shape::Items),
     ("items", Shape::Any),
 ];
-
-const NUMBER_OPTIONS: Keys = &[
-    ("multipleOf", Shape::Number),
-    ("maximum", Shape::Number),
-    ("exclusiveMaximum", Shape::Number),
-    ("minimum", Shape::Number),
-    ("exclusiveMinimum", Shape::Number),
-    ("format", T),
-];
-
-const TIME_OPTIONS: Keys = &[
-    ("format", T),
-    ("exclusiveMaximum", T),
-    ("maximum", T),
-    ("exclusiveMinimum", T),
-    ("minimum", T),
-    ("timezone", B),
-    ("defaultTimezone", T),
-];
-
-/// The options of a logical type, in the standard's words.
-fn options_of(kind: LogicalType) -> Keys {
-    match kind {
-        LogicalType::String => &[
-            ("minLength", Shape::Integer),
-            ("maxLength", Shape::Integer),
-            ("pattern", T),
-            ("format", T),
-        ],
-        LogicalType::Date | LogicalType::Timestamp | LogicalType::Time => TIME_OPTIONS,
-        LogicalType::Number | LogicalType::Integer => NUMBER_OPTIONS,
-        LogicalType::Object => &[
-            ("maxProperties", Shape::Integer),
-            ("minProperties", Shape::Integer),
-            ("required", Shape::Texts),
-        ],
-        LogicalType::Array => &[
-            ("maxItems", Shape::Integer),
-            ("minItems", Shape::Integer),
-            ("uniqueItems", B),
-        ],
-        LogicalType::Boolean => &[],
-    }
-}
 
 /// Decodes `schema`.
 pub fn decode(cx: &mut Context<'_>, at: &At<'_>) -> Vec<Table> {
@@ -235,6 +192,14 @@ fn column(
         keys.push((place, physical.clone(), span, map.at.path.clone()));
     }
     implied_by(cx, &map, &column, &name, table);
+    if let Some(at) = map.get("logicalTypeOptions") {
+        let owner = Owner {
+            name: &name,
+            physical: Some(&physical),
+            kind: logical_type,
+        };
+        options::decode(cx, &at, owner, &mut table.collected);
+    }
     if let Some(list) = map.get("quality") {
         let place = Place::Column(&physical);
         quality::decode(cx, &list, place, &name, false, &mut table.collected);
@@ -267,15 +232,11 @@ fn implied_by(cx: &mut Context<'_>, map: &Map<'_>, column: &Column, name: &str, 
     }
 }
 
-/// The type of a column, and its options.
+/// The type of a column.
 fn logical_type(cx: &mut Context<'_>, map: &Map<'_>) -> Option<LogicalType> {
     let words: Vec<&'static str> = LogicalType::ALL.iter().map(|t| t.as_str()).collect();
     let kind = map.get("logicalType").and_then(|at| at.word(cx, &words));
-    let kind: Option<LogicalType> = kind.and_then(|word| word.parse().ok());
-    if let (Some(kind), Some(options)) = (kind, map.get("logicalTypeOptions")) {
-        options.map(cx, options_of(kind));
-    }
-    kind
+    kind.and_then(|word| word.parse().ok())
 }
 
 /// Columns inside objects and arrays: checked, and their rules kept as skipped.
@@ -289,11 +250,19 @@ fn nested(cx: &mut Context<'_>, map: &Map<'_>, name: &str, table: &mut Table) {
         let Some(inner) = item.map(cx, COLUMN_KEYS) else {
             continue;
         };
-        logical_type(cx, &inner);
+        let kind = logical_type(cx, &inner);
         let path = match inner.text("name") {
             Some(own) => format!("{name}.{own}"),
             None => format!("{name}.items"),
         };
+        if let Some(at) = inner.get("logicalTypeOptions") {
+            let owner = Owner {
+                name: &path,
+                physical: None,
+                kind,
+            };
+            options::decode(cx, &at, owner, &mut table.collected);
+        }
         if let Some(list) = inner.get("quality") {
             let place = Place::Column(&path);
             quality::decode(cx, &list, place, &path, true, &mut table.collected);

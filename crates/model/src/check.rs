@@ -172,4 +172,10 @@ pub struct ValueRule {
     /// Greatest valid number, as written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<String>,
+    /// A number that every valid one is greater than, as written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusive_min: Option<String>,
+    /// A number that every valid one is less than, as written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusive_max: Option<String>,
 }

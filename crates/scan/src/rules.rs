@@ -56,6 +56,8 @@ pub struct Rule {
     max_length: Option<u64>,
     min: Option<Num>,
     max: Option<Num>,
+    exclusive_min: Option<Num>,
+    exclusive_max: Option<Num>,
 }
 
 /// The rules of a column.
@@ -100,6 +102,8 @@ impl Rule {
             max_length: rule.max_length,
             min: number(&rule.min)?,
             max: number(&rule.max)?,
+            exclusive_min: number(&rule.exclusive_min)?,
+            exclusive_max: number(&rule.exclusive_max)?,
         })
     }
 
@@ -124,13 +128,21 @@ impl Rule {
         if self.valid.as_ref().is_some_and(|valid| !valid.has(cell)) {
             return false;
         }
-        if self.min.is_some() || self.max.is_some() {
+        let bounds = [
+            (&self.min, Ordering::is_ge as fn(Ordering) -> bool),
+            (&self.max, Ordering::is_le),
+            (&self.exclusive_min, Ordering::is_gt),
+            (&self.exclusive_max, Ordering::is_lt),
+        ];
+        if bounds.iter().any(|(bound, _)| bound.is_some()) {
             let Some(number) = Num::of(cell) else {
                 return false;
             };
-            let below = |min: &Num| number.order(min).is_none_or(Ordering::is_lt);
-            let above = |max: &Num| number.order(max).is_none_or(Ordering::is_gt);
-            if self.min.as_ref().is_some_and(below) || self.max.as_ref().is_some_and(above) {
+            let within = |(bound, is_within): &(&Option<Num>, fn(Ordering) -> bool)| {
+                let Some(bound) = bound else { return true };
+                number.order(bound).is_some_and(is_within)
+            };
+            if !bounds.iter().all(within) {
                 return false;
             }
         }
@@ -344,6 +356,16 @@ mod tests {
         );
         assert_eq!(valid(r#"{"max":"3"}"#, Cell::Float(f64::NAN)), Some(false));
         assert_eq!(valid(r#"{"max":"3"}"#, Cell::Text(b"n/a")), Some(false));
+    }
+
+    #[test]
+    fn an_exclusive_bound_is_no_valid_number() {
+        let bounds = r#"{"exclusiveMin":"0","exclusiveMax":"1.5"}"#;
+        assert_eq!(valid(bounds, Cell::Int(0)), Some(false));
+        assert_eq!(valid(bounds, Cell::Int(1)), Some(true));
+        assert_eq!(valid(bounds, Cell::Text(b"1.49")), Some(true));
+        assert_eq!(valid(bounds, Cell::Decimal(150, 2)), Some(false));
+        assert_eq!(valid(bounds, Cell::Float(f64::NAN)), Some(false));
     }
 
     #[test]
