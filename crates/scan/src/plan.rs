@@ -14,10 +14,6 @@ use jiff::tz::TimeZone;
 pub use crate::rules::ColumnRules;
 use crate::rules::{Question, Rule};
 
-/// Begins the flag of a column that has pages whose bytes do not have the checksum that they state;
-/// the column's name follows.
-pub const WRONG_CHECKSUMS: &str = "pages with a wrong checksum in the column ";
-
 /// What a scan computes of one file or more with the same columns.
 #[derive(Debug, Clone, Default)]
 pub struct ScanPlan {

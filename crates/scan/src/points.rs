@@ -16,7 +16,7 @@ use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus};
 use assay_model::task::EvaluateSpec;
 use jiff::Timestamp;
 
-use crate::plan::{WRONG_CHECKSUMS, key_columns};
+use crate::plan::key_columns;
 
 /// What the points are made from.
 struct Subject<'a> {
@@ -115,30 +115,11 @@ impl Subject<'_> {
         if let Some(why) = parts.iter().find_map(|part| self.why_absent(part)) {
             return MetricPoint::failed(key, MetricStatus::Error, why);
         }
-        let damage = self.damage(&parts);
-        let mut point = if parts.len() > 1 {
+        if parts.len() > 1 {
             self.key_point(key)
         } else {
             self.column_point(key)
-        };
-        if let Some(damage) = damage {
-            let said = point.note.take().map(|note| format!("{note}; "));
-            point.note = Some(format!("{}{damage}", said.unwrap_or_default()));
         }
-        point
-    }
-
-    /// What a reader must know of the bytes that the values of these columns were read from.
-    fn damage(&self, columns: &[&str]) -> Option<String> {
-        let told = columns.iter().filter_map(|column| {
-            let flag = format!("{WRONG_CHECKSUMS}{column}");
-            let pages = self.state.flags.get(&flag)?;
-            Some(format!(
-                "{pages} pages of `{column}` do not have the checksum that they state: the file is damaged, or its writer is at fault"
-            ))
-        });
-        let told: Vec<String> = told.collect();
-        (!told.is_empty()).then(|| told.join("; "))
     }
 
     /// Why a column's metrics cannot be given: the data, or some of its files, lack it.

@@ -180,6 +180,10 @@ fn every_file_that_two_engines_agree_on_has_the_same_rows_nulls_and_sums() {
         agreed += 1;
         let file = shared().join(name);
         match scan(&file, ALL, &[Part::Whole]) {
+            // The engines of the truth do not compare checksums unless they are told to.
+            Err(error) if name.contains("corrupt-checksum") => {
+                assert!(error.to_string().contains("checksum"), "{name}: {error}");
+            }
             Err(error) => wrong.push(format!("{name}: {error}")),
             Ok(state) => {
                 let found = differences(&state, &truth["pyarrow"], true);
@@ -231,6 +235,9 @@ fn row_groups_measured_apart_merge_to_the_state_of_the_whole() {
         .filter(|(_, truth)| truth["agree"] == Value::Bool(true))
     {
         let file = shared().join(name);
+        if name.contains("corrupt-checksum") {
+            continue;
+        }
         let whole = scan(&file, ALL, &[Part::Whole]).unwrap();
         let mut groups = Vec::new();
         loop {

@@ -152,42 +152,33 @@ fn latency_counts_from_the_latest_time_and_the_schema_is_one_text() {
     assert_eq!(schema.value, MetricValue::Text(wanted.to_owned()));
 }
 
-/// The points of a file whose pages have checksums, right ones or a wrong one.
-fn points_of_file(rows: u32, wrong: bool) -> Vec<MetricPoint> {
+/// What a file says of whose pages have checksums, right ones or a wrong one.
+fn with_checksums(name: &str) -> Result<common::Found, assay_scan::ScanError> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let data = std::env::var_os("ASSAY_SHARED").map_or(data, Into::into);
-    let name = if wrong {
-        "datapage_v1-corrupt-checksum"
-    } else {
-        "datapage_v1-uncompressed-checksum"
-    };
     let file = data.join(format!("data/parquet-testing/data/{name}.parquet"));
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(&file, folder.path().join("a.parquet")).unwrap();
-    let points = common::points_of(&common::dataset(folder.path(), FormatKind::Parquet));
-    assert_eq!(
-        point(&points, &MetricKey::table(Metric::RowCount)).value,
-        MetricValue::integer(rows)
-    );
-    points
+    common::run(&common::dataset(folder.path(), FormatKind::Parquet))
 }
 
 #[test]
-fn pages_with_a_wrong_checksum_are_told_with_every_metric_of_their_column() {
-    let said = |points: &[MetricPoint]| {
-        let told = points
-            .iter()
-            .filter(|p| p.note.as_deref().is_some_and(|n| n.contains("checksum")));
-        told.map(|p| p.key.clone()).collect::<Vec<_>>()
-    };
-    let whole = points_of_file(5120, false);
-    assert_eq!(said(&whole), []);
-    let torn = said(&points_of_file(5120, true));
-    assert!(torn.contains(&MetricKey::table(Metric::RowCount)));
-    assert!(
-        torn.contains(&MetricKey::column(Metric::Sum, "a")),
-        "{torn:?}"
-    );
+fn a_page_with_a_wrong_checksum_is_corrupt_and_gives_no_number() {
+    let found = with_checksums("datapage_v1-uncompressed-checksum").unwrap();
+    assert_eq!(found.states.values().next().unwrap().rows, 5120);
+    for name in [
+        "datapage_v1-corrupt-checksum",
+        "rle-dict-uncompressed-corrupt-checksum",
+    ] {
+        let Err(error) = with_checksums(name) else {
+            panic!("{name} was read");
+        };
+        assert!(
+            matches!(error, assay_scan::ScanError::Corrupt { .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("checksum"), "{error}");
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::sink::Sink;
 use crate::context::ScanContext;
 use crate::error::{Place, ScanError};
 use crate::object::{ObjectReader, Objects, ReadAt};
-use crate::plan::{ScanPlan, WRONG_CHECKSUMS, table_plan};
+use crate::plan::{ScanPlan, table_plan};
 
 /// A file that is being measured.
 pub(crate) struct FileScan<'a> {
@@ -172,8 +172,7 @@ impl<'a> FileScan<'a> {
             let name = self.columns[index].name.clone();
             let mut column = state.columns.remove(&name).unwrap_or_default();
             for group in self.groups.clone() {
-                let damaged = self.chunk(index, group, &mut column)?;
-                note_damage(&mut state, &name, damaged);
+                self.chunk(index, group, &mut column)?;
             }
             state.columns.insert(name, column);
         }
@@ -254,13 +253,13 @@ impl<'a> FileScan<'a> {
         Ok(values)
     }
 
-    /// Feeds one chunk of a column; gives its damaged pages.
+    /// Feeds one chunk of a column.
     fn chunk(
         &mut self,
         index: usize,
         group: usize,
         state: &mut ColumnState,
-    ) -> Result<u64, ScanError> {
+    ) -> Result<(), ScanError> {
         let values = self.stated_values(index, group)?;
         let rows = self.rows_of(group);
         let column = self.columns[index].clone();
@@ -283,7 +282,7 @@ impl<'a> FileScan<'a> {
         };
         if let Some(nulls) = stated {
             state.add_rows(rows, nulls);
-            return Ok(0);
+            return Ok(());
         }
         let place = self.place(&column, group);
         let path = self.reader.path().to_owned();
@@ -303,16 +302,8 @@ impl<'a> FileScan<'a> {
             sink.finish();
             Ok(())
         })?;
-        let damaged = pages.damaged();
         self.keep(pages.into_scratch());
-        Ok(damaged)
-    }
-}
-
-/// Tells with the state that pages of a column do not have the checksum that they state.
-pub(crate) fn note_damage(state: &mut TableState, column: &str, pages: u64) {
-    if pages > 0 {
-        state.flag(&format!("{WRONG_CHECKSUMS}{column}"), pages);
+        Ok(())
     }
 }
 

@@ -60,8 +60,6 @@ pub(crate) struct ChunkPages<R> {
     next: u64,
     /// Offset of the page at hand, for errors.
     page_at: u64,
-    /// Pages whose bytes are not those that their checksum was made of.
-    damaged: u64,
 }
 
 impl<R: ReadAt> ChunkPages<R> {
@@ -79,7 +77,6 @@ impl<R: ReadAt> ChunkPages<R> {
             window_len: 0,
             next: place.start,
             page_at: place.start,
-            damaged: 0,
             place,
         };
         if pages.place.start > pages.place.end || pages.place.end > pages.reader.size() {
@@ -89,12 +86,6 @@ impl<R: ReadAt> ChunkPages<R> {
             return Err(pages.corrupt(what));
         }
         Ok(pages)
-    }
-
-    /// Pages read so far whose bytes do not have the checksum that their header states. Their
-    /// values are given all the same, as other readers do: it is for the caller to tell.
-    pub(crate) fn damaged(&self) -> u64 {
-        self.damaged
     }
 
     /// The buffers, for the next chunk.
@@ -187,11 +178,13 @@ impl<R: ReadAt> ChunkPages<R> {
         let stored = from..from + found.compressed;
         self.next += found.compressed as u64;
         let bytes = &self.scratch.window[stored.clone()];
-        if found
-            .checksum
-            .is_some_and(|sum| crc32fast::hash(bytes) != sum)
-        {
-            self.damaged += 1;
+        if let Some(stated) = found.checksum {
+            let sum = crc32fast::hash(bytes);
+            if sum != stated {
+                return Err(self.corrupt(format!(
+                    "the bytes of a page have the checksum {sum:08x}, its header states {stated:08x}: the file is damaged"
+                )));
+            }
         }
         let levels = match found.kind {
             PageKind::DataV2 => found.definition_bytes + found.repetition_bytes,

@@ -78,11 +78,6 @@ impl<R: ReadAt> Rows<R> {
         }
     }
 
-    /// Pages read so far whose bytes do not have the checksum that their header states.
-    pub(crate) fn damaged(&self) -> u64 {
-        self.pages.damaged()
-    }
-
     /// Called after the last row of the row group.
     ///
     /// # Errors

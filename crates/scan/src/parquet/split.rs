@@ -9,7 +9,7 @@ use assay_metrics::{ColumnState, TableState, Uniqueness};
 use assay_model::partition::PartitionKey;
 
 use super::columns::Meaning;
-use super::file::{FileScan, note_damage};
+use super::file::FileScan;
 use super::footer;
 use super::groups::Groups;
 use super::header::PageKind;
@@ -144,12 +144,11 @@ impl FileScan<'_> {
             .iter_mut()
             .map(|state| Sink::new(column.meaning, state, rules, plan.zone.as_ref()))
             .collect();
-        let damaged = if column.meaning == Meaning::Nested {
-            let (nulls, damaged) = self.nested_nulls(index, group)?;
+        if column.meaning == Meaning::Nested {
+            let nulls = self.nested_nulls(index, group)?;
             for (row, null) in groups.of_row.iter().zip(nulls) {
                 sinks[*row as usize].rows(1, u64::from(null && column.nullable));
             }
-            damaged
         } else {
             let mut reader = self.rows_reader(index, group)?;
             let mut gathered: Vec<Option<Decoded>> = vec![None; sinks.len()];
@@ -171,20 +170,18 @@ impl FileScan<'_> {
                     sinks[row].all(own);
                 }
             }
-            reader.damaged()
-        };
+        }
         sinks.into_iter().for_each(Sink::finish);
         for (key, part) in groups.keys.iter().zip(parts) {
             if let Some(state) = states.get_mut(&key.partition.key) {
                 state.columns.insert(column.name.clone(), part);
-                note_damage(state, &column.name, damaged);
             }
         }
         Ok(())
     }
 
-    /// For each row whether a nested column is NULL in it; and the damaged pages.
-    fn nested_nulls(&mut self, index: usize, group: usize) -> Result<(Vec<bool>, u64), ScanError> {
+    /// For each row whether a nested column is NULL in it.
+    fn nested_nulls(&mut self, index: usize, group: usize) -> Result<Vec<bool>, ScanError> {
         let column = self.columns[index].clone();
         let values = self.stated_values(index, group)?;
         let rows = self.rows_of(group);
@@ -207,8 +204,7 @@ impl FileScan<'_> {
                 nulls.len()
             )));
         }
-        let damaged = pages.damaged();
         self.keep(pages.into_scratch());
-        Ok((nulls, damaged))
+        Ok(nulls)
     }
 }
