@@ -2,7 +2,7 @@
 //!
 //! In: the list and the tables that it may name. Out: checks on [`Metric::Latency`] of the named
 //! column, or on [`Metric::LastModifiedAge`] when no column is named. Other service levels
-//! (retention, availability, …) are facts for people: checked for form and not kept.
+//! (retention, availability, …) are facts for people: checked for form, and said to be skipped.
 
 use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
 use assay_model::ids::CheckId;
@@ -14,6 +14,7 @@ use crate::diagnostic::Code;
 use crate::quality::{self, Collected, Placed};
 use crate::rules;
 use crate::schema::Table;
+use crate::suggest;
 use crate::units;
 
 const T: Shape = Shape::Text;
@@ -47,11 +48,55 @@ pub fn decode(
             map.missing(cx, "value");
         }
         quality::schedule_of(cx, &map, loose);
-        let property = map.text("property").unwrap_or_default();
-        if matches!(property.as_str(), "latency" | "freshness" | "ly" | "fy") {
+        let Some(property) = map.get("property") else {
+            continue;
+        };
+        if is_latency(cx, &property) {
             latency(cx, &map, default_element, tables, loose);
         }
     }
+}
+
+/// The words for latency, and their abbreviations in the standard.
+const LATENCY: &[&str] = &["latency", "freshness", "ly", "fy"];
+
+/// The words of the standard for what is not measured here.
+const OTHERS: &[&str] = &[
+    "availability",
+    "throughput",
+    "errorRate",
+    "generalAvailability",
+    "endOfSupport",
+    "endOfLife",
+    "retention",
+    "frequency",
+    "timeOfAvailability",
+    "timeToDetect",
+    "timeToNotify",
+    "timeToRepair",
+];
+
+/// Whether the property is latency. One that is not is said to be skipped: it looks like a rule,
+/// and a misspelt one would be missed.
+fn is_latency(cx: &mut Context<'_>, at: &At<'_>) -> bool {
+    let word = at.scalar().unwrap_or_default();
+    let is = |known: &&str| known.eq_ignore_ascii_case(word);
+    if LATENCY.iter().any(is) {
+        return true;
+    }
+    let meant = suggest::closest(word, OTHERS.iter().chain(LATENCY).copied());
+    let hint = match meant.filter(|meant| LATENCY.contains(meant)) {
+        // Of an abbreviation, any two letters are a misspelling.
+        Some(meant) if word.len() > 3 => Some(format!("did you mean `{meant}`?")),
+        _ => None,
+    };
+    at.report(
+        cx,
+        Code::NotRunHere,
+        format!("the service level `{word}` is kept and not checked"),
+    )
+    .maybe(hint);
+    false
 }
 
 fn latency(

@@ -532,3 +532,32 @@ fn a_report_shows_the_line_and_the_remedy() {
         assert!(shown.contains(part), "{part} is not in\n{shown}");
     }
 }
+
+#[test]
+fn a_service_level_that_is_not_checked_is_told_and_a_misspelt_latency_with_what_was_meant() {
+    let level = |word: &str| {
+        read(&format!(
+            "{GOOD}slaProperties:\n  - {{ property: {word}, value: 2, unit: d, element: orders.status }}\n"
+        ))
+    };
+    for word in ["latency", "Latency", "FRESHNESS", "ly"] {
+        let parsed = level(word);
+        assert_eq!(parsed.diagnostics, [], "{word}");
+        assert_eq!(
+            parsed.dataset.unwrap().checks[2].metric.metric,
+            Metric::Latency,
+            "{word}"
+        );
+    }
+    for (word, hint) in [
+        ("latencey", "did you mean `latency`?"),
+        ("fresh_ness", "did you mean `freshness`?"),
+        ("retention", ""),
+        ("ry", ""),
+    ] {
+        let parsed = level(word);
+        assert_eq!(parsed.diagnostics.len(), 1, "{word}");
+        told(&parsed.diagnostics[0], Code::NotRunHere, 30, 17, word, hint);
+        assert_eq!(parsed.dataset.unwrap().checks.len(), 2);
+    }
+}
