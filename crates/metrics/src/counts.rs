@@ -262,6 +262,13 @@ impl RuleCounts {
         }
     }
 
+    /// Adds rows that no rule applies to, to every rule.
+    pub(crate) fn add_rows(&mut self, rows: u64) {
+        for count in self.rules.values_mut() {
+            count.rows = count.rows.saturating_add(rows);
+        }
+    }
+
     /// A rule's counts; `None` when no batch had it.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<RuleCount> {

@@ -15,7 +15,7 @@ pub struct ColumnShape {
     pub nullable: BTreeSet<bool>,
     /// Places of the column, from 0.
     pub ordinals: BTreeSet<u32>,
-    /// Files that have the column.
+    /// Files that declare the column; 0 where no file does and the rows name it themselves.
     pub files: u64,
 }
 
@@ -43,13 +43,27 @@ impl Schema {
         shape.files = shape.files.saturating_add(1);
     }
 
+    /// Adds a column that rows name and no file declares: it has no place, and is NULL in every row
+    /// that does not name it.
+    pub fn add_named(&mut self, name: &str, type_text: &str) {
+        let shape = self.columns.entry(name.to_owned()).or_default();
+        shape.types.insert(type_text.to_owned());
+        shape.nullable.insert(true);
+    }
+
+    /// Whether rows name this column, and no file declares it.
+    #[must_use]
+    pub fn is_named_by_rows(&self, name: &str) -> bool {
+        self.columns.get(name).is_some_and(|shape| shape.files == 0)
+    }
+
     /// Columns on which the files disagree: by type, nullability or place, or that some lack.
     pub fn disagreements(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().filter_map(|(name, shape)| {
             let several = shape.types.len() > 1
                 || shape.nullable.len() > 1
                 || shape.ordinals.len() > 1
-                || shape.files != self.files;
+                || (shape.files != self.files && shape.files != 0);
             several.then_some(name.as_str())
         })
     }

@@ -79,6 +79,27 @@ impl TableState {
         self.rows.saturating_sub(met)
     }
 
+    /// Counts the rows that do not name a column as NULL in it, where rows name the columns and
+    /// files do not declare them; rows that lack a part of a key as rows without the key.
+    ///
+    /// Called once, when all parts of the table are merged: a part cannot know which columns the
+    /// others name. Calling it again changes nothing.
+    pub fn fill_unnamed(&mut self) {
+        let mut any = false;
+        for (name, column) in &mut self.columns {
+            if !self.schema.is_named_by_rows(name) {
+                continue;
+            }
+            any = true;
+            let without = self.rows.saturating_sub(column.counts.rows);
+            column.add_rows(without, without);
+            column.rules.add_rows(without);
+        }
+        for key in self.keys.values_mut().filter(|_| any) {
+            key.add_nulls(self.rows.saturating_sub(key.all_rows()));
+        }
+    }
+
     /// Distinct keys and duplicate rows of a key.
     ///
     /// # Errors

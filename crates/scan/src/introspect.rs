@@ -347,6 +347,7 @@ fn columns(
 ) -> Vec<ColumnFacts> {
     let mut merged = TableState::default();
     samples.iter().for_each(|sample| merged.merge(sample));
+    merged.fill_unnamed();
     let mut names: Vec<&String> = merged.columns.keys().collect();
     let shapes = &merged.schema.columns;
     names.sort_by_key(|name| {

@@ -52,6 +52,27 @@ pub fn key_columns(column: &str, has: impl Fn(&str) -> bool) -> Vec<&str> {
     column.split(',').map(str::trim).collect()
 }
 
+/// The ids and parts of the keys of several columns that the checks ask for, where it is not known
+/// which columns there are.
+#[must_use]
+pub fn composite_keys(dataset: &Dataset) -> Vec<(String, Vec<String>)> {
+    let mut keys: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for check in &dataset.checks {
+        let parts = key_columns(&check.metric.column, |_| false);
+        if is_of_key(check.metric.metric) && parts.len() > 1 {
+            let parts = parts.into_iter().map(str::to_owned).collect();
+            keys.insert(&check.metric.column, parts);
+        }
+    }
+    keys.into_iter()
+        .map(|(id, parts)| (id.to_owned(), parts))
+        .collect()
+}
+
+const fn is_of_key(metric: Metric) -> bool {
+    matches!(metric, Metric::DuplicateCount | Metric::DuplicatePercent)
+}
+
 /// What is computed of a file with these columns.
 #[must_use]
 pub fn table_plan(dataset: &Dataset, columns: &[&str]) -> ScanPlan {
@@ -95,12 +116,8 @@ pub fn table_plan(dataset: &Dataset, columns: &[&str]) -> ScanPlan {
 
 fn add(plan: &mut ScanPlan, key: &MetricKey, columns: &[&str]) {
     let has = |name: &str| columns.contains(&name);
-    let of_key = matches!(
-        key.metric,
-        Metric::DuplicateCount | Metric::DuplicatePercent
-    );
     let parts = key_columns(&key.column, has);
-    if of_key && parts.len() > 1 {
+    if is_of_key(key.metric) && parts.len() > 1 {
         let known = plan.table.keys.iter().any(|known| known.id == key.column);
         if !known && parts.iter().all(|part| has(part)) {
             plan.table.keys.push(KeyPlan {

@@ -10,13 +10,13 @@ mod table;
 
 use std::collections::BTreeSet;
 
-use assay_metrics::{TableState, Unavailable};
+use assay_metrics::{TableState, Unavailable, Uniqueness};
 use assay_model::dataset::Dataset;
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus};
 use assay_model::task::EvaluateSpec;
 use jiff::Timestamp;
 
-use crate::plan::key_columns;
+use crate::plan::{composite_keys, key_columns};
 
 /// What the points are made from.
 struct Subject<'a> {
@@ -26,18 +26,20 @@ struct Subject<'a> {
     now: Timestamp,
 }
 
-/// Every metric that checks and profile need of a partition, ordered by its identity.
+/// Every metric that checks and profile need of a partition, ordered by its identity; `state` is
+/// the merge of all of its parts.
 #[must_use]
 pub fn metric_points(
     dataset: &Dataset,
     spec: &EvaluateSpec,
-    state: &TableState,
+    mut state: TableState,
     now: Timestamp,
 ) -> Vec<MetricPoint> {
+    complete(dataset, &mut state);
     let subject = Subject {
         dataset,
         spec,
-        state,
+        state: &state,
         now,
     };
     let mut keys: BTreeSet<MetricKey> = dataset.checks.iter().map(|c| c.metric.clone()).collect();
@@ -46,6 +48,23 @@ pub fn metric_points(
     }
     keys.extend(subject.profiled());
     keys.into_iter().map(|key| subject.point(key)).collect()
+}
+
+/// Adds the rows that do not name a column, where rows name the columns, and the keys of which no
+/// row has all parts.
+fn complete(dataset: &Dataset, state: &mut TableState) {
+    let columns = &state.schema.columns;
+    let named = |part: &String| state.schema.is_named_by_rows(part);
+    let keys: Vec<String> = composite_keys(dataset)
+        .into_iter()
+        .filter(|(id, parts)| !columns.contains_key(id) && parts.iter().all(named))
+        .map(|(id, _)| id)
+        .collect();
+    for id in keys {
+        let empty = || Uniqueness::with_limit(u64::from(dataset.scan.uniqueness_limit));
+        state.keys.entry(id).or_insert_with(empty);
+    }
+    state.fill_unnamed();
 }
 
 impl Subject<'_> {

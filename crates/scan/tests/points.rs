@@ -266,3 +266,42 @@ fn times_with_a_zone_and_times_without_one_have_no_common_order() {
     assert_eq!(mixed.status, MetricStatus::Error);
     assert!(mixed.note.unwrap().contains("times without"));
 }
+
+#[test]
+fn a_member_that_comes_late_is_null_before_however_the_file_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = String::new();
+    for row in 0..600 {
+        let late = if row >= 450 { ",\"late\":1" } else { "" };
+        text.push_str(&format!("{{\"id\":{row}{late}}}\n"));
+    }
+    std::fs::write(folder.path().join("a.ndjson"), text).unwrap();
+    let mut dataset = common::dataset(folder.path(), FormatKind::Ndjson);
+    let asked = [
+        MetricKey::column(Metric::NullCount, "late"),
+        MetricKey::column(Metric::DuplicateCount, "id,late"),
+        MetricKey::column(Metric::InvalidCount, "late").with_args(&json!({ "min": "2" })),
+        MetricKey::table(Metric::ColumnCount),
+        MetricKey::table(Metric::Schema),
+    ];
+    dataset.checks = asked.iter().cloned().map(common::check).collect();
+    let wanted = [
+        MetricValue::integer(450),
+        MetricValue::integer(0),
+        MetricValue::integer(150),
+        MetricValue::integer(2),
+        MetricValue::Text("id:json?, late:json?".to_owned()),
+    ];
+    for target in [u64::MAX, 512] {
+        dataset.scan.target_bytes = target;
+        let points = common::points_of(&dataset);
+        for (key, value) in asked.iter().zip(&wanted) {
+            let found = point(&points, key);
+            assert_eq!(
+                (found.status, &found.value),
+                (MetricStatus::Computed, value),
+                "{key:?}"
+            );
+        }
+    }
+}

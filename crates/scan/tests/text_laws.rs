@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod common;
+
 use std::collections::BTreeMap;
 
 use assay_metrics::TableState;
@@ -11,6 +13,7 @@ use assay_model::dataset::{
     RunPolicy, ScanPolicy, Source,
 };
 use assay_model::ids::DatasetId;
+use assay_model::metric::{Metric, MetricKey};
 use assay_model::partition::{Part, Partition};
 use assay_scan::object::ReadAt;
 use assay_scan::{ScanContext, ScanError, text};
@@ -194,7 +197,12 @@ proptest! {
             if *both { object["w"] = serde_json::json!(word); }
             text.push_str(&format!("{object}\n\n"));
         }
-        let dataset = dataset(FormatKind::Ndjson);
+        let mut dataset = dataset(FormatKind::Ndjson);
+        let asked = [
+            MetricKey::column(Metric::DuplicateCount, "n,w"),
+            MetricKey::column(Metric::InvalidCount, "w").with_args(&serde_json::json!({"maxLength": 3})),
+        ];
+        dataset.checks = asked.into_iter().map(common::check).collect();
         let bytes = Bytes(text.into_bytes());
         let whole = measure(&dataset, &bytes, &[Part::Whole]).unwrap();
         prop_assert_eq!(whole.rows as usize, rows.len());
@@ -208,8 +216,14 @@ proptest! {
         let cut = text::cut::cut(&dataset, &bytes, target, &ScanContext::default()).unwrap();
         let parts: Vec<Part> = cut.into_iter().map(|(part, _)| part).collect();
         let merged = measure(&dataset, &bytes, &parts).unwrap();
-        prop_assert_eq!(merged.rows, whole.rows);
-        prop_assert_eq!(&merged.columns["n"], &whole.columns["n"]);
+        prop_assert_eq!(merged.encode(), whole.encode());
+        let mut filled = merged;
+        filled.fill_unnamed();
+        let without = rows.iter().filter(|(.., both)| !both).count();
+        if without < rows.len() {
+            prop_assert_eq!(filled.columns["w"].counts.nulls as usize, without);
+            prop_assert_eq!(filled.rows_without("w"), 0);
+        }
     }
 }
 
@@ -268,4 +282,27 @@ fn a_record_longer_than_the_budget_is_an_error_and_a_long_one_is_not() {
         &mut states,
     );
     assert!(error.unwrap_err().to_string().contains("longer than"));
+}
+
+#[test]
+fn a_new_name_on_every_line_costs_no_more_than_the_lines_and_too_many_are_refused() {
+    let line = |i: usize| format!("{{\"k{i:05}\":1}}\n");
+    let few: String = (0..9_000).map(line).collect();
+    let dataset = dataset(FormatKind::Ndjson);
+    let mut lean = dataset.clone();
+    lean.profile.metrics = Vec::new();
+    let started = std::time::Instant::now();
+    let mut state = measure(&lean, &Bytes(few.into_bytes()), &[Part::Whole]).unwrap();
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+    state.fill_unnamed();
+    assert_eq!((state.rows, state.columns.len()), (9_000, 9_000));
+    assert_eq!(state.columns["k08999"].counts.nulls, 8_999);
+    let many: String = (0..20_000).map(line).collect();
+    let error = measure(&dataset, &Bytes(many.into_bytes()), &[Part::Whole]).unwrap_err();
+    assert!(matches!(error, ScanError::Unsupported { .. }), "{error}");
+    let said = error.to_string();
+    assert!(
+        said.contains("more than 10000 columns") && said.contains("line 10001"),
+        "{said}"
+    );
 }

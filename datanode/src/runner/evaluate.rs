@@ -180,7 +180,7 @@ fn judge(
     let points = match states {
         States::All(states) => {
             let state = merged(states)?;
-            assay_scan::points::metric_points(dataset, spec, &state, job.now)
+            assay_scan::points::metric_points(dataset, spec, state, job.now)
         }
         States::Broken(_) | States::None | States::Gone(_) => Vec::new(),
     };

@@ -344,7 +344,7 @@ impl<'a> Measure<'a> {
             };
             if unread > 0 {
                 state.flag(
-                    &format!("unread {}: {name}", role_word(&self.roles[column])),
+                    &format!("unread {}: {name}", self.roles[column].word()),
                     unread,
                 );
             }
@@ -359,17 +359,6 @@ impl<'a> Measure<'a> {
             let rows = rows.iter().map(|row| *row as usize);
             feed_key(&key.id, rows, places.len(), cell, state);
         }
-    }
-}
-
-fn role_word(role: &Role) -> &'static str {
-    match role {
-        Role::Bool => "boolean",
-        Role::Date => "date",
-        Role::Time => "time",
-        Role::Timestamp(_) => "timestamp",
-        Role::Untyped | Role::Text => "text",
-        Role::Number | Role::Decimal => "number",
     }
 }
 

@@ -58,6 +58,49 @@ impl Role {
             None => Self::Untyped,
         }
     }
+
+    /// What it is called in the flags of a state.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::Bool => "boolean",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::Timestamp(_) => "timestamp",
+            Self::Untyped | Self::Text => "text",
+            Self::Number | Self::Decimal => "number",
+        }
+    }
+
+    /// Adds a JSON string to a key: text, unless a time is declared and it reads as one.
+    pub(super) fn string_key<'k>(
+        &self,
+        text: &[u8],
+        key: &'k mut KeyBuilder,
+    ) -> &'k mut KeyBuilder {
+        match self {
+            Self::Date | Self::Time | Self::Timestamp(_) => match self.cell(text) {
+                Cell::Date(days) => key.date(days),
+                Cell::Time(nanos) => key.int(i128::from(nanos)),
+                Cell::Timestamp(nanos) => key.timestamp(nanos),
+                _ => key.text(text),
+            },
+            _ => key.text(text),
+        }
+    }
+
+    /// What a rule sees of a field: what it reads as, where its type is declared.
+    pub(super) fn cell<'t>(&self, text: &'t [u8]) -> Cell<'t> {
+        let read = match self {
+            Self::Bool => values::boolean(text).map(Cell::Bool),
+            Self::Date => values::date(text).map(Cell::Date),
+            Self::Time => values::time_of_day(text).map(Cell::Time),
+            Self::Timestamp(zone) => {
+                values::timestamp(text, zone).map(|nanos| Cell::Timestamp(i128::from(nanos)))
+            }
+            Self::Untyped | Self::Number | Self::Decimal | Self::Text => None,
+        };
+        read.unwrap_or(Cell::Text(text))
+    }
 }
 
 /// Buffers that are used for one column after another.
@@ -105,7 +148,7 @@ impl Feeder<'_> {
             let mut count = RuleCount::default();
             for field in fields.clone() {
                 count.rows += 1;
-                if let Some(met) = field.and_then(|text| rule.test(&self.cell(text))) {
+                if let Some(met) = field.and_then(|text| rule.test(&self.role.cell(text))) {
                     count.tested += 1;
                     count.matched += u64::from(met);
                 }
@@ -143,20 +186,6 @@ impl Feeder<'_> {
         };
         state.add_rows(rows, nulls);
         unread
-    }
-
-    /// What a rule sees of a field: what it reads as, where its type is declared.
-    pub(super) fn cell<'t>(&self, text: &'t [u8]) -> Cell<'t> {
-        let read = match self.role {
-            Role::Bool => values::boolean(text).map(Cell::Bool),
-            Role::Date => values::date(text).map(Cell::Date),
-            Role::Time => values::time_of_day(text).map(Cell::Time),
-            Role::Timestamp(zone) => {
-                values::timestamp(text, zone).map(|nanos| Cell::Timestamp(i128::from(nanos)))
-            }
-            Role::Untyped | Role::Number | Role::Decimal | Role::Text => None,
-        };
-        read.unwrap_or(Cell::Text(text))
     }
 
     fn typed<'f, T>(

@@ -15,6 +15,7 @@ pub mod cut;
 pub mod feed;
 pub mod keyed;
 pub mod lines;
+mod members;
 pub mod ndjson;
 mod records;
 pub mod structure;

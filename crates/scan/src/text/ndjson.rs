@@ -1,188 +1,43 @@
 //! One JSON object a line into metric states.
 //!
 //! In: a part of an object whose ends are line ends. Out: the states of its partitions. Columns are
-//! the names of the objects' members; a member that a line lacks is NULL there, as is `null`.
-//! Whole numbers stay exact, other numbers are the nearest double, strings are text (or what their
-//! declared type reads), nested values are text as written.
+//! the names of the objects' members, whatever file or part they are met in; a member that a line
+//! lacks is NULL there, as is `null`. A state counts only the rows that name a column; the others
+//! are added when all parts are merged (`TableState::fill_unnamed`), so that it does not matter how
+//! the rows were cut. Whole numbers stay exact, other numbers are the nearest double, strings are
+//! text (or what their declared type reads), nested values are text as written.
 
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fmt;
 
-use assay_metrics::{Number, TableState};
+use assay_metrics::{ColumnState, KeyBuilder, TablePlan, TableState, Uniqueness, Wants};
 use assay_model::dataset::Dataset;
 use assay_model::partition::{Partition, PartitionKey};
 use jiff::tz::TimeZone;
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
-use super::feed::{Feeder, Role, Scratch, feed_key};
+use super::States;
+use super::feed::{Feeder, Role, Scratch};
 use super::keyed::Keyed;
 use super::lines::Blocks;
-use super::{States, values};
+use super::members::{Columns, MOST_COLUMNS, Names, Value};
 use crate::context::ScanContext;
 use crate::discover::keys::{Key, zone};
 use crate::error::ScanError;
 use crate::object::ReadAt;
-use crate::plan::{ScanPlan, table_plan};
+use crate::plan::{ColumnRules, composite_keys, table_plan};
 use crate::rules::Cell as RuleCell;
-
-/// A value of a member, as written or without its escapes.
-#[derive(Debug, Clone, PartialEq)]
-enum Value<'b> {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Wide(i128),
-    Float(f64),
-    Text(Cow<'b, str>),
-    /// An object or a list.
-    Nested(&'b str),
-}
-
-impl Value<'_> {
-    /// The value as a key or a text sees it; `None` is NULL.
-    fn text(&self) -> Option<Cow<'_, [u8]>> {
-        Some(match self {
-            Self::Null => return None,
-            Self::Bool(true) => Cow::Borrowed(&b"true"[..]),
-            Self::Bool(false) => Cow::Borrowed(&b"false"[..]),
-            Self::Int(value) => Cow::Owned(value.to_string().into_bytes()),
-            Self::Wide(value) => Cow::Owned(value.to_string().into_bytes()),
-            Self::Float(value) => Cow::Owned(value.to_string().into_bytes()),
-            Self::Text(text) => Cow::Borrowed(text.as_bytes()),
-            Self::Nested(text) => Cow::Borrowed(text.as_bytes()),
-        })
-    }
-}
-
-/// The members of one object, given to columns as they are met.
-struct Members<'v, 'b> {
-    columns: &'v mut Columns<'b>,
-}
-
-/// The values of a block by column.
-#[derive(Default)]
-struct Columns<'b> {
-    places: BTreeMap<String, usize>,
-    names: Vec<String>,
-    values: Vec<Vec<Value<'b>>>,
-    rows: usize,
-}
-
-impl<'b> Columns<'b> {
-    fn place(&mut self, name: &str, hint: usize) -> usize {
-        // Members mostly come in the same order on every line.
-        if self.names.get(hint).is_some_and(|known| known == name) {
-            return hint;
-        }
-        if let Some(place) = self.places.get(name) {
-            return *place;
-        }
-        let place = self.names.len();
-        self.names.push(name.to_owned());
-        self.places.insert(name.to_owned(), place);
-        self.values.push(Vec::new());
-        place
-    }
-
-    fn value(&self, row: usize, place: usize) -> &Value<'b> {
-        self.values[place].get(row).unwrap_or(&Value::Null)
-    }
-}
-
-impl<'de, 'v> serde::de::DeserializeSeed<'de> for Members<'v, 'de> {
-    type Value = ();
-    fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        from.deserialize_map(self)
-    }
-}
-
-impl<'de, 'v> Visitor<'de> for Members<'v, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("one JSON object a line")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
-        let row = self.columns.rows;
-        let mut hint = 0;
-        while let Some(name) = map.next_key_seed(Name)? {
-            let raw: &'de RawValue = map.next_value()?;
-            let place = self.columns.place(&name, hint);
-            hint = place + 1;
-            let values = &mut self.columns.values[place];
-            if values.len() > row {
-                return Err(M::Error::custom(format!("the member {name:?} comes twice")));
-            }
-            values.resize(row, Value::Null);
-            values.push(value(raw.get()).map_err(M::Error::custom)?);
-        }
-        Ok(())
-    }
-}
-
-/// A member's name, borrowed where it has no escapes.
-struct Name;
-
-impl<'de> serde::de::DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-    fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
-        from.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member's name")
-    }
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(name))
-    }
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name.to_owned()))
-    }
-}
-
-/// Reads a value that is known to be sound JSON.
-fn value(raw: &str) -> Result<Value<'_>, serde_json::Error> {
-    let bytes = raw.as_bytes();
-    Ok(match bytes.first() {
-        Some(b'"') => {
-            let inner = &raw[1..raw.len() - 1];
-            if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
-                Value::Text(Cow::Borrowed(inner))
-            } else {
-                Value::Text(Cow::Owned(serde_json::from_str::<String>(raw)?))
-            }
-        }
-        Some(b'{' | b'[') => Value::Nested(raw),
-        Some(b't') => Value::Bool(true),
-        Some(b'f') => Value::Bool(false),
-        Some(b'n') | None => Value::Null,
-        Some(_) => match values::short_int(bytes) {
-            Some(short) => Value::Int(short),
-            None => match values::number(bytes) {
-                Number::Int(wide) => i64::try_from(wide).map_or(Value::Wide(wide), Value::Int),
-                Number::Float(float) => Value::Float(float),
-                Number::Decimal(..) | Number::None => Value::Text(Cow::Borrowed(raw)),
-            },
-        },
-    })
-}
 
 /// Reads blocks of whole lines and gives the values of each to `each`.
 fn blocks(
     reader: &dyn ReadAt,
     range: (u64, u64),
     context: &ScanContext,
-    mut each: impl FnMut(&Columns<'_>, &Blocks<'_>, &[u32]) -> Result<(), ScanError>,
+    mut each: impl FnMut(&Names, &Columns<'_>, &Blocks<'_>, &[u32]) -> Result<(), ScanError>,
 ) -> Result<(), ScanError> {
     let failed = Cell::new(None);
     let mut blocks = Blocks::open(reader, range, context, &failed)?;
+    let mut names = Names::default();
     let mut whole = 0;
     let mut first = range.0 == 0;
     while blocks.advance(whole)? {
@@ -204,22 +59,14 @@ fn blocks(
         while let Some(length) = memchr::memchr(b'\n', &bytes[at..]) {
             let line = &bytes[at..at + length];
             if !line.trim_ascii().is_empty() {
-                read_line(line, &mut columns).map_err(|error| {
-                    // The parser's own place is within the line.
-                    let column = error.column();
-                    let text = error.to_string();
-                    let what = text
-                        .rsplit_once(" at line ")
-                        .map_or(text.as_str(), |(what, _)| what);
-                    let what =
-                        format!("not a JSON object: {what}, at character {column} of the line");
-                    blocks.corrupt(at, what)
-                })?;
+                columns
+                    .read_line(line, &mut names)
+                    .map_err(|error| unreadable(&blocks, at, names.full, &error))?;
                 starts.push(at as u32);
             }
             at += length + 1;
         }
-        each(&columns, &blocks, &starts)?;
+        each(&names, &columns, &blocks, &starts)?;
         drop(columns);
         context.progress.add_rows(starts.len() as u64);
         whole = end;
@@ -227,12 +74,29 @@ fn blocks(
     Ok(())
 }
 
-fn read_line<'b>(line: &'b [u8], columns: &mut Columns<'b>) -> Result<(), serde_json::Error> {
-    let mut parser = serde_json::Deserializer::from_slice(line);
-    serde::de::DeserializeSeed::deserialize(Members { columns }, &mut parser)?;
-    parser.end()?;
-    columns.rows += 1;
-    Ok(())
+/// The error of the line that begins at `at`.
+fn unreadable(blocks: &Blocks<'_>, at: usize, full: bool, error: &serde_json::Error) -> ScanError {
+    if full {
+        let what = format!("its lines name more than {MOST_COLUMNS} columns");
+        return match blocks.corrupt(at, what) {
+            ScanError::Corrupt { path, place, what } => ScanError::Unsupported {
+                path,
+                place,
+                what,
+                remedy: "names that are data belong into a value: write them as one member"
+                    .to_owned(),
+            },
+            other => other,
+        };
+    }
+    // The parser's own place is within the line.
+    let column = error.column();
+    let text = error.to_string();
+    let what = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(what, _)| what);
+    let what = format!("not a JSON object: {what}, at character {column} of the line");
+    blocks.corrupt(at, what)
 }
 
 /// Measures a part of an object of JSON lines.
@@ -243,15 +107,8 @@ pub(super) fn measure(
     range: (u64, u64),
     context: &ScanContext,
 ) -> Result<States, ScanError> {
-    let zone = zone(&dataset.partitions)?;
     let mut keyed = Keyed::of(dataset)?;
-    let mut measure = Measure {
-        dataset,
-        zone,
-        names: Vec::new(),
-        plan: ScanPlan::default(),
-        scratch: Scratch::default(),
-    };
+    let mut measure = Measure::new(dataset)?;
     let mut states = States::new();
     for partition in partitions {
         let state = states.entry(partition.key.clone()).or_default();
@@ -260,38 +117,33 @@ pub(super) fn measure(
             state.schema.add_file();
         }
     }
-    blocks(reader, range, context, |columns, blocks, starts| {
-        measure.learn(columns, &mut states);
-        let all: Vec<u32> = (0..columns.rows as u32).collect();
+    blocks(reader, range, context, |names, columns, blocks, starts| {
+        measure.learn(names);
         let split = match &mut keyed {
             None => {
                 let only = partitions
                     .first()
                     .map_or_else(PartitionKey::all, |p| p.key.clone());
-                BTreeMap::from([(only, all)])
+                BTreeMap::from([(only, (0..columns.rows).collect())])
             }
-            Some(keyed) => split(keyed, columns, Some(partitions), blocks, starts)?,
+            Some(keyed) => split(keyed, names, columns, Some(partitions), blocks, starts)?,
         };
-        for (key, rows) in split {
-            measure.feed(columns, &rows, states.entry(key).or_default());
-        }
+        measure.feed(names, columns, split, &mut states);
         Ok(())
     })?;
-    measure.finish(&mut states, range.0 == 0);
     Ok(states)
 }
 
 fn split(
     keyed: &mut Keyed,
+    names: &Names,
     columns: &Columns<'_>,
     planned: Option<&[Partition]>,
     blocks: &Blocks<'_>,
     starts: &[u32],
 ) -> Result<BTreeMap<PartitionKey, Vec<u32>>, ScanError> {
-    let place = columns.places.get(&keyed.column).copied();
-    let texts: Vec<Option<Cow<'_, [u8]>>> = (0..columns.rows)
-        .map(|row| place.and_then(|place| columns.value(row, place).text()))
-        .collect();
+    let values = columns.by_row(names.get(&keyed.column));
+    let texts: Vec<Option<Cow<'_, [u8]>>> = values.into_iter().map(Value::text).collect();
     let fault = |row: usize, what: String| {
         blocks.corrupt(starts.get(row).map_or(0, |start| *start as usize), what)
     };
@@ -310,120 +162,169 @@ pub fn keys(
     let Some(mut keyed) = Keyed::of(dataset)? else {
         return Ok(BTreeMap::new());
     };
-    blocks(
-        reader,
-        (0, reader.size()),
-        context,
-        |columns, blocks, starts| split(&mut keyed, columns, None, blocks, starts).map(|_| ()),
-    )?;
+    let range = (0, reader.size());
+    blocks(reader, range, context, |names, columns, blocks, starts| {
+        split(&mut keyed, names, columns, None, blocks, starts).map(|_| ())
+    })?;
     Ok(keyed.met)
+}
+
+/// What is done with the values of a column.
+struct Known {
+    role: Role,
+    wants: Wants,
+    rules: ColumnRules,
 }
 
 struct Measure<'a> {
     dataset: &'a Dataset,
     zone: TimeZone,
-    /// Every column met so far, in the order of meeting.
-    names: Vec<String>,
-    plan: ScanPlan,
+    limits: TablePlan,
+    /// Every column met so far, by place.
+    known: Vec<Known>,
+    /// Keys of several columns: their ids and parts.
+    keys: Vec<(String, Vec<String>)>,
     scratch: Scratch,
 }
 
-impl Measure<'_> {
-    /// Plans for columns that were not met before; the rows before them are NULL in them.
-    fn learn(&mut self, columns: &Columns<'_>, states: &mut States) {
-        let new: Vec<String> = columns
-            .names
-            .iter()
-            .filter(|name| !self.names.contains(name))
-            .cloned()
-            .collect();
-        if new.is_empty() && !self.names.is_empty() {
-            return;
-        }
-        self.names.extend(new);
-        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        self.plan = table_plan(self.dataset, &names);
-        for state in states.values_mut() {
-            self.extend(state);
+impl<'a> Measure<'a> {
+    fn new(dataset: &'a Dataset) -> Result<Self, ScanError> {
+        Ok(Self {
+            dataset,
+            zone: zone(&dataset.partitions)?,
+            limits: table_plan(dataset, &[]).table,
+            known: Vec::new(),
+            keys: composite_keys(dataset),
+            scratch: Scratch::default(),
+        })
+    }
+
+    /// Plans for columns that were not met before. What is asked of a column depends on its name
+    /// alone, not on what else was met.
+    fn learn(&mut self, names: &Names) {
+        for name in &names.list[self.known.len()..] {
+            let plan = table_plan(self.dataset, &[name]);
+            self.known.push(Known {
+                role: Role::of(self.dataset, name, &self.zone),
+                wants: plan.wants(name),
+                rules: plan.rules(name).clone(),
+            });
         }
     }
 
-    /// Gives a state the columns and keys of the plan that it lacks.
-    fn extend(&self, state: &mut TableState) {
-        let empty = TableState::new(&self.plan.table);
-        for (name, mut column) in empty.columns {
-            if !state.columns.contains_key(&name) {
-                column.add_rows(state.rows, state.rows);
-                for rule in self.plan.rules(&name) {
-                    let rows = state.rows;
-                    let count = assay_metrics::RuleCount {
-                        rows,
-                        tested: 0,
-                        matched: 0,
-                    };
-                    column.rules.add(rule.id(), count);
-                }
-                state.columns.insert(name, column);
+    fn feed(
+        &mut self,
+        names: &Names,
+        columns: &Columns<'_>,
+        split: BTreeMap<PartitionKey, Vec<u32>>,
+        states: &mut States,
+    ) {
+        let mut owners = vec![0u32; columns.rows as usize];
+        let mut targets = Vec::with_capacity(split.len());
+        for ((key, rows), at) in split.into_iter().zip(0u32..) {
+            rows.iter().for_each(|row| owners[*row as usize] = at);
+            let mut state = states.remove(&key).unwrap_or_default();
+            state.rows += rows.len() as u64;
+            targets.push((key, rows, state));
+        }
+        let mut own: Vec<(u32, &Value<'_>)> = Vec::new();
+        for place in &columns.named {
+            own.clear();
+            let values = columns.of(*place).iter();
+            own.extend(values.map(|(row, value)| (owners[*row as usize], value)));
+            if targets.len() > 1 {
+                own.sort_by_key(|(owner, _)| *owner);
+            }
+            for own in own.chunk_by(|left, right| left.0 == right.0) {
+                let state = &mut targets[own[0].0 as usize].2;
+                self.feed_column(&names.list[*place], *place, own, state);
             }
         }
-        for (id, mut key) in empty.keys {
-            if !state.keys.contains_key(&id) {
-                key.add_nulls(state.rows);
-                state.keys.insert(id, key);
-            }
-        }
-    }
-
-    fn feed(&mut self, columns: &Columns<'_>, rows: &[u32], state: &mut TableState) {
-        self.extend(state);
-        state.rows += rows.len() as u64;
-        for name in &self.names {
-            let rules = self.plan.rules(name);
-            let role = Role::of(self.dataset, name, &self.zone);
-            let wants = self.plan.wants(name);
-            let Some(own) = state.columns.get_mut(name) else {
+        for (id, parts) in &self.keys {
+            let Some(places) = parts
+                .iter()
+                .map(|part| names.get(part))
+                .collect::<Option<Vec<_>>>()
+            else {
                 continue;
             };
-            let place = columns.places.get(name).copied();
-            let value =
-                |row: &u32| place.map_or(&Value::Null, |place| columns.value(*row as usize, place));
-            let feeder = Feeder {
-                role: &role,
-                wants,
-                rules,
-            };
-            let unread = feed_values(&feeder, &rows.iter().map(value), own, &mut self.scratch);
-            if unread > 0 {
-                state.flag(&format!("unread by its declared type: {name}"), unread);
+            let parts: Vec<(Vec<&Value<'_>>, &Role)> = places
+                .iter()
+                .map(|place| (columns.by_row(Some(*place)), &self.known[*place].role))
+                .collect();
+            for (_, rows, state) in &mut targets {
+                feed_key(id, rows, &parts, self.limits.uniqueness_limit, state);
             }
         }
-        for key in &self.plan.table.keys {
-            let places: Vec<Option<usize>> = key
-                .columns
-                .iter()
-                .map(|part| columns.places.get(part).copied())
-                .collect();
-            let texts: Vec<Vec<Option<Cow<'_, [u8]>>>> = places
-                .iter()
-                .map(|place| {
-                    let text = |row: &u32| {
-                        place.and_then(|place| columns.value(*row as usize, place).text())
-                    };
-                    rows.iter().map(text).collect()
-                })
-                .collect();
-            let cell = |row: usize, part: usize| texts[part][row].as_deref();
-            feed_key(&key.id, 0..rows.len(), places.len(), cell, state);
-        }
+        states.extend(targets.into_iter().map(|(key, _, state)| (key, state)));
     }
 
-    /// Notes the columns of the file with each of its states.
-    fn finish(&self, states: &mut States, from_start: bool) {
-        for state in states.values_mut().filter(|_| from_start) {
-            for (name, ordinal) in self.names.iter().zip(0u32..) {
-                state.schema.add_column(name, "json", true, ordinal);
-            }
+    fn feed_column(
+        &mut self,
+        name: &str,
+        place: usize,
+        values: &[(u32, &Value<'_>)],
+        state: &mut TableState,
+    ) {
+        let known = &self.known[place];
+        if !state.columns.contains_key(name) {
+            state.schema.add_named(name, "json");
+            let empty = ColumnState::new(&known.wants, &self.limits);
+            state.columns.insert(name.to_owned(), empty);
         }
+        let Some(own) = state.columns.get_mut(name) else {
+            return;
+        };
+        let feeder = Feeder {
+            role: &known.role,
+            wants: known.wants,
+            rules: &known.rules,
+        };
+        let values = values.iter().map(|(_, value)| *value);
+        let unread = feed_values(&feeder, &values, own, &mut self.scratch);
+        if unread > 0 {
+            state.flag(&format!("unread {}: {name}", known.role.word()), unread);
+        }
+    }
+}
+
+/// Feeds a key of several columns. Rows that lack a part of it are told by their absence.
+fn feed_key(
+    id: &str,
+    rows: &[u32],
+    parts: &[(Vec<&Value<'_>>, &Role)],
+    limit: u64,
+    state: &mut TableState,
+) {
+    let mut key = KeyBuilder::default();
+    let mut keys = Vec::new();
+    for row in rows {
+        key.clear();
+        let whole = parts.iter().all(|(values, role)| {
+            match values[*row as usize] {
+                Value::Null => return false,
+                Value::Bool(value) => key.boolean(*value),
+                Value::Int(value) => key.int(i128::from(*value)),
+                Value::Wide(value) => key.int(*value),
+                Value::Float(value) => key.float(*value),
+                Value::Text(text) => role.string_key(text.as_bytes(), &mut key),
+                Value::Nested(text) => key.text(text.as_bytes()),
+            };
+            true
+        });
+        if whole {
+            keys.push(key.finish());
+        }
+    }
+    if keys.is_empty() {
+        return;
+    }
+    if !state.keys.contains_key(id) {
+        let empty = Uniqueness::with_limit(limit);
+        state.keys.insert(id.to_owned(), empty);
+    }
+    if let Some(own) = state.keys.get_mut(id) {
+        keys.into_iter().for_each(|key| own.insert_key(key));
     }
 }
 
@@ -468,7 +369,7 @@ fn feed_values<'v, 'b: 'v>(
                 Value::Int(value) => rule.test(&RuleCell::Int(i128::from(*value))),
                 Value::Wide(value) => rule.test(&RuleCell::Int(*value)),
                 Value::Float(value) => rule.test(&RuleCell::Float(*value)),
-                Value::Text(text) => rule.test(&feeder.cell(text.as_bytes())),
+                Value::Text(text) => rule.test(&feeder.role.cell(text.as_bytes())),
                 Value::Nested(text) => rule.test(&RuleCell::Text(text.as_bytes())),
             };
             if let Some(met) = met {

@@ -126,6 +126,6 @@ pub fn whole(dataset: &Dataset) -> TableState {
 pub fn points_of(dataset: &Dataset) -> Vec<MetricPoint> {
     let found = run(dataset).unwrap();
     assert_eq!(found.plan.evaluations.len(), 1);
-    let state = found.states.values().next().unwrap();
+    let state = found.states.into_values().next().unwrap();
     points::metric_points(dataset, &found.plan.evaluations[0], state, now())
 }

@@ -1,0 +1,217 @@
+//! The members of JSON objects, one object a line, gathered by name.
+//!
+//! In: lines that each hold one object. Out: for each name the values that were met, with their
+//! rows. A row that does not name a column takes no room in it: what is held grows with what was
+//! read, never with rows times columns. Columns are bounded by [`MOST_COLUMNS`].
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use assay_metrics::Number;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::values;
+
+/// Columns that the rows of one part of a file may name.
+pub(super) const MOST_COLUMNS: usize = 10_000;
+
+/// The names of the columns met so far, in the order of meeting.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    places: BTreeMap<String, usize>,
+    pub(super) list: Vec<String>,
+    /// Whether a name came that there is no room for.
+    pub(super) full: bool,
+}
+
+impl Names {
+    pub(super) fn get(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+
+    fn place(&mut self, name: &str, hint: usize) -> Option<usize> {
+        // Members mostly come in the same order on every line.
+        if self.list.get(hint).is_some_and(|known| known == name) {
+            return Some(hint);
+        }
+        if let Some(place) = self.places.get(name) {
+            return Some(*place);
+        }
+        let place = self.list.len();
+        if place >= MOST_COLUMNS {
+            self.full = true;
+            return None;
+        }
+        self.list.push(name.to_owned());
+        self.places.insert(name.to_owned(), place);
+        Some(place)
+    }
+}
+
+/// The values of a block by the place of their column, each with its row.
+#[derive(Default)]
+pub(super) struct Columns<'b> {
+    values: Vec<Vec<(u32, Value<'b>)>>,
+    /// Places of the columns that the block names.
+    pub(super) named: Vec<usize>,
+    pub(super) rows: u32,
+}
+
+impl<'b> Columns<'b> {
+    /// The values of a column, in the order of rows; a row without the member is not among them.
+    pub(super) fn of(&self, place: usize) -> &[(u32, Value<'b>)] {
+        self.values.get(place).map_or(&[], Vec::as_slice)
+    }
+
+    /// The values of a column by row.
+    pub(super) fn by_row(&self, place: Option<usize>) -> Vec<&Value<'b>> {
+        let mut all = vec![&Value::Null; self.rows as usize];
+        for (row, value) in place.map_or(&[][..], |place| self.of(place)) {
+            all[*row as usize] = value;
+        }
+        all
+    }
+
+    /// Reads one line.
+    pub(super) fn read_line(
+        &mut self,
+        line: &'b [u8],
+        names: &mut Names,
+    ) -> Result<(), serde_json::Error> {
+        let mut parser = serde_json::Deserializer::from_slice(line);
+        let members = Members {
+            names,
+            columns: self,
+        };
+        serde::de::DeserializeSeed::deserialize(members, &mut parser)?;
+        parser.end()?;
+        self.rows += 1;
+        Ok(())
+    }
+}
+
+/// A value of a member, as written or without its escapes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value<'b> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Wide(i128),
+    Float(f64),
+    Text(Cow<'b, str>),
+    /// An object or a list.
+    Nested(&'b str),
+}
+
+impl Value<'_> {
+    /// The value as a key or a text sees it; `None` is NULL.
+    pub(super) fn text(&self) -> Option<Cow<'_, [u8]>> {
+        Some(match self {
+            Self::Null => return None,
+            Self::Bool(true) => Cow::Borrowed(&b"true"[..]),
+            Self::Bool(false) => Cow::Borrowed(&b"false"[..]),
+            Self::Int(value) => Cow::Owned(value.to_string().into_bytes()),
+            Self::Wide(value) => Cow::Owned(value.to_string().into_bytes()),
+            Self::Float(value) => Cow::Owned(value.to_string().into_bytes()),
+            Self::Text(text) => Cow::Borrowed(text.as_bytes()),
+            Self::Nested(text) => Cow::Borrowed(text.as_bytes()),
+        })
+    }
+}
+
+/// The members of one object, given to columns as they are met.
+struct Members<'v, 'b> {
+    names: &'v mut Names,
+    columns: &'v mut Columns<'b>,
+}
+
+impl<'de, 'v> serde::de::DeserializeSeed<'de> for Members<'v, 'de> {
+    type Value = ();
+    fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de, 'v> Visitor<'de> for Members<'v, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one JSON object a line")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        let row = self.columns.rows;
+        let mut hint = 0;
+        while let Some(name) = map.next_key_seed(Name)? {
+            let raw: &'de RawValue = map.next_value()?;
+            let place = self.names.place(&name, hint);
+            let place = place.ok_or_else(|| M::Error::custom("too many names"))?;
+            hint = place + 1;
+            if self.columns.values.len() <= place {
+                self.columns.values.resize_with(place + 1, Vec::new);
+            }
+            let values = &mut self.columns.values[place];
+            match values.last() {
+                Some((last, _)) if *last == row => {
+                    return Err(M::Error::custom(format!("the member {name:?} comes twice")));
+                }
+                Some(_) => {}
+                None => self.columns.named.push(place),
+            }
+            values.push((row, value(raw.get()).map_err(M::Error::custom)?));
+        }
+        Ok(())
+    }
+}
+
+/// A member's name, borrowed where it has no escapes.
+struct Name;
+
+impl<'de> serde::de::DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+    fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+/// Reads a value that is known to be sound JSON.
+fn value(raw: &str) -> Result<Value<'_>, serde_json::Error> {
+    let bytes = raw.as_bytes();
+    Ok(match bytes.first() {
+        Some(b'"') => {
+            let inner = &raw[1..raw.len() - 1];
+            if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+                Value::Text(Cow::Borrowed(inner))
+            } else {
+                Value::Text(Cow::Owned(serde_json::from_str::<String>(raw)?))
+            }
+        }
+        Some(b'{' | b'[') => Value::Nested(raw),
+        Some(b't') => Value::Bool(true),
+        Some(b'f') => Value::Bool(false),
+        Some(b'n') | None => Value::Null,
+        Some(_) => match values::short_int(bytes) {
+            Some(short) => Value::Int(short),
+            None => match values::number(bytes) {
+                Number::Int(wide) => i64::try_from(wide).map_or(Value::Wide(wide), Value::Int),
+                Number::Float(float) => Value::Float(float),
+                Number::Decimal(..) | Number::None => Value::Text(Cow::Borrowed(raw)),
+            },
+        },
+    })
+}
