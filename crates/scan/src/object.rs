@@ -3,7 +3,9 @@
 //! In: a [`Location`]. Out: a stream of [`ObjectRef`]s with paths relative to the location's root,
 //! and readers that are pinned to what the listing showed: a file that differs in size or time of
 //! change from its [`ObjectRef`] is an error, before and after it is read. Nothing outside the root
-//! is ever opened or listed, neither by `..` nor through a symbolic link.
+//! is ever opened or listed, neither by `..` nor through a symbolic link. A symbolic link to
+//! something below the root is refused by the listing as another name of it, so that no row counts
+//! twice; hard links have no real name and are files of their own.
 //!
 //! Local files are listed by a walk of our own and not by a library for object stores: those
 //! encode names (`x#1` has no path of theirs that reads back as the same file), follow links
@@ -109,8 +111,8 @@ impl Objects {
     }
 
     /// Lists every file below `prefix` (a folder relative to the root; empty for all), in the order
-    /// of names within each folder. What cannot be listed is an item of its own: a link that leaves
-    /// the root ([`ScanError::Refused`]), a name that is not UTF-8, a folder that cannot be read.
+    /// of names within each folder. What cannot be listed is an item of its own: a symbolic link
+    /// ([`ScanError::Refused`]; the location itself may be one), a name that is not UTF-8, a folder that cannot be read.
     /// Files that vanish while the listing runs are left out.
     ///
     /// Must be called within a Tokio runtime: folders are read on its blocking threads.
@@ -253,8 +255,6 @@ struct Walk {
     objects: Objects,
     folders: Vec<PathBuf>,
     found: VecDeque<Result<ObjectRef, ScanError>>,
-    /// Real paths of folders met through links, so that a cycle of links ends.
-    linked: Vec<PathBuf>,
 }
 
 impl Walk {
@@ -263,7 +263,6 @@ impl Walk {
             objects,
             folders: Vec::new(),
             found: VecDeque::new(),
-            linked: Vec::new(),
         };
         let start = match (&walk.objects.single, prefix) {
             (Some(name), _) => {
@@ -335,14 +334,16 @@ impl Walk {
                 }
                 other => other?,
             };
-            metadata = real.metadata().map_err(lost)?;
-            if metadata.is_dir() {
-                if self.linked.contains(&real) || path.starts_with(&real) {
-                    let why = "a cycle of symbolic links".to_owned();
-                    return Err(ScanError::Refused { path: name(), why });
-                }
-                self.linked.push(real);
+            if self.objects.single.is_none() {
+                // The walk comes to the real path by itself: its rows would count twice.
+                let real = real.strip_prefix(&self.objects.root).unwrap_or(&real);
+                let why = match real.to_str() {
+                    Some("") => "a symbolic link to the folder that it is in".to_owned(),
+                    _ => format!("a symbolic link, another name of {}", real.display()),
+                };
+                return Err(ScanError::Refused { path: name(), why });
             }
+            metadata = real.metadata().map_err(lost)?;
         }
         if metadata.is_dir() {
             self.folders.push(path.to_owned());
@@ -413,6 +414,35 @@ mod tests {
             objects.reader(&listed[0]),
             Err(ScanError::Changed { .. })
         ));
+    }
+
+    #[test]
+    fn a_link_below_the_root_is_told_and_counts_nothing_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("dt=1")).unwrap();
+        std::fs::write(folder.path().join("dt=1/a.csv"), "x").unwrap();
+        let link = |to: &str, name: &str| {
+            std::os::unix::fs::symlink(folder.path().join(to), folder.path().join(name)).unwrap();
+        };
+        link("dt=1", "latest");
+        link("dt=1/a.csv", "b.csv");
+        link("", "dt=1/up");
+        let objects = Objects::open(&location(folder.path())).unwrap();
+        let (listed, refused): (Vec<_>, Vec<_>) = objects.walk("").partition(Result::is_ok);
+        let paths: Vec<_> = listed.into_iter().map(|item| item.unwrap().path).collect();
+        assert_eq!(paths, ["dt=1/a.csv"]);
+        let told: Vec<_> = refused
+            .into_iter()
+            .map(|item| item.unwrap_err().to_string())
+            .collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(
+            told.iter()
+                .any(|t| t.contains("another name of dt=1/a.csv")),
+            "{told:?}"
+        );
+        let single = Objects::open(&location(&folder.path().join("b.csv"))).unwrap();
+        assert_eq!(single.walk("").filter(Result::is_ok).count(), 1);
     }
 
     #[test]
