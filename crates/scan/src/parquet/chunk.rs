@@ -175,7 +175,7 @@ fn feed_page(
             let trues = hybrid::count_equal(levels, 1, count, 1)?;
             sink.bools(trues as u64, (count - trues) as u64);
         }
-        _ => sink.all(&generic::decode(column, descriptor, page, count)?),
+        _ => generic::feed(column, descriptor, page, count, sink)?,
     }
     Ok(counts)
 }

@@ -1,5 +1,5 @@
-//! Pages in the rarer encodings (the DELTA family, byte stream split), through the decoders of the
-//! `parquet` crate.
+//! Pages in the rarer encodings (the DELTA family, byte stream split): numbers through the decoders
+//! of the `parquet` crate, texts by their lengths.
 //!
 //! In: one page that is already decompressed. Out: its values. Slower than the paths for plain and
 //! dictionary pages, and met page by page, so that one such page does not slow down the others.
@@ -7,17 +7,19 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use parquet::basic::Encoding;
+use parquet::basic::{Encoding, Type as Physical};
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::DataType;
 use parquet::schema::types::ColumnDescPtr;
 
 use super::columns::{FileColumn, Meaning};
+use super::delta::{DELTA_LENGTH, DELTA_TEXTS, Texts};
 use super::header::PageKind;
 use super::hybrid::Fault;
+use super::levels;
 use super::pages::RawPage;
-use super::sink::Decoded;
+use super::sink::{Decoded, Sink};
 use super::values::{half, int96, narrow_decimal, wide_decimal};
 
 /// Values that are decoded at a time. These encodings can state any number of values in a few bytes.
@@ -59,8 +61,6 @@ fn encoding(number: i32) -> Option<Encoding> {
         0 => Encoding::PLAIN,
         3 => Encoding::RLE,
         5 => Encoding::DELTA_BINARY_PACKED,
-        6 => Encoding::DELTA_LENGTH_BYTE_ARRAY,
-        7 => Encoding::DELTA_BYTE_ARRAY,
         9 => Encoding::BYTE_STREAM_SPLIT,
         _ => return None,
     })
@@ -133,6 +133,60 @@ fn read<T: DataType>(mut reader: ColumnReaderImpl<T>, expected: usize) -> Result
     ))
 }
 
+/// Whether the page holds texts or bytes by their lengths.
+fn is_of_texts(column: &FileColumn, page: &RawPage<'_>) -> bool {
+    matches!(
+        column.physical,
+        Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY
+    ) && matches!(page.header.encoding, DELTA_LENGTH | DELTA_TEXTS)
+}
+
+fn texts<'a>(column: &FileColumn, page: &RawPage<'a>, expected: usize) -> Result<Texts<'a>, Fault> {
+    let stored = levels::parts(page, column)?.values;
+    Texts::read(stored, page.header.encoding, expected, page.budget)
+}
+
+/// Keeps texts and bytes, or the numbers that they are.
+fn keep(column: &FileColumn, texts: &Texts<'_>) -> Result<Decoded, Fault> {
+    let mut kept = Vec::with_capacity(usize::try_from(texts.total).unwrap_or(0));
+    let mut ends = Vec::new();
+    let mut wrong = None;
+    texts.each(|text| {
+        if column.physical == Physical::FIXED_LEN_BYTE_ARRAY && text.len() != column.fixed {
+            wrong = Some(text.len());
+        }
+        kept.extend_from_slice(text);
+        ends.push(kept.len());
+    })?;
+    if let Some(length) = wrong {
+        return Err(format!(
+            "a value of {length} bytes in a column of {} bytes each",
+            column.fixed
+        ));
+    }
+    let decoded = Decoded::Bytes(kept, ends);
+    if matches!(column.meaning, Meaning::Float | Meaning::Decimal(_)) {
+        return bytes(column, (0..decoded.len()).map(|at| decoded.bytes_at(at)));
+    }
+    Ok(decoded)
+}
+
+/// Feeds the values of a page that are not NULL, of which there are `expected`. Texts are not kept.
+pub(crate) fn feed(
+    column: &FileColumn,
+    descriptor: &ColumnDescPtr,
+    page: &RawPage<'_>,
+    expected: usize,
+    sink: &mut Sink<'_>,
+) -> Result<(), Fault> {
+    let is_text = matches!(column.meaning, Meaning::Text | Meaning::Binary);
+    if is_text && column.physical == Physical::BYTE_ARRAY && is_of_texts(column, page) {
+        return texts(column, page, expected)?.each(|text| sink.bytes(text, 1));
+    }
+    sink.all(&decode(column, descriptor, page, expected)?);
+    Ok(())
+}
+
 /// The values of a page that are not NULL, of which there are `expected`.
 pub(crate) fn decode(
     column: &FileColumn,
@@ -144,6 +198,17 @@ pub(crate) fn decode(
         return Err(format!(
             "a page of {expected} values; {MOST_VALUES} are read at most in its encoding"
         ));
+    }
+    // The widest representation of a value has 16 bytes; the decoder has as many again.
+    let needed = expected as u64 * 16;
+    if needed > page.budget {
+        return Err(format!(
+            "a page of {expected} values does not fit the memory of {} bytes that a scan may take",
+            page.budget
+        ));
+    }
+    if is_of_texts(column, page) {
+        return keep(column, &texts(column, page, expected)?);
     }
     let pages = Box::new(OnePage(VecDeque::from([page_of(page)?])));
     let wide = matches!(column.meaning, Meaning::Decimal(_));

@@ -23,6 +23,9 @@ use crate::rules::{date_text, timestamp_text};
 /// Values whose key is remembered, so that ever new ones do not fill the memory.
 const REMEMBERED: usize = 100_000;
 
+/// Bytes that tell the partition of a row.
+const ROW_BYTES: u64 = 4;
+
 /// The partitions of the rows of a row group.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
@@ -189,6 +192,18 @@ impl FileScan<'_> {
         let path = self.reader.path().to_owned();
         let column = self.columns[place].clone();
         let at = Place::row_group(group).in_column(&column.name);
+        let (rows, budget) = (self.rows_of(group), self.context.memory_bytes);
+        // Stated rows take no bytes of the file: a run of one key stands for any number of them.
+        if rows.saturating_mul(ROW_BYTES) > budget {
+            return Err(ScanError::Unsupported {
+                path,
+                place: at,
+                what: format!(
+                    "the partitions of {rows} rows do not fit the memory of {budget} bytes that a scan may take"
+                ),
+                remedy: "write smaller row groups, or give the scan more memory".to_owned(),
+            });
+        }
         footer::guarded(&path, &at, || {
             let mut reader = self.rows_reader(place, group)?;
             let mut grouper = Grouper::new(cutter, &column);

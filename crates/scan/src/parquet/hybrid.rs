@@ -185,7 +185,7 @@ pub(crate) fn set_bits(bytes: &[u8], count: usize) -> usize {
 }
 
 /// Fills `out` from packed values; missing padding reads as zeros beyond the values that count.
-fn unpack_block(packed: &[u8], width: u32, out: &mut [u32]) {
+pub(crate) fn unpack_block(packed: &[u8], width: u32, out: &mut [u32]) {
     let size = 4 * width as usize;
     let mut padded = [0u8; 128];
     for (index, out) in out.chunks_mut(PACK).enumerate() {

@@ -11,6 +11,7 @@ mod batches;
 mod chunk;
 mod codec;
 pub(crate) mod columns;
+mod delta;
 mod file;
 mod footer;
 mod generic;

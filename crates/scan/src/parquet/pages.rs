@@ -44,6 +44,8 @@ pub(crate) struct RawPage<'a> {
     pub(crate) header: PageHeader,
     /// Levels and values, decompressed.
     pub(crate) body: &'a [u8],
+    /// Bytes that its values may take in memory once they are decoded.
+    pub(crate) budget: u64,
 }
 
 /// The pages of one column chunk.
@@ -196,6 +198,7 @@ impl<R: ReadAt> ChunkPages<R> {
             return Ok(Some(RawPage {
                 header: found,
                 body: &self.scratch.window[stored],
+                budget: self.context.memory_bytes,
             }));
         }
         let Scratch {
@@ -216,6 +219,7 @@ impl<R: ReadAt> ChunkPages<R> {
         Ok(Some(RawPage {
             header: found,
             body: &self.scratch.page,
+            budget: self.context.memory_bytes,
         }))
     }
 

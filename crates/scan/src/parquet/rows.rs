@@ -18,8 +18,8 @@ use super::values::decode_plain;
 use crate::error::ScanError;
 use crate::object::ReadAt;
 
-/// Rows of a page that are told apart one by one.
-const MOST_ROWS: usize = 1 << 24;
+/// Bytes that a row takes besides its value: whether it has one, and the dictionary's index of it.
+const ROW_BYTES: u64 = 5;
 
 /// A page's values with the rows that have them.
 struct RowPage {
@@ -124,10 +124,10 @@ fn read_page(
     dictionary: Option<&Decoded>,
 ) -> Result<RowPage, Fault> {
     let parts = levels::parts(page, column)?;
-    if parts.count > MOST_ROWS {
+    if parts.count as u64 * ROW_BYTES > page.budget {
         return Err(format!(
-            "a page of {} rows; {MOST_ROWS} are told apart at most",
-            parts.count
+            "a page of {} rows does not fit the memory of {} bytes that a scan may take",
+            parts.count, page.budget
         ));
     }
     let mut valid = Vec::new();

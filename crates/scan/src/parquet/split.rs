@@ -22,8 +22,9 @@ use crate::discover::keys::KeyCutter;
 use crate::error::{Place, ScanError};
 use crate::object::ReadAt;
 
-/// Values that are gathered before they are fed.
+/// Values of a partition that are gathered before they are fed, and of all partitions together.
 const GATHERED: usize = 1 << 14;
+const ALL_GATHERED: usize = 1 << 20;
 
 impl FileScan<'_> {
     /// One state for each partition that the row groups hold rows of.
@@ -151,15 +152,21 @@ impl FileScan<'_> {
             }
         } else {
             let mut reader = self.rows_reader(index, group)?;
+            let most = (ALL_GATHERED / sinks.len().max(1)).clamp(1, GATHERED);
             let mut gathered: Vec<Option<Decoded>> = vec![None; sinks.len()];
             for row in &groups.of_row {
                 let row = *row as usize;
                 let value = reader.next()?;
                 sinks[row].rows(1, u64::from(value.is_none()));
                 let Some((values, at)) = value else { continue };
+                // Texts are fed one by one in any case, and a gathered copy may be of any length.
+                if matches!(values, Decoded::Bytes(..)) {
+                    sinks[row].entry(values, at, 1);
+                    continue;
+                }
                 let own = gathered[row].get_or_insert_with(|| values.empty());
                 own.push_from(values, at);
-                if own.len() >= GATHERED {
+                if own.len() >= most {
                     sinks[row].all(own);
                     gathered[row] = None;
                 }
@@ -197,6 +204,9 @@ impl FileScan<'_> {
                 }),
             };
             seen += counted.map_err(|what| pages.corrupt(what))?;
+            if nulls.len() as u64 > rows {
+                break;
+            }
         }
         if nulls.len() as u64 != rows {
             return Err(pages.corrupt(format!(
