@@ -44,7 +44,6 @@ pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
     })
     .await?;
     let filter = Filter::new(&args);
-    let mut exit = Exit::Ok;
     let mut all = Vec::new();
     for (file, dataset) in datasets {
         let checked = tokio::select! {
@@ -59,7 +58,6 @@ pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
         };
         match checked {
             Ok(checked) => {
-                exit = exit.max(checked.exit(args.fail_on));
                 all.push(checked);
             }
             Err(error) => {
@@ -72,6 +70,12 @@ pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
     if let Some(why) = filter.misfit(&all) {
         return Err(anyhow::anyhow!(why)).or_exit(Exit::Usage);
     }
+    let unmet = filter.unmet(&all);
+    if let Some(first) = all.first_mut() {
+        first.broken.extend(unmet);
+    }
+    let exits = all.iter().map(|checked| checked.exit(args.fail_on));
+    let exit = exits.max().unwrap_or(Exit::Ok);
     report::print(&all, exit, &args, cx)?;
     if let Some(path) = &args.junit {
         junit::write(path, &all)?;

@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use anyhow::Result;
 use assay_model::dataset::Dataset;
-use assay_model::ledger::LedgerState;
+use assay_model::ids::RunId;
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
 use assay_model::output::Remarks;
-use assay_model::partition::{PartitionKey, PartitionVersion};
+use assay_model::partition::PartitionKey;
 use assay_model::run::{Run, RunState};
 use assay_model::task::TaskState;
 use assay_store::MetricStore;
-use assay_store::port::{ResultFilter, ResultRow};
+use assay_store::port::ResultRow;
+use assay_store::standing::{Look, standing};
 use serde_json::json;
 
 use crate::args::{CheckArgs, FailOn};
@@ -28,8 +29,6 @@ use crate::show::text;
 
 /// Results of one run that are read, at most.
 const RESULTS_MAX: u32 = 1_000_000;
-/// Verdicts that are read to find the last look, at most.
-const VERDICTS_MAX: u32 = 100_000;
 /// Ignored files that the JSON names, at most.
 const IGNORED_MAX: usize = 1000;
 /// Lines of findings that are shown without `--all`.
@@ -41,6 +40,7 @@ pub struct Filter {
     checks: Vec<String>,
     tags: Vec<String>,
     dimensions: Vec<String>,
+    partitions: Vec<String>,
 }
 
 impl Filter {
@@ -50,6 +50,7 @@ impl Filter {
             checks: args.checks.clone(),
             tags: args.tags.clone(),
             dimensions: args.dimensions.clone(),
+            partitions: args.partitions.clone(),
         }
     }
 
@@ -74,8 +75,31 @@ impl Filter {
             .then(|| "no check has such a tag or dimension; nothing was evaluated".to_owned())
     }
 
+    /// What was asked for and has no result: silence must not be green.
+    pub fn unmet(&self, all: &[Checked]) -> Vec<String> {
+        let rows = || all.iter().flat_map(|checked| &checked.rows);
+        let mut unmet: Vec<String> = self
+            .checks
+            .iter()
+            .filter(|wanted| !rows().any(|row| row.result.check.as_str() == wanted.as_str()))
+            .map(|wanted| format!("the check `{wanted}` has no result: it was not evaluated"))
+            .collect();
+        unmet.extend(
+            self.partitions
+                .iter()
+                .filter(|wanted| !rows().any(|row| row.partition.key.as_str() == wanted.as_str()))
+                .map(|wanted| format!("the partition {wanted} has no result that was asked for")),
+        );
+        unmet
+    }
+
+    /// Whether every result is looked at.
+    fn is_open(&self) -> bool {
+        self.checks.is_empty() && self.tags.is_empty() && self.dimensions.is_empty()
+    }
+
     fn takes(&self, dataset: &Dataset, result: &CheckResult) -> bool {
-        if self.checks.is_empty() && self.tags.is_empty() && self.dimensions.is_empty() {
+        if self.is_open() {
             return true;
         }
         if self.checks.iter().any(|id| id == result.check.as_str()) {
@@ -109,8 +133,10 @@ pub struct Checked {
     pub counts: OutcomeCounts,
     /// Partitions that it judged.
     pub partitions: usize,
-    /// Whether nothing was new, so that the results are those of the newest judged partition.
+    /// Whether nothing was new, so that earlier verdicts stand.
     pub unchanged: bool,
+    /// Partitions that an earlier look judged and whose verdict in force needs a look.
+    pub elsewhere: BTreeSet<PartitionKey>,
     /// Tasks that did not succeed, with the reason.
     pub broken: Vec<String>,
     /// What its discoveries have to say besides the plan.
@@ -135,38 +161,47 @@ impl Checked {
         filter: &Filter,
         elapsed: Duration,
     ) -> Result<Self> {
-        let mut wanted = ResultFilter {
-            limit: RESULTS_MAX,
-            ..ResultFilter::default()
-        };
-        let (mut rows, mut broken) = (Vec::new(), Vec::new());
-        let mut remarks = Remarks::default();
+        let (mut broken, mut remarks) = (Vec::new(), Remarks::default());
         for run in &runs {
-            wanted.run = Some(run.id);
-            rows.extend(store.results(&dataset.id, &wanted).await?);
             broken.extend(broken_tasks(store, run).await?);
             remarks.merge(store.remarks(run.id, IGNORED_MAX).await?);
         }
-        let mut unchanged = false;
-        if rows.is_empty() && broken.is_empty() {
-            // Nothing was new: what the last look found still stands, and so does what it means.
-            // A second try must never turn red into green.
-            if let Some(last) = last_look(store, &dataset, &mut wanted).await? {
-                unchanged = true;
-                rows = last;
-            }
-        }
+        let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+        let look = Look {
+            runs: &ids,
+            keys: &filter.partitions,
+            limit: RESULTS_MAX,
+        };
+        let standing = standing(store, &dataset.id, look).await?;
+        let unchanged = standing.unchanged && broken.is_empty();
+        let (left_out, whole) = (standing.left_out(), standing.counts());
+        let mut rows = standing.rows;
         let names = rows
             .iter()
             .map(|row| row.result.check.to_string())
             .chain(dataset.checks.iter().map(|check| check.id.to_string()))
             .collect();
         rows.retain(|row| filter.takes(&dataset, &row.result));
-        rows.sort_by(|a, b| {
-            (&a.partition.order, &a.partition.key).cmp(&(&b.partition.order, &b.partition.key))
-        });
-        let counts = OutcomeCounts::of(rows.iter().map(|row| &row.result));
+        let counts = if filter.is_open() {
+            whole
+        } else {
+            OutcomeCounts::of(rows.iter().map(|row| &row.result))
+        };
+        if left_out > 0 {
+            let n = text::count(left_out);
+            remarks.notices.push(format!(
+                "{n} more results are counted and not listed; name partitions to see them"
+            ));
+            // A filter looks at what was read, which may not be all that it would choose.
+            if !filter.is_open() {
+                broken.push(format!("{n} results are beyond what a filter can look at"));
+            }
+        }
         let keys: BTreeSet<&PartitionKey> = rows.iter().map(|row| &row.partition.key).collect();
+        let keys: BTreeSet<&PartitionKey> = keys
+            .intersection(&standing.judged.iter().collect())
+            .copied()
+            .collect();
         let (row_count, bytes) = volume(store, &dataset, &keys).await?;
         Ok(Self {
             file: file.to_owned(),
@@ -177,6 +212,7 @@ impl Checked {
             counts,
             rows,
             unchanged,
+            elsewhere: standing.elsewhere,
             remarks,
             names,
             row_count,
@@ -309,21 +345,11 @@ fn items(checked: &Checked) -> Vec<serde_json::Value> {
         .collect()
 }
 
-/// Whether a result belongs on the screen without `--all`.
-fn needs_a_look(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Warn | Outcome::Fail | Outcome::Error | Outcome::Missing | Outcome::Overflow => {
-            true
-        }
-        Outcome::Pass | Outcome::Learning | Outcome::Skipped => false,
-    }
-}
-
 fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
     let dataset = &checked.dataset;
     let assay_model::dataset::Location::Local { path } = &dataset.source.location;
     let head = if checked.unchanged {
-        "nothing new; what the last look found stands".to_owned()
+        "nothing new; earlier verdicts stand".to_owned()
     } else {
         format!(
             "{} judged, {} rows, {} in {}",
@@ -356,6 +382,17 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
     if !lines.is_empty() {
         out.push('\n');
     }
+    if !checked.elsewhere.is_empty() {
+        out.push_str(&format!(
+            "{} of earlier looks still {} a look\n",
+            text::counted(checked.elsewhere.len(), "partition"),
+            if checked.elsewhere.len() == 1 {
+                "needs"
+            } else {
+                "need"
+            }
+        ));
+    }
     out.push_str(&format!("{}\n", text::counts(&checked.counts)));
 }
 
@@ -372,11 +409,11 @@ fn lines_of(checked: &Checked, all: bool, color: bool) -> (Vec<Line>, usize) {
     }
     // The worst first within a partition, so that what is cut off is never worse than what is shown.
     let mut rows: Vec<&ResultRow> = checked.rows.iter().collect();
-    rows.sort_by_key(|row| !needs_a_look(row.result.outcome));
+    rows.sort_by_key(|row| !row.result.outcome.needs_a_look());
     for row in rows {
         let newest = Some(&row.partition.key) == declared_only_last.as_ref();
         let declared = dataset.checks.iter().any(|c| c.id == row.result.check);
-        let wanted = all || needs_a_look(row.result.outcome) || (newest && declared);
+        let wanted = all || row.result.outcome.needs_a_look() || (newest && declared);
         if !wanted {
             continue;
         }
@@ -396,38 +433,6 @@ fn lines_of(checked: &Checked, all: bool, color: bool) -> (Vec<Line>, usize) {
         lines.push(line(row, of_partition, color));
     }
     (lines, hidden)
-}
-
-/// The results of the last look, if there was one, of what is still as it was then: a file whose name told no
-/// partition and which is there no more is no finding.
-async fn last_look(
-    store: &dyn MetricStore,
-    dataset: &Dataset,
-    wanted: &mut ResultFilter,
-) -> Result<Option<Vec<ResultRow>>> {
-    let put_right: BTreeSet<PartitionKey> = store
-        .ledger(&dataset.id)
-        .await?
-        .into_iter()
-        .filter(|entry| entry.state == LedgerState::Gone)
-        .filter(|entry| entry.version == PartitionVersion::refused())
-        .map(|entry| entry.partition.key)
-        .collect();
-    let verdicts = store.verdicts(&dataset.id, VERDICTS_MAX).await?;
-    if verdicts.is_empty() {
-        return Ok(None);
-    }
-    let last = verdicts
-        .iter()
-        .filter(|verdict| !put_right.contains(&verdict.partition.key))
-        .max_by_key(|verdict| verdict.judged_at);
-    let Some(verdict) = last else {
-        return Ok(Some(Vec::new()));
-    };
-    wanted.run = Some(verdict.run);
-    let mut rows = store.results(&dataset.id, wanted).await?;
-    rows.retain(|row| !put_right.contains(&row.partition.key));
-    Ok(Some(rows))
 }
 
 /// A partition with the reason that several of its checks may share.
@@ -497,7 +502,7 @@ fn annotate(all: &[Checked]) {
         for row in checked
             .rows
             .iter()
-            .filter(|r| needs_a_look(r.result.outcome))
+            .filter(|r| r.result.outcome.needs_a_look())
         {
             let level = if row.result.outcome == Outcome::Warn {
                 "warning"

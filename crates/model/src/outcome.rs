@@ -42,6 +42,15 @@ impl Outcome {
             Self::Skipped => 5,
         }
     }
+
+    /// Whether someone must look at it: it is neither green nor without a statement.
+    #[must_use]
+    pub const fn needs_a_look(self) -> bool {
+        match self {
+            Self::Warn | Self::Fail | Self::Error | Self::Missing | Self::Overflow => true,
+            Self::Pass | Self::Learning | Self::Skipped => false,
+        }
+    }
 }
 
 crate::words! {

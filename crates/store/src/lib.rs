@@ -6,7 +6,7 @@
 //!
 //! [`port`] holds the two ports, [`sqlite`] the embedded adapter,
 //! `postgres` that of a cluster, [`conformance`] the suite that
-//! every adapter passes, [`invariants`] what must be true of its rows at any moment, [`dump`] a text
+//! every adapter passes, [`standing`] what a look means by all verdicts in force, [`invariants`] what must be true of its rows at any moment, [`dump`] a text
 //! to compare two stores by.
 
 pub mod conformance;
@@ -20,6 +20,7 @@ pub mod port;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod sqlite;
+pub mod standing;
 mod values;
 
 pub use error::StoreError;

@@ -195,6 +195,9 @@ pub struct ResultFilter {
     pub check: Option<CheckId>,
     /// Also those of superseded versions.
     pub superseded: bool,
+    /// Only those that need a look (`warn`, `fail`, `error`, `missing`, `overflow`); with neither
+    /// run nor partition nor check.
+    pub bad: bool,
     /// At most so many, newest partition first.
     pub limit: u32,
 }

@@ -11,6 +11,7 @@ use assay_proto::convert;
 use assay_proto::v1;
 use assay_proto::v1::metric_service_server::MetricService;
 use assay_store::port::{MetricHistory, ResultFilter, ResultRow};
+use assay_store::standing::{Look, standing};
 use tonic::{Request, Response, Status};
 
 use super::{ASKERS, bound, only, rows, store_status};
@@ -146,11 +147,38 @@ impl MetricService for Metrics {
             partition: convert::opt_text("partition", request.partition)?.map(PartitionKey),
             check: convert::opt_text("check", request.check)?.map(CheckId::new),
             superseded: request.superseded,
+            bad: false,
             limit: bound(request.limit, 500, 10_000),
         };
         let results = self.results(&dataset, &filter).await?;
         Ok(Response::new(v1::ResultsResponse {
             results: results.iter().map(rows::result).collect(),
+        }))
+    }
+
+    async fn standing(
+        &self,
+        request: Request<v1::StandingRequest>,
+    ) -> Result<Response<v1::StandingResponse>, Status> {
+        only(&request, ASKERS)?;
+        let request = request.into_inner();
+        let dataset = convert::dataset_id(request.dataset)?;
+        let runs: Result<Vec<_>, _> = request.run_ids.into_iter().map(convert::run_id).collect();
+        let runs = runs?;
+        let look = Look {
+            runs: &runs,
+            keys: &request.keys,
+            limit: bound(request.limit, 500, 10_000),
+        };
+        let found = standing(self.shared.parts.metrics.as_ref(), &dataset, look).await;
+        let found = found.map_err(|error| store_status(&error))?;
+        Ok(Response::new(v1::StandingResponse {
+            results: found.rows.iter().map(rows::result).collect(),
+            judged: Some(convert::counts_of(&found.judged_counts)),
+            elsewhere: Some(convert::counts_of(&found.elsewhere_counts)),
+            judged_partitions: found.judged.len() as u64,
+            elsewhere_partitions: found.elsewhere.len() as u64,
+            unchanged: found.unchanged,
         }))
     }
 

@@ -25,7 +25,7 @@ use crate::stop::Stop;
 
 use follow::{Ended, follow};
 use list::{LOOKED_AT, list, runs};
-use report::Report;
+use report::{Report, Stands};
 
 /// Runs the command.
 pub async fn run(command: RunCommand, cx: &Context) -> Result<Exit> {
@@ -61,7 +61,7 @@ pub async fn run(command: RunCommand, cx: &Context) -> Result<Exit> {
         } => list(&client, dataset.as_deref(), active, limit, cx).await,
         RunCommand::Get { id } => {
             let run = resolve(&client, &id).await?;
-            let report = Report::read(&client, run).await?;
+            let report = Report::read(&client, run, Stands::WhenAlone).await?;
             report.print(Exit::Ok, cx)?;
             Ok(Exit::Ok)
         }
@@ -221,7 +221,7 @@ async fn ends(
         };
         match ended {
             Ended::Yes => {
-                let report = Report::read(client, one.run).await?;
+                let report = Report::read(client, one.run, Stands::Too).await?;
                 exit = exit.max(report.exit());
                 reports.push(report);
             }

@@ -46,13 +46,27 @@ pub struct Report {
     counts: OutcomeCounts,
     partitions: usize,
     findings: Vec<Finding>,
-    /// Whether nothing was new, so that the results are those of the newest verdict.
+    /// Whether nothing was new, so that earlier verdicts stand.
     unchanged: bool,
+    /// Partitions that other runs judged and whose verdict in force needs a look.
+    elsewhere: u64,
+}
+
+/// Whether a report tells what earlier verdicts say besides those of its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// It does: the run was a look at the dataset.
+    Too,
+    /// Only when the run judged nothing.
+    WhenAlone,
 }
 
 impl Report {
     /// Reads what the manager stores of `run`.
-    pub async fn read(client: &Client, run: RunId) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When the manager cannot be asked, or its answer cannot be read.
+    pub async fn read(client: &Client, run: RunId, stands: Stands) -> Result<Self> {
         let request = client.call(v1::GetRunRequest {
             run_id: run.to_string(),
         });
@@ -78,9 +92,19 @@ impl Report {
             partitions: 0,
             findings: Vec::new(),
             unchanged: false,
+            elsewhere: 0,
         };
         let results = report.results(client).await?;
-        report.count(results)?;
+        report.counts = report.sum.counts();
+        let ended = report.run.state.is_terminal();
+        let standing = match stands {
+            Stands::Too if ended => report.stand(client, &results).await?,
+            Stands::WhenAlone if ended && results.is_empty() => {
+                report.stand(client, &results).await?
+            }
+            _ => Vec::new(),
+        };
+        report.keep(results.into_iter().chain(standing))?;
         Ok(report)
     }
 
@@ -93,9 +117,6 @@ impl Report {
             ..v1::ResultsRequest::default()
         };
         let all = ask(client, &query).await?;
-        if all.is_empty() && self.run.state == RunState::Succeeded {
-            return self.newest_verdict(client).await;
-        }
         if all.len() < RESULTS_MAX as usize {
             return Ok(all);
         }
@@ -114,39 +135,60 @@ impl Report {
         Ok(all)
     }
 
-    /// Nothing was new: the newest verdict still stands, and so does what it means.
-    async fn newest_verdict(&mut self, client: &Client) -> Result<Vec<v1::Result>> {
-        let request = client.call(v1::VerdictsRequest {
+    /// What the look of an ended run answers for besides its own results: verdicts of earlier runs
+    /// that need a look, or all of the last run that judged when this one judged nothing.
+    async fn stand(&mut self, client: &Client, own: &[v1::Result]) -> Result<Vec<v1::Result>> {
+        let request = client.call(v1::StandingRequest {
             dataset: self.run.dataset.to_string(),
-            limit: 1,
-        });
-        let answer = client.metrics().verdicts(request).await;
-        let answer = answer.map_err(|status| refused(&status))?.into_inner();
-        let Some(verdict) = answer.verdicts.into_iter().next_back() else {
-            return Ok(Vec::new());
-        };
-        self.unchanged = true;
-        let query = v1::ResultsRequest {
-            dataset: self.run.dataset.to_string(),
-            run_id: verdict.run_id,
-            partition: verdict.partition.map(|p| p.key).unwrap_or_default(),
+            run_ids: vec![self.run.id.to_string()],
+            keys: self.run.selection.keys.clone(),
             limit: RESULTS_MAX,
-            ..v1::ResultsRequest::default()
+        });
+        let answer = client.metrics().standing(request).await;
+        let answer = answer.map_err(|status| refused(&status))?.into_inner();
+        let (judged, elsewhere) = convert::present("judged", answer.judged)
+            .and_then(convert::counts)
+            .and_then(|judged| {
+                let elsewhere = convert::present("elsewhere", answer.elsewhere)?;
+                Ok((judged, convert::counts(elsewhere)?))
+            })
+            .context("the manager's answer cannot be read; compare: assay version")?;
+        self.elsewhere = answer.elsewhere_partitions;
+        self.counts.merge(&elsewhere);
+        self.unchanged = own.is_empty() && self.run.state == RunState::Succeeded;
+        let named = !self.run.selection.keys.is_empty();
+        if own.is_empty() {
+            self.counts.merge(&judged);
+        }
+        let of = |result: &v1::Result| {
+            let key = result.partition.as_ref().map(|p| p.key.as_str());
+            key.unwrap_or_default().to_owned()
         };
-        ask(client, &query).await
+        let known: BTreeSet<String> = own.iter().map(of).collect();
+        let mut results = answer.results;
+        results.retain(|result| !known.contains(&of(result)));
+        if !own.is_empty() && named {
+            // A named partition that this run did not judge has its verdict from before.
+            for result in &results {
+                let outcome = convert::word("outcome", result.outcome.clone())?;
+                self.counts.add(outcome, 1);
+            }
+        }
+        Ok(results)
     }
 
-    fn count(&mut self, results: Vec<v1::Result>) -> Result<()> {
+    fn keep(&mut self, results: impl Iterator<Item = v1::Result>) -> Result<()> {
         let mut partitions = BTreeSet::new();
         for wire in results {
             let partition = wire.partition.clone().map(|p| p.key).unwrap_or_default();
             let result = convert::check_result(wire)
                 .context("a result of the manager cannot be read; compare: assay version")?;
             partitions.insert(partition.clone());
-            self.counts.add(result.outcome, 1);
             self.findings.push(Finding { partition, result });
         }
-        self.partitions = partitions.len();
+        self.partitions = partitions
+            .len()
+            .saturating_sub(usize::try_from(self.elsewhere).unwrap_or(usize::MAX));
         self.findings
             .sort_by_key(|finding| gravity(finding.result.outcome));
         Ok(())
@@ -210,11 +252,29 @@ impl Report {
             out.push_str(&text::remark(&remark, cx.screen.color));
         }
         let what = if self.unchanged {
-            "nothing new; the newest verdict stands: ".to_owned()
+            "nothing new; earlier verdicts stand: ".to_owned()
         } else {
             format!("{} judged: ", text::counted(self.partitions, "partition"))
         };
         out.push_str(&format!("{what}{}\n", text::counts(&self.counts)));
+        if self.elsewhere > 0 {
+            out.push_str(&format!(
+                "  {} of earlier looks still {} a look\n",
+                text::counted(
+                    usize::try_from(self.elsewhere).unwrap_or(usize::MAX),
+                    "partition"
+                ),
+                if self.elsewhere == 1 { "needs" } else { "need" }
+            ));
+        }
+        let listed = self.findings.len() as u64;
+        if listed < self.counts.planned {
+            out.push_str(&format!(
+                "  {} of {} results are listed; all are counted\n",
+                text::count(listed),
+                text::count(self.counts.planned)
+            ));
+        }
         if self.tasks_left_out > 0 {
             out.push_str(&format!(
                 "{} tasks are not shown: the run has more than one answer holds\n",
@@ -232,6 +292,7 @@ impl Report {
         item["tasksLeftOut"] = json!(self.tasks_left_out);
         item["partitions"] = json!(self.partitions);
         item["unchanged"] = json!(self.unchanged);
+        item["standingElsewhere"] = json!(self.elsewhere);
         item["ignored"] = json!(self.remarks.ignored);
         item["ignoredCount"] = json!(self.remarks.ignored_count);
         item["notices"] = json!(self.remarks.notices);

@@ -56,6 +56,11 @@ impl Sum {
         })
     }
 
+    /// The outcomes of its checks.
+    pub const fn counts(&self) -> OutcomeCounts {
+        self.counts
+    }
+
     /// All its tasks, that of discovery with the others.
     pub fn tasks(&self) -> u64 {
         self.tasks.values().sum()
@@ -83,9 +88,16 @@ impl Sum {
             let n = n.map_or(0, |(_, n)| *n);
             (n > 0).then(|| format!("{} {outcome}", text::count(n)))
         };
+        let not_judged = match self.counts.learning + self.counts.skipped {
+            0 => String::new(),
+            n => format!(", {} not judged", text::count(n)),
+        };
         let bad: Vec<String> = WORST_FIRST[..BAD].iter().filter_map(of).collect();
         if !bad.is_empty() {
-            return bad.join(", ");
+            return bad.join(", ") + &not_judged;
+        }
+        if let Some(pass) = of(&Outcome::Pass) {
+            return pass + &not_judged;
         }
         match WORST_FIRST[BAD..].iter().find_map(of) {
             Some(good) => good,
@@ -125,7 +137,9 @@ mod tests {
         ]);
         assert_eq!(sum.outcome(RunState::Succeeded), "1 error, 2 warn");
         let sum = of(&[(Outcome::Pass, 900), (Outcome::Learning, 2)]);
-        assert_eq!(sum.outcome(RunState::Succeeded), "900 pass");
+        assert_eq!(sum.outcome(RunState::Succeeded), "900 pass, 2 not judged");
+        let sum = of(&[(Outcome::Fail, 1), (Outcome::Skipped, 3)]);
+        assert_eq!(sum.outcome(RunState::Succeeded), "1 fail, 3 not judged");
         let sum = of(&[(Outcome::Learning, 2)]);
         assert_eq!(sum.outcome(RunState::Succeeded), "2 learning");
     }

@@ -12,6 +12,7 @@ pub mod nodes;
 pub mod races;
 pub mod results;
 pub mod runs;
+pub mod standing;
 
 use crate::port::{JobStore, MetricStore};
 
@@ -113,6 +114,11 @@ macro_rules! conformance_suite {
             results: an_incident_is_updated_and_not_doubled,
             results: open_incidents_come_first,
             results: datasets_do_not_see_one_another,
+            standing: a_look_answers_for_what_still_stands_elsewhere,
+            standing: named_partitions_are_answered_for_and_no_others,
+            standing: a_failure_stands_until_its_partition_is_judged_again,
+            standing: what_was_cleared_away_does_not_stand,
+            standing: a_bound_on_the_results_loses_no_count,
             races: one_of_many_assignments_wins,
             races: one_of_many_completions_wins,
             races: a_completion_and_an_end_exclude_each_other,

@@ -379,6 +379,7 @@ pub async fn results_are_found_by_run_partition_and_check(store: Arc<dyn Store>)
             partition: (mask & 2 > 0).then(|| key(D20)),
             check: (mask & 4 > 0).then(|| CheckId::new("second")),
             superseded: false,
+            bad: false,
             limit: 100,
         };
         let found = ok(bench.store.results(bench.id(), &filter).await);

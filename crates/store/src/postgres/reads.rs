@@ -298,7 +298,8 @@ impl MetricStore for PostgresStore {
                     .partition
                     .as_ref()
                     .map(|p| spelt(p.as_str()).into_owned()),
-            );
+            )
+            .bind(filter.bad);
         self.list(query, "result", result).await
     }
 

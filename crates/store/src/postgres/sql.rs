@@ -127,6 +127,8 @@ pub(super) const RESULTS: &str = "SELECT v.run_id, v.partition, v.ord, l.date::t
      WHERE v.dataset_id = $1 AND ($2 OR NOT v.superseded) \
      AND ($4::text IS NULL OR c.check_id = $4) AND ($5::uuid IS NULL OR v.run_id = $5) \
      AND ($6::text IS NULL OR v.partition = $6) \
+     AND (NOT $7 OR v.warn + v.fail + v.error + v.missing + v.overflow > 0 \
+     AND c.outcome IN ('warn', 'fail', 'error', 'missing', 'overflow')) \
      ORDER BY v.ord DESC, v.partition DESC, v.revision DESC, c.place LIMIT $3";
 
 /// $1 limit, $2 dataset, $3 only open ones.

@@ -233,6 +233,7 @@ impl MetricStore for SqliteStore {
             (None, Some(_)) if of_check => sql::RESULTS_OF_PARTITION_AND_CHECK,
             (None, Some(_)) => sql::RESULTS_OF_PARTITION,
             (None, None) if of_check => sql::RESULTS_OF_CHECK,
+            (None, None) if filter.bad => sql::RESULTS_BAD,
             (None, None) => sql::RESULTS,
         };
         let query = sqlx::query(text)

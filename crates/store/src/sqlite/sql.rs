@@ -141,6 +141,10 @@ macro_rules! results {
 /// ?1 dataset, ?2 also superseded ones, ?3 limit, ?4 check, ?5 run, ?6 partition.
 pub(crate) const RESULTS: &str = results!("", "");
 pub(crate) const RESULTS_OF_CHECK: &str = results!("", " AND c.check_id = ?4");
+pub(crate) const RESULTS_BAD: &str = results!(
+    " AND v.warn + v.fail + v.error + v.missing + v.overflow > 0",
+    " AND c.outcome IN ('warn', 'fail', 'error', 'missing', 'overflow')"
+);
 pub(crate) const RESULTS_OF_RUN: &str = results!(
     " AND v.run_id = ?5 AND (?6 IS NULL OR v.partition = ?6)",
     ""
@@ -245,6 +249,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("BREACHES", BREACHES),
     ("RESULTS", RESULTS),
     ("RESULTS_OF_CHECK", RESULTS_OF_CHECK),
+    ("RESULTS_BAD", RESULTS_BAD),
     ("RESULTS_OF_RUN", RESULTS_OF_RUN),
     ("RESULTS_OF_RUN_AND_CHECK", RESULTS_OF_RUN_AND_CHECK),
     ("RESULTS_OF_PARTITION", RESULTS_OF_PARTITION),
