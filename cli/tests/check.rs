@@ -216,6 +216,48 @@ fn a_second_check_with_nothing_new_keeps_the_verdict() {
 }
 
 #[test]
+fn a_named_partition_answers_for_itself_whatever_was_judged_since() {
+    let place = Place::new();
+    bad(&place, "error");
+    place.assay(&["check", "orders.yaml"]).ended(1);
+    place.write("data/date=2026-01-04.csv", good_day());
+    let of = |day: &str, code| {
+        let said = place.assay(&["check", "orders.yaml", "--partition", day, "-o", "json"]);
+        said.ended(code).json()
+    };
+    of("2026-01-04", 0);
+    let failed = of("2026-01-03", 1);
+    assert_eq!(failed["summary"]["partitions"], 1, "{}", failed["summary"]);
+    of("2026-01-01", 0);
+}
+
+#[test]
+fn a_failure_stands_when_a_later_look_finds_good_partitions_only() {
+    let place = Place::new();
+    bad(&place, "error");
+    place.assay(&["check", "orders.yaml"]).ended(1);
+    place.write("data/date=2026-01-04.csv", good_day());
+    for _ in 0..2 {
+        let said = place.assay(&["check", "orders.yaml"]).ended(1);
+        assert!(said.out.contains("FAIL     2026-01-03"), "{}", said.out);
+        assert!(
+            said.out.contains("1 partition of earlier looks"),
+            "{}",
+            said.out
+        );
+    }
+    // Its data made good, the failure is over.
+    let good = orders(&place, 22).check(&rule("metric: rowCount", "error"));
+    place.write("orders.yaml", good.text());
+    place.assay(&["check", "orders.yaml"]).ended(0);
+}
+
+fn good_day() -> String {
+    let lines: String = (0..20).map(|row| format!("{row},{row}.5\n")).collect();
+    format!("id,amount\n{lines}")
+}
+
+#[test]
 fn a_rewritten_partition_is_judged_again_and_a_good_one_ends_the_failure() {
     let place = Place::new();
     bad(&place, "error");

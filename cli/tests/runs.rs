@@ -71,3 +71,31 @@ async fn a_run_without_failed_tasks_is_not_tried_again() {
         .kind(&["ended"]);
     dev.kill();
 }
+
+#[tokio::test]
+async fn a_second_try_and_a_later_good_day_do_not_turn_red_into_green() {
+    let place = Place::new();
+    let dev = cluster(&place, true).await;
+    place.write("data/date=2026-01-03.csv", "id,amount\n1,2.5\n2,2.5\n");
+    std::fs::write(
+        place.path("data/date=2026-01-02.csv"),
+        "id,amount\n1,2.5\n2,2.5\n",
+    )
+    .unwrap();
+    let wait = |more: &[&str]| {
+        let all = [&["run", "start", "orders", "--wait", "-o", "json"], more].concat();
+        place.assay(&all)
+    };
+    wait(&[]).ended(0);
+    // A definition's own failure, of the oldest partition, then a good newest one.
+    place.write("data/date=2026-01-01.csv", "id,amount\n1\n");
+    wait(&[]).ended(4);
+    place.write("data/date=2026-01-04.csv", "id,amount\n1,2.5\n2,2.5\n");
+    wait(&["--partition", "2026-01-04"]).ended(0);
+    for _ in 0..2 {
+        wait(&[]).ended(4);
+    }
+    let json = wait(&["--partition", "2026-01-03"]).ended(0).json();
+    assert_eq!(json["items"][0]["unchanged"], true, "{json:#}");
+    dev.kill();
+}
