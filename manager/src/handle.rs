@@ -10,7 +10,6 @@ use assay_model::ids::{DatasetId, NodeId, RunId, TaskId};
 use assay_model::run::{Priority, Run, RunState, Selection, Trigger};
 use assay_proto::link::{Doorway, Tls};
 use assay_store::StoreError;
-use assay_store::port::RunFilter;
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot, watch};
@@ -416,18 +415,11 @@ impl Shared {
 
     /// A run's row.
     pub(crate) async fn run(&self, run: RunId) -> Result<Run, StoreError> {
-        let filter = RunFilter {
-            dataset: None,
-            unfinished: false,
-            limit: u32::MAX >> 1,
-        };
-        let runs = self.parts.metrics.runs(&filter).await?;
-        runs.into_iter()
-            .find(|row| row.id == run)
-            .ok_or_else(|| StoreError::NotFound {
-                what: "run",
-                name: run.to_string(),
-            })
+        let found = self.parts.metrics.run(run).await?;
+        found.ok_or_else(|| StoreError::NotFound {
+            what: "run",
+            name: run.to_string(),
+        })
     }
 
     async fn wait(&self, run: RunId) -> Result<Run, StoreError> {

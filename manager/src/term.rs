@@ -13,7 +13,7 @@ use assay_manager_core::{Command, Config, Core, Event, IdSource, Snapshot};
 use assay_model::change::Change;
 use assay_model::ids::{Epoch, Incarnation, NodeId, RunId, TaskId};
 use assay_store::StoreError;
-use assay_store::port::{RunFilter, Unfinished};
+use assay_store::port::Unfinished;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -478,13 +478,8 @@ async fn rows_of(
     shared: &Shared,
     run: RunId,
 ) -> Result<Option<(Box<assay_model::run::Run>, Vec<assay_model::task::Task>)>, StoreError> {
-    let filter = RunFilter {
-        dataset: None,
-        unfinished: true,
-        limit: u32::MAX >> 1,
-    };
-    let runs = shared.parts.metrics.runs(&filter).await?;
-    let Some(row) = runs.into_iter().find(|row| row.id == run) else {
+    let found = shared.parts.metrics.run(run).await?;
+    let Some(row) = found.filter(|row| !row.state.is_terminal()) else {
         return Ok(None);
     };
     let tasks = shared.parts.metrics.tasks(run).await?;

@@ -275,6 +275,9 @@ pub trait MetricStore: Send + Sync {
     /// Runs, newest first.
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, StoreError>;
 
+    /// One run.
+    async fn run(&self, run: RunId) -> Result<Option<Run>, StoreError>;
+
     /// What each of `runs` has come to; one that is not known has done nothing.
     async fn run_sums(&self, runs: &[RunId]) -> Result<BTreeMap<RunId, RunSum>, StoreError>;
 

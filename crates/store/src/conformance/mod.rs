@@ -56,6 +56,7 @@ macro_rules! conformance_suite {
             runs: a_run_that_lost_nothing_is_not_retried,
             runs: what_runs_came_to_is_counted,
             runs: runs_are_listed_newest_first,
+            runs: a_run_is_found_by_its_id,
             runs: tasks_keep_all_they_were_planned_with,
             nodes: registering_bumps_the_incarnation,
             nodes: registering_releases_what_earlier_lives_held,

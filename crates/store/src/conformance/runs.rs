@@ -299,3 +299,15 @@ pub async fn tasks_keep_all_they_were_planned_with(store: Arc<dyn Store>) {
     let planned = tasks(run, &discovery(&days));
     assert_eq!(bench.tasks(run).await[1..], planned);
 }
+
+/// A run is found by its id alone, and no other in its place.
+pub async fn a_run_is_found_by_its_id(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let ids = [bench.submit("a").await, bench.submit("b").await];
+    for id in ids {
+        let found = ok(bench.store.run(id).await);
+        assert_eq!(found.map(|run| run.id), Some(id));
+    }
+    let unknown = bench.run_of("c", 0).id;
+    assert_eq!(ok(bench.store.run(unknown).await), None);
+}

@@ -324,6 +324,12 @@ impl MetricStore for PostgresStore {
         self.list(query, "run", |cells| cells.run()).await
     }
 
+    async fn run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
+        let query = sqlx::query(sql::RUN).bind(run.0);
+        let found = self.list(query, "run", |cells| cells.run());
+        Ok(found.await?.pop())
+    }
+
     async fn run_sums(&self, runs: &[RunId]) -> Result<BTreeMap<RunId, RunSum>, StoreError> {
         let ids: Vec<Uuid> = runs.iter().map(|run| run.0).collect();
         let mut sums: BTreeMap<RunId, RunSum> =

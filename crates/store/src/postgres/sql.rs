@@ -146,6 +146,9 @@ pub(super) const RUNS: &str = concat!(
     ") ORDER BY r.created_at DESC, r.id DESC LIMIT $1"
 );
 
+/// $1 run.
+pub(super) const RUN: &str = concat!("SELECT ", run_columns!(), " FROM run r WHERE r.id = $1");
+
 pub(super) const TASKS: &str = concat!(
     "SELECT ",
     task_columns!(),

@@ -289,6 +289,12 @@ impl MetricStore for SqliteStore {
         self.list(query, "run", |cells| cells.run()).await
     }
 
+    async fn run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
+        let query = sqlx::query(sql::RUN).bind(run.to_string());
+        let found = self.list(query, "run", |cells| cells.run());
+        Ok(found.await?.pop())
+    }
+
     async fn run_sums(&self, runs: &[RunId]) -> Result<BTreeMap<RunId, RunSum>, StoreError> {
         let names: Vec<String> = runs.iter().map(RunId::to_string).collect();
         let names = serde_json::to_string(&names).map_err(|e| corrupt("list of runs", e))?;

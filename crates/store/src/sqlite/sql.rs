@@ -194,6 +194,9 @@ pub(crate) const RUNS_OF: &str = runs!("r.dataset_id = ?2");
 pub(crate) const RUNS_UNFINISHED_OF: &str =
     runs!(concat!("r.dataset_id = ?2 AND r.", unfinished!()));
 
+/// ?1 run.
+pub(crate) const RUN: &str = concat!("SELECT ", run_columns!(), " FROM run r WHERE r.id = ?1");
+
 pub(crate) const DEFINITION: &str = "SELECT body FROM definition WHERE dataset_id = ?1 \
      ORDER BY stored_at DESC LIMIT 1";
 pub(crate) const DEFINITIONS: &str = "SELECT d.body FROM definition d WHERE d.stored_at = \
@@ -261,6 +264,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("INCIDENTS_OPEN", INCIDENTS_OPEN),
     ("INCIDENTS_OF", INCIDENTS_OF),
     ("INCIDENTS_OPEN_OF", INCIDENTS_OPEN_OF),
+    ("RUN", RUN),
     ("RUNS", RUNS),
     ("RUNS_UNFINISHED", RUNS_UNFINISHED),
     ("RUNS_OF", RUNS_OF),
