@@ -14,6 +14,10 @@ use jiff::tz::TimeZone;
 pub use crate::rules::ColumnRules;
 use crate::rules::{Question, Rule};
 
+/// Begins the flag of a column whose NULLs were taken from footers, in so many rows; the column's
+/// name follows.
+pub const STATED_NULLS: &str = "rows whose NULLs are as footers state in the column ";
+
 /// What a scan computes of one file or more with the same columns.
 #[derive(Debug, Clone, Default)]
 pub struct ScanPlan {

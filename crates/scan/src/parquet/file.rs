@@ -15,13 +15,13 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::chunk::{self, Depth};
 use super::columns::{self, FileColumn, Meaning};
-use super::footer;
+use super::footer::{self, Nulls};
 use super::pages::{ChunkPages, ChunkPlace, Scratch};
 use super::sink::Sink;
 use crate::context::ScanContext;
 use crate::error::{Place, ScanError};
 use crate::object::{ObjectReader, Objects, ReadAt};
-use crate::plan::{ScanPlan, table_plan};
+use crate::plan::{STATED_NULLS, ScanPlan, table_plan};
 
 /// A file that is being measured.
 pub(crate) struct FileScan<'a> {
@@ -83,6 +83,7 @@ impl<'a> FileScan<'a> {
         let reader = Arc::new(objects.reader(&slice.object)?);
         let metadata = footer::read(reader.as_ref(), context.memory_bytes)?;
         let path = reader.path().to_owned();
+        footer::verify_chunks(&path, &metadata, reader.size())?;
         let schema = metadata.file_metadata().schema_descr();
         let columns = footer::guarded(&path, &Place::file(), || Ok(columns::columns(schema)))?;
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
@@ -172,7 +173,9 @@ impl<'a> FileScan<'a> {
             let name = self.columns[index].name.clone();
             let mut column = state.columns.remove(&name).unwrap_or_default();
             for group in self.groups.clone() {
-                self.chunk(index, group, &mut column)?;
+                if self.chunk(index, group, &mut column)? == Source::Footer {
+                    note_stated(&mut state, &name, self.rows_of(group));
+                }
             }
             state.columns.insert(name, column);
         }
@@ -205,14 +208,6 @@ impl<'a> FileScan<'a> {
         let place = self.place(column, group);
         let chunk = self.metadata.row_group(group).column(column.leaf);
         let path = self.reader.path();
-        if chunk.file_path().is_some_and(|path| !path.is_empty()) {
-            return Err(ScanError::Unsupported {
-                path: path.to_owned(),
-                place,
-                what: "its data is in another file".to_owned(),
-                remedy: "point the dataset at files that hold their own data".to_owned(),
-            });
-        }
         let Some((start, end)) = footer::byte_range(chunk, self.reader.size()) else {
             let what = "the place of a column chunk is not in the file";
             return Err(ScanError::corrupt(path, place, what));
@@ -253,37 +248,53 @@ impl<'a> FileScan<'a> {
         Ok(values)
     }
 
-    /// Feeds one chunk of a column.
+    /// How far the chunks of a column are read.
+    pub(crate) fn depth(&self, column: &FileColumn) -> Depth {
+        let wants = applicable(self.plan.wants(&column.name), column.meaning);
+        if wants.counts_only() && self.plan.rules(&column.name).is_empty() {
+            Depth::Nulls
+        } else {
+            Depth::Values
+        }
+    }
+
+    /// The NULLs of a chunk, where nothing is asked that its pages have to be read for.
+    pub(crate) fn nulls_untold(&self, column: &FileColumn, group: usize) -> Option<Nulls> {
+        if column.meaning == Meaning::Nested {
+            // The levels of a nested column are read where anything is asked of it.
+            let asked = !self.plan.wants(&column.name).counts_only();
+            return (!column.nullable && !asked).then_some(Nulls::Never);
+        }
+        let chunk = self.metadata.row_group(group).column(column.leaf);
+        match self.depth(column) {
+            Depth::Nulls => footer::stated_nulls(chunk, column, self.rows_of(group)),
+            Depth::Values => None,
+        }
+    }
+
+    /// Feeds one chunk of a column; tells where its NULLs are from.
     fn chunk(
         &mut self,
         index: usize,
         group: usize,
         state: &mut ColumnState,
-    ) -> Result<(), ScanError> {
+    ) -> Result<Source, ScanError> {
         let values = self.stated_values(index, group)?;
         let rows = self.rows_of(group);
         let column = self.columns[index].clone();
         let plan = self.plan.clone();
         let rules = plan.rules(&column.name);
-        let wants = applicable(self.plan.wants(&column.name), column.meaning);
         let nested = column.meaning == Meaning::Nested;
-        let depth = if wants.counts_only() && rules.is_empty() {
-            Depth::Nulls
-        } else {
-            Depth::Values
-        };
-        let chunk = self.metadata.row_group(group).column(column.leaf);
-        // The levels of a nested column are read where anything is asked of it.
-        let asked = !self.plan.wants(&column.name).counts_only();
-        let stated = match nested {
-            true => (!column.nullable && !asked).then_some(0),
-            false if depth == Depth::Nulls => footer::stated_nulls(chunk, &column, rows),
-            false => None,
-        };
-        if let Some(nulls) = stated {
+        let depth = self.depth(&column);
+        if let Some(nulls) = self.nulls_untold(&column, group) {
+            let (nulls, source) = match nulls {
+                Nulls::Never => (0, Source::Data),
+                Nulls::Stated(nulls) => (nulls, Source::Footer),
+            };
             state.add_rows(rows, nulls);
-            return Ok(());
+            return Ok(source);
         }
+        let before = state.counts.nulls;
         let place = self.place(&column, group);
         let path = self.reader.path().to_owned();
         let descriptor = self
@@ -293,7 +304,7 @@ impl<'a> FileScan<'a> {
             .column(column.leaf);
         let mut pages = self.pages(index, group)?;
         footer::guarded(&path, &place, || {
-            let mut sink = Sink::new(column.meaning, state, rules, plan.zone.as_ref());
+            let mut sink = Sink::new(column.meaning, &mut *state, rules, plan.zone.as_ref());
             if nested {
                 chunk::feed_nested(&mut pages, &column, rows, values, &mut sink)?;
             } else {
@@ -302,8 +313,29 @@ impl<'a> FileScan<'a> {
             sink.finish();
             Ok(())
         })?;
+        if !nested {
+            let counted = state.counts.nulls.saturating_sub(before);
+            let chunk = self.metadata.row_group(group).column(column.leaf);
+            footer::verify_nulls(chunk, counted).map_err(|what| pages.corrupt(what))?;
+        }
         self.keep(pages.into_scratch());
-        Ok(())
+        Ok(Source::Data)
+    }
+}
+
+/// Where the NULLs of a chunk are from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// Its pages, or its type.
+    Data,
+    /// The statistics in the footer, which nothing was compared with.
+    Footer,
+}
+
+/// Tells with the state that the NULLs of so many rows are as a footer states.
+pub(crate) fn note_stated(state: &mut TableState, column: &str, rows: u64) {
+    if rows > 0 {
+        state.flag(&format!("{STATED_NULLS}{column}"), rows);
     }
 }
 

@@ -132,17 +132,67 @@ pub(crate) fn byte_range(chunk: &ColumnChunkMetaData, size: u64) -> Option<(u64,
     Some((start, (end + LEFT_OUT).min(size)))
 }
 
-/// The NULLs of a chunk of a column without nesting, where its statistics state them.
+/// The NULLs of a chunk of a column without nesting, where they need not be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nulls {
+    /// The type has none.
+    Never,
+    /// So many, as the statistics in the footer state.
+    Stated(u64),
+}
+
+/// The NULLs of a chunk of a column without nesting; `None` where its levels have to be read.
 pub(crate) fn stated_nulls(
     chunk: &ColumnChunkMetaData,
     column: &FileColumn,
     rows: u64,
-) -> Option<u64> {
+) -> Option<Nulls> {
     if column.max_definition == 0 {
-        return Some(0);
+        return Some(Nulls::Never);
     }
-    chunk
-        .statistics()?
-        .null_count_opt()
-        .filter(|nulls| *nulls <= rows)
+    let stated = chunk.statistics()?.null_count_opt()?;
+    (stated <= rows).then_some(Nulls::Stated(stated))
+}
+
+/// Compares the NULLs that were counted with those that the statistics state.
+pub(crate) fn verify_nulls(chunk: &ColumnChunkMetaData, counted: u64) -> Result<(), String> {
+    let stated = chunk.statistics().and_then(|stats| stats.null_count_opt());
+    match stated {
+        Some(stated) if stated != counted => Err(format!(
+            "its statistics state {stated} NULLs, its pages have {counted}"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that every chunk is in the file itself, and that all of them together fit `size` bytes.
+pub(crate) fn verify_chunks(
+    path: &str,
+    metadata: &ParquetMetaData,
+    size: u64,
+) -> Result<(), ScanError> {
+    let mut stored = 0u64;
+    for (index, group) in metadata.row_groups().iter().enumerate() {
+        let place = Place::row_group(index);
+        for chunk in group.columns() {
+            if chunk.file_path().is_some_and(|other| !other.is_empty()) {
+                return Err(ScanError::Unsupported {
+                    path: path.to_owned(),
+                    place,
+                    what: "its data is in another file".to_owned(),
+                    remedy: "point the dataset at files that hold their own data".to_owned(),
+                });
+            }
+            let length = u64::try_from(chunk.compressed_size()).map_err(|_| {
+                let what = "the length of a column chunk is negative";
+                ScanError::corrupt(path, place.clone(), what)
+            })?;
+            stored = stored.saturating_add(length);
+        }
+        if stored > size {
+            let what = format!("its column chunks up to here are {stored} of {size} bytes");
+            return Err(ScanError::corrupt(path, place, what));
+        }
+    }
+    Ok(())
 }

@@ -104,6 +104,13 @@ impl<'a> Sink<'a> {
         rules: &'a ColumnRules,
         zone: Option<&'a TimeZone>,
     ) -> Self {
+        // Nothing of a nested value is tested: its rows must not count as if it had been.
+        static NONE: ColumnRules = Vec::new();
+        let rules = if meaning == Meaning::Nested {
+            &NONE
+        } else {
+            rules
+        };
         Self {
             meaning,
             state,

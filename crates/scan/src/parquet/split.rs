@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use assay_metrics::{ColumnState, TableState, Uniqueness};
 use assay_model::partition::PartitionKey;
 
+use super::chunk::Depth;
 use super::columns::Meaning;
-use super::file::FileScan;
-use super::footer;
+use super::file::{FileScan, note_stated};
+use super::footer::{self, Nulls};
 use super::groups::Groups;
 use super::header::PageKind;
 use super::keys::count;
@@ -145,68 +146,116 @@ impl FileScan<'_> {
             .iter_mut()
             .map(|state| Sink::new(column.meaning, state, rules, plan.zone.as_ref()))
             .collect();
-        if column.meaning == Meaning::Nested {
-            let nulls = self.nested_nulls(index, group)?;
-            for (row, null) in groups.of_row.iter().zip(nulls) {
-                sinks[*row as usize].rows(1, u64::from(null && column.nullable));
-            }
-        } else {
-            let mut reader = self.rows_reader(index, group)?;
-            let most = (ALL_GATHERED / sinks.len().max(1)).clamp(1, GATHERED);
-            let mut gathered: Vec<Option<Decoded>> = vec![None; sinks.len()];
-            for row in &groups.of_row {
-                let row = *row as usize;
-                let value = reader.next()?;
-                sinks[row].rows(1, u64::from(value.is_none()));
-                let Some((values, at)) = value else { continue };
-                // Texts are fed one by one in any case, and a gathered copy may be of any length.
-                if matches!(values, Decoded::Bytes(..)) {
-                    sinks[row].entry(values, at, 1);
-                    continue;
-                }
-                let own = gathered[row].get_or_insert_with(|| values.empty());
-                own.push_from(values, at);
-                if own.len() >= most {
-                    sinks[row].all(own);
-                    gathered[row] = None;
+        let nested = column.meaning == Meaning::Nested;
+        let mut stated = false;
+        match self.nulls_untold(&column, group) {
+            Some(Nulls::Never) => split_nulls(&mut sinks, groups, |_| false),
+            // Which rows have them has to be told where not all or none of a partition do.
+            Some(Nulls::Stated(nulls))
+                if nulls == 0 || nulls == self.rows_of(group) || sinks.len() == 1 =>
+            {
+                stated = true;
+                match sinks.as_mut_slice() {
+                    [only] => only.rows(self.rows_of(group), nulls),
+                    _ => split_nulls(&mut sinks, groups, |_| nulls > 0),
                 }
             }
-            reader.finish()?;
-            for (row, own) in gathered.iter().enumerate() {
-                if let Some(own) = own {
-                    sinks[row].all(own);
-                }
+            _ if nested || self.depth(&column) == Depth::Nulls => {
+                let nulls = self.row_nulls(index, group)?;
+                split_nulls(&mut sinks, groups, |row| {
+                    nulls[row] && (!nested || column.nullable)
+                });
             }
+            _ => self.split_values(index, group, groups, &mut sinks)?,
         }
         sinks.into_iter().for_each(Sink::finish);
-        for (key, part) in groups.keys.iter().zip(parts) {
+        for (number, (key, part)) in groups.keys.iter().zip(parts).enumerate() {
             if let Some(state) = states.get_mut(&key.partition.key) {
                 state.columns.insert(column.name.clone(), part);
+                if stated {
+                    note_stated(state, &column.name, key_rows(groups, number));
+                }
             }
         }
         Ok(())
     }
 
-    /// For each row whether a nested column is NULL in it.
-    fn nested_nulls(&mut self, index: usize, group: usize) -> Result<Vec<bool>, ScanError> {
+    /// Feeds each value to the sink of its row's partition.
+    fn split_values(
+        &mut self,
+        index: usize,
+        group: usize,
+        groups: &Groups,
+        sinks: &mut [Sink<'_>],
+    ) -> Result<(), ScanError> {
+        let mut reader = self.rows_reader(index, group)?;
+        let most = (ALL_GATHERED / sinks.len().max(1)).clamp(1, GATHERED);
+        let mut gathered: Vec<Option<Decoded>> = vec![None; sinks.len()];
+        let mut nulls = 0;
+        for row in &groups.of_row {
+            let row = *row as usize;
+            let value = reader.next()?;
+            sinks[row].rows(1, u64::from(value.is_none()));
+            let Some((values, at)) = value else {
+                nulls += 1;
+                continue;
+            };
+            // Texts are fed one by one in any case, and a gathered copy may be of any length.
+            if matches!(values, Decoded::Bytes(..)) {
+                sinks[row].entry(values, at, 1);
+                continue;
+            }
+            let own = gathered[row].get_or_insert_with(|| values.empty());
+            own.push_from(values, at);
+            if own.len() >= most {
+                sinks[row].all(own);
+                gathered[row] = None;
+            }
+        }
+        reader.finish()?;
+        for (sink, own) in sinks.iter_mut().zip(&gathered) {
+            if let Some(own) = own {
+                sink.all(own);
+            }
+        }
+        self.verify_nulls(index, group, nulls)
+    }
+
+    /// Compares the NULLs that were counted with those that the footer states.
+    fn verify_nulls(&self, index: usize, group: usize, counted: u64) -> Result<(), ScanError> {
+        let column = &self.columns[index];
+        let chunk = self.metadata.row_group(group).column(column.leaf);
+        let place = Place::row_group(group).in_column(&column.name);
+        footer::verify_nulls(chunk, counted)
+            .map_err(|what| ScanError::corrupt(self.reader.path(), place, what))
+    }
+
+    /// For each row whether the column is NULL in it. Values are not decoded.
+    fn row_nulls(&mut self, index: usize, group: usize) -> Result<Vec<bool>, ScanError> {
         let column = self.columns[index].clone();
+        let nested = column.meaning == Meaning::Nested;
         let values = self.stated_values(index, group)?;
         let rows = self.rows_of(group);
         let (mut seen, mut nulls) = (0u64, Vec::new());
         let mut pages = self.pages(index, group)?;
-        while seen < values {
+        while seen < values && nulls.len() as u64 <= rows {
             let counted = match pages.next_page()? {
                 None => break,
                 Some(page) if page.header.kind == PageKind::Dictionary => Ok(0),
                 Some(page) => levels::parts(&page, &column).and_then(|parts| {
-                    parts.each_row(nulls.is_empty(), |null| nulls.push(null))?;
+                    if nested {
+                        parts.each_row(nulls.is_empty(), |null| nulls.push(null))?;
+                    } else if nulls.len() as u64 + parts.count as u64 > rows {
+                        return Err(format!("its pages hold more than {rows} rows"));
+                    } else {
+                        parts.each_valid(|valid, times| {
+                            nulls.extend(std::iter::repeat_n(!valid, times));
+                        })?;
+                    }
                     Ok(parts.count as u64)
                 }),
             };
-            seen += counted.map_err(|what| pages.corrupt(what))?;
-            if nulls.len() as u64 > rows {
-                break;
-            }
+            seen = seen.saturating_add(counted.map_err(|what| pages.corrupt(what))?);
         }
         if nulls.len() as u64 != rows {
             return Err(pages.corrupt(format!(
@@ -215,6 +264,29 @@ impl FileScan<'_> {
             )));
         }
         self.keep(pages.into_scratch());
+        if !nested {
+            let counted = nulls.iter().filter(|null| **null).count();
+            self.verify_nulls(index, group, counted as u64)?;
+        }
         Ok(nulls)
     }
+}
+
+/// Counts each row, and whether it is NULL, with its partition.
+fn split_nulls(sinks: &mut [Sink<'_>], groups: &Groups, is_null: impl Fn(usize) -> bool) {
+    let mut counts = vec![(0u64, 0u64); sinks.len()];
+    for (row, number) in groups.of_row.iter().enumerate() {
+        let (rows, nulls) = &mut counts[*number as usize];
+        *rows += 1;
+        *nulls += u64::from(is_null(row));
+    }
+    for (sink, (rows, nulls)) in sinks.iter_mut().zip(counts) {
+        sink.rows(rows, nulls);
+    }
+}
+
+/// Rows of the partition with this number.
+fn key_rows(groups: &Groups, number: usize) -> u64 {
+    let own = groups.of_row.iter().filter(|own| **own as usize == number);
+    own.count() as u64
 }

@@ -16,7 +16,7 @@ use super::{Class, Subject, shows_value, unavailable};
 use crate::clock;
 use crate::discover::keys::parse_datetime;
 use crate::parquet::columns::is_local_time;
-use crate::plan::question;
+use crate::plan::{STATED_NULLS, question};
 use crate::rules::{Rule, date_text, time_text, timestamp_text};
 
 /// A value, or why there is none.
@@ -75,8 +75,29 @@ impl Subject<'_> {
             return MetricPoint::failed(key, MetricStatus::Error, why);
         }
         let copy = key.clone();
-        self.value(key, state)
-            .unwrap_or_else(|why| unavailable(copy, &why))
+        let mut point = self
+            .value(key, state)
+            .unwrap_or_else(|why| unavailable(copy, &why));
+        if point.note.is_none() {
+            point.note = self.stated(&point.key);
+        }
+        point
+    }
+
+    /// How the NULLs of a column are known, where they were not counted.
+    fn stated(&self, key: &MetricKey) -> Option<String> {
+        let of_nulls = match key.metric {
+            Metric::NullCount | Metric::NullPercent => true,
+            Metric::MissingCount | Metric::MissingPercent => key.args.is_empty(),
+            _ => false,
+        };
+        let flag = format!("{STATED_NULLS}{}", key.column);
+        let rows = *self.state.flags.get(&flag).filter(|_| of_nulls)?;
+        Some(if rows == self.state.rows {
+            "as the footers of the files state".to_owned()
+        } else {
+            format!("of {rows} rows as the footers of their files state")
+        })
     }
 
     /// Why a column of this type, or a masked one, has no such metric.

@@ -7,6 +7,7 @@ use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricVa
 use jiff::Timestamp;
 
 use super::Subject;
+use crate::plan::STATED_NULLS;
 
 impl Subject<'_> {
     pub(super) fn table_point(&self, key: MetricKey) -> MetricPoint {
@@ -32,13 +33,14 @@ impl Subject<'_> {
                 point.note = Some(format!("files disagree on {}", differ.join(", ")));
             }
         }
-        if point.key.metric == Metric::RowCount && !self.state.flags.is_empty() {
-            let flags = self
-                .state
-                .flags
-                .iter()
-                .map(|(name, times)| format!("{name}: {times}"));
-            point.note = Some(flags.collect::<Vec<_>>().join(", "));
+        if point.key.metric == Metric::RowCount {
+            let flags = self.state.flags.iter();
+            // That is told with the NULLs themselves.
+            let flags = flags.filter(|(name, _)| !name.starts_with(STATED_NULLS));
+            let told: Vec<String> = flags
+                .map(|(name, times)| format!("{name}: {times}"))
+                .collect();
+            point.note = (!told.is_empty()).then(|| told.join(", "));
         }
         point
     }
