@@ -127,11 +127,7 @@ fn meaning(field: &Type) -> Meaning {
         Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY => Meaning::Binary,
     };
     let wide = *physical_type == Physical::INT64;
-    let unsigned = if wide {
-        Meaning::Unsigned64
-    } else {
-        Meaning::Unsigned32
-    };
+    let unsigned = [Meaning::Unsigned32, Meaning::Unsigned64][usize::from(wide)];
     let is_integer = matches!(physical_type, Physical::INT32 | Physical::INT64);
     let is_bytes = plain == Meaning::Binary;
     match basic_info.logical_type_ref() {

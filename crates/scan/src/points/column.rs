@@ -155,22 +155,9 @@ impl Subject<'_> {
             | Metric::MissingPercent
             | Metric::InvalidCount
             | Metric::InvalidPercent => self.rule_point(key, state),
-            Metric::NanCount if state.kinds.contains(&Kind::Float) => {
-                count(key, state.nan_count()?)
-            }
-            Metric::InfCount if state.kinds.contains(&Kind::Float) => {
-                count(key, state.inf_count()?)
-            }
             Metric::NanCount | Metric::InfCount => {
-                let fields =
-                    state.kinds.contains(&Kind::Untyped) || state.kinds.contains(&Kind::Numeric);
-                let of_fields = if key.metric == Metric::NanCount {
-                    state.nan_count()
-                } else {
-                    state.inf_count()
-                };
-                // Other types cannot hold either.
-                count(key, if fields { of_fields? } else { 0 })
+                let n = not_numbers(state, &key.metric)?;
+                count(key, n)
             }
             Metric::NonNumericCount => {
                 if state.kinds.contains(&Kind::Text) || self.class(&key.column) != Class::Number {
@@ -407,6 +394,18 @@ fn quantile(key: MetricKey, state: &ColumnState) -> Given {
         point.error_bound = Some(QUANTILE_ERROR_BOUND);
     }
     Ok(point)
+}
+
+/// NaN or infinite values; types that can hold neither have none.
+fn not_numbers(state: &ColumnState, metric: &Metric) -> Result<u64, Unavailable> {
+    let can_hold = [Kind::Float, Kind::Untyped, Kind::Numeric];
+    if !can_hold.iter().any(|kind| state.kinds.contains(kind)) {
+        return Ok(0);
+    }
+    match metric {
+        Metric::NanCount => state.nan_count(),
+        _ => state.inf_count(),
+    }
 }
 
 fn lengths(key: MetricKey, state: &ColumnState) -> Given {
