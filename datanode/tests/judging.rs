@@ -312,3 +312,30 @@ async fn a_file_whose_name_tells_no_day_is_an_error_and_the_others_are_judged() 
     let reason = refused.reason.unwrap();
     assert!(reason.contains("orders_2026-13-01.csv"), "{reason}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_that_was_a_warning_does_not_teach_after_it_is_over() {
+    let cluster = Cluster::new().await;
+    let manager = cluster.manager("m1");
+    let _node = cluster.node("n1", vec![Door::Local(manager.doorway())]);
+    within("leadership", manager.leads()).await;
+    let rows = |day: u32| 1000 + (day * 37) % 50;
+    for day in 1..=12 {
+        write_day(&cluster, day, rows(day));
+    }
+    run(&manager, cluster.dataset(), Trigger::Arrival).await;
+    let check = "profile:rowCount";
+    // Half of a day is lost while limits are provisional, then a day is in order, then half is lost.
+    for (day, rows, expected) in [
+        (13, 480, Outcome::Warn),
+        (14, rows(14), Outcome::Pass),
+        (15, 520, Outcome::Warn),
+    ] {
+        write_day(&cluster, day, rows);
+        run(&manager, cluster.dataset(), Trigger::Arrival).await;
+        let result = result(&cluster, &format!("2026-08-{day}"), check).await;
+        assert_eq!(result.outcome, expected, "day {day}: {:?}", result.limits);
+        let learned_from = result.limits.unwrap().learned_from;
+        assert!(!learned_from.contains(&"2026-08-13".to_owned()), "{day}");
+    }
+}

@@ -49,10 +49,9 @@ pub fn backtest(series: &[SeriesInput<'_>], last: usize, policy: &Policy) -> Vec
         let inputs: Vec<SeriesInput<'_>> = then.iter().map(|(_, past)| *past).collect();
         for ((number, past), limits) in then.iter().zip(judge_partition(&inputs, policy)) {
             let judged = &series[*number].points[past.points.len()];
-            let previous = past.points.last().and_then(|p| p.value);
             let alarms = match judged.value.filter(|v| !v.is_nan()) {
                 Some(value) => !limits.accepts(value),
-                None => stopped_being_computable(previous, None),
+                None => stopped_being_computable(past.points, None),
             };
             if alarms {
                 alerts.push(Alert {

@@ -259,14 +259,13 @@ impl<'a> Bench<'a> {
         let past = self.past(&check.metric);
         let limits = self.learned.get(&check.metric);
         let value = actual.as_f64().filter(|v| !v.is_nan());
-        let previous = past.last().and_then(|p| p.value);
         if value.is_none()
             && let Some(why) = self.undefined(&check.metric)
         {
             return Ruling::because(Outcome::Skipped, why);
         }
-        if stopped_being_computable(previous, value) {
-            let why = "it was computable in the previous partition and is not in this one";
+        if stopped_being_computable(past, value) {
+            let why = "it was computable in the last partition in order and is not in this one";
             return Ruling::because(breach(check.severity), why);
         }
         let Some(limits) = limits.filter(|l| l.needs_more.is_none()) else {
@@ -279,7 +278,7 @@ impl<'a> Bench<'a> {
         let limits = &widened(limits, error_bound);
         let stored = self.stored(&check.metric, limits, past.len());
         let Some(value) = value else {
-            let why = "there is no value to judge, and the previous partition had none either";
+            let why = "there is no value to judge, and the last partition in order had none either";
             return Ruling::because(Outcome::Skipped, why).within(stored);
         };
         let outcome = if limits.accepts(value) {

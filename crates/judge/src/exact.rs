@@ -3,6 +3,8 @@
 //! In: the values of a partition and of the partitions before it. Out: whether the partition is an
 //! earlier one again, and whether a metric stopped being computable. It must never guess.
 
+use crate::series::Point;
+
 /// How many of the last partitions a stale one may repeat.
 pub const STALE_LOOKBACK: usize = 3;
 /// The share of moving metrics that must repeat, bit for bit.
@@ -71,11 +73,15 @@ fn moves(past: &[Option<f64>]) -> bool {
     enough && different.len() > 1
 }
 
-/// Whether a metric that was computable in the previous partition is not any more.
+/// Whether a metric that was computable in the last partition in order is not in this one.
+///
+/// `past` is oldest first. Only eligible points count: a partition in which the metric had stopped
+/// already is a broken one, and does not make the next one right.
 #[must_use]
-pub fn stopped_being_computable(previous: Option<f64>, value: Option<f64>) -> bool {
+pub fn stopped_being_computable(past: &[Point], value: Option<f64>) -> bool {
     let known = |v: Option<f64>| v.is_some_and(|v| !v.is_nan());
-    known(previous) && !known(value)
+    let in_order = past.iter().rev().find(|point| point.eligible);
+    known(in_order.and_then(|point| point.value)) && !known(value)
 }
 
 #[cfg(test)]
@@ -112,8 +118,26 @@ mod tests {
 
     #[test]
     fn a_metric_that_never_was_computable_has_not_stopped() {
-        assert!(stopped_being_computable(Some(1.0), None));
-        assert!(!stopped_being_computable(None, None));
-        assert!(!stopped_being_computable(Some(1.0), Some(2.0)));
+        let never = Point {
+            value: None,
+            ..Point::of(0.0)
+        };
+        assert!(stopped_being_computable(&[Point::of(1.0)], None));
+        assert!(!stopped_being_computable(&[Point::of(1.0), never], None));
+        assert!(!stopped_being_computable(&[], None));
+        assert!(!stopped_being_computable(&[Point::of(1.0)], Some(2.0)));
+    }
+
+    #[test]
+    fn a_metric_that_stopped_stays_so_until_a_partition_is_in_order() {
+        let broken = Point {
+            value: None,
+            eligible: false,
+            ..Point::of(0.0)
+        };
+        let past = [Point::of(1.0), broken, broken];
+        assert!(stopped_being_computable(&past, None));
+        // What the owner has excluded says nothing.
+        assert!(!stopped_being_computable(&[broken], None));
     }
 }

@@ -133,6 +133,17 @@ pub struct CheckResult {
 }
 
 impl CheckResult {
+    /// Whether the value was judged and found broken: what opens an incident, and what no limits
+    /// are learned from. What is only informative is neither.
+    #[must_use]
+    pub fn is_breach(&self) -> bool {
+        match self.outcome {
+            Outcome::Fail => true,
+            Outcome::Warn => self.severity != Severity::Info,
+            _ => false,
+        }
+    }
+
     /// Which of several results about one value is shown: the gravest, then one with learned
     /// limits, then one with limits of its rule.
     #[must_use]

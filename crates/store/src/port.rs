@@ -139,7 +139,7 @@ pub struct Verdict {
     pub judged_at: Timestamp,
 }
 
-/// A check that failed in a partition.
+/// A check that was broken in a partition ([`CheckResult::is_breach`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breach {
     /// The partition.
@@ -245,8 +245,8 @@ pub trait MetricStore: Send + Sync {
     /// order.
     async fn verdicts(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Verdict>, StoreError>;
 
-    /// The checks that failed (outcome `fail`) in a dataset's partitions, newest partition first
-    /// and newest version of each, at most `limit`. A judge reads them for every partition, so
+    /// The checks that were broken ([`CheckResult::is_breach`]) in a dataset's partitions, newest
+    /// partition first and newest version of each, at most `limit`. A judge reads them for every partition, so
     /// that they come without values and limits.
     async fn breaches(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Breach>, StoreError>;
 

@@ -30,8 +30,8 @@ use super::{TaskJob, checks, compute, failure, incidents, store_failure};
 const PAST_MAX: u32 = 400;
 /// Open incidents of one dataset that are looked at.
 const INCIDENTS_MAX: u32 = 100_000;
-/// Failed checks of one dataset that are looked at; a partition whose are beyond teaches nothing.
-const BREACHES_MAX: u32 = 200_000;
+/// Broken checks of one dataset that are looked at; a partition whose are beyond teaches nothing.
+pub(super) const BREACHES_MAX: u32 = 200_000;
 
 /// Merges and judges one partition.
 pub(super) async fn run(
@@ -110,7 +110,7 @@ pub(super) struct Past {
     /// The metrics of the version of this partition that was judged before.
     earlier: Option<Vec<MetricPoint>>,
     pub(super) verdicts: Vec<Verdict>,
-    /// The checks that failed in those partitions and in later ones.
+    /// The checks that were broken in those partitions and in later ones.
     pub(super) breaches: Vec<Breach>,
     pub(super) ledger: Vec<LedgerEntry>,
     pub(super) open: Vec<Incident>,

@@ -72,12 +72,12 @@ enum Sign {
 
 fn sign(result: &CheckResult) -> Sign {
     match result.outcome {
-        Outcome::Fail => Sign::Bad,
-        // What is only informative never alarms.
-        Outcome::Warn if result.severity == Severity::Info => Sign::Silent,
-        Outcome::Warn => Sign::Bad,
+        _ if result.is_breach() => Sign::Bad,
         Outcome::Pass => Sign::Good,
-        Outcome::Error
+        // What is only informative never alarms.
+        Outcome::Fail
+        | Outcome::Warn
+        | Outcome::Error
         | Outcome::Missing
         | Outcome::Learning
         | Outcome::Skipped

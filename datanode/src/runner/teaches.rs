@@ -15,7 +15,7 @@ use assay_model::metric::{Metric, MetricKey};
 use assay_model::outcome::HeldBack;
 use assay_model::partition::{Partition, PartitionKey};
 
-use super::evaluate::{Past, declared_schema, schema_of};
+use super::evaluate::{BREACHES_MAX, Past, declared_schema, schema_of};
 
 /// What a broken check reaches in its partition.
 #[derive(Debug, Clone)]
@@ -69,11 +69,14 @@ impl<'a> Teaches<'a> {
             .collect();
         let broken_in: BTreeSet<&PartitionKey> =
             past.breaches.iter().map(|b| &b.partition).collect();
+        let cut = past.breaches.len() >= BREACHES_MAX as usize;
         let barred = past
             .verdicts
             .iter()
             .filter(|v| {
-                let unknown = v.counts.fail > 0 && !broken_in.contains(&v.partition.key);
+                // Which of its warnings are informative is not known of a partition beyond the bound.
+                let broken = v.counts.fail > 0 || (cut && v.counts.warn > 0);
+                let unknown = broken && !broken_in.contains(&v.partition.key);
                 v.counts.missing > 0 || unknown || !v.sealed
             })
             .map(|v| &v.partition.key)
@@ -132,9 +135,8 @@ impl<'a> Teaches<'a> {
             .collect();
         for (partition, of) in broken {
             let reach = |id: &CheckId, key: Option<MetricKey>| {
-                let whole = checks.get(id).is_some_and(|c| {
-                    matches!(c.expect, Expectation::NotStale | Expectation::NotRestated)
-                });
+                let check = checks.get(id);
+                let whole = check.is_some_and(|c| c.expect == Expectation::NotStale);
                 match key {
                     None => Reach::Everything,
                     Some(_) if whole => Reach::Everything,
@@ -146,6 +148,7 @@ impl<'a> Teaches<'a> {
             };
             let suspicions = of
                 .into_iter()
+                .filter(|(by, _)| !is_restatement(checks, by))
                 .map(|(by, key)| Suspicion {
                     reach: reach(&by, key),
                     by,
@@ -186,6 +189,12 @@ impl<'a> Teaches<'a> {
             .is_some_and(|from| order < place(from));
         in_window || too_old
     }
+}
+
+/// Whether a check tells that values were replaced: the new ones are judged in their own right.
+fn is_restatement(checks: &BTreeMap<&CheckId, &Check>, id: &CheckId) -> bool {
+    let check = checks.get(id);
+    check.is_some_and(|c| c.expect == Expectation::NotRestated)
 }
 
 fn is_of_shape(checks: &BTreeMap<&CheckId, &Check>, id: &CheckId, key: Option<&MetricKey>) -> bool {

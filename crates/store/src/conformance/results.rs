@@ -207,6 +207,16 @@ pub async fn a_second_revision_supersedes_the_first(store: Arc<dyn Store>) {
     let found = ok(bench.store.results(bench.id(), &filter).await);
     let versions: Vec<_> = found.iter().map(|r| r.version.as_str()).collect();
     assert_eq!(versions, ["v2", "v1"]);
+    // What opens an incident is broken: a warning, too, unless it only informs.
+    bench
+        .judged("c", evaluation(D21, "v1", 10, Outcome::Warn))
+        .await;
+    let mut told = evaluation(D22, "v1", 10, Outcome::Warn);
+    told.results[0].severity = Severity::Info;
+    bench.judged("d", told).await;
+    let breaches = ok(bench.store.breaches(bench.id(), 10).await);
+    let broken: Vec<_> = breaches.iter().map(|b| b.partition.as_str()).collect();
+    assert_eq!(broken, [D21, D20]);
 }
 
 /// A slow run that judges a version that has been replaced changes no verdict in force.

@@ -108,11 +108,13 @@ pub(super) const VERDICTS: &str = "SELECT v.run_id, v.partition, v.ord, l.date::
      FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
      WHERE v.dataset_id = $1 AND NOT v.superseded ORDER BY v.ord DESC, v.partition DESC LIMIT $2";
 
+/// $1 dataset, $2 limit. The condition is that of `CheckResult::is_breach`.
 pub(super) const BREACHES: &str = "SELECT v.partition, c.check_id, m.metric, m.column_name, m.args, \
      m.filter, m.semantics \
-     FROM verdict v JOIN check_result c ON c.verdict_id = v.id AND c.outcome = 'fail' \
+     FROM verdict v JOIN check_result c ON c.verdict_id = v.id \
+     AND (c.outcome = 'fail' OR (c.outcome = 'warn' AND c.severity <> 'info')) \
      JOIN metric_series m ON m.id = c.series_id \
-     WHERE v.dataset_id = $1 AND NOT v.superseded AND v.fail > 0 \
+     WHERE v.dataset_id = $1 AND NOT v.superseded AND (v.fail > 0 OR v.warn > 0) \
      ORDER BY v.ord DESC, v.partition DESC, c.place LIMIT $2";
 
 /// $1 dataset, $2 also superseded ones, $3 limit, $4 check, $5 run, $6 partition.
