@@ -21,6 +21,12 @@ pub enum Number {
     Int(i128),
     /// A decimal `unscaled · 10^-scale`, where the column's declared type is a decimal.
     Decimal(i128, i8),
+    /// A whole number or a decimal `unscaled · 10^-scale` that 128 bits do not hold, in
+    /// little-endian two's complement.
+    Wide([u8; 32], i8),
+    /// A whole number or a decimal that no type holds: sums overflow, and extremes and quantiles
+    /// are not told.
+    TooWide,
     /// A double: nearest to the digits, NaN or infinite.
     Float(f64),
 }
@@ -164,25 +170,10 @@ impl ColumnState {
             return;
         }
         self.met(Kind::Decimal, times);
-        if let Some(sums) = self.sums.get_mut() {
-            sums.decimals.add_256(unscaled, scale, times);
-        }
-        if let Some(squares) = self.squares.get_mut() {
-            squares.decimals.add_256(unscaled, scale, times);
-        }
-        if let Some(range) = self.range.get_mut() {
-            range.add_decimal_256(unscaled, scale);
-        }
-        let scalar = crate::Scalar::Decimal {
-            unscaled: wide,
-            scale,
-        };
-        if let Some(quantiles) = self.quantiles.get_mut() {
-            quantiles.add_times(scalar.to_f64().unwrap_or(f64::NAN), times);
-        }
-        let bytes = hash::wide_decimal_bytes(unscaled, scale);
-        self.hash_times(hash::text(&bytes), times, |key| {
-            key.wide_decimal(&bytes);
+        self.count_number(Number::Wide(*unscaled, scale), times);
+        let number = Number::Wide(*unscaled, scale);
+        self.hash_times(hash::number(number, &[]), times, |key| {
+            key.number(number, &[]);
         });
     }
 
@@ -327,6 +318,17 @@ impl ColumnState {
         );
     }
 
+    /// Adds a timestamp in nanoseconds since 1970-01-01 UTC, of any year.
+    pub fn add_timestamp_nanos(&mut self, nanos: i128) {
+        self.met(Kind::Timestamp, 1);
+        if let Some(range) = self.range.get_mut() {
+            range.add_timestamp(nanos);
+        }
+        self.hash_times(hash::timestamp(nanos), 1, |key| {
+            key.timestamp(nanos);
+        });
+    }
+
     /// Counts values of a type that has no metrics beyond counts (lists, maps, structs).
     ///
     /// Components that were asked for are marked as incomplete: they cannot have seen the values.
@@ -337,6 +339,17 @@ impl ColumnState {
         }
     }
 
+    /// Adds a number that no type holds, in `times` rows; `digits` tell it apart from others.
+    pub fn add_too_wide(&mut self, digits: &[u8], times: u64) {
+        if times > 0 {
+            self.met(Kind::Decimal, times);
+            self.count_number(Number::TooWide, times);
+            self.hash_times(hash::text(digits), times, |key| {
+                key.text(digits);
+            });
+        }
+    }
+
     /// Feeds a number to the components over numbers.
     fn count_number(&mut self, number: Number, times: u64) {
         if let Some(sums) = self.sums.get_mut() {
@@ -344,37 +357,52 @@ impl ColumnState {
                 Number::None => {}
                 Number::Int(value) => sums.ints.add_times(value, times),
                 Number::Decimal(value, scale) => sums.decimals.add_times(value, scale, times),
+                Number::Wide(value, scale) => sums.decimals.add_256(&value, scale, times),
+                Number::TooWide => sums.decimals.mark_overflow(),
                 Number::Float(value) => sums.floats.add_times(value, times),
             }
         }
         if let Some(squares) = self.squares.get_mut() {
             match number {
-                Number::None => {}
+                // The sum knows of the overflow, and there is no deviation without it.
+                Number::None | Number::TooWide => {}
                 Number::Int(value) => squares.ints.add_times(value, times),
                 Number::Decimal(value, scale) => squares.decimals.add_times(value, scale, times),
+                Number::Wide(value, scale) => squares.decimals.add_256(&value, scale, times),
                 Number::Float(value) => squares.floats.add_times(value, times),
             }
         }
         if let Some(range) = self.range.get_mut() {
             match number {
-                Number::None => {}
+                Number::None | Number::TooWide => {}
                 Number::Int(value) => range.add_int(value),
                 Number::Decimal(value, scale) => range.add_decimal_slice(&[value], scale),
+                Number::Wide(value, scale) => range.add_decimal_256(&value, scale),
                 Number::Float(value) => range.add_f64_slice(&[value]),
             }
         }
         if let Some(quantiles) = self.quantiles.get_mut() {
             match number {
-                Number::None => {}
+                Number::None | Number::TooWide => {}
                 Number::Int(value) => quantiles.add_times(value as f64, times),
                 Number::Decimal(value, scale) => {
                     quantiles.add_times(decimal_as_f64(value, scale), times);
                 }
+                Number::Wide(value, scale) => {
+                    let unscaled = BigInt::from_signed_bytes_le(&value);
+                    let scalar = crate::Scalar::Decimal { unscaled, scale };
+                    quantiles.add_times(scalar.to_f64().unwrap_or(f64::NAN), times);
+                }
                 Number::Float(value) => quantiles.add_times(value, times),
             }
         }
-        if let Number::Float(value) = number {
-            self.count_odd(value, times);
+        match number {
+            Number::Float(value) => self.count_odd(value, times),
+            Number::TooWide => {
+                self.range.void();
+                self.quantiles.void();
+            }
+            _ => {}
         }
     }
 

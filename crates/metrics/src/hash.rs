@@ -5,6 +5,7 @@
 //! files does not double the count). −0.0 is 0.0, and every NaN is one value. Decimals that are not
 //! whole are apart from doubles, because 0.1 as a double is not 0.1.
 
+use crate::feed::Number;
 use num_bigint::BigInt;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
@@ -116,16 +117,37 @@ fn decimal_bytes(unscaled: i128, scale: i8) -> [u8; 17] {
     bytes
 }
 
-/// The bytes of a decimal of 256 bits that does not fit 128, by value: without zeros at its end.
-pub(crate) fn wide_decimal_bytes(unscaled: &[u8; 32], scale: i8) -> Vec<u8> {
+/// A decimal of 256 bits, by value: without zeros at its end, as one of 128 bits where it fits, and
+/// else as bytes.
+fn narrowed(unscaled: &[u8; 32], scale: i8) -> Result<(i128, i8), Vec<u8>> {
     let (mut value, mut scale) = (BigInt::from_signed_bytes_le(unscaled), scale);
     while scale > 0 && (&value % 10u8).bits() == 0 {
         value /= 10u8;
         scale -= 1;
     }
-    let mut bytes = value.to_signed_bytes_le();
-    bytes.push(scale as u8);
-    bytes
+    i128::try_from(&value)
+        .map(|value| (value, scale))
+        .map_err(|_| {
+            let mut bytes = value.to_signed_bytes_le();
+            bytes.push(scale as u8);
+            bytes
+        })
+}
+
+/// Hash of a number, by value; of one that no type holds, or none, that of the text it is written
+/// as.
+#[must_use]
+pub fn number(number: Number, written: &[u8]) -> u64 {
+    match number {
+        Number::Int(value) => wide_int(value),
+        Number::Decimal(unscaled, scale) => decimal(unscaled, scale),
+        Number::Wide(unscaled, scale) => match narrowed(&unscaled, scale) {
+            Ok((unscaled, scale)) => decimal(unscaled, scale),
+            Err(bytes) => text(&bytes),
+        },
+        Number::Float(value) => float(value),
+        Number::TooWide | Number::None => text(written),
+    }
 }
 
 /// Hash of text or binary.
@@ -192,12 +214,26 @@ impl KeyBuilder {
         }
     }
 
-    pub(crate) fn wide_decimal(&mut self, bytes: &[u8]) -> &mut Self {
+    fn wide_decimal(&mut self, bytes: &[u8]) -> &mut Self {
         self.bytes.push(b'w');
         self.bytes
             .extend_from_slice(&(bytes.len() as u64).to_le_bytes());
         self.bytes.extend_from_slice(bytes);
         self
+    }
+
+    /// Adds a number, by value; one that no type holds, or none, by the text it is written as.
+    pub fn number(&mut self, number: Number, text: &[u8]) -> &mut Self {
+        match number {
+            Number::Int(value) => self.int(value),
+            Number::Decimal(unscaled, scale) => self.decimal(unscaled, scale),
+            Number::Wide(unscaled, scale) => match narrowed(&unscaled, scale) {
+                Ok((unscaled, scale)) => self.decimal(unscaled, scale),
+                Err(bytes) => self.wide_decimal(&bytes),
+            },
+            Number::Float(value) => self.float(value),
+            Number::TooWide | Number::None => self.text(text),
+        }
     }
 
     /// Adds text or binary.

@@ -335,6 +335,11 @@ impl Range {
         }
     }
 
+    /// Adds a timestamp, in nanoseconds since 1970-01-01 UTC.
+    pub fn add_timestamp(&mut self, nanos: i128) {
+        widen(&mut self.timestamps, nanos, nanos, i128::cmp);
+    }
+
     /// The latest timestamp, in nanoseconds since 1970-01-01 UTC: what freshness is measured from.
     #[must_use]
     pub fn latest(&self) -> Option<i128> {

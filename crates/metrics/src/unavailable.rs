@@ -9,7 +9,7 @@ pub enum Unavailable {
     #[error("not collected: the scan plan does not ask for it")]
     NotCollected,
     /// Some values were not looked at, or were looked at under another plan.
-    #[error("incomplete: {read} of {expected} values were read for it; scan the partition again")]
+    #[error("incomplete: {}", of_values(*read, *expected))]
     Incomplete {
         /// Values that were read.
         read: u64,
@@ -40,4 +40,11 @@ pub enum Unavailable {
     /// The state's parts contradict each other, as only damaged or forged bytes can.
     #[error("the state contradicts itself; scan the partition again")]
     Inconsistent,
+}
+
+fn of_values(read: u64, expected: u64) -> String {
+    if read == expected {
+        return "it cannot be told of values of such types, or so many digits".to_owned();
+    }
+    format!("{read} of {expected} values were read for it; scan the partition again")
 }

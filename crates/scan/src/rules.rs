@@ -31,6 +31,8 @@ pub enum Cell<'a> {
     Time(i64),
     /// Nanoseconds since 1970-01-01 UTC.
     Timestamp(i128),
+    /// The digits of a number.
+    Number(&'a [u8]),
     /// A text, a field of a text format, or bytes.
     Text(&'a [u8]),
 }
@@ -216,7 +218,7 @@ impl Num {
                 i32::from(*scale),
             )),
             Cell::Float(value) => Some(Self::Double(*value)),
-            Cell::Text(text) => Self::parse(text),
+            Cell::Text(text) | Cell::Number(text) => Self::parse(text),
             _ => None,
         }
     }
@@ -286,7 +288,7 @@ impl Num {
 /// The value's text form: digits, ISO 8601, `true` and `false`, or the text itself.
 pub fn with_text<T>(cell: &Cell<'_>, take: impl FnOnce(&[u8]) -> T) -> T {
     let text = match cell {
-        Cell::Text(text) => return take(text),
+        Cell::Text(text) | Cell::Number(text) => return take(text),
         Cell::Int(value) => value.to_string(),
         Cell::Decimal(value, scale) => decimal_text(&BigInt::from(*value), *scale),
         Cell::Decimal256(bytes, scale) => {

@@ -94,9 +94,7 @@ impl Role {
             Self::Bool => values::boolean(text).map(Cell::Bool),
             Self::Date => values::date(text).map(Cell::Date),
             Self::Time => values::time_of_day(text).map(Cell::Time),
-            Self::Timestamp(zone) => {
-                values::timestamp(text, zone).map(|nanos| Cell::Timestamp(i128::from(nanos)))
-            }
+            Self::Timestamp(zone) => values::timestamp(text, zone).map(Cell::Timestamp),
             Self::Untyped | Self::Number | Self::Decimal | Self::Text => None,
         };
         read.unwrap_or(Cell::Text(text))
@@ -181,7 +179,7 @@ impl Feeder<'_> {
             }),
             Role::Timestamp(zone) => {
                 let read = |text: &[u8]| values::timestamp(text, zone);
-                self.typed(texts, read, state, |s, v| s.add_timestamps(v, 1))
+                self.typed(texts, read, state, add_timestamps)
             }
         };
         state.add_rows(rows, nulls);
@@ -235,8 +233,12 @@ impl Feeder<'_> {
                             continue;
                         }
                     },
+                    wide @ (Number::Wide(..) | Number::TooWide | Number::Decimal(..)) => {
+                        state.add_field(text, wide, kind == Kind::Numeric, 1);
+                        continue;
+                    }
                     Number::Float(value) => scratch.floats.push(value),
-                    Number::Decimal(..) | Number::None => {
+                    Number::None => {
                         nonnumeric += 1;
                         empty += u64::from(text.is_empty());
                     }
@@ -258,6 +260,18 @@ impl Feeder<'_> {
         add_floats(&scratch.floats, state);
         0
     }
+}
+
+/// Most years fit nanoseconds of 64 bits and go in bulk; 9999 does not.
+fn add_timestamps(state: &mut ColumnState, nanos: &[i128]) {
+    let mut narrow = Vec::with_capacity(nanos.len());
+    for nanos in nanos {
+        match i64::try_from(*nanos) {
+            Ok(nanos) => narrow.push(nanos),
+            Err(_) => state.add_timestamp_nanos(*nanos),
+        }
+    }
+    state.add_timestamps(&narrow, 1);
 }
 
 fn add_text(text: &[u8], state: &mut ColumnState) {

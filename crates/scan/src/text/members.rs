@@ -99,6 +99,8 @@ pub(super) enum Value<'b> {
     Bool(bool),
     Int(i64),
     Wide(i128),
+    /// A whole number beyond 128 bits.
+    Huge(&'b str),
     Float(f64),
     Text(Cow<'b, str>),
     /// An object or a list.
@@ -116,7 +118,7 @@ impl Value<'_> {
             Self::Wide(value) => Cow::Owned(value.to_string().into_bytes()),
             Self::Float(value) => Cow::Owned(value.to_string().into_bytes()),
             Self::Text(text) => Cow::Borrowed(text.as_bytes()),
-            Self::Nested(text) => Cow::Borrowed(text.as_bytes()),
+            Self::Huge(text) | Self::Nested(text) => Cow::Borrowed(text.as_bytes()),
         })
     }
 }
@@ -210,6 +212,7 @@ fn value(raw: &str) -> Result<Value<'_>, serde_json::Error> {
             None => match values::number(bytes) {
                 Number::Int(wide) => i64::try_from(wide).map_or(Value::Wide(wide), Value::Int),
                 Number::Float(float) => Value::Float(float),
+                Number::Wide(..) | Number::TooWide => Value::Huge(raw),
                 Number::Decimal(..) | Number::None => Value::Text(Cow::Borrowed(raw)),
             },
         },

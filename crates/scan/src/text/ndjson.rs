@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use assay_metrics::{ColumnState, KeyBuilder, TablePlan, TableState, Uniqueness, Wants};
+use assay_metrics::{ColumnState, KeyBuilder, Number, TablePlan, TableState, Uniqueness, Wants};
 use assay_model::dataset::Dataset;
 use assay_model::partition::{Partition, PartitionKey};
 use jiff::tz::TimeZone;
@@ -21,6 +21,7 @@ use super::feed::{Feeder, Role, Scratch};
 use super::keyed::Keyed;
 use super::lines::Blocks;
 use super::members::{Columns, MOST_COLUMNS, Names, Value};
+use super::values;
 use crate::context::ScanContext;
 use crate::discover::keys::{Key, zone};
 use crate::error::ScanError;
@@ -306,6 +307,7 @@ fn feed_key(
                 Value::Bool(value) => key.boolean(*value),
                 Value::Int(value) => key.int(i128::from(*value)),
                 Value::Wide(value) => key.int(*value),
+                Value::Huge(text) => key.number(values::number(text.as_bytes()), text.as_bytes()),
                 Value::Float(value) => key.float(*value),
                 Value::Text(text) => role.string_key(text.as_bytes(), &mut key),
                 Value::Nested(text) => key.text(text.as_bytes()),
@@ -328,6 +330,20 @@ fn feed_key(
     }
 }
 
+/// What a rule sees of a value; `None` is NULL.
+fn cell<'v>(value: &'v Value<'_>, role: &Role) -> Option<RuleCell<'v>> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(value) => RuleCell::Bool(*value),
+        Value::Int(value) => RuleCell::Int(i128::from(*value)),
+        Value::Wide(value) => RuleCell::Int(*value),
+        Value::Huge(text) => RuleCell::Number(text.as_bytes()),
+        Value::Float(value) => RuleCell::Float(*value),
+        Value::Text(text) => role.cell(text.as_bytes()),
+        Value::Nested(text) => RuleCell::Text(text.as_bytes()),
+    })
+}
+
 /// Feeds the values of one column by their own JSON types.
 fn feed_values<'v, 'b: 'v>(
     feeder: &Feeder<'_>,
@@ -348,6 +364,10 @@ fn feed_values<'v, 'b: 'v>(
             Value::Bool(false) => falses += 1,
             Value::Int(value) => ints.push(*value),
             Value::Wide(value) => state.add_int_times(*value, 1),
+            Value::Huge(text) => match values::number(text.as_bytes()) {
+                Number::Wide(wide, scale) => state.add_decimal_256(&wide, scale, 1),
+                _ => state.add_too_wide(text.as_bytes(), 1),
+            },
             Value::Float(value) => floats.push(*value),
             Value::Text(text) => texts.push(Some(text.as_bytes())),
             Value::Nested(text) => state.add_text(text.as_bytes(), 1),
@@ -363,15 +383,7 @@ fn feed_values<'v, 'b: 'v>(
             ..Default::default()
         };
         for value in values.clone() {
-            let met = match value {
-                Value::Null => None,
-                Value::Bool(value) => rule.test(&RuleCell::Bool(*value)),
-                Value::Int(value) => rule.test(&RuleCell::Int(i128::from(*value))),
-                Value::Wide(value) => rule.test(&RuleCell::Int(*value)),
-                Value::Float(value) => rule.test(&RuleCell::Float(*value)),
-                Value::Text(text) => rule.test(&feeder.role.cell(text.as_bytes())),
-                Value::Nested(text) => rule.test(&RuleCell::Text(text.as_bytes())),
-            };
+            let met = cell(value, feeder.role).and_then(|cell| rule.test(&cell));
             if let Some(met) = met {
                 count.tested += 1;
                 count.matched += u64::from(met);
