@@ -256,6 +256,10 @@ fn errors_name_the_line_the_counts_and_the_byte() {
         "{bytes}"
     );
     assert!(refused(FormatKind::Csv, b"").contains("header"));
+    for lines in [&b"a,b\r1,2\r3,4\r"[..], b"a,b\r1,2", b"a\r,b\n1,2\n"] {
+        let old = refused(FormatKind::Csv, lines);
+        assert!(old.contains("carriage return"), "{old}");
+    }
     let json = refused(FormatKind::Ndjson, b"{\"a\":1}\n{\"a\":}\n");
     assert!(
         json.contains("line 2") && json.contains("character"),

@@ -19,7 +19,8 @@ pub struct Keyed {
     cutter: KeyCutter,
     hourly: bool,
     cut: bool,
-    known: BTreeMap<Option<Vec<u8>>, PartitionKey>,
+    known: BTreeMap<Vec<u8>, PartitionKey>,
+    null: Option<PartitionKey>,
     /// Every key met, with its partition.
     pub met: BTreeMap<PartitionKey, Key>,
 }
@@ -43,6 +44,7 @@ impl Keyed {
             hourly: *granularity == Some(Cadence::Hourly),
             cut: granularity.is_some(),
             known: BTreeMap::new(),
+            null: None,
             met: BTreeMap::new(),
         }))
     }
@@ -52,8 +54,11 @@ impl Keyed {
     /// # Errors
     /// What is wrong with the field.
     pub fn key(&mut self, field: Option<&[u8]>) -> Result<PartitionKey, String> {
-        let short = field.map(|text| self.short(text));
-        if let Some(known) = self.known.get(&short.map(<[u8]>::to_vec)) {
+        let known = match field {
+            None => self.null.as_ref(),
+            Some(text) => self.known.get(self.short(text)),
+        };
+        if let Some(known) = known {
             return Ok(known.clone());
         }
         let key = match field {
@@ -64,9 +69,14 @@ impl Keyed {
             }
         };
         let name = key.partition.key.clone();
-        // Bounded, so that a key of ever new texts does not fill the memory.
-        if self.known.len() < 100_000 {
-            self.known.insert(short.map(<[u8]>::to_vec), name.clone());
+        match field {
+            None => self.null = Some(name.clone()),
+            // Bounded, so that a key of ever new texts does not fill the memory.
+            Some(text) if self.known.len() < 100_000 => {
+                let short = self.short(text).to_vec();
+                self.known.insert(short, name.clone());
+            }
+            Some(_) => {}
         }
         if self.met.len() >= MOST_PARTITIONS && !self.met.contains_key(&name) {
             return Err(format!(
@@ -77,20 +87,21 @@ impl Keyed {
         Ok(name)
     }
 
-    /// The part of a time that decides: its day or hour, when it has no offset.
+    /// The part of a time that decides: its day or hour, when it has no offset. What follows must
+    /// be a time of day for certain: a text that is none is an error wherever it stands.
     fn short<'t>(&self, text: &'t [u8]) -> &'t [u8] {
-        let length = if self.hourly { 13 } else { 10 };
-        let (Some(head), Some(rest)) = (text.get(..length), text.get(length..)) else {
+        let Some((day, rest)) = text.split_at_checked(10) else {
             return text;
         };
-        let plain = |b: &u8| b.is_ascii_digit() || matches!(b, b':' | b'.' | b' ' | b'T');
-        let dashed = head.get(4) == Some(&b'-') && head.get(7) == Some(&b'-');
-        let minute = |rest: &[u8]| rest.is_empty() || matches!(rest[0], b'T' | b' ' | b':');
-        // All of the text must be well-formed digits; its minutes are read with the first of a day.
-        if self.cut && dashed && minute(rest) && rest.iter().all(plain) && rest.len() <= 16 {
-            head
-        } else {
-            text
+        let dashed = day.get(4) == Some(&b'-') && day.get(7) == Some(&b'-');
+        if !self.cut || !dashed {
+            return text;
+        }
+        match (self.hourly, rest) {
+            (false, []) => day,
+            (false, [b'T' | b' ', time @ ..]) if is_time_of_day(time) => day,
+            (true, [b'T' | b' ', time @ ..]) if is_time_of_day(time) => &text[..13],
+            _ => text,
         }
     }
 
@@ -106,18 +117,25 @@ impl Keyed {
         fault: impl Fn(usize, String) -> ScanError,
     ) -> Result<BTreeMap<PartitionKey, Vec<u32>>, ScanError> {
         let mut split: BTreeMap<PartitionKey, Vec<u32>> = BTreeMap::new();
-        let mut last: Option<(Option<Vec<u8>>, PartitionKey)> = None;
+        // Rows of one partition mostly follow one another.
+        let (mut run, mut last): (Vec<u32>, Option<Option<&[u8]>>) = (Vec::new(), None);
+        let mut current = PartitionKey::all();
         for (row, field) in fields.enumerate() {
             let short = field.map(|text| self.short(text));
-            let key = match &last {
-                Some((text, key)) if text.as_deref() == short => key.clone(),
-                _ => {
-                    let key = self.key(field).map_err(|what| fault(row, what))?;
-                    last = Some((short.map(<[u8]>::to_vec), key.clone()));
-                    key
+            if last != Some(short) {
+                let key = self.key(field).map_err(|what| fault(row, what))?;
+                if key != current {
+                    let before = std::mem::replace(&mut current, key);
+                    if !run.is_empty() {
+                        split.entry(before).or_default().append(&mut run);
+                    }
                 }
-            };
-            split.entry(key).or_default().push(row as u32);
+                last = Some(short);
+            }
+            run.push(row as u32);
+        }
+        if !run.is_empty() {
+            split.entry(current).or_default().append(&mut run);
         }
         if let Some(planned) = planned {
             let stray = split
@@ -147,6 +165,80 @@ impl Keyed {
                 columns.join(", ")
             ),
             remedy: "correct the column under assayPartitions".to_owned(),
+        }
+    }
+}
+
+/// Whether a text is `HH:MM`, with or without seconds and up to nine digits of a fraction.
+fn is_time_of_day(text: &[u8]) -> bool {
+    let below = |pair: &[u8], limit: u8| {
+        pair.iter().all(u8::is_ascii_digit) && (pair[0] - b'0') * 10 + pair[1] - b'0' < limit
+    };
+    let Some((clock, rest)) = text.split_at_checked(5) else {
+        return false;
+    };
+    if clock[2] != b':' || !below(&clock[..2], 24) || !below(&clock[3..], 60) {
+        return false;
+    }
+    match rest {
+        [] => true,
+        [b':', tens, units] => below(&[*tens, *units], 60),
+        [b':', tens, units, b'.', fraction @ ..] => {
+            below(&[*tens, *units], 60)
+                && (1..=9).contains(&fraction.len())
+                && fraction.iter().all(u8::is_ascii_digit)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use assay_model::dataset::Partitioning;
+    use jiff::tz::TimeZone;
+
+    fn keyed(granularity: Cadence) -> Keyed {
+        let partitions = Partitioning::default();
+        Keyed {
+            column: "at".to_owned(),
+            cutter: KeyCutter::new("at", Some(granularity), &partitions).unwrap(),
+            hourly: granularity == Cadence::Hourly,
+            cut: true,
+            known: BTreeMap::new(),
+            null: None,
+            met: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_malformed_time_is_refused_wherever_it_stands() {
+        for granularity in [Cadence::Daily, Cadence::Hourly] {
+            for bad in [
+                "2024-01-01T10:99:00",
+                "2024-01-01T10:5",
+                "2024-01-01T99",
+                "2024-01-01 10:00:00.",
+                "2024-01-01T10:00.5.5",
+                "2024-01-01T10:00:00T",
+                "2024-01-01T10::00",
+                "2024-01-01T10:00:61",
+            ] {
+                let mut keyed = keyed(granularity);
+                keyed.key(Some(b"2024-01-01T10:00:00")).unwrap();
+                keyed.key(Some(bad.as_bytes())).unwrap_err();
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_told_by_its_day_alone_is_what_reads_as_a_time() {
+        for time in ["10:30", "00:00:00", "23:59:59.999999999", "24:00", "10:60"] {
+            for separator in ["T", " "] {
+                let text = format!("2024-01-01{separator}{time}");
+                let reads = crate::discover::keys::parse_datetime(&text, &TimeZone::UTC);
+                assert_eq!(is_time_of_day(time.as_bytes()), reads.is_some(), "{text}");
+            }
         }
     }
 }

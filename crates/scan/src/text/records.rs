@@ -171,7 +171,13 @@ impl<'a> Csv<'a> {
         let mut names = Vec::with_capacity(count);
         for end in &self.positions[..count] {
             let raw = &bytes[from..(*end as usize).max(from)];
-            let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
+            let is_last = bytes.get(*end as usize) == Some(&b'\n');
+            let raw = raw.strip_suffix(b"\r").filter(|_| is_last).unwrap_or(raw);
+            let cr = memchr::memchr(b'\r', raw);
+            if let Some(at) = cr.filter(|_| raw.first() != Some(&self.marks.quote)) {
+                let what = "a carriage return inside the first record: lines must end with a line feed (\\n or \\r\\n)";
+                return Err(self.blocks.corrupt(from + at, what));
+            }
             let mut copy = Vec::new();
             let text = unquote(raw, self.marks.quote, &mut copy)
                 .map_err(|fault| self.blocks.corrupt(from + fault.at, fault.what))?;
