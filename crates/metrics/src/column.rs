@@ -161,12 +161,13 @@ impl ColumnState {
         self.counter(self.counts.pos_inf.saturating_add(self.counts.neg_inf))
     }
 
-    /// Texts of length 0.
+    /// Values that are no numbers: texts, truth values, times, nested values; of a text format,
+    /// fields that do not read as numbers.
     ///
     /// # Errors
     /// [`Unavailable::Incomplete`] when not every value was read.
-    pub fn empty_count(&self) -> Result<u64, Unavailable> {
-        self.counter(self.counts.empty)
+    pub fn nonnumeric_count(&self) -> Result<u64, Unavailable> {
+        self.counter(self.counts.non_null().saturating_sub(self.counts.numeric))
     }
 
     /// Rows that are NULL, in percent of all rows; `None` without rows.
@@ -206,12 +207,8 @@ impl ColumnState {
         if self.is_numeric() || self.counts.non_null() == 0 {
             return Ok(state);
         }
-        let named = if self.kinds.contains(&Kind::Untyped) || self.kinds.contains(&Kind::Numeric) {
-            self.counts.nonnumeric
-        } else {
-            self.counts.non_null()
-        };
-        Err(Unavailable::NotNumeric { nonnumeric: named })
+        let nonnumeric = self.counts.non_null().saturating_sub(self.counts.numeric);
+        Err(Unavailable::NotNumeric { nonnumeric })
     }
 
     fn partial<T>(&self, value: T) -> Partial<T> {

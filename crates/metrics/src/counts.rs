@@ -21,7 +21,7 @@ pub struct Counts {
     pub neg_inf: u64,
     /// Texts of length 0.
     pub empty: u64,
-    /// Fields of a text format that read as numbers.
+    /// Values that are numbers, or fields of a text format that read as one.
     pub numeric: u64,
     /// Fields of a text format that do not read as numbers.
     pub nonnumeric: u64,

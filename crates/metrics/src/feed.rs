@@ -45,6 +45,11 @@ impl ColumnState {
         }
     }
 
+    fn met_numbers(&mut self, kind: Kind, values: u64) {
+        self.met(kind, values);
+        self.counts.numeric = self.counts.numeric.saturating_add(values);
+    }
+
     /// Feeds the hashes of values to the components that need them.
     fn add_hashed<T: Copy>(
         &mut self,
@@ -72,7 +77,7 @@ impl ColumnState {
 
     /// Adds integers of 64 bits or fewer.
     pub fn add_ints(&mut self, values: &[i64]) {
-        self.met(Kind::Int, values.len() as u64);
+        self.met_numbers(Kind::Int, values.len() as u64);
         for block in values.chunks(BLOCK) {
             if let Some(sums) = self.sums.get_mut() {
                 sums.ints.add_i64_slice(block);
@@ -112,7 +117,7 @@ impl ColumnState {
     /// Adds an integer that is in `times` rows.
     pub fn add_int_times(&mut self, value: i128, times: u64) {
         if times > 0 {
-            self.met(Kind::Int, times);
+            self.met_numbers(Kind::Int, times);
             self.count_number(Number::Int(value), times);
             self.hash_times(hash::wide_int(value), times, |key| {
                 key.int(value);
@@ -122,7 +127,7 @@ impl ColumnState {
 
     /// Adds decimals of 128 bits that share a scale.
     pub fn add_decimals(&mut self, unscaled: &[i128], scale: i8) {
-        self.met(Kind::Decimal, unscaled.len() as u64);
+        self.met_numbers(Kind::Decimal, unscaled.len() as u64);
         for block in unscaled.chunks(BLOCK) {
             if let Some(sums) = self.sums.get_mut() {
                 sums.decimals.add_slice(block, scale);
@@ -151,7 +156,7 @@ impl ColumnState {
     /// Adds a decimal of 128 bits that is in `times` rows.
     pub fn add_decimal_times(&mut self, unscaled: i128, scale: i8, times: u64) {
         if times > 0 {
-            self.met(Kind::Decimal, times);
+            self.met_numbers(Kind::Decimal, times);
             self.count_number(Number::Decimal(unscaled, scale), times);
             self.hash_times(hash::decimal(unscaled, scale), times, |key| {
                 key.decimal(unscaled, scale);
@@ -169,7 +174,7 @@ impl ColumnState {
         if times == 0 {
             return;
         }
-        self.met(Kind::Decimal, times);
+        self.met_numbers(Kind::Decimal, times);
         self.count_number(Number::Wide(*unscaled, scale), times);
         let number = Number::Wide(*unscaled, scale);
         self.hash_times(hash::number(number, &[]), times, |key| {
@@ -179,7 +184,7 @@ impl ColumnState {
 
     /// Adds doubles; single-precision floats are widened first, which is exact.
     pub fn add_floats(&mut self, values: &[f64]) {
-        self.met(Kind::Float, values.len() as u64);
+        self.met_numbers(Kind::Float, values.len() as u64);
         for block in values.chunks(BLOCK) {
             if block.iter().any(|value| !value.is_finite()) {
                 for value in block {
@@ -207,7 +212,7 @@ impl ColumnState {
     /// Adds a double that is in `times` rows.
     pub fn add_float_times(&mut self, value: f64, times: u64) {
         if times > 0 {
-            self.met(Kind::Float, times);
+            self.met_numbers(Kind::Float, times);
             self.count_number(Number::Float(value), times);
             self.hash_times(hash::float(value), times, |key| {
                 key.float(value);
@@ -342,7 +347,7 @@ impl ColumnState {
     /// Adds a number that no type holds, in `times` rows; `digits` tell it apart from others.
     pub fn add_too_wide(&mut self, digits: &[u8], times: u64) {
         if times > 0 {
-            self.met(Kind::Decimal, times);
+            self.met_numbers(Kind::Decimal, times);
             self.count_number(Number::TooWide, times);
             self.hash_times(hash::text(digits), times, |key| {
                 key.text(digits);

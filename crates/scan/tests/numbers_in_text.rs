@@ -93,3 +93,58 @@ fn a_number_that_no_type_holds_makes_the_sum_an_overflow_and_hides_no_other() {
         assert!(why.contains("so many digits"), "{why}");
     }
 }
+
+/// The latency of a column `at` with these values, declared as a timestamp or not.
+fn latency(kind: FormatKind, declared: bool, values: &[&str]) -> MetricPoint {
+    let text: String = match kind {
+        FormatKind::Csv => values.iter().map(|value| format!("{value}\n")).collect(),
+        _ => values
+            .iter()
+            .map(|value| format!("{{\"at\":{value:?}}}\n"))
+            .collect(),
+    };
+    let head = if kind == FormatKind::Csv { "at\n" } else { "" };
+    let (mut dataset, _folder) = dataset(kind, &format!("{head}{text}"));
+    if declared {
+        dataset.columns = vec![column("at", LogicalType::Timestamp, None)];
+    }
+    let key = MetricKey::column(Metric::Latency, "at");
+    ask(&mut dataset, &[key]).remove(0)
+}
+
+#[test]
+fn the_latest_time_is_the_latest_instant_and_unknown_beside_a_value_that_is_none() {
+    for kind in [FormatKind::Csv, FormatKind::Ndjson] {
+        for declared in [true, false] {
+            let of = |values: &[&str]| latency(kind, declared, values);
+            // The first is later, though its text is less.
+            let offsets = of(&["2029-12-31T23:00:00Z", "2030-01-01T00:30:00+02:00"]);
+            assert_eq!(value(&offsets), 3600.0, "{kind} {declared}");
+            for newest in ["31 Dec 2029 23:00", "2029-12-31 23h", "12/31/2029 23:00"] {
+                let unread = of(&["2029-12-31T22:00:00Z", newest]);
+                assert_eq!(unread.status, MetricStatus::Error, "{unread:?}");
+            }
+            let far = of(&["2029-12-31T22:00:00Z", "9999-12-30T00:00:00Z"]);
+            assert_eq!(value(&far), -251_508_672_000.0, "{kind}");
+        }
+    }
+}
+
+#[test]
+fn values_that_are_no_numbers_are_counted_whatever_their_json_type() {
+    let text = "{\"n\":1}\n{\"n\":2.5}\n{\"n\":\"3\"}\n{\"n\":true}\n{\"n\":null}\n{\"n\":[1]}\n";
+    let (mut dataset, _folder) = dataset(FormatKind::Ndjson, text);
+    let asked = [Metric::NonNumericCount, Metric::LengthMax];
+    let points = ask(
+        &mut dataset,
+        &asked.map(|metric| MetricKey::column(metric, "n")),
+    );
+    assert_eq!(value(&points[0]), 3.0);
+    assert_eq!(value(&points[1]), 3.0);
+    let note = points[1].note.clone().unwrap();
+    assert!(note.starts_with("3 values that are no texts"), "{note}");
+    let (mut dataset, _folder) = self::dataset(FormatKind::Ndjson, "{\"n\":1}\n{\"n\":2}\n");
+    dataset.columns = vec![column("n", LogicalType::Integer, None)];
+    let points = ask(&mut dataset, &[MetricKey::column(asked[0], "n")]);
+    assert_eq!(value(&points[0]), 0.0);
+}

@@ -118,7 +118,12 @@ impl Subject<'_> {
                 });
                 ("text", class == Class::Text || fields)
             }
-            Metric::Latency => ("times", matches!(class, Class::Time | Class::Text)),
+            // The greatest text is not the latest time: offsets and spellings differ.
+            Metric::Latency => {
+                let state = self.state.columns.get(name);
+                let empty = state.is_some_and(|state| state.counts.non_null() == 0);
+                ("times", class == Class::Time || empty)
+            }
             Metric::NullCount | Metric::NullPercent => return None,
             Metric::MissingCount | Metric::MissingPercent if key.args.is_empty() => return None,
             _ => ("single values", class != Class::Nested),
@@ -159,12 +164,7 @@ impl Subject<'_> {
                 let n = not_numbers(state, &key.metric)?;
                 count(key, n)
             }
-            Metric::NonNumericCount => {
-                if state.kinds.contains(&Kind::Text) || self.class(&key.column) != Class::Number {
-                    return count(key, state.counts.non_null() - state.counts.numeric);
-                }
-                count(key, state.counts.nonnumeric)
-            }
+            Metric::NonNumericCount => count(key, state.nonnumeric_count()?),
             Metric::DistinctCount => {
                 let (distinct, error) = state.distinct_count()?;
                 let value = if error.is_some() {
@@ -281,7 +281,7 @@ impl Subject<'_> {
     }
 
     /// Seconds from the latest time to the moment of judging. Dates count from their first instant
-    /// in the dataset's zone; so do texts that are times.
+    /// in the dataset's zone. One value that is no time makes the latest one unknown.
     fn latency(&self, key: MetricKey, state: &ColumnState) -> Given {
         let extremes = self.extremes(&key.column, state)?;
         let extremes = extremes.map(|both| both.value);
@@ -418,5 +418,10 @@ fn lengths(key: MetricKey, state: &ColumnState) -> Given {
             .mean_chars()
             .map_or(MetricValue::Null, MetricValue::Float),
     };
-    Ok(MetricPoint::computed(key, value))
+    let mut point = MetricPoint::computed(key, value);
+    let others = state.counts.non_null().saturating_sub(lengths.count());
+    if others > 0 {
+        point.note = Some(format!("{others} values that are no texts are left out"));
+    }
+    Ok(point)
 }

@@ -8,6 +8,7 @@
 use assay_metrics::KeyBuilder;
 use assay_metrics::{ColumnState, Kind, Number, RuleCount, TableState, Wants, hash};
 use assay_model::dataset::{Dataset, LogicalType};
+use assay_model::metric::Metric;
 use jiff::tz::TimeZone;
 
 use super::values;
@@ -55,6 +56,8 @@ impl Role {
             Some(LogicalType::Date) => Self::Date,
             Some(LogicalType::Time) => Self::Time,
             Some(LogicalType::Timestamp) => Self::Timestamp(zone.clone()),
+            // What latency is asked of is a time, or an error.
+            None if asks_latency(dataset, column) => Self::Timestamp(zone.clone()),
             None => Self::Untyped,
         }
     }
@@ -99,6 +102,11 @@ impl Role {
         };
         read.unwrap_or(Cell::Text(text))
     }
+}
+
+fn asks_latency(dataset: &Dataset, column: &str) -> bool {
+    let mut asked = dataset.checks.iter().map(|check| &check.metric);
+    asked.any(|key| key.metric == Metric::Latency && key.column == column)
 }
 
 /// Buffers that are used for one column after another.
