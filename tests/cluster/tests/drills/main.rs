@@ -1,0 +1,8 @@
+//! Drills of a cluster of real processes, each a test of its own.
+//!
+//! All are one program, so that they share servers and take turns.
+
+#![allow(clippy::unwrap_used, reason = "what fails here fails the drill")]
+
+mod good;
+mod usual;

@@ -1,0 +1,46 @@
+//! What most drills do before and after their fault.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_cluster_tests::checker::{self, Facts};
+use assay_cluster_tests::data::{self, Data, Shape};
+use assay_cluster_tests::{Cluster, Drill, Plan};
+
+/// How long a run may take in all.
+pub const RUN: Duration = Duration::from_secs(120);
+
+/// A cluster with data of `shape`, and a run over it that has begun.
+pub async fn begun(name: &str, plan: Plan, shape: Shape) -> (Cluster, Data, String) {
+    let drill: Arc<Drill> = Drill::begin(name).await;
+    let data = data::generate(drill.folder(), "orders", shape);
+    let cluster = Cluster::start(&drill, plan).await;
+    let run = cluster.submit(&data, "first").await;
+    (cluster, data, run)
+}
+
+/// Waits for the run's end, and has the checker look at everything.
+pub async fn ends_right(cluster: &Cluster, data: &Data, run: &str, facts: &Facts) {
+    let state = cluster.ended(run, RUN).await;
+    if !facts.may_be_partial {
+        assert_eq!(state, "succeeded", "{}", cluster.tails());
+    }
+    is_right(cluster, &[data], facts).await;
+}
+
+/// Has the checker look at everything, once nothing is at work any more.
+pub async fn is_right(cluster: &Cluster, data: &[&Data], facts: &Facts) {
+    let quiet =
+        "SELECT 'quiet' WHERE NOT EXISTS (SELECT 1 FROM task_attempt WHERE ended_at IS NULL)";
+    cluster.until("quiet", Duration::from_secs(30), quiet).await;
+    let broken = checker::check(&cluster.database, data, facts)
+        .await
+        .unwrap();
+    let shown: Vec<String> = broken.iter().map(ToString::to_string).collect();
+    assert!(
+        broken.is_empty(),
+        "{}\n{}",
+        shown.join("\n"),
+        cluster.tails()
+    );
+}
