@@ -359,6 +359,15 @@ impl Cluster {
         found.parse().expect("it was asked for like that")
     }
 
+    /// Kills every process, for good.
+    pub fn kill_all(&mut self) {
+        for process in self.managers.iter_mut().chain(&mut self.nodes) {
+            process.resume();
+            process.kill();
+        }
+        self.drill.note("all processes are killed");
+    }
+
     /// The ends of all logs, for a failure.
     #[must_use]
     pub fn tails(&self) -> String {

@@ -28,9 +28,9 @@ pub struct Shape {
 impl Shape {
     /// A few seconds of work, in tasks of a fraction of a second.
     pub const USUAL: Self = Self {
-        days: 8,
-        files: 5,
-        rows: 60_000,
+        days: 6,
+        files: 6,
+        rows: 120_000,
     };
     /// As little as there can be.
     pub const SMALL: Self = Self {
@@ -77,11 +77,11 @@ pub fn generate(parent: &Path, name: &str, shape: Shape) -> Data {
     for day in 1..=shape.days {
         truth.push(write_day(&folder, day, shape));
     }
-    let mut bytes = std::fs::read_dir(folder.join("dt=2026-01-01"))
-        .expect("it has just been written")
-        .map(|file| file.expect("as above").metadata().expect("as above").len());
+    let last = folder.join(format!("dt=2026-01-{:02}", shape.days));
+    let files = std::fs::read_dir(last).expect("it has just been written");
+    let bytes = files.map(|file| file.expect("as above").metadata().expect("as above").len());
     // Each file is a task of its own.
-    let target = bytes.next().expect("a day has a file");
+    let target = bytes.max().expect("a day has a file");
     Data {
         dataset: dataset(&folder, name, target),
         folder,

@@ -62,4 +62,9 @@ impl Database {
         let done = self.pool.execute(AssertSqlSafe(statements)).await;
         done.map(|_| ())
     }
+
+    /// Gives all connections back.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
 }

@@ -4,5 +4,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the drill")]
 
+mod checked;
 mod good;
 mod usual;

@@ -44,3 +44,14 @@ pub async fn is_right(cluster: &Cluster, data: &[&Data], facts: &Facts) {
         cluster.tails()
     );
 }
+
+/// Makes every statement of the nodes take its time, so that whatever happens next hits tasks that
+/// are at work, results that are under way, and commits whose answer is not yet there.
+pub fn slow_commits(cluster: &Cluster) {
+    for node in &cluster.nodes {
+        cluster.wire.change(&node.name, "postgres", |rule| {
+            rule.delay = Duration::from_millis(60);
+            rule.jitter = Duration::from_millis(60);
+        });
+    }
+}
