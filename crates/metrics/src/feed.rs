@@ -233,14 +233,23 @@ impl ColumnState {
     /// Adds a field of a text format that is in `times` rows, with what it reads as.
     ///
     /// `declared_numeric` says that the column's declared type is a number: fields that are none
-    /// are then counted and left out, where otherwise they make the column text.
+    /// are then counted and left out, where otherwise they make the column text; those that are one
+    /// are told apart by value instead of by text.
     pub fn add_field(&mut self, text: &[u8], number: Number, declared_numeric: bool, times: u64) {
         let kind = if declared_numeric {
             Kind::Numeric
         } else {
             Kind::Untyped
         };
-        self.add_bytes(kind, text, times);
+        self.count_bytes(kind, text, times);
+        let told = if declared_numeric {
+            number
+        } else {
+            Number::None
+        };
+        self.hash_times(hash::number(told, text), times, |key| {
+            key.number(told, text);
+        });
         let counter = match number {
             Number::None => &mut self.counts.nonnumeric,
             _ => &mut self.counts.numeric,
@@ -250,6 +259,14 @@ impl ColumnState {
     }
 
     fn add_bytes(&mut self, kind: Kind, text: &[u8], times: u64) {
+        self.count_bytes(kind, text, times);
+        self.hash_times(hash::text(text), times, |key| {
+            key.text(text);
+        });
+    }
+
+    /// Feeds a text to the components over texts.
+    fn count_bytes(&mut self, kind: Kind, text: &[u8], times: u64) {
         if times == 0 {
             return;
         }
@@ -263,9 +280,6 @@ impl ColumnState {
         if let Some(lengths) = self.lengths.get_mut() {
             Lengths::add_times(lengths, text, times);
         }
-        self.hash_times(hash::text(text), times, |key| {
-            key.text(text);
-        });
     }
 
     /// Adds truth values by how often each was met.
@@ -422,6 +436,9 @@ impl ColumnState {
     }
 
     fn hash_times(&mut self, hash: u64, times: u64, key: impl FnOnce(&mut KeyBuilder)) {
+        if times == 0 {
+            return;
+        }
         if let Some(distinct) = self.distinct.get_mut() {
             distinct.insert_hash(hash);
         }

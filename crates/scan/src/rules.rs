@@ -4,6 +4,8 @@
 //! the rule applies to it and whether it is met. Numbers are compared exactly, not as text: `1.50`
 //! is the allowed value `1.5`, and a bound of `0.1` is not the double next to it.
 
+mod number;
+
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -11,6 +13,8 @@ use assay_metrics::{BigInt, decimal_text};
 use assay_model::check::ValueRule;
 use jiff::{SignedDuration, Timestamp, civil};
 use regex::bytes::Regex;
+
+use self::number::{Bound, Value};
 
 /// One non-null value, as a rule sees it.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +27,8 @@ pub enum Cell<'a> {
     Decimal256(&'a [u8; 32], i8),
     /// A double.
     Float(f64),
+    /// A float of single precision.
+    Single(f32),
     /// A truth value.
     Bool(bool),
     /// Days since 1970-01-01.
@@ -31,9 +37,9 @@ pub enum Cell<'a> {
     Time(i64),
     /// Nanoseconds since 1970-01-01 UTC.
     Timestamp(i128),
-    /// The digits of a number.
+    /// A field of a column of numbers, as written: a number where it reads as one, else a text.
     Number(&'a [u8]),
-    /// A text, a field of a text format, or bytes.
+    /// A text, a field of no declared type, or bytes.
     Text(&'a [u8]),
 }
 
@@ -56,10 +62,10 @@ pub struct Rule {
     pattern: Option<Regex>,
     min_length: Option<u64>,
     max_length: Option<u64>,
-    min: Option<Num>,
-    max: Option<Num>,
-    exclusive_min: Option<Num>,
-    exclusive_max: Option<Num>,
+    min: Option<Bound>,
+    max: Option<Bound>,
+    exclusive_min: Option<Bound>,
+    exclusive_max: Option<Bound>,
 }
 
 /// The rules of a column.
@@ -89,7 +95,7 @@ impl Rule {
         let pattern = rule.pattern.as_deref().map(Regex::new).transpose();
         let number = |text: &Option<String>| match text {
             None => Ok(None),
-            Some(text) => match Num::parse(text.as_bytes()) {
+            Some(text) => match Bound::parse(text.as_bytes()) {
                 Some(number) => Ok(Some(number)),
                 None => Err(format!("the bound {text:?} is not a number")),
             },
@@ -137,10 +143,10 @@ impl Rule {
             (&self.exclusive_max, Ordering::is_lt),
         ];
         if bounds.iter().any(|(bound, _)| bound.is_some()) {
-            let Some(number) = Num::of(cell) else {
+            let Some(number) = Value::of(cell) else {
                 return false;
             };
-            let within = |(bound, is_within): &(&Option<Num>, fn(Ordering) -> bool)| {
+            let within = |(bound, is_within): &(&Option<Bound>, fn(Ordering) -> bool)| {
                 let Some(bound) = bound else { return true };
                 number.order(bound).is_some_and(is_within)
             };
@@ -166,11 +172,14 @@ impl Rule {
 #[derive(Debug, Clone)]
 struct Allowed {
     texts: BTreeSet<Vec<u8>>,
-    numbers: Vec<Num>,
+    numbers: Vec<Bound>,
+    /// NaN and infinities.
+    odd: Vec<f64>,
 }
 
 impl Allowed {
     fn new(values: &[String]) -> Self {
+        let cells = || values.iter().map(|value| Cell::Text(value.as_bytes()));
         Self {
             texts: values
                 .iter()
@@ -178,8 +187,9 @@ impl Allowed {
                 .collect(),
             numbers: values
                 .iter()
-                .filter_map(|value| Num::parse(value.as_bytes()))
+                .filter_map(|value| Bound::parse(value.as_bytes()))
                 .collect(),
+            odd: cells().filter_map(|cell| Value::of(&cell)?.odd()).collect(),
         }
     }
 
@@ -190,98 +200,15 @@ impl Allowed {
         if let Cell::Text(text) = cell {
             return self.texts.contains(*text);
         }
-        if let Some(number) = Num::of(cell) {
-            return self
-                .numbers
-                .iter()
-                .any(|allowed| number.order(allowed) == Some(Ordering::Equal));
-        }
-        with_text(cell, |text| self.texts.contains(text))
-    }
-}
-
-/// A number, exact where it is not a double.
-#[derive(Debug, Clone, PartialEq)]
-enum Num {
-    Small(i128, i32),
-    Big(BigInt, i32),
-    Double(f64),
-}
-
-impl Num {
-    fn of(cell: &Cell<'_>) -> Option<Self> {
-        match cell {
-            Cell::Int(value) => Some(Self::Small(*value, 0)),
-            Cell::Decimal(value, scale) => Some(Self::Small(*value, i32::from(*scale))),
-            Cell::Decimal256(bytes, scale) => Some(Self::Big(
-                BigInt::from_signed_bytes_le(*bytes),
-                i32::from(*scale),
-            )),
-            Cell::Float(value) => Some(Self::Double(*value)),
-            Cell::Text(text) | Cell::Number(text) => Self::parse(text),
-            _ => None,
-        }
-    }
-
-    /// Digits with an optional sign, point and exponent.
-    fn parse(text: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(text).ok()?.trim();
-        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-            None => (text, 0),
+        let Some(number) = Value::of(cell) else {
+            return with_text(cell, |text| self.texts.contains(text));
         };
-        let unsigned = mantissa.strip_prefix(['-', '+']).unwrap_or(mantissa);
-        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-        let digits = format!("{whole}{fraction}");
-        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-        if digits.is_empty() || !plain || exponent.abs() > 400 || digits.len() > 400 {
-            return None;
+        if let Some(odd) = number.odd() {
+            let same = |other: &f64| *other == odd || (other.is_nan() && odd.is_nan());
+            return self.odd.iter().any(same);
         }
-        let scale = i32::try_from(fraction.len()).ok()? - exponent;
-        let sign = if mantissa.starts_with('-') { "-" } else { "" };
-        let digits = format!("{sign}{digits}");
-        match digits.parse::<i128>() {
-            Ok(value) => Some(Self::Small(value, scale)),
-            Err(_) => Some(Self::Big(digits.parse().ok()?, scale)),
-        }
-    }
-
-    /// `None` when one of them is not a number.
-    fn order(&self, other: &Self) -> Option<Ordering> {
-        match (self, other) {
-            (Self::Small(left, scale), Self::Small(right, other)) if scale == other => {
-                Some(left.cmp(right))
-            }
-            (Self::Double(left), Self::Double(right)) => left.partial_cmp(right),
-            (Self::Double(left), _) => left.partial_cmp(&other.to_f64()),
-            (_, Self::Double(right)) => self.to_f64().partial_cmp(right),
-            _ => {
-                let ((left, scale), (right, other)) = (self.big(), other.big());
-                let power = |by: i32| BigInt::from(10u8).pow(by.unsigned_abs());
-                Some(match scale - other {
-                    by if by > 0 => left.cmp(&(right * power(by))),
-                    by => (left * power(by)).cmp(&right),
-                })
-            }
-        }
-    }
-
-    fn big(&self) -> (BigInt, i32) {
-        match self {
-            Self::Small(value, scale) => (BigInt::from(*value), *scale),
-            Self::Big(value, scale) => (value.clone(), *scale),
-            Self::Double(_) => (BigInt::ZERO, 0),
-        }
-    }
-
-    fn to_f64(&self) -> f64 {
-        match self {
-            Self::Double(value) => *value,
-            exact => {
-                let (value, scale) = exact.big();
-                format!("{value}e{}", -scale).parse().unwrap_or(f64::NAN)
-            }
-        }
+        let mut numbers = self.numbers.iter();
+        numbers.any(|allowed| number.order(allowed) == Some(Ordering::Equal))
     }
 }
 
@@ -295,6 +222,7 @@ pub fn with_text<T>(cell: &Cell<'_>, take: impl FnOnce(&[u8]) -> T) -> T {
             decimal_text(&BigInt::from_signed_bytes_le(*bytes), *scale)
         }
         Cell::Float(value) => value.to_string(),
+        Cell::Single(value) => value.to_string(),
         Cell::Bool(value) => value.to_string(),
         Cell::Date(days) => date_text(*days),
         Cell::Time(nanos) => time_text(*nanos),
@@ -349,6 +277,14 @@ mod tests {
         assert_eq!(valid(list, Cell::Int(2)), Some(true));
         assert_eq!(valid(list, Cell::Float(1.5)), Some(true));
         assert_eq!(valid(list, Cell::Text(b"1.50")), Some(false));
+        for same in [&b"1.50"[..], b"+1.5", b"02", b"2.0", b"2e0"] {
+            assert_eq!(valid(list, Cell::Number(same)), Some(true));
+        }
+        assert_eq!(valid(list, Cell::Number(b"two")), Some(false));
+        let nan = r#"{"validValues":["NaN","1"]}"#;
+        assert_eq!(valid(nan, Cell::Float(f64::NAN)), Some(true));
+        assert_eq!(valid(nan, Cell::Number(b"nan")), Some(true));
+        assert_eq!(valid(nan, Cell::Float(f64::INFINITY)), Some(false));
         let bound = r#"{"min":"9007199254740993"}"#;
         assert_eq!(valid(bound, Cell::Int(9_007_199_254_740_992)), Some(false));
         assert_eq!(valid(bound, Cell::Int(9_007_199_254_740_993)), Some(true));

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use assay_model::dataset::{Column, Dataset, FormatKind, LogicalType};
 use assay_model::metric::{Metric, MetricKey, MetricStatus, MetricValue};
 use parquet::file::properties::WriterProperties;
@@ -16,6 +16,31 @@ use serde_json::{Value, json};
 const TEXTS: [&str; 9] = [
     "paid", "open", "n/a", "PAID", "käse", "x", "refunded", "-", "open ",
 ];
+
+/// Doubles, as each of three spellings: equal ones are one value in every format.
+const DOUBLES: [(f64, [&str; 3]); 6] = [
+    (0.1, ["0.1", "0.10", "1e-1"]),
+    (-2.5, ["-2.5", "-2.50", "-25e-1"]),
+    (7.0, ["7", "7.0", "0.7e1"]),
+    (0.0, ["0", "0.0", "0e5"]),
+    (1e20, ["1e20", "1.0e20", "10e19"]),
+    (0.3, ["0.3", "0.30", "3e-1"]),
+];
+
+/// The double of a row, and how it is written there.
+fn double(row: usize) -> (f64, &'static str) {
+    let (value, spellings) = DOUBLES[row * 7 % 6];
+    (value, spellings[row % 3])
+}
+
+/// A whole number as text formats other than JSON may write it.
+fn spelled(number: i64, row: usize) -> String {
+    match row % 4 {
+        0 => format!("{number:05}"),
+        1 => format!("{number}.0"),
+        _ => number.to_string(),
+    }
+}
 
 fn rows() -> Vec<(Option<i64>, Option<&'static str>)> {
     let row = |i: usize| {
@@ -32,7 +57,12 @@ fn write(folder: &Path, kind: FormatKind) {
         FormatKind::Parquet => {
             let numbers: ArrayRef = Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>());
             let texts: ArrayRef = Arc::new(rows.iter().map(|row| row.1).collect::<StringArray>());
-            let batch = RecordBatch::try_from_iter([("n", numbers), ("s", texts)]).unwrap();
+            let doubles = || (0..rows.len()).map(|row| double(row).0);
+            let d: ArrayRef = Arc::new(Float64Array::from_iter_values(doubles()));
+            let f = doubles().map(|value| value as f32);
+            let f: ArrayRef = Arc::new(Float32Array::from_iter_values(f));
+            let columns = [("n", numbers), ("s", texts), ("d", d), ("f", f)];
+            let batch = RecordBatch::try_from_iter(columns).unwrap();
             let properties = WriterProperties::builder()
                 .set_max_row_group_row_count(Some(300))
                 .build();
@@ -40,20 +70,17 @@ fn write(folder: &Path, kind: FormatKind) {
             return;
         }
         FormatKind::Csv => {
-            text.push_str("n,s\n");
-            for (n, s) in rows {
-                writeln!(
-                    text,
-                    "{},{}",
-                    n.map(|n| n.to_string()).unwrap_or_default(),
-                    s.unwrap_or_default()
-                )
-                .unwrap();
+            text.push_str("n,s,d,f\n");
+            for (row, (n, s)) in rows.into_iter().enumerate() {
+                let n = n.map(|n| spelled(n, row)).unwrap_or_default();
+                let (s, (_, d)) = (s.unwrap_or_default(), double(row));
+                writeln!(text, "{n},{s},{d},{d}").unwrap();
             }
         }
         FormatKind::Ndjson => {
-            for (n, s) in rows {
-                writeln!(text, "{}", json!({ "n": n, "s": s })).unwrap();
+            for (row, (n, s)) in rows.into_iter().enumerate() {
+                let (n, s, (_, d)) = (json!(n), json!(s), double(row));
+                writeln!(text, r#"{{"n":{n},"s":{s},"d":{d},"f":{d}}}"#).unwrap();
             }
         }
     }
@@ -69,7 +96,7 @@ fn column(name: &str, logical: LogicalType) -> Column {
 }
 
 fn asked() -> Vec<MetricKey> {
-    let rules: [(&str, Value); 8] = [
+    let mut rules: Vec<(&str, Value)> = vec![
         ("s", json!({ "missingValues": ["n/a", "-"] })),
         ("s", json!({ "validValues": ["paid", "open"] })),
         (
@@ -80,8 +107,19 @@ fn asked() -> Vec<MetricKey> {
         ("n", json!({ "min": "-10", "max": "50.5" })),
         ("n", json!({ "validValues": ["1", "2", "3"] })),
         ("n", json!({ "missingValues": ["-1"], "min": "0" })),
-        ("n", json!({ "minLength": 2 })),
     ];
+    for name in ["d", "f"] {
+        rules.push((
+            name,
+            json!({ "validValues": ["0.1", "7", "100000000000000000000"] }),
+        ));
+        rules.push((
+            name,
+            json!({ "missingValues": ["0.30", "0"], "max": "0.1" }),
+        ));
+        rules.push((name, json!({ "min": "0.1", "exclusiveMax": "1e20" })));
+        rules.push((name, json!({ "max": "1e401" })));
+    }
     let metrics = [
         Metric::MissingCount,
         Metric::MissingPercent,
@@ -96,10 +134,15 @@ fn asked() -> Vec<MetricKey> {
                 .map(|metric| MetricKey::column(*metric, *name).with_args(args)),
         );
     }
+    for name in ["n", "s", "d", "f"] {
+        keys.push(MetricKey::column(Metric::DistinctCount, name));
+    }
     for metric in [Metric::DuplicateCount, Metric::DuplicatePercent] {
         keys.push(MetricKey::column(metric, "n,s"));
         keys.push(MetricKey::column(metric, "n"));
         keys.push(MetricKey::column(metric, "s"));
+        keys.push(MetricKey::column(metric, "d"));
+        keys.push(MetricKey::column(metric, "n,d,s"));
     }
     keys
 }
@@ -127,6 +170,8 @@ fn rules_and_keys_count_the_same_in_every_format() {
         dataset.columns = vec![
             column("n", LogicalType::Integer),
             column("s", LogicalType::String),
+            column("d", LogicalType::Number),
+            column("f", LogicalType::Number),
         ];
         dataset.checks = asked().into_iter().map(common::check).collect();
         for target in [u64::MAX, 1] {

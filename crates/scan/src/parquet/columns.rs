@@ -15,8 +15,10 @@ pub(crate) enum Meaning {
     Unsigned32,
     /// Unsigned integers of 64 bits.
     Unsigned64,
-    /// Half, single and double precision.
+    /// Half and double precision.
     Float,
+    /// Single precision.
+    Single,
     /// Decimals with this scale.
     Decimal(i8),
     /// Truth values.
@@ -123,7 +125,8 @@ fn meaning(field: &Type) -> Meaning {
         Physical::BOOLEAN => Meaning::Bool,
         Physical::INT32 | Physical::INT64 => Meaning::Int,
         Physical::INT96 => Meaning::Int96,
-        Physical::FLOAT | Physical::DOUBLE => Meaning::Float,
+        Physical::FLOAT => Meaning::Single,
+        Physical::DOUBLE => Meaning::Float,
         Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY => Meaning::Binary,
     };
     let wide = *physical_type == Physical::INT64;
@@ -131,13 +134,8 @@ fn meaning(field: &Type) -> Meaning {
     let is_integer = matches!(physical_type, Physical::INT32 | Physical::INT64);
     let is_bytes = plain == Meaning::Binary;
     match basic_info.logical_type_ref() {
-        Some(LogicalType::Integer(kind)) if is_integer => {
-            return if kind.is_signed {
-                Meaning::Int
-            } else {
-                unsigned
-            };
-        }
+        Some(LogicalType::Integer(kind)) if is_integer && kind.is_signed => return Meaning::Int,
+        Some(LogicalType::Integer(_)) if is_integer => return unsigned,
         Some(LogicalType::Decimal(kind)) if is_integer || is_bytes => {
             return decimal(kind.scale, plain);
         }
@@ -251,9 +249,9 @@ fn leaf_text(field: &Type) -> String {
             basic_info.converted_type(),
             bits,
         ),
+        Meaning::Single => "float32".to_owned(),
         Meaning::Float => match physical_type {
             Physical::DOUBLE => "float64".to_owned(),
-            Physical::FLOAT => "float32".to_owned(),
             _ => "float16".to_owned(),
         },
         Meaning::Decimal(scale) => format!("decimal({precision},{scale})"),

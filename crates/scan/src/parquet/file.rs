@@ -44,9 +44,10 @@ pub(crate) fn applicable(wants: Wants, meaning: Meaning) -> Wants {
         | Meaning::Unsigned32
         | Meaning::Unsigned64
         | Meaning::Float
+        | Meaning::Single
         | Meaning::Decimal(_) => Wants {
             lengths: false,
-            values: wants.values && meaning == Meaning::Float,
+            values: wants.values && matches!(meaning, Meaning::Float | Meaning::Single),
             ..wants
         },
         Meaning::Text => Wants {

@@ -87,6 +87,14 @@ impl Decoded {
     }
 }
 
+/// A float as a rule sees it; single precision was widened, which loses nothing.
+fn float_cell(meaning: Meaning, value: f64) -> Cell<'static> {
+    match meaning {
+        Meaning::Single => Cell::Single(value as f32),
+        _ => Cell::Float(value),
+    }
+}
+
 /// The state of one column, with what its values mean.
 pub(crate) struct Sink<'a> {
     pub(crate) meaning: Meaning,
@@ -205,7 +213,8 @@ impl<'a> Sink<'a> {
 
     pub(crate) fn floats(&mut self, values: &[f64]) {
         self.state.add_floats(values);
-        self.test_all(values, Cell::Float);
+        let meaning = self.meaning;
+        self.test_all(values, |value| float_cell(meaning, value));
     }
 
     pub(crate) fn wide(&mut self, values: &[i128]) {
@@ -292,7 +301,7 @@ impl<'a> Sink<'a> {
             }
             Decoded::Floats(values) => {
                 self.state.add_float_times(values[index], times);
-                self.test(&Cell::Float(values[index]), times);
+                self.test(&float_cell(self.meaning, values[index]), times);
             }
             Decoded::Wide(values) => self.wide_times(values[index], times),
             Decoded::Widest(values) => self.widest(&values[index], times),

@@ -357,7 +357,8 @@ impl<'a> Measure<'a> {
             let cell =
                 |row: usize, part: usize| field(csv, &self.cells, &self.nulls, row, places[part]);
             let rows = rows.iter().map(|row| *row as usize);
-            feed_key(&key.id, rows, places.len(), cell, state);
+            let roles: Vec<&Role> = places.iter().map(|place| &self.roles[*place]).collect();
+            feed_key(&key.id, rows, &roles, cell, state);
         }
     }
 }

@@ -74,20 +74,41 @@ impl Role {
         }
     }
 
+    /// Adds a field to a key, by value where its type is declared.
+    fn key<'k>(&self, text: &[u8], key: &'k mut KeyBuilder) -> &'k mut KeyBuilder {
+        match self.cell(text) {
+            Cell::Number(text) => key.number(self.identity(text), text),
+            Cell::Bool(value) => key.boolean(value),
+            Cell::Date(days) => key.date(days),
+            Cell::Time(nanos) => key.int(i128::from(nanos)),
+            Cell::Timestamp(nanos) => key.timestamp(nanos),
+            _ => key.text(text),
+        }
+    }
+
     /// Adds a JSON string to a key: text, unless a time is declared and it reads as one.
     pub(super) fn string_key<'k>(
         &self,
         text: &[u8],
         key: &'k mut KeyBuilder,
     ) -> &'k mut KeyBuilder {
+        self.of_strings().key(text, key)
+    }
+
+    /// How JSON strings are read: as text, even where one looks like a number, unless a time is
+    /// declared.
+    pub(super) fn of_strings(&self) -> &Self {
         match self {
-            Self::Date | Self::Time | Self::Timestamp(_) => match self.cell(text) {
-                Cell::Date(days) => key.date(days),
-                Cell::Time(nanos) => key.int(i128::from(nanos)),
-                Cell::Timestamp(nanos) => key.timestamp(nanos),
-                _ => key.text(text),
-            },
-            _ => key.text(text),
+            Self::Date | Self::Time | Self::Timestamp(_) => self,
+            _ => &Self::Text,
+        }
+    }
+
+    /// What tells a number apart from others.
+    fn identity(&self, text: &[u8]) -> Number {
+        match self {
+            Self::Decimal => values::decimal(text),
+            _ => values::identity(text, values::number(text)),
         }
     }
 
@@ -98,7 +119,8 @@ impl Role {
             Self::Date => values::date(text).map(Cell::Date),
             Self::Time => values::time_of_day(text).map(Cell::Time),
             Self::Timestamp(zone) => values::timestamp(text, zone).map(Cell::Timestamp),
-            Self::Untyped | Self::Number | Self::Decimal | Self::Text => None,
+            Self::Number | Self::Decimal => Some(Cell::Number(text)),
+            Self::Untyped | Self::Text => None,
         };
         read.unwrap_or(Cell::Text(text))
     }
@@ -114,6 +136,7 @@ fn asks_latency(dataset: &Dataset, column: &str) -> bool {
 pub struct Scratch {
     ints: Vec<i64>,
     floats: Vec<f64>,
+    key: KeyBuilder,
 }
 
 /// What is done with the fields of one column.
@@ -150,16 +173,8 @@ impl Feeder<'_> {
             state.add_rows(rows, nulls);
             return 0;
         }
-        for rule in self.rules {
-            let mut count = RuleCount::default();
-            for field in fields.clone() {
-                count.rows += 1;
-                if let Some(met) = field.and_then(|text| rule.test(&self.role.cell(text))) {
-                    count.tested += 1;
-                    count.matched += u64::from(met);
-                }
-            }
-            state.rules.add(rule.id(), count);
+        if !self.rules.is_empty() {
+            self.test(fields.clone(), state);
         }
         let texts = fields.filter_map(|field| {
             rows += 1;
@@ -194,6 +209,27 @@ impl Feeder<'_> {
         unread
     }
 
+    /// Shows every field to every rule.
+    fn test<'f>(&self, fields: impl Iterator<Item = Option<&'f [u8]>>, state: &mut ColumnState) {
+        let mut counts = vec![RuleCount::default(); self.rules.len()];
+        let mut rows = 0;
+        for field in fields {
+            rows += 1;
+            let Some(cell) = field.map(|text| self.role.cell(text)) else {
+                continue;
+            };
+            for (rule, count) in self.rules.iter().zip(&mut counts) {
+                if let Some(met) = rule.test(&cell) {
+                    count.tested += 1;
+                    count.matched += u64::from(met);
+                }
+            }
+        }
+        for (rule, count) in self.rules.iter().zip(counts) {
+            state.rules.add(rule.id(), RuleCount { rows, ..count });
+        }
+    }
+
     fn typed<'f, T>(
         &self,
         texts: impl Iterator<Item = &'f [u8]>,
@@ -222,38 +258,43 @@ impl Feeder<'_> {
         state: &mut ColumnState,
         scratch: &mut Scratch,
     ) -> u64 {
-        let needs_text =
-            self.wants.range || self.wants.distinct || self.wants.lengths || self.wants.uniqueness;
+        let declared = kind == Kind::Numeric;
+        let is_told = self.wants.distinct || self.wants.uniqueness;
+        let needs_text = self.wants.range || self.wants.lengths || is_told;
         let (mut nonnumeric, mut empty) = (0u64, 0u64);
         scratch.ints.clear();
         scratch.floats.clear();
         for text in texts {
-            if let Some(value) = values::short_int(text) {
-                scratch.ints.push(value);
-            } else {
-                match values::number(text) {
-                    Number::Int(value) => match i64::try_from(value) {
-                        Ok(value) => scratch.ints.push(value),
-                        Err(_) => {
-                            // Beyond 64 bits: rare, and exact all the same.
-                            let declared = kind == Kind::Numeric;
-                            state.add_field(text, Number::Int(value), declared, 1);
-                            continue;
-                        }
-                    },
-                    wide @ (Number::Wide(..) | Number::TooWide | Number::Decimal(..)) => {
-                        state.add_field(text, wide, kind == Kind::Numeric, 1);
+            let number = match values::short_int(text) {
+                Some(value) => Number::Int(i128::from(value)),
+                None => values::number(text),
+            };
+            match number {
+                Number::Int(value) => match i64::try_from(value) {
+                    Ok(value) => scratch.ints.push(value),
+                    Err(_) => {
+                        // Beyond 64 bits: rare, and exact all the same.
+                        state.add_field(text, number, declared, 1);
                         continue;
                     }
-                    Number::Float(value) => scratch.floats.push(value),
-                    Number::None => {
-                        nonnumeric += 1;
-                        empty += u64::from(text.is_empty());
-                    }
+                },
+                Number::Wide(..) | Number::TooWide | Number::Decimal(..) => {
+                    state.add_field(text, number, declared, 1);
+                    continue;
+                }
+                Number::Float(value) => scratch.floats.push(value),
+                Number::None => {
+                    nonnumeric += 1;
+                    empty += u64::from(text.is_empty());
                 }
             }
             if needs_text {
-                add_text(text, state);
+                // Fields of no declared type may turn out to be texts: they are told apart as such.
+                let told = match declared && is_told {
+                    true => values::identity(text, number),
+                    false => Number::None,
+                };
+                add_text(text, told, state, &mut scratch.key);
             }
         }
         let numeric = (scratch.ints.len() + scratch.floats.len()) as u64;
@@ -282,7 +323,9 @@ fn add_timestamps(state: &mut ColumnState, nanos: &[i128]) {
     state.add_timestamps(&narrow, 1);
 }
 
-fn add_text(text: &[u8], state: &mut ColumnState) {
+/// Feeds a field to the components over texts; `told` is the number that it is told apart by.
+#[inline]
+fn add_text(text: &[u8], told: Number, state: &mut ColumnState, key: &mut KeyBuilder) {
     if let Some(range) = state.range.get_mut() {
         range.add_text(text);
     }
@@ -290,11 +333,10 @@ fn add_text(text: &[u8], state: &mut ColumnState) {
         lengths.add(text);
     }
     if let Some(distinct) = state.distinct.get_mut() {
-        distinct.insert_hash(hash::text(text));
+        distinct.insert_hash(hash::number(told, text));
     }
     if let Some(uniqueness) = state.uniqueness.get_mut() {
-        let mut key = KeyBuilder::default();
-        uniqueness.insert_key(key.text(text).finish());
+        uniqueness.insert_key(key.number(told, text).finish());
     }
 }
 
@@ -340,7 +382,7 @@ fn add_floats(values: &[f64], state: &mut ColumnState) {
 pub fn feed_key<'f>(
     id: &str,
     rows: impl Iterator<Item = usize>,
-    parts: usize,
+    parts: &[&Role],
     field: impl Fn(usize, usize) -> Option<&'f [u8]>,
     state: &mut TableState,
 ) {
@@ -350,12 +392,12 @@ pub fn feed_key<'f>(
     let mut key = KeyBuilder::default();
     'rows: for row in rows {
         key.clear();
-        for part in 0..parts {
+        for (part, role) in parts.iter().enumerate() {
             let Some(text) = field(row, part) else {
                 uniqueness.add_nulls(1);
                 continue 'rows;
             };
-            key.text(text);
+            role.key(text, &mut key);
         }
         uniqueness.insert_key(key.finish());
     }

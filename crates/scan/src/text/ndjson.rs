@@ -339,7 +339,7 @@ fn cell<'v>(value: &'v Value<'_>, role: &Role) -> Option<RuleCell<'v>> {
         Value::Wide(value) => RuleCell::Int(*value),
         Value::Huge(text) => RuleCell::Number(text.as_bytes()),
         Value::Float(value) => RuleCell::Float(*value),
-        Value::Text(text) => role.cell(text.as_bytes()),
+        Value::Text(text) => role.of_strings().cell(text.as_bytes()),
         Value::Nested(text) => RuleCell::Text(text.as_bytes()),
     })
 }
@@ -395,13 +395,8 @@ fn feed_values<'v, 'b: 'v>(
     state.add_floats(&floats);
     state.add_bools(trues, falses);
     state.add_rows(rows - texts.len() as u64, nulls);
-    // A string is text, even where it looks like a number, unless a time is declared.
-    let role = match feeder.role {
-        Role::Date | Role::Time | Role::Timestamp(_) => feeder.role,
-        _ => &Role::Text,
-    };
     let strings = Feeder {
-        role,
+        role: feeder.role.of_strings(),
         wants: feeder.wants,
         rules: &[],
     };

@@ -113,7 +113,7 @@ fn exact(negative: bool, mut digits: &[u8], mut scale: i32) -> Number {
 
 /// A decimal of at most 18 digits and no exponent, the common case.
 #[inline]
-fn short_decimal(field: &[u8]) -> Option<(i64, i8)> {
+pub(crate) fn short_decimal(field: &[u8]) -> Option<(i64, i8)> {
     let digits = match field {
         [b'-', rest @ ..] => rest,
         rest => rest,
@@ -181,6 +181,38 @@ pub fn decimal(field: &[u8]) -> Number {
         return Number::TooWide;
     }
     exact(negative, &[digits, vec![b'0'; zeros]].concat(), 0)
+}
+
+/// What tells a field of a column of numbers apart from others: equal numbers give equal ones,
+/// however they are written, and others give others, however many digits they have. `number` is
+/// what the field reads as.
+#[must_use]
+pub fn identity(field: &[u8], number: Number) -> Number {
+    let Number::Float(value) = number else {
+        return number;
+    };
+    // Fifteen digits tell doubles apart; as integers they are told in 63 bits.
+    let is_told = value.is_normal() && value.abs() < 9e18;
+    if is_told && (field.len() <= 16 || significant(field) <= 15) {
+        return number;
+    }
+    match decimal(field) {
+        Number::Decimal(0, _) => Number::Int(0),
+        exact => exact,
+    }
+}
+
+/// Digits of a number from the first to the last that is not zero.
+fn significant(field: &[u8]) -> usize {
+    let mantissa = field.iter().take_while(|b| !matches!(b, b'e' | b'E'));
+    let (mut met, mut last) = (0, 0);
+    for digit in mantissa.filter(|b| b.is_ascii_digit()) {
+        met += usize::from(met > 0 || *digit != b'0');
+        if *digit != b'0' {
+            last = met;
+        }
+    }
+    last
 }
 
 /// The digits of an exponent; beyond a million it stands for one beyond every type.
@@ -308,6 +340,62 @@ mod tests {
         assert_eq!(decimal(b"1e-400"), Number::TooWide);
         assert_eq!(decimal(b"0e999999999999"), Number::Decimal(0, 0));
         assert!(matches!(decimal(b"NaN"), Number::Float(value) if value.is_nan()));
+    }
+
+    #[test]
+    fn equal_numbers_are_told_as_one_and_others_as_others() {
+        use assay_metrics::hash;
+        let told = |text: &str| {
+            let text = text.as_bytes();
+            let identity = identity(text, number(text));
+            let key = assay_metrics::KeyBuilder::default()
+                .number(identity, text)
+                .finish();
+            (hash::number(identity, text), key)
+        };
+        for same in [
+            &[
+                "7",
+                "007",
+                "7.0",
+                "+7",
+                "70e-1",
+                "7.00000000000000000000000000",
+                "7e0",
+            ][..],
+            &["0", "-0.0", "0.000000000000000000000", "0e99"],
+            &[
+                "0.1",
+                "0.10",
+                ".1",
+                "1e-1",
+                "0.100000000000000000000000000000",
+            ],
+            &[
+                "1e20",
+                "100000000000000000000",
+                "1.0e20",
+                "100000000000000000000.0",
+            ],
+            &["1e50", "10e49", "1.00000000000000000000000e50"],
+            &["1e-300", "1.0000000000000000000e-300"],
+            &["12345678901234567", "12345678901234567.0"],
+            &["NaN", "nan"],
+        ] {
+            for other in same {
+                assert_eq!(told(same[0]), told(other), "{} {other}", same[0]);
+            }
+        }
+        for (left, right) in [
+            ("123456789.123456789012", "123456789.123456789013"),
+            ("0.1", "0.10000000000000000000001"),
+            ("1e400", "1e401"),
+            ("1e400", "inf"),
+            ("1e-400", "0"),
+            ("9007199254740993.0", "9007199254740992.0"),
+        ] {
+            assert_ne!(told(left), told(right), "{left} {right}");
+        }
     }
 
     #[test]
