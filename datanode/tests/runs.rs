@@ -54,7 +54,7 @@ async fn a_run_over_a_folder_of_files_ends_with_the_right_row_counts() {
 
     let verdicts = cluster
         .metrics
-        .verdicts(&cluster.dataset().id, 100)
+        .verdicts(&cluster.dataset().id, None, 100)
         .await
         .unwrap();
     assert_eq!(verdicts.len(), 12);
@@ -218,7 +218,7 @@ async fn a_task_that_crashes_twice_is_quarantined_and_its_checks_are_errors() {
     assert_eq!(attempts.len(), 2);
     let verdicts = cluster
         .metrics
-        .verdicts(&cluster.dataset().id, 9)
+        .verdicts(&cluster.dataset().id, None, 9)
         .await
         .unwrap();
     let counts = verdicts[0].counts;

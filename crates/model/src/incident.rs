@@ -20,7 +20,7 @@ crate::words! {
     }
 }
 
-/// An incident: one check of one dataset that is broken.
+/// An incident: one check of one series of a dataset that is broken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
     /// The same for the same check and first partition, so that a repeat never makes a second one.
@@ -36,6 +36,11 @@ pub struct Incident {
     pub severity: Severity,
     /// Where it stands.
     pub status: IncidentStatus,
+    /// The series that it is about, which is that of the partition that opened it (a store reads
+    /// it from the ledger); empty where the dataset is one series. A partition of another series
+    /// neither continues nor resolves it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub series: String,
     /// The partition that opened it.
     pub first_partition: PartitionKey,
     /// The newest partition that belongs to it.

@@ -51,6 +51,11 @@ pub struct Partition {
     /// The first instant after the data time covered.
     #[serde(default)]
     pub end: Option<Timestamp>,
+    /// The series that it belongs to: the parts of its key that do not move in time
+    /// (`region=eu`), empty where the whole key moves. A partition is judged against the history
+    /// of its own series only; within a series, partitions follow each other by `order`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub series: String,
 }
 
 impl Partition {
@@ -63,6 +68,7 @@ impl Partition {
             date: None,
             start: None,
             end: None,
+            series: String::new(),
         }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) const SQLITE: &[Part] = &[
     ),
     (
         "ledger",
-        "SELECT json_array(dataset_id, ord, partition, date, start_at, end_at, state, version, \
+        "SELECT json_array(dataset_id, ord, partition, series, date, start_at, end_at, state, version, \
          judged, revision, objects, bytes, last_modified) \
          FROM ledger ORDER BY dataset_id, ord, partition",
     ),
@@ -146,6 +146,7 @@ mod tests {
             column: String::new(),
             severity: result.severity,
             status: IncidentStatus::Open,
+            series: String::new(),
             first_partition: verdict.partition.key.clone(),
             last_partition: verdict.partition.key.clone(),
             partitions: 1,

@@ -232,8 +232,9 @@ pub trait MetricStore: Send + Sync {
         by: &[u32],
     ) -> Result<Vec<(u32, Vec<u8>)>, StoreError>;
 
-    /// The values of every metric of a dataset over the last `limit` partitions before `before`
-    /// (all of them when `None`), newest version of each, both in key order.
+    /// The values of every metric of a dataset over the last `limit` partitions, newest version of
+    /// each, both in key order: those of the series of `before` that come before it, or those of
+    /// all series when it is `None`.
     async fn history(
         &self,
         dataset: &DatasetId,
@@ -241,14 +242,24 @@ pub trait MetricStore: Send + Sync {
         limit: u32,
     ) -> Result<MetricHistory, StoreError>;
 
-    /// The verdicts of a dataset over its last `limit` partitions, newest version of each, in key
-    /// order.
-    async fn verdicts(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Verdict>, StoreError>;
+    /// The verdicts of a dataset over its last `limit` partitions (of one series, or of all when
+    /// it is `None`), newest version of each, in key order.
+    async fn verdicts(
+        &self,
+        dataset: &DatasetId,
+        series: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Verdict>, StoreError>;
 
-    /// The checks that were broken ([`CheckResult::is_breach`]) in a dataset's partitions, newest
-    /// partition first and newest version of each, at most `limit`. A judge reads them for every partition, so
-    /// that they come without values and limits.
-    async fn breaches(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Breach>, StoreError>;
+    /// The checks that were broken ([`CheckResult::is_breach`]) in the partitions of one series of a dataset, newest
+    /// partition first and newest version of each, at most `limit`. A judge reads them for every
+    /// partition, so that they come without values and limits.
+    async fn breaches(
+        &self,
+        dataset: &DatasetId,
+        series: &str,
+        limit: u32,
+    ) -> Result<Vec<Breach>, StoreError>;
 
     /// Results of a dataset's checks.
     async fn results(

@@ -95,7 +95,7 @@ pub async fn standing(
     look: Look<'_>,
 ) -> Result<Standing, StoreError> {
     let put_right = put_right(store.ledger(dataset).await?);
-    let mut verdicts = store.verdicts(dataset, VERDICTS_MAX).await?;
+    let mut verdicts = store.verdicts(dataset, None, VERDICTS_MAX).await?;
     verdicts.retain(|verdict| !put_right.contains(&verdict.partition.key));
     let mut standing = Standing {
         unchanged: !verdicts.iter().any(|v| look.runs.contains(&v.run)),

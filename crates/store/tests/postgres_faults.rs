@@ -295,8 +295,8 @@ async fn nothing_that_grows_is_read_whole() {
     ok(store.ledger(id).await);
     ok(store.history(id, Some(&day), 5).await);
     ok(store.history(id, None, 5).await);
-    ok(store.verdicts(id, 5).await);
-    ok(store.breaches(id, 5).await);
+    ok(store.verdicts(id, None, 5).await);
+    ok(store.breaches(id, "", 5).await);
     ok(store.tasks(run).await);
     ok(store.outbox(5).await);
     ok(store.sent(bench.epoch, &["k".to_owned()], at(5)).await);

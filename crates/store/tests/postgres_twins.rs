@@ -47,6 +47,7 @@ fn rich(bench: &Bench, key: &str) -> Evaluation {
         column: String::new(),
         severity: assay_model::check::Severity::Error,
         status: IncidentStatus::Open,
+        series: String::new(),
         first_partition: verdict.partition.key.clone(),
         last_partition: verdict.partition.key.clone(),
         partitions: 1,

@@ -26,11 +26,11 @@ use assay_store::port::{Breach, HistoryPoint, MetricHistory, Verdict};
 use super::teaches::Teaches;
 use super::{TaskJob, checks, compute, failure, incidents, store_failure};
 
-/// Earlier partitions that are read: the learner's window with room for those not learned from.
+/// Earlier partitions of the series that are read: the learner's window with room for those not learned from.
 const PAST_MAX: u32 = 400;
 /// Open incidents of one dataset that are looked at.
 const INCIDENTS_MAX: u32 = 100_000;
-/// Broken checks of one dataset that are looked at; a partition whose are beyond teaches nothing.
+/// Broken checks of one series that are looked at; a partition whose are beyond teaches nothing.
 pub(super) const BREACHES_MAX: u32 = 200_000;
 
 /// Merges and judges one partition.
@@ -104,7 +104,8 @@ async fn read_states(
     ))
 }
 
-/// What is known of the dataset's past.
+/// What is known of the past of the dataset, and of the judged partition's series: history,
+/// verdicts and breaches are of that series alone.
 pub(super) struct Past {
     pub(super) history: MetricHistory,
     /// The metrics of the version of this partition that was judged before.
@@ -132,28 +133,38 @@ async fn read_past(
                     .is_some_and(PartitionVersion::is_content)
         });
         // The late partition's verdicts lie further back than those of the newest ones.
+        let series = spec.partition.series.as_str();
         let newer = ledger
             .iter()
+            .filter(|entry| entry.partition.series == series)
             .filter(|entry| entry.partition.order >= spec.partition.order)
             .count();
         let newer = u32::try_from(newer).unwrap_or(u32::MAX);
+        let verdicts = PAST_MAX.saturating_add(newer);
         let earlier = if judged_before {
-            let all = metrics.history(id, None, newer.saturating_add(1)).await?;
-            Some(version_of(&all, &spec.partition.key))
+            let one = metrics.history(id, Some(&just_after(&spec.partition)), 1);
+            Some(version_of(&one.await?, &spec.partition.key))
         } else {
             None
         };
         Ok(Past {
             history: metrics.history(id, Some(&spec.partition), PAST_MAX).await?,
             earlier,
-            verdicts: metrics.verdicts(id, PAST_MAX.saturating_add(newer)).await?,
-            breaches: metrics.breaches(id, BREACHES_MAX).await?,
+            verdicts: metrics.verdicts(id, Some(series), verdicts).await?,
+            breaches: metrics.breaches(id, series, BREACHES_MAX).await?,
             open: metrics.incidents(Some(id), true, INCIDENTS_MAX).await?,
             ledger,
         })
     };
     read.await
         .map_err(|error: assay_store::StoreError| store_failure(&error))
+}
+
+/// A place right behind `partition` in its series: what comes before it ends with `partition`.
+fn just_after(partition: &Partition) -> Partition {
+    let mut after = partition.clone();
+    after.key.0.push('\u{1}');
+    after
 }
 
 fn version_of(history: &MetricHistory, key: &PartitionKey) -> Vec<MetricPoint> {
@@ -204,7 +215,7 @@ fn judge(
         .iter()
         .map(|entry| (entry.partition.key.clone(), entry.partition.order.clone()))
         .collect();
-    let newest = order.values().all(|other| *other <= spec.partition.order);
+    let newest = !has_later(past, &spec.partition);
     let rejudged = past
         .verdicts
         .iter()
@@ -234,6 +245,12 @@ fn judge(
         outbox,
         judged_at: job.now,
     })
+}
+
+/// Whether the ledger knows a later partition of the series.
+fn has_later(past: &Past, partition: &Partition) -> bool {
+    let mut others = past.ledger.iter().map(|entry| &entry.partition);
+    others.any(|other| other.series == partition.series && other.order > partition.order)
 }
 
 /// The merge of all states, in the order of the tasks.
@@ -295,10 +312,7 @@ fn results(
         date: spec.partition.date,
         arrived: spec.mode == EvaluateMode::Judge,
         provisional: !spec.sealed,
-        followed: past
-            .ledger
-            .iter()
-            .any(|entry| entry.partition.order > spec.partition.order),
+        followed: has_later(past, &spec.partition),
         past_keys: &keys,
         schema: schema.as_deref(),
         declared: declared.as_deref(),

@@ -143,7 +143,11 @@ impl Desk<'_> {
             .judged
             .open
             .iter()
-            .find(|i| i.check == result.check && !is_absence(&i.check))
+            .find(|i| {
+                i.check == result.check
+                    && i.series == self.judged.partition.series
+                    && !is_absence(&i.check)
+            })
             .cloned();
         match (sign(result), open) {
             (Sign::Silent, _) | (Sign::Good, None) => {}
@@ -196,6 +200,7 @@ impl Desk<'_> {
             column: column.to_owned(),
             severity,
             status: IncidentStatus::Open,
+            series: judged.partition.series.clone(),
             first_partition: key.clone(),
             last_partition: key.clone(),
             partitions: 1,

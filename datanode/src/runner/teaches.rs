@@ -16,6 +16,7 @@ use assay_model::outcome::HeldBack;
 use assay_model::partition::{Partition, PartitionKey};
 
 use super::evaluate::{BREACHES_MAX, Past, declared_schema, schema_of};
+use jiff::civil::Date;
 
 /// What a broken check reaches in its partition.
 #[derive(Debug, Clone)]
@@ -161,7 +162,7 @@ impl<'a> Teaches<'a> {
     /// Whether the value of `key` in `partition` teaches.
     pub(super) fn metric(&self, partition: &Partition, key: &MetricKey) -> bool {
         !self.barred.contains(&partition.key)
-            && !self.excluded(partition.order.as_str())
+            && !self.excluded(partition)
             && self.held_back(partition, key).is_none()
     }
 
@@ -175,18 +176,22 @@ impl<'a> Teaches<'a> {
         })
     }
 
-    /// Excluded by the owner. A bound that is no known key is compared as it is written.
-    fn excluded(&self, order: &str) -> bool {
-        let place = |key: &'a str| self.order.get(key).copied().unwrap_or(key);
+    /// Excluded by the owner. A bound that is no known key is a day, whatever the parts of the
+    /// key, or else compared as it is written.
+    fn excluded(&self, partition: &Partition) -> bool {
+        let compare = |key: &str| match (self.order.get(key), partition.date, key.parse::<Date>()) {
+            (None, Some(date), Ok(day)) => date.cmp(&day),
+            (place, ..) => partition.order.as_str().cmp(place.copied().unwrap_or(key)),
+        };
         let windows = &self.policy.exclude;
         let in_window = windows
             .iter()
-            .any(|(from, to)| place(from) <= order && order <= place(to));
+            .any(|(from, to)| compare(from).is_ge() && compare(to).is_le());
         let too_old = self
             .policy
             .learn_from
             .as_ref()
-            .is_some_and(|from| order < place(from));
+            .is_some_and(|from| compare(from).is_lt());
         in_window || too_old
     }
 }

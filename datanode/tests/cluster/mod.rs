@@ -253,7 +253,7 @@ impl Cluster {
         let key = MetricKey::table(Metric::RowCount);
         let found: Vec<String> = history.iter().map(|(k, _)| k.to_string()).collect();
         let rows = history.into_iter().find(|(k, _)| *k == key);
-        let verdicts = self.metrics.verdicts(&id, 1000).await.unwrap();
+        let verdicts = self.metrics.verdicts(&id, None, 1000).await.unwrap();
         let rows = rows
             .unwrap_or_else(|| panic!("no row counts in {found:?} {verdicts:?}"))
             .1;

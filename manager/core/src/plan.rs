@@ -4,6 +4,8 @@
 //! evaluations m + 1 to m + e. It must never choose: the same discovery gives the same plan,
 //! whichever leader asks.
 
+use std::collections::BTreeMap;
+
 use assay_model::change::Change;
 use assay_model::ids::{RunId, TaskId};
 use assay_model::output::Discovery;
@@ -64,7 +66,8 @@ impl Core {
 /// The tasks of a plan.
 ///
 /// An evaluation waits for the end of its measurements, however they end, and of the evaluation of
-/// the partition before it, so that what it learns from the past does not depend on timing.
+/// the partition before it in its series, so that what it learns from the past does not depend on
+/// timing. Series are judged beside each other: no one learns from another.
 pub(crate) fn tasks_of(run: RunId, discovery: &Discovery) -> Vec<Task> {
     let mut tasks = Vec::new();
     let mut no = 0;
@@ -77,16 +80,17 @@ pub(crate) fn tasks_of(run: RunId, discovery: &Discovery) -> Vec<Task> {
             Vec::new(),
         ));
     }
-    let mut previous = None;
+    let mut previous: BTreeMap<&str, u32> = BTreeMap::new();
     for evaluation in &discovery.evaluations {
         no += 1;
         let mut needs = evaluation.measured_by.clone();
-        needs.extend(previous);
+        let series = evaluation.partition.series.as_str();
+        needs.extend(previous.get(series));
         needs.sort_unstable();
         needs.dedup();
         let id = TaskId { run, no };
         tasks.push(Task::new(id, TaskSpec::Evaluate(evaluation.clone()), needs));
-        previous = Some(no);
+        previous.insert(series, no);
     }
     tasks
 }

@@ -190,7 +190,12 @@ impl MetricService for Metrics {
         let request = request.into_inner();
         let dataset = convert::dataset_id(request.dataset)?;
         let limit = bound(request.limit, 30, 2000);
-        let verdicts = self.shared.parts.metrics.verdicts(&dataset, limit).await;
+        let verdicts = self
+            .shared
+            .parts
+            .metrics
+            .verdicts(&dataset, None, limit)
+            .await;
         let verdicts = verdicts.map_err(|error| store_status(&error))?;
         Ok(Response::new(v1::VerdictsResponse {
             verdicts: verdicts.iter().map(rows::verdict).collect(),

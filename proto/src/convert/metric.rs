@@ -32,6 +32,7 @@ pub fn partition(value: Option<v1::Partition>) -> Result<Partition, WireError> {
         date,
         start: opt_time("partition.start", value.start)?,
         end: opt_time("partition.end", value.end)?,
+        series: bounded("partition.series", value.series, TEXT_BYTES_MAX)?,
     })
 }
 
@@ -44,6 +45,7 @@ pub fn partition_of(value: &Partition) -> v1::Partition {
         date: value.date.map(|d| d.to_string()).unwrap_or_default(),
         start: value.start.map(time_of),
         end: value.end.map(time_of),
+        series: value.series.clone(),
     }
 }
 
@@ -266,6 +268,7 @@ pub fn incident(value: v1::Incident) -> Result<Incident, WireError> {
         column: text("column", value.column)?,
         severity: word("severity", value.severity)?,
         status: word("status", value.status)?,
+        series: text("series", value.series)?,
         first_partition: PartitionKey(name("first_partition", value.first_partition)?),
         last_partition: PartitionKey(name("last_partition", value.last_partition)?),
         partitions: value.partitions,
@@ -286,6 +289,7 @@ pub fn incident_of(value: &Incident) -> v1::Incident {
         column: value.column.clone(),
         severity: value.severity.to_string(),
         status: value.status.to_string(),
+        series: value.series.clone(),
         first_partition: value.first_partition.as_str().to_owned(),
         last_partition: value.last_partition.as_str().to_owned(),
         partitions: value.partitions,

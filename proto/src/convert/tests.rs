@@ -137,6 +137,7 @@ proptest! {
             column: String::new(),
             severity: assay_model::check::Severity::Error,
             status: IncidentStatus::Open,
+            series: "region=eu".to_owned(),
             first_partition: p.key.clone(),
             last_partition: p.key,
             partitions: 3,

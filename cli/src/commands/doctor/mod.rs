@@ -286,7 +286,7 @@ async fn store(cx: &Context) -> Finding {
         datasets.dedup();
         for dataset in &datasets {
             store.ledger(dataset).await?;
-            store.verdicts(dataset, 2000).await?;
+            store.verdicts(dataset, None, 2000).await?;
         }
         Ok::<_, assay_store::StoreError>((runs.len(), datasets.len(), open.len()))
     };

@@ -45,28 +45,30 @@ pub struct Key {
     pub span: Option<(DateTime, Unit)>,
 }
 
-impl Key {
-    /// The values that are no time: partitions that agree in them form one series.
-    #[must_use]
-    pub fn series(&self) -> String {
-        let parts = self.values.iter().map(|value| match value {
-            Value::Time { .. }
-            | Value::Year(_)
-            | Value::Month(_)
-            | Value::Day(_)
-            | Value::Hour(_) => String::new(),
-            other => other.order(),
-        });
-        parts.collect::<Vec<_>>().join(&PART_END.to_string())
-    }
-}
-
 /// Makes keys of values.
 #[derive(Debug, Clone)]
 pub struct KeyMaker {
     names: Vec<String>,
     zone: TimeZone,
     cadence: Option<Cadence>,
+    /// Which parts move from one partition of a series to the next.
+    moving: Vec<bool>,
+}
+
+/// Which parts of a key move: those that are times, wherever they stand; without one the only whole
+/// number; else the last part, since folders lead from the coarse to the fine. A key of one part
+/// moves in any case. The kinds decide and not the values, so that a NULL date stays in its series.
+fn moving(kinds: &[KeyKind]) -> Vec<bool> {
+    let is = |of: fn(KeyKind) -> bool| kinds.iter().map(|k| of(*k)).collect::<Vec<bool>>();
+    let times = is(|kind| !matches!(kind, KeyKind::Integer | KeyKind::Text));
+    if times.contains(&true) {
+        return times;
+    }
+    let numbers = is(|kind| kind == KeyKind::Integer);
+    if numbers.iter().filter(|number| **number).count() == 1 {
+        return numbers;
+    }
+    (1..=kinds.len()).map(|n| n == kinds.len()).collect()
 }
 
 impl KeyMaker {
@@ -78,7 +80,15 @@ impl KeyMaker {
             names,
             zone,
             cadence,
+            moving: Vec::new(),
         }
+    }
+
+    /// The same maker, told the kinds of the parts: the partitions of its keys belong to series.
+    #[must_use]
+    pub fn with_kinds(mut self, kinds: &[KeyKind]) -> Self {
+        self.moving = moving(kinds);
+        self
     }
 
     /// The key of `values`, one for each name.
@@ -99,6 +109,7 @@ impl KeyMaker {
             date: span.map(|(start, _)| start.date()),
             start,
             end,
+            series: self.series(&values),
         };
         Ok(Key {
             values,
@@ -111,19 +122,14 @@ impl KeyMaker {
         match values {
             [] => PartitionKey::all().0,
             [only] => only.canonical(),
-            several => {
-                let part = |(name, value): (&String, &Value)| {
-                    let text = value.canonical().replace('%', "%25").replace('/', "%2F");
-                    format!("{name}={text}")
-                };
-                self.names
-                    .iter()
-                    .zip(several)
-                    .map(part)
-                    .collect::<Vec<_>>()
-                    .join("/")
-            }
+            several => join(self.names.iter().zip(several)),
         }
+    }
+
+    /// The parts that do not move, spelt as in the key.
+    fn series(&self, values: &[Value]) -> String {
+        let parts = self.names.iter().zip(values).zip(&self.moving);
+        join(parts.filter(|(_, moves)| !**moves).map(|(part, _)| part))
     }
 
     fn span(&self, values: &[Value]) -> Result<Option<(DateTime, Unit)>, String> {
@@ -209,6 +215,15 @@ impl KeyMaker {
     pub const fn zone(&self) -> &TimeZone {
         &self.zone
     }
+}
+
+/// Parts of a key, with their names.
+fn join<'a>(parts: impl Iterator<Item = (&'a String, &'a Value)>) -> String {
+    let part = |(name, value): (&String, &Value)| {
+        let text = value.canonical().replace('%', "%25").replace('/', "%2F");
+        format!("{name}={text}")
+    };
+    parts.map(part).collect::<Vec<_>>().join("/")
 }
 
 /// Tells the partition of a row by the value of its key column.

@@ -118,6 +118,7 @@ pub fn assign(
         }
     }
     let kinds = kinds(dataset, &names, &raw);
+    assigned.maker = assigned.maker.with_kinds(&kinds);
     let spec = |(name, kind): (&String, &KeyKind)| KeySpec {
         name: name.clone(),
         kind: *kind,

@@ -33,7 +33,9 @@ pub fn missing(seen: &[Seen], maker: &KeyMaker, facts: &Facts<'_>) -> Vec<Partit
     let mut series: BTreeMap<String, Vec<(&Seen, DateTime, Unit)>> = BTreeMap::new();
     for partition in seen {
         if let Some((start, unit)) = partition.key.span {
-            let members = series.entry(partition.key.series()).or_default();
+            let members = series
+                .entry(partition.key.partition.series.clone())
+                .or_default();
             members.push((partition, start, unit));
         }
     }
@@ -57,7 +59,7 @@ pub fn unjudged_gaps(seen: &[Seen], facts: &Facts<'_>) -> Option<String> {
     let mut series: BTreeMap<String, (Unit, BTreeSet<DateTime>)> = BTreeMap::new();
     for partition in seen {
         if let Some((start, unit)) = partition.key.span {
-            let of = series.entry(partition.key.series());
+            let of = series.entry(partition.key.partition.series.clone());
             of.or_insert_with(|| (unit, BTreeSet::new()))
                 .1
                 .insert(start);

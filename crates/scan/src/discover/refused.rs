@@ -29,6 +29,7 @@ impl Refused {
                 date: None,
                 start: None,
                 end: None,
+                series: String::new(),
             },
             what,
             objects: Vec::new(),

@@ -61,6 +61,18 @@ pub fn day(key: &str) -> Partition {
         date: key.parse().ok(),
         start: format!("{key}T00:00:00Z").parse().ok(),
         end: None,
+        series: String::new(),
+    }
+}
+
+/// The partition of a day in a region: its series is the region.
+#[must_use]
+pub fn day_of(key: &str, region: &str) -> Partition {
+    Partition {
+        order: format!("{key}\u{1}={region}"),
+        key: PartitionKey(format!("day={key}/region={region}")),
+        series: format!("region={region}"),
+        ..day(key)
     }
 }
 

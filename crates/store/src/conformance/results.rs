@@ -186,11 +186,11 @@ pub async fn a_second_revision_supersedes_the_first(store: Arc<dyn Store>) {
     bench
         .judged("b", evaluation(D20, "v2", 12, Outcome::Fail))
         .await;
-    let verdicts = ok(bench.store.verdicts(bench.id(), 10).await);
+    let verdicts = ok(bench.store.verdicts(bench.id(), None, 10).await);
     assert_eq!(verdicts.len(), 1);
     assert_eq!((verdicts[0].revision, verdicts[0].superseded), (2, false));
     assert_eq!(verdicts[0].counts.fail, 1);
-    let breaches = ok(bench.store.breaches(bench.id(), 10).await);
+    let breaches = ok(bench.store.breaches(bench.id(), "", 10).await);
     let broken: Vec<_> = breaches.iter().map(|b| b.partition.as_str()).collect();
     assert_eq!(broken, [D20], "the first version's pass is superseded");
     let history = ok(bench.store.history(bench.id(), None, 10).await);
@@ -232,7 +232,7 @@ pub async fn a_late_verdict_on_an_older_version_is_not_in_force(store: Arc<dyn S
     bench
         .finish(slow, 2, &TaskOutput::Evaluated(Box::new(late)))
         .await;
-    let verdicts = ok(bench.store.verdicts(bench.id(), 10).await);
+    let verdicts = ok(bench.store.verdicts(bench.id(), None, 10).await);
     assert_eq!(verdicts.len(), 1);
     assert_eq!(verdicts[0].version.as_str(), "v2");
     let entry = ok(bench.store.ledger(bench.id()).await).remove(0);
@@ -322,7 +322,7 @@ pub async fn history_keeps_every_digit_and_every_bit(store: Arc<dyn Store>) {
 pub async fn verdicts_are_in_the_order_of_the_partitions(store: Arc<dyn Store>) {
     let bench = Bench::new(store).await;
     three_days(&bench).await;
-    let verdicts = ok(bench.store.verdicts(bench.id(), 2).await);
+    let verdicts = ok(bench.store.verdicts(bench.id(), None, 2).await);
     let days: Vec<_> = verdicts.iter().map(|v| v.partition.key.as_str()).collect();
     assert_eq!(days, [D21, D22]);
     assert_eq!(verdicts[0].judged_at, at(100));
@@ -351,7 +351,7 @@ pub async fn counts_that_are_not_those_of_the_results_are_refused(store: Arc<dyn
         );
     }
     assert_eq!(bench.task(run, 2).await.state, TaskState::Assigned);
-    assert!(ok(bench.store.verdicts(bench.id(), 9).await).is_empty());
+    assert!(ok(bench.store.verdicts(bench.id(), None, 9).await).is_empty());
     let good = evaluation(D20, "v1", 10, Outcome::Pass);
     let good = TaskOutput::Evaluated(Box::new(good));
     assert_eq!(bench.complete(&token, &good).await, Answer::Ok);
@@ -417,6 +417,7 @@ fn incident(bench: &Bench, check: &str, partition: &str, partitions: u32) -> Inc
         column: String::new(),
         severity: Severity::Error,
         status: IncidentStatus::Open,
+        series: String::new(),
         first_partition: key(D20),
         last_partition: key(partition),
         partitions,
@@ -512,7 +513,7 @@ pub async fn datasets_do_not_see_one_another(store: Arc<dyn Store>) {
     assert_eq!(history[0].1.len(), 1);
     assert_eq!(history[0].1[0].value, MetricValue::integer(20));
     let none: DatasetId = ok(DatasetId::new("none"));
-    assert!(ok(store.verdicts(&none, 10).await).is_empty());
+    assert!(ok(store.verdicts(&none, None, 10).await).is_empty());
     assert!(ok(store.incidents(Some(&none), false, 10).await).is_empty());
 }
 

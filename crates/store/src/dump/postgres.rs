@@ -37,7 +37,7 @@ pub(crate) const PARTS: &[Part] = &[
     ),
     (
         "ledger",
-        "SELECT json_build_array(dataset_id, ord, partition, date::text, \
+        "SELECT json_build_array(dataset_id, ord, partition, series, date::text, \
          (extract(epoch FROM start_at) * 1000000)::bigint, \
          (extract(epoch FROM end_at) * 1000000)::bigint, state, version, \
          judged, revision, objects, bytes, \

@@ -36,6 +36,7 @@ async fn world() -> (SqliteStore, tempfile::TempDir) {
         column: String::new(),
         severity: assay_model::check::Severity::Error,
         status: IncidentStatus::Open,
+        series: String::new(),
         first_partition: first.partition.key.clone(),
         last_partition: first.partition.key.clone(),
         partitions: 1,

@@ -49,6 +49,7 @@ fn sightings(discovery: &Discovery) -> String {
         json!({
             "partition": seen.partition.key.as_str(),
             "ord": seen.partition.order,
+            "series": seen.partition.series,
             "date": seen.partition.date.map(|d| d.to_string()),
             "start": seen.partition.start.map(micros),
             "end": seen.partition.end.map(micros),
@@ -96,6 +97,7 @@ fn evaluated(e: &Evaluation) -> Result<String, StoreError> {
     let mut whole = json!({
         "partition": e.partition.key.as_str(),
         "ord": e.partition.order,
+        "series": e.partition.series,
         "date": e.partition.date.map(|d| d.to_string()),
         "start": e.partition.start.map(micros),
         "end": e.partition.end.map(micros),

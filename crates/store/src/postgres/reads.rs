@@ -156,6 +156,7 @@ fn incident(cells: &Cells<'_>) -> Result<Incident, StoreError> {
         column: cells.text("column_name")?,
         severity: cells.word("severity")?,
         status: cells.word("status")?,
+        series: cells.text("series")?,
         first_partition: PartitionKey(cells.text("first_partition")?),
         last_partition: PartitionKey(cells.text("last_partition")?),
         partitions: cells.number("partitions")?,
@@ -237,11 +238,19 @@ impl MetricStore for PostgresStore {
         before: Option<&Partition>,
         limit: u32,
     ) -> Result<MetricHistory, StoreError> {
-        let query = sqlx::query(sql::HISTORY)
+        let text = match before {
+            None => sql::HISTORY,
+            Some(_) => sql::HISTORY_BEFORE,
+        };
+        let mut query = sqlx::query(text)
             .bind(dataset.as_str())
-            .bind(i64::from(limit))
-            .bind(before.map(|b| spelt(&b.order).into_owned()))
-            .bind(before.map(|b| spelt(b.key.as_str()).into_owned()));
+            .bind(i64::from(limit));
+        if let Some(before) = before {
+            query = query
+                .bind(spelt(&before.order).into_owned())
+                .bind(spelt(before.key.as_str()).into_owned())
+                .bind(spelt(&before.series).into_owned());
+        }
         let mut pages = self.list(query, "metric", page).await?;
         pages.reverse();
         // Series are never taken away, so those of the pages are all there after them.
@@ -254,19 +263,37 @@ impl MetricStore for PostgresStore {
         history::assemble(series, &pages)
     }
 
-    async fn verdicts(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Verdict>, StoreError> {
-        let query = sqlx::query(sql::VERDICTS)
+    async fn verdicts(
+        &self,
+        dataset: &DatasetId,
+        series: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        let text = match series {
+            None => sql::VERDICTS,
+            Some(_) => sql::VERDICTS_OF_SERIES,
+        };
+        let mut query = sqlx::query(text)
             .bind(dataset.as_str())
             .bind(i64::from(limit));
+        if let Some(series) = series {
+            query = query.bind(spelt(series).into_owned());
+        }
         let mut verdicts = self.list(query, "verdict", verdict).await?;
         verdicts.reverse();
         Ok(verdicts)
     }
 
-    async fn breaches(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Breach>, StoreError> {
+    async fn breaches(
+        &self,
+        dataset: &DatasetId,
+        series: &str,
+        limit: u32,
+    ) -> Result<Vec<Breach>, StoreError> {
         let query = sqlx::query(sql::BREACHES)
             .bind(dataset.as_str())
-            .bind(i64::from(limit));
+            .bind(i64::from(limit))
+            .bind(spelt(series).into_owned());
         self.list(query, "result", |cells| {
             Ok(Breach {
                 partition: PartitionKey(cells.text("partition")?),

@@ -169,7 +169,7 @@ impl Cells<'_> {
         DatasetId::new(self.text(column)?).map_err(|e| corrupt(self.what, e))
     }
 
-    /// The partition of columns `partition`, `ord`, `date`, `start_at`, `end_at`.
+    /// The partition of columns `partition`, `ord`, `date`, `start_at`, `end_at`, `series`.
     pub(super) fn partition(&self) -> Result<Partition, StoreError> {
         Ok(Partition {
             order: self.text("ord")?,
@@ -177,6 +177,7 @@ impl Cells<'_> {
             date: self.word_or_none("date")?,
             start: self.time_or_none("start_at")?,
             end: self.time_or_none("end_at")?,
+            series: self.text("series")?,
         })
     }
 

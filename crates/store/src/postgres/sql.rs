@@ -78,7 +78,7 @@ pub(super) const DEFINITION: &str = "SELECT body::text AS body FROM definition \
 pub(super) const DEFINITIONS: &str = "SELECT DISTINCT ON (dataset_id) body::text AS body \
      FROM definition ORDER BY dataset_id, stored_at DESC LIMIT $1";
 
-pub(super) const LEDGER: &str = "SELECT l.partition, l.ord, l.date::text AS date, l.start_at, \
+pub(super) const LEDGER: &str = "SELECT l.partition, l.ord, l.series, l.date::text AS date, l.start_at, \
      l.end_at, l.state, l.version, l.judged, l.revision, l.objects, l.bytes, l.first_seen, \
      l.last_modified, v.id AS verdict_id, v.planned, v.pass, v.warn, v.fail, v.error, v.missing, \
      v.learning, v.skipped, v.overflow \
@@ -93,32 +93,49 @@ pub(super) const STATES: &str = "SELECT t.no, s.payload FROM task t \
 pub(super) const SERIES: &str = "SELECT id, metric, column_name, args, filter, semantics \
      FROM metric_series WHERE dataset_id = $1 ORDER BY id";
 
-/// $1 dataset, $2 limit, $3 and $4 the order and key of the partition to end before, if any.
-pub(super) const HISTORY: &str = "SELECT v.partition, v.ord, l.date::text AS date, l.start_at, \
+/// $1 dataset, $2 limit.
+pub(super) const HISTORY: &str = "SELECT v.partition, v.ord, l.series, l.date::text AS date, l.start_at, \
      l.end_at, v.version, p.page \
      FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
      JOIN metric_page p ON p.verdict_id = v.id \
      WHERE v.dataset_id = $1 AND NOT v.superseded \
-     AND ($3::text IS NULL OR (v.ord, v.partition) < ($3, $4::text)) \
      ORDER BY v.ord DESC, v.partition DESC LIMIT $2";
 
-pub(super) const VERDICTS: &str = "SELECT v.run_id, v.partition, v.ord, l.date::text AS date, \
+/// $1 dataset, $2 limit, $3 and $4 the order and key to end before, $5 series.
+pub(super) const HISTORY_BEFORE: &str = "SELECT l.partition, l.ord, l.series, \
+     l.date::text AS date, l.start_at, l.end_at, v.version, p.page \
+     FROM ledger l JOIN verdict v ON v.dataset_id = l.dataset_id AND v.partition = l.partition \
+     AND NOT v.superseded JOIN metric_page p ON p.verdict_id = v.id \
+     WHERE l.dataset_id = $1 AND l.series = $5 AND (l.ord, l.partition) < ($3, $4) \
+     ORDER BY l.ord DESC, l.partition DESC LIMIT $2";
+
+pub(super) const VERDICTS: &str = "SELECT v.run_id, v.partition, v.ord, l.series, l.date::text AS date, \
      l.start_at, l.end_at, v.version, v.revision, v.sealed, v.superseded, v.judged_at, v.planned, \
      v.pass, v.warn, v.fail, v.error, v.missing, v.learning, v.skipped, v.overflow \
      FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
      WHERE v.dataset_id = $1 AND NOT v.superseded ORDER BY v.ord DESC, v.partition DESC LIMIT $2";
 
-/// $1 dataset, $2 limit. The condition is that of `CheckResult::is_breach`.
+/// $1 dataset, $2 limit, $3 series.
+pub(super) const VERDICTS_OF_SERIES: &str = "SELECT v.run_id, v.partition, l.ord, l.series, \
+     l.date::text AS date, l.start_at, l.end_at, v.version, v.revision, v.sealed, v.superseded, \
+     v.judged_at, v.planned, v.pass, v.warn, v.fail, v.error, v.missing, v.learning, v.skipped, \
+     v.overflow FROM ledger l JOIN verdict v ON v.dataset_id = l.dataset_id \
+     AND v.partition = l.partition AND NOT v.superseded \
+     WHERE l.dataset_id = $1 AND l.series = $3 ORDER BY l.ord DESC, l.partition DESC LIMIT $2";
+
+/// $1 dataset, $2 limit, $3 series. The condition is that of `CheckResult::is_breach`.
 pub(super) const BREACHES: &str = "SELECT v.partition, c.check_id, m.metric, m.column_name, m.args, \
      m.filter, m.semantics \
-     FROM verdict v JOIN check_result c ON c.verdict_id = v.id \
+     FROM ledger l JOIN verdict v ON v.dataset_id = l.dataset_id AND v.partition = l.partition \
+     AND NOT v.superseded AND (v.fail > 0 OR v.warn > 0) \
+     JOIN check_result c ON c.verdict_id = v.id \
      AND (c.outcome = 'fail' OR (c.outcome = 'warn' AND c.severity <> 'info')) \
      JOIN metric_series m ON m.id = c.series_id \
-     WHERE v.dataset_id = $1 AND NOT v.superseded AND (v.fail > 0 OR v.warn > 0) \
-     ORDER BY v.ord DESC, v.partition DESC, c.place LIMIT $2";
+     WHERE l.dataset_id = $1 AND l.series = $3 \
+     ORDER BY l.ord DESC, l.partition DESC, c.place LIMIT $2";
 
 /// $1 dataset, $2 also superseded ones, $3 limit, $4 check, $5 run, $6 partition.
-pub(super) const RESULTS: &str = "SELECT v.run_id, v.partition, v.ord, l.date::text AS date, \
+pub(super) const RESULTS: &str = "SELECT v.run_id, v.partition, v.ord, l.series, l.date::text AS date, \
      l.start_at, l.end_at, v.version, v.judged_at, c.check_id, c.severity, c.origin, c.outcome, \
      c.kind, c.actual, c.expected, c.limits::text AS limits, c.reason, m.metric, m.column_name, \
      m.args, m.filter, m.semantics, e.error_bound \
@@ -134,9 +151,12 @@ pub(super) const RESULTS: &str = "SELECT v.run_id, v.partition, v.ord, l.date::t
      ORDER BY v.ord DESC, v.partition DESC, v.revision DESC, c.place LIMIT $3";
 
 /// $1 limit, $2 dataset, $3 only open ones.
-pub(super) const INCIDENTS: &str = "SELECT id, dataset_id, check_id, column_name, severity, status, \
-     first_partition, last_partition, partitions, message, opened_at, updated_at, resolved_at \
-     FROM incident WHERE ($2::text IS NULL OR dataset_id = $2) AND (NOT $3 OR NOT is_resolved) \
+pub(super) const INCIDENTS: &str = "SELECT i.id, i.dataset_id, i.check_id, i.column_name, i.severity, \
+     i.status, coalesce(l.series, '') AS series, i.first_partition, i.last_partition, \
+     i.partitions, i.message, i.opened_at, i.updated_at, i.resolved_at \
+     FROM incident i LEFT JOIN ledger l ON l.dataset_id = i.dataset_id \
+     AND l.partition = i.first_partition \
+     WHERE ($2::text IS NULL OR i.dataset_id = $2) AND (NOT $3 OR NOT i.is_resolved) \
      ORDER BY is_resolved, opened_at DESC, id LIMIT $1";
 
 /// $1 limit, $2 dataset, $3 only unfinished ones.

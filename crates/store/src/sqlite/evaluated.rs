@@ -208,12 +208,12 @@ async fn place(tx: &mut Tx<'_>, task: &Completed, e: &Evaluation) -> Result<Plac
 }
 
 /// ?1 dataset, ?2 partition, ?3 ord, ?4 date, ?5 start, ?6 end, ?7 state, ?8 version, ?9 revision,
-/// ?10 objects, ?11 bytes, ?12 when, ?13 last modified, ?14 outdated.
+/// ?10 objects, ?11 bytes, ?12 when, ?13 last modified, ?14 outdated, ?15 series.
 ///
 /// A version seen while this one was being judged keeps its state: it is still to be judged.
 const LEDGER: &str = "INSERT INTO ledger (dataset_id, partition, ord, date, start_at, end_at, \
-     state, version, judged, revision, objects, bytes, first_seen, last_modified) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12, ?13) \
+     state, version, judged, revision, objects, bytes, first_seen, last_modified, series) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12, ?13, ?15) \
      ON CONFLICT (dataset_id, partition) DO UPDATE SET revision = excluded.revision, \
      judged = CASE WHEN ?14 THEN judged ELSE excluded.judged END, \
      state = CASE WHEN version = excluded.version THEN excluded.state \
@@ -337,6 +337,7 @@ async fn write_verdict(
         .bind(micros(e.judged_at))
         .bind(place.last_modified)
         .bind(place.outdated)
+        .bind(&e.partition.series)
         .padded()
         .execute(&mut *tx.connection)
         .await?;

@@ -70,6 +70,7 @@ impl PreparedDiscovery {
                     int(seen.objects),
                     int(seen.bytes),
                     seen.last_modified.map(micros),
+                    seen.partition.series,
                 ])
             })
             .collect();
@@ -84,13 +85,13 @@ impl PreparedDiscovery {
 const WRITE_DISCOVERY: &str = "INSERT INTO task_output (task_id, attempt, parts, plan) \
      VALUES (?1, ?2, ?3, ?4); \
      INSERT INTO ledger (dataset_id, partition, ord, date, start_at, end_at, state, version, \
-     objects, bytes, first_seen, last_modified) \
+     objects, bytes, first_seen, last_modified, series) \
      SELECT ?5, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
-     value ->> 6, value ->> 7, value ->> 8, ?7, value ->> 9 FROM json_each(?6) WHERE true \
+     value ->> 6, value ->> 7, value ->> 8, ?7, value ->> 9, value ->> 10 FROM json_each(?6) WHERE true \
      ON CONFLICT (dataset_id, partition) DO UPDATE SET ord = excluded.ord, date = excluded.date, \
      start_at = excluded.start_at, end_at = excluded.end_at, state = excluded.state, \
      version = excluded.version, objects = excluded.objects, bytes = excluded.bytes, \
-     last_modified = excluded.last_modified";
+     last_modified = excluded.last_modified, series = excluded.series";
 
 /// The plan, and what the ledger learns.
 pub(super) async fn write_discovery(

@@ -107,6 +107,7 @@ fn incident(cells: &Cells<'_>) -> Result<Incident, StoreError> {
         column: cells.text("column_name")?,
         severity: cells.word("severity")?,
         status: cells.word("status")?,
+        series: cells.text("series")?,
         first_partition: PartitionKey(cells.text("first_partition")?),
         last_partition: PartitionKey(cells.text("last_partition")?),
         partitions: cells.number("partitions")?,
@@ -176,7 +177,10 @@ impl MetricStore for SqliteStore {
             .bind(dataset.as_str())
             .bind(i64::from(limit));
         if let Some(before) = before {
-            query = query.bind(&before.order).bind(before.key.as_str());
+            query = query
+                .bind(&before.order)
+                .bind(before.key.as_str())
+                .bind(&before.series);
         }
         let mut pages = self
             .list(query, "metric", |cells| {
@@ -198,19 +202,35 @@ impl MetricStore for SqliteStore {
         history::assemble(series, &pages)
     }
 
-    async fn verdicts(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Verdict>, StoreError> {
-        let query = sqlx::query(sql::VERDICTS)
+    async fn verdicts(
+        &self,
+        dataset: &DatasetId,
+        series: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        let text = match series {
+            None => sql::VERDICTS,
+            Some(_) => sql::VERDICTS_OF_SERIES,
+        };
+        let query = sqlx::query(text)
             .bind(dataset.as_str())
-            .bind(i64::from(limit));
+            .bind(i64::from(limit))
+            .bind(series);
         let mut verdicts = self.list(query, "verdict", verdict).await?;
         verdicts.reverse();
         Ok(verdicts)
     }
 
-    async fn breaches(&self, dataset: &DatasetId, limit: u32) -> Result<Vec<Breach>, StoreError> {
+    async fn breaches(
+        &self,
+        dataset: &DatasetId,
+        series: &str,
+        limit: u32,
+    ) -> Result<Vec<Breach>, StoreError> {
         let query = sqlx::query(sql::BREACHES)
             .bind(dataset.as_str())
-            .bind(i64::from(limit));
+            .bind(i64::from(limit))
+            .bind(series);
         self.list(query, "result", |cells| {
             Ok(Breach {
                 partition: PartitionKey(cells.text("partition")?),

@@ -77,7 +77,7 @@ pub(crate) const LOAD_NODES: &str = "SELECT id, incarnation, state, slots, memor
 pub(crate) const PLAN_OF: &str = "SELECT o.plan FROM task t JOIN task_output o ON o.task_id = t.id \
      WHERE t.run_id = ?1 AND t.no = ?2 AND o.plan IS NOT NULL";
 
-pub(crate) const LEDGER: &str = "SELECT l.partition, l.ord, l.date, l.start_at, l.end_at, l.state, \
+pub(crate) const LEDGER: &str = "SELECT l.partition, l.ord, l.series, l.date, l.start_at, l.end_at, l.state, \
      l.version, l.judged, l.revision, l.objects, l.bytes, l.first_seen, l.last_modified, \
      v.id AS verdict_id, v.planned, v.pass, v.warn, v.fail, v.error, v.missing, v.learning, \
      v.skipped, v.overflow \
@@ -92,38 +92,58 @@ pub(crate) const STATES: &str = "SELECT t.no, s.payload FROM json_each(?3) n CRO
 pub(crate) const SERIES: &str = "SELECT id, metric, column_name, args, filter, semantics \
      FROM metric_series WHERE dataset_id = ?1 ORDER BY id";
 
-pub(crate) const HISTORY: &str = "SELECT v.partition, v.ord, l.date, l.start_at, l.end_at, \
+pub(crate) const HISTORY: &str = "SELECT v.partition, v.ord, l.series, l.date, l.start_at, l.end_at, \
      v.version, p.page \
      FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
      JOIN metric_page p ON p.verdict_id = v.id \
      WHERE v.dataset_id = ?1 AND v.superseded = 0 ORDER BY v.ord DESC, v.partition DESC LIMIT ?2";
 
-pub(crate) const HISTORY_BEFORE: &str = "SELECT v.partition, v.ord, l.date, l.start_at, l.end_at, \
+/// ?1 dataset, ?2 limit, ?3 and ?4 the order and key to end before, ?5 series.
+pub(crate) const HISTORY_BEFORE: &str = "SELECT l.partition, l.ord, l.series, l.date, l.start_at, l.end_at, \
      v.version, p.page \
-     FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
-     JOIN metric_page p ON p.verdict_id = v.id \
-     WHERE v.dataset_id = ?1 AND v.superseded = 0 AND (v.ord, v.partition) < (?3, ?4) \
-     ORDER BY v.ord DESC, v.partition DESC LIMIT ?2";
+     FROM ledger l CROSS JOIN verdict v ON v.dataset_id = l.dataset_id \
+     AND v.partition = l.partition AND v.superseded = 0 \
+     CROSS JOIN metric_page p ON p.verdict_id = v.id \
+     WHERE l.dataset_id = ?1 AND l.series = ?5 AND (l.ord, l.partition) < (?3, ?4) \
+     ORDER BY l.ord DESC, l.partition DESC LIMIT ?2";
 
-pub(crate) const VERDICTS: &str = "SELECT v.run_id, v.partition, v.ord, l.date, l.start_at, \
-     l.end_at, v.version, v.revision, v.sealed, v.superseded, v.judged_at, v.planned, v.pass, \
-     v.warn, v.fail, v.error, v.missing, v.learning, v.skipped, v.overflow \
-     FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
-     WHERE v.dataset_id = ?1 AND v.superseded = 0 ORDER BY v.ord DESC, v.partition DESC LIMIT ?2";
+macro_rules! verdicts {
+    ($from:literal) => {
+        concat!(
+            "SELECT v.run_id, v.partition, v.ord, l.series, l.date, l.start_at, \
+             l.end_at, v.version, v.revision, v.sealed, v.superseded, v.judged_at, v.planned, \
+             v.pass, v.warn, v.fail, v.error, v.missing, v.learning, v.skipped, v.overflow ",
+            $from
+        )
+    };
+}
 
-/// ?1 dataset, ?2 limit. The condition is that of `CheckResult::is_breach`.
+/// ?1 dataset, ?2 limit, ?3 series.
+pub(crate) const VERDICTS: &str = verdicts!(
+    "FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
+     WHERE v.dataset_id = ?1 AND v.superseded = 0 ORDER BY v.ord DESC, v.partition DESC LIMIT ?2"
+);
+pub(crate) const VERDICTS_OF_SERIES: &str = verdicts!(
+    "FROM ledger l CROSS JOIN verdict v ON v.dataset_id = l.dataset_id \
+     AND v.partition = l.partition AND v.superseded = 0 \
+     WHERE l.dataset_id = ?1 AND l.series = ?3 ORDER BY l.ord DESC, l.partition DESC LIMIT ?2"
+);
+
+/// ?1 dataset, ?2 limit, ?3 series. The condition is that of `CheckResult::is_breach`.
 pub(crate) const BREACHES: &str = "SELECT v.partition, c.check_id, m.metric, m.column_name, \
      m.args, m.filter, m.semantics \
-     FROM verdict v CROSS JOIN check_result c ON c.verdict_id = v.id \
+     FROM ledger l CROSS JOIN verdict v ON v.dataset_id = l.dataset_id \
+     AND v.partition = l.partition AND v.superseded = 0 AND (v.fail > 0 OR v.warn > 0) \
+     CROSS JOIN check_result c ON c.verdict_id = v.id \
      AND (c.outcome = 'fail' OR (c.outcome = 'warn' AND c.severity <> 'info')) \
      JOIN metric_series m ON m.id = c.series_id \
-     WHERE v.dataset_id = ?1 AND v.superseded = 0 AND (v.fail > 0 OR v.warn > 0) \
-     ORDER BY v.ord DESC, v.partition DESC, c.place LIMIT ?2";
+     WHERE l.dataset_id = ?1 AND l.series = ?3 \
+     ORDER BY l.ord DESC, l.partition DESC, c.place LIMIT ?2";
 
 macro_rules! results {
     ($place:literal, $check:literal) => {
         concat!(
-            "SELECT v.run_id, v.partition, v.ord, l.date, l.start_at, l.end_at, v.version, \
+            "SELECT v.run_id, v.partition, v.ord, l.series, l.date, l.start_at, l.end_at, v.version, \
              v.judged_at, c.check_id, c.severity, c.origin, c.outcome, c.kind, c.actual, \
              c.expected, c.limits, c.reason, m.metric, m.column_name, m.args, m.filter, \
              m.semantics, e.error_bound \
@@ -161,20 +181,22 @@ pub(crate) const RESULTS_OF_PARTITION_AND_CHECK: &str =
 macro_rules! incidents {
     ($where:literal) => {
         concat!(
-            "SELECT id, dataset_id, check_id, column_name, severity, status, first_partition, \
-             last_partition, partitions, message, opened_at, updated_at, resolved_at \
-             FROM incident WHERE ",
+            "SELECT i.id, i.dataset_id, i.check_id, i.column_name, i.severity, i.status, \
+             coalesce(l.series, '') AS series, i.first_partition, i.last_partition, i.partitions, \
+             i.message, i.opened_at, i.updated_at, i.resolved_at \
+             FROM incident i LEFT JOIN ledger l ON l.dataset_id = i.dataset_id \
+             AND l.partition = i.first_partition WHERE ",
             $where,
-            " ORDER BY is_resolved, opened_at DESC, id LIMIT ?1"
+            " ORDER BY i.is_resolved, i.opened_at DESC, i.id LIMIT ?1"
         )
     };
 }
 
 /// ?1 limit, ?2 dataset.
 pub(crate) const INCIDENTS: &str = incidents!("true");
-pub(crate) const INCIDENTS_OPEN: &str = incidents!("is_resolved = 0");
-pub(crate) const INCIDENTS_OF: &str = incidents!("dataset_id = ?2");
-pub(crate) const INCIDENTS_OPEN_OF: &str = incidents!("dataset_id = ?2 AND is_resolved = 0");
+pub(crate) const INCIDENTS_OPEN: &str = incidents!("i.is_resolved = 0");
+pub(crate) const INCIDENTS_OF: &str = incidents!("i.dataset_id = ?2");
+pub(crate) const INCIDENTS_OPEN_OF: &str = incidents!("i.dataset_id = ?2 AND i.is_resolved = 0");
 
 macro_rules! runs {
     ($where:expr) => {
@@ -250,6 +272,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("HISTORY", HISTORY),
     ("HISTORY_BEFORE", HISTORY_BEFORE),
     ("VERDICTS", VERDICTS),
+    ("VERDICTS_OF_SERIES", VERDICTS_OF_SERIES),
     ("BREACHES", BREACHES),
     ("RESULTS", RESULTS),
     ("RESULTS_OF_CHECK", RESULTS_OF_CHECK),
