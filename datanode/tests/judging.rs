@@ -339,3 +339,77 @@ async fn an_outage_that_was_a_warning_does_not_teach_after_it_is_over() {
         assert!(!learned_from.contains(&"2026-08-13".to_owned()), "{day}");
     }
 }
+
+/// A Hive layout of a day and a region; the ids differ from day to day.
+fn write_region(cluster: &Cluster, day: u32, region: &str, rows: u32) {
+    let (month, of_month) = if day <= 31 { (8, day) } else { (9, day - 31) };
+    let path = format!("day=2026-{month:02}-{of_month:02}/region={region}/part.csv");
+    let path = cluster.folder.path().join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut text = String::from("id,amount\n");
+    for row in 0..rows {
+        text.push_str(&format!("{row},{}\n", (row * 7 + day * 3) % 101));
+    }
+    std::fs::write(path, text).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_that_loses_its_rows_is_not_excused_by_a_smaller_one() {
+    let cluster = Cluster::new().await;
+    for day in 1..=39 {
+        write_region(&cluster, day, "eu", 3000 + (day * 37) % 50);
+        write_region(&cluster, day, "lu", 100 + (day * 3) % 7);
+    }
+    let manager = cluster.manager("m1");
+    let _node = cluster.node("n1", vec![Door::Local(manager.doorway())]);
+    within("leadership", manager.leads()).await;
+    let backfill = run(&manager, cluster.dataset(), Trigger::Backfill).await;
+    assert_eq!(backfill.state, RunState::Succeeded, "{backfill:?}");
+    let check = "profile:rowCount";
+    let first_of_lu = result(&cluster, "day=2026-08-01/region=lu", check).await;
+    assert_eq!(first_of_lu.outcome, Outcome::Learning, "{first_of_lu:?}");
+
+    // Of eu, 95 % are lost; lu is as ever.
+    write_region(&cluster, 40, "eu", 150);
+    write_region(&cluster, 40, "lu", 103);
+    let live = run(&manager, cluster.dataset(), Trigger::Arrival).await;
+    assert_eq!(live.state, RunState::Succeeded, "{live:?}");
+    let lost = result(&cluster, "day=2026-09-09/region=eu", check).await;
+    assert_eq!(lost.outcome, Outcome::Fail, "{lost:?}");
+    let limits = lost.limits.unwrap();
+    let (lower, upper) = (limits.lower.unwrap(), limits.upper.unwrap());
+    assert!(lower > 2000.0 && upper < 4000.0, "{lower} to {upper}");
+    let other = result(&cluster, "day=2026-09-09/region=lu", check).await;
+    assert_eq!(other.outcome, Outcome::Pass, "{other:?}");
+    let (lower, upper) = other.limits.map(|l| (l.lower, l.upper)).unwrap();
+    assert!(
+        lower > Some(50.0) && upper < Some(200.0),
+        "{lower:?} {upper:?}"
+    );
+
+    // The incident is eu's: that lu passes, on that day and the next, does not resolve it.
+    let id = cluster.dataset().id;
+    let of_rows = async |only_open| {
+        let all = cluster.metrics.incidents(Some(&id), only_open, 1000).await;
+        let mut all = all.unwrap();
+        all.retain(|incident| incident.check.as_str() == check);
+        all
+    };
+    write_region(&cluster, 41, "lu", 104);
+    run(&manager, cluster.dataset(), Trigger::Arrival).await;
+    let open = of_rows(true).await;
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert_eq!(open[0].series, "region=eu");
+    assert_eq!(open[0].first_partition.as_str(), "day=2026-09-09/region=eu");
+
+    // Both are bad: each has an incident of its own; that eu is whole again resolves eu's only.
+    write_region(&cluster, 42, "lu", 2);
+    run(&manager, cluster.dataset(), Trigger::Arrival).await;
+    assert_eq!(of_rows(true).await.len(), 2);
+    write_region(&cluster, 41, "eu", 3011);
+    write_region(&cluster, 42, "eu", 3023);
+    run(&manager, cluster.dataset(), Trigger::Arrival).await;
+    let open = of_rows(true).await;
+    let series: Vec<&str> = open.iter().map(|i| i.series.as_str()).collect();
+    assert_eq!(series, ["region=lu"], "{open:?}");
+}

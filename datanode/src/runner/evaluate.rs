@@ -142,8 +142,9 @@ async fn read_past(
         let newer = u32::try_from(newer).unwrap_or(u32::MAX);
         let verdicts = PAST_MAX.saturating_add(newer);
         let earlier = if judged_before {
-            let one = metrics.history(id, Some(&just_after(&spec.partition)), 1);
-            Some(version_of(&one.await?, &spec.partition.key))
+            let after = just_after(&spec.partition);
+            let one = metrics.history(id, Some(&after), 1).await?;
+            Some(version_of(&one, &spec.partition.key))
         } else {
             None
         };
