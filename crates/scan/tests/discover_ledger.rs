@@ -469,3 +469,51 @@ fn introspection_tells_format_keys_types_and_checks_of_a_folder() {
     let checks: Vec<&str> = found.checks.iter().map(|check| check.id.as_str()).collect();
     assert_eq!(checks, ["row_count", "kind_known"]);
 }
+
+#[test]
+fn partitions_of_before_there_were_series_learn_theirs_without_a_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for region in ["eu", "lu"] {
+        write(
+            folder.path(),
+            &format!("dt=2024-02-07/region={region}/part-0.csv"),
+            "a\n1\n",
+        );
+    }
+    let dataset = dataset(folder.path(), Partitioning::default());
+    let now = at("2024-02-29T12:00:00Z");
+    let first = look(&dataset, &[], now).unwrap();
+    let series = |found: &Discovery| -> Vec<String> {
+        let of = |s: &assay_model::ledger::Sighting| s.partition.series.clone();
+        found.sightings.iter().map(of).collect()
+    };
+    assert_eq!(series(&first), ["region=eu", "region=lu"]);
+    let mut ledger = ledger_after(&first, &[], now);
+    ledger[1].partition.series.clear();
+    let second = look(&dataset, &ledger, now).unwrap();
+    assert_eq!(series(&second), ["region=lu"]);
+    assert_eq!(second.sightings[0].state, LedgerState::Scanned);
+    assert_eq!((second.unchanged, second.measures.len()), (2, 0));
+    assert!(second.evaluations.is_empty());
+}
+
+#[test]
+fn each_series_misses_its_own_partitions() {
+    let folder = tempfile::tempdir().unwrap();
+    for region in ["eu", "lu"] {
+        for day in (1..=28).filter(|day| region == "eu" || *day != 14) {
+            let name = format!("region={region}/dt=2024-02-{day:02}/part-0.csv");
+            write(folder.path(), &name, "a\n1\n");
+        }
+    }
+    let dataset = dataset(folder.path(), Partitioning::default());
+    let found = look(&dataset, &[], at("2024-02-29T12:00:00Z")).unwrap();
+    let missing = found
+        .evaluations
+        .iter()
+        .filter(|e| e.mode == EvaluateMode::Missing);
+    let missing: Vec<(&str, &str)> = missing
+        .map(|e| (e.partition.key.as_str(), e.partition.series.as_str()))
+        .collect();
+    assert_eq!(missing, [("region=lu/dt=2024-02-14", "region=lu")]);
+}

@@ -140,22 +140,25 @@ fn decide_one(
         _ => false,
     };
     let selected = facts.selects(partition, dated);
-    if settled && !(facts.selection.rescan && selected) {
-        decided.unchanged += 1;
-        return;
-    }
-    if same && !selected && entry.is_some_and(|e| e.state == state) {
-        decided.unchanged += 1;
-        return;
-    }
-    decided.sightings.push(Sighting {
+    let sighting = Sighting {
         partition: partition.clone(),
         state,
         version: version.clone(),
         objects: seen.objects.len() as u64,
         bytes: seen.objects.iter().map(|object| object.size).sum(),
         last_modified,
-    });
+    };
+    let known = same && entry.is_some_and(|e| e.state == state);
+    if (settled && !(facts.selection.rescan && selected)) || (known && !selected) {
+        decided.unchanged += 1;
+        // The same bytes may have another place: the ledger does not know the series of partitions
+        // that were seen before there were series, and a definition may name other keys.
+        if entry.is_some_and(|e| e.partition != *partition) {
+            decided.sightings.push(sighting);
+        }
+        return;
+    }
+    decided.sightings.push(sighting);
     if selected {
         let objects = seen.objects.clone();
         decided.judges.push(Judge {

@@ -396,4 +396,53 @@ mod tests {
         );
         assert!(cutter.text("soon").is_err());
     }
+
+    #[test]
+    fn a_series_is_what_does_not_move_in_time() {
+        use KeyKind::{Date, Day, Integer, Month, Text, Year};
+        let text = |t: &str| Value::Text(t.to_owned());
+        let day = || parse_time("2024-02-09").unwrap();
+        let (number, ym) = (Value::Integer(7), [Value::Year(2024), Value::Month(2)]);
+        let [year, month] = ym;
+        let cases: [(&[(&str, KeyKind)], Vec<Value>, &str); 8] = [
+            (&[("dt", Date)], vec![day()], ""),
+            (&[("file", Text)], vec![text("a")], ""),
+            (
+                &[("dt", Date), ("region", Text)],
+                vec![day(), text("e/u")],
+                "region=e%2Fu",
+            ),
+            (
+                &[("region", Text), ("dt", Date), ("shop", Integer)],
+                vec![text("eu"), day(), number.clone()],
+                "region=eu/shop=7",
+            ),
+            (
+                &[("year", Year), ("month", Month), ("region", Text)],
+                vec![year, month, text("eu")],
+                "region=eu",
+            ),
+            (
+                &[("batch", Integer), ("region", Text)],
+                vec![number, text("eu")],
+                "region=eu",
+            ),
+            (
+                &[("region", Text), ("file", Text)],
+                vec![text("eu"), text("a")],
+                "region=eu",
+            ),
+            (
+                &[("day", Day), ("region", Text)],
+                vec![Value::Null, text("eu")],
+                "region=eu",
+            ),
+        ];
+        for (spec, values, series) in cases {
+            let names: Vec<&str> = spec.iter().map(|(name, _)| *name).collect();
+            let kinds: Vec<KeyKind> = spec.iter().map(|(_, kind)| *kind).collect();
+            let maker = maker("UTC", &names).with_kinds(&kinds);
+            assert_eq!(maker.key(values).unwrap().partition.series, series);
+        }
+    }
 }

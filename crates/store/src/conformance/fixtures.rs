@@ -316,7 +316,11 @@ impl Bench {
 
     /// A run with its plan for `days`, each given with its version; nothing is measured yet.
     pub async fn planned(&self, key: &str, days: &[(&str, &str)]) -> RunId {
-        let plan = discovery(days);
+        self.planned_as(key, discovery(days)).await
+    }
+
+    /// A run with the plan that follows from `plan`; nothing is measured yet.
+    pub async fn planned_as(&self, key: &str, plan: Discovery) -> RunId {
         let run = self.submit(key).await;
         self.finish(run, 0, &TaskOutput::Discovered(plan.clone()))
             .await;
@@ -330,7 +334,10 @@ impl Bench {
     pub async fn judged(&self, key: &str, evaluation: Evaluation) -> RunId {
         let (partition, version) = (evaluation.partition.key.clone(), evaluation.version.clone());
         let days = [(partition.as_str(), version.as_str())];
-        let run = self.planned(key, &days).await;
+        let mut plan = discovery(&days);
+        plan.sightings[0].partition = evaluation.partition.clone();
+        plan.evaluations[0].partition = evaluation.partition.clone();
+        let run = self.planned_as(key, plan).await;
         self.finish(run, 1, &measured(partition.as_str(), b"state"))
             .await;
         self.finish(run, 2, &TaskOutput::Evaluated(Box::new(evaluation)))

@@ -12,6 +12,7 @@ pub mod nodes;
 pub mod races;
 pub mod results;
 pub mod runs;
+pub mod series;
 pub mod standing;
 
 use crate::port::{JobStore, MetricStore};
@@ -115,6 +116,9 @@ macro_rules! conformance_suite {
             results: an_incident_is_updated_and_not_doubled,
             results: open_incidents_come_first,
             results: datasets_do_not_see_one_another,
+            series: a_series_is_read_without_another,
+            series: an_incident_is_of_a_series,
+            series: a_look_may_correct_the_series,
             standing: a_look_answers_for_what_still_stands_elsewhere,
             standing: named_partitions_are_answered_for_and_no_others,
             standing: a_failure_stands_until_its_partition_is_judged_again,
