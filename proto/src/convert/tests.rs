@@ -124,6 +124,7 @@ proptest! {
             date: Some("2026-11-20".parse().unwrap()),
             start: Some(at),
             end: None,
+            series: "region=eu".to_owned(),
         };
         prop_assert_eq!(&partition(Some(partition_of(&p))).unwrap(), &p);
         let l = Limits { lower, model: text.clone(), learned_from: vec![text.clone()], held_back: vec![HeldBack { partition: text.clone(), by: CheckId::new(text.clone()) }], ..Limits::default() };

@@ -404,7 +404,8 @@ mod tests {
         let day = || parse_time("2024-02-09").unwrap();
         let (number, ym) = (Value::Integer(7), [Value::Year(2024), Value::Month(2)]);
         let [year, month] = ym;
-        let cases: [(&[(&str, KeyKind)], Vec<Value>, &str); 8] = [
+        type Parts<'a> = &'a [(&'a str, KeyKind)];
+        let cases: [(Parts<'_>, Vec<Value>, &str); 8] = [
             (&[("dt", Date)], vec![day()], ""),
             (&[("file", Text)], vec![text("a")], ""),
             (

@@ -214,7 +214,7 @@ pub async fn a_second_revision_supersedes_the_first(store: Arc<dyn Store>) {
     let mut told = evaluation(D22, "v1", 10, Outcome::Warn);
     told.results[0].severity = Severity::Info;
     bench.judged("d", told).await;
-    let breaches = ok(bench.store.breaches(bench.id(), 10).await);
+    let breaches = ok(bench.store.breaches(bench.id(), "", 10).await);
     let broken: Vec<_> = breaches.iter().map(|b| b.partition.as_str()).collect();
     assert_eq!(broken, [D21, D20]);
 }
