@@ -6,7 +6,9 @@
 //! in each file name between the same texts (`week_12.csv`), unless it only numbers the parts of
 //! one table (`part-0.csv`). A folder of other files is the one partition `all`: files are never
 //! partitions merely because they are files. A few odd names among many do not change the layout
-//! ([`nearly_all`]): they belong to no partition, and are told.
+//! ([`nearly_all`]): they belong to no partition, and are told. Where more are odd, no layout is
+//! guessed: the definition has to say. Two digits behind a date are an hour only where several days
+//! have it; else they number the parts of a day.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,15 +97,18 @@ pub const fn nearly_all(good: usize, all: usize) -> bool {
 }
 
 /// Looks for the layout of `data`.
-#[must_use]
-pub fn look(data: &[&ObjectRef], declared: &[String]) -> Found {
+///
+/// # Errors
+/// What is ambiguous: most names are dates, and too many are not.
+pub fn look(data: &[&ObjectRef], declared: &[String]) -> Result<Found, String> {
     let paths: Vec<&str> = data.iter().map(|object| object.path.as_str()).collect();
     if paths.iter().any(|path| !hive_parts(path).is_empty()) {
-        return Found::Hive(hive_names(data, declared));
+        return Ok(Found::Hive(hive_names(data, declared)));
     }
-    dated_folders(&paths)
-        .or_else(|| dated_names(&paths))
-        .unwrap_or(Found::All)
+    match dated_folders(&paths) {
+        Some(found) => Ok(found),
+        None => Ok(dated_names(&paths)?.unwrap_or(Found::All)),
+    }
 }
 
 /// The names of Hive folders: the declared ones, else those that most files have.
@@ -213,41 +218,103 @@ fn dated_folders(paths: &[&str]) -> Option<Found> {
     None
 }
 
-/// A date or a number found in more than half of the file names, in the same form behind the same
-/// beginning.
-fn dated_names(paths: &[&str]) -> Option<Found> {
-    const FORMS: [&str; 6] = [
-        r"\d{4}-\d{2}-\d{2}[T_ -]\d{2}",
-        r"\d{4}(?:-\d{2}-\d{2}|_\d{2}_\d{2})",
-        r"\d{10}",
-        r"\d{8}",
-        r"\d{4}-W\d{2}",
-        r"\d{4}[-_]\d{2}",
-    ];
-    for form in FORMS {
-        let free = Regex::new(&format!(r"^(.*?)\b?({form})(?:\D|$)")).ok()?;
-        let head = |path: &&str| {
-            let found = free.captures(file_name(path))?;
-            let (head, date) = (found.get(1)?.as_str(), found.get(2)?.as_str());
-            let apart = !head.ends_with(|c: char| c.is_ascii_digit());
-            (apart && parse_time(date).is_some()).then(|| head.to_owned())
-        };
-        if let Some(common) = common_head(paths, head) {
-            let fixed = format!(r"^{}({form})(?:\D|$)", regex::escape(&common));
-            return Some(Found::Name("date".to_owned(), Regex::new(&fixed).ok()?));
-        }
-    }
-    numbered_names(paths)
+/// A form of dates in file names.
+struct Form {
+    pattern: &'static str,
+    /// Characters of the day, where the hour behind it may be the number of a part as well.
+    day: Option<usize>,
 }
 
-/// The beginning that more than half of the paths share; `head` gives a path's beginning.
-fn common_head<'a>(paths: &[&'a str], head: impl Fn(&&'a str) -> Option<String>) -> Option<String> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for head in paths.iter().filter_map(head) {
-        *seen.entry(head).or_default() += 1;
+/// The forms, the longest first.
+const FORMS: [Form; 7] = [
+    of_days(r"\d{4}-\d{2}-\d{2}T\d{2}"),
+    Form {
+        pattern: r"\d{4}-\d{2}-\d{2}[_ -]\d{2}",
+        day: Some(10),
+    },
+    of_days(r"\d{4}(?:-\d{2}-\d{2}|_\d{2}_\d{2})"),
+    Form {
+        pattern: r"\d{10}",
+        day: Some(8),
+    },
+    of_days(r"\d{8}"),
+    of_days(r"\d{4}-W\d{2}"),
+    of_days(r"\d{4}[-_]\d{2}"),
+];
+
+const fn of_days(pattern: &'static str) -> Form {
+    Form { pattern, day: None }
+}
+
+/// Files that a message names.
+const NAMED: usize = 3;
+
+/// A date or a number found in nearly every file name, in the same form behind the same beginning.
+fn dated_names(paths: &[&str]) -> Result<Option<Found>, String> {
+    let mut ambiguous = None;
+    for form in &FORMS {
+        let Some(dated) = Dated::of(form, paths) else {
+            continue;
+        };
+        if nearly_all(dated.files.len(), paths.len()) {
+            return Ok(dated.found(form));
+        }
+        if dated.files.len() * 2 > paths.len() {
+            ambiguous = ambiguous.or(Some(dated));
+        }
     }
-    let (common, count) = seen.into_iter().max_by_key(|(_, count)| *count)?;
-    (count * 2 > paths.len()).then_some(common)
+    let Some(dated) = ambiguous else {
+        return Ok(numbered_names(paths));
+    };
+    let others = paths.iter().filter(|path| !dated.files.contains(*path));
+    let named: Vec<&str> = others.take(NAMED).copied().collect();
+    Err(format!(
+        "{} of {} file names are dates behind {:?}, and too many are not: {}",
+        dated.files.len(),
+        paths.len(),
+        dated.head,
+        named.join(", ")
+    ))
+}
+
+/// The files whose names have a date of one form behind the beginning that most of them share.
+struct Dated<'a> {
+    head: String,
+    files: BTreeSet<&'a str>,
+}
+
+impl<'a> Dated<'a> {
+    fn of(form: &Form, paths: &[&'a str]) -> Option<Self> {
+        let free = Regex::new(&format!(r"^(.*?)\b?({})(?:\D|$)", form.pattern)).ok()?;
+        let mut seen: BTreeMap<String, BTreeSet<&'a str>> = BTreeMap::new();
+        let mut days: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for path in paths {
+            let Some(found) = free.captures(file_name(path)) else {
+                continue;
+            };
+            let text = |group| found.get(group).map_or("", |part| part.as_str());
+            let (head, date) = (text(1), text(2));
+            if head.ends_with(|c: char| c.is_ascii_digit()) || parse_time(date).is_none() {
+                continue;
+            }
+            if let Some((day, hour)) = form.day.and_then(|day| date.split_at_checked(day)) {
+                let days = days.entry(hour.to_owned()).or_default();
+                days.insert(day.to_owned());
+            }
+            seen.entry(head.to_owned()).or_default().insert(path);
+        }
+        if form.day.is_some() && days.values().all(|days| days.len() < 2) {
+            return None;
+        }
+        let (head, files) = seen.into_iter().max_by_key(|(_, files)| files.len())?;
+        Some(Self { head, files })
+    }
+
+    fn found(&self, form: &Form) -> Option<Found> {
+        let head = regex::escape(&self.head);
+        let fixed = format!(r"^{head}({})(?:\D|$)", form.pattern);
+        Some(Found::Name("date".to_owned(), Regex::new(&fixed).ok()?))
+    }
 }
 
 /// One number in every file name, between the same texts, that does not only number parts.
@@ -284,4 +351,56 @@ fn numbered_names(paths: &[&str]) -> Option<Found> {
         name.to_ascii_lowercase(),
         Regex::new(&fixed).ok()?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(names: &[String]) -> Result<Vec<Option<Vec<String>>>, String> {
+        let objects: Vec<ObjectRef> = names
+            .iter()
+            .map(|name| ObjectRef {
+                path: name.clone(),
+                size: 1,
+                modified: jiff::Timestamp::UNIX_EPOCH,
+                etag: None,
+            })
+            .collect();
+        let found = look(&objects.iter().collect::<Vec<_>>(), &[])?;
+        Ok(names.iter().map(|name| found.raw(name)).collect())
+    }
+
+    #[test]
+    fn no_layout_is_guessed_that_passes_over_a_large_part_of_the_files() {
+        let mut names: Vec<String> = (1..=6)
+            .map(|day| format!("orders_2024-01-0{day}.csv"))
+            .collect();
+        names.push("notes.csv".to_owned());
+        let found = told(&names).unwrap();
+        assert_eq!(found[0], Some(vec!["2024-01-01".to_owned()]));
+        assert_eq!(found[6], None);
+        names.extend((1..=3).map(|day| format!("returns_2024-01-0{day}.csv")));
+        let why = told(&names).unwrap_err();
+        assert!(
+            why.contains("6 of 10") && why.contains("notes.csv, returns_2024-01-01.csv"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn numbers_of_parts_are_hours_only_where_several_days_have_them() {
+        let names = |days: u8| -> Vec<String> {
+            let parts = |day| (0..4).map(move |part| format!("orders_2024-01-0{day}_0{part}.csv"));
+            (1..=days).flat_map(parts).collect()
+        };
+        let day = told(&names(1)).unwrap();
+        assert!(
+            day.iter()
+                .all(|key| *key == Some(vec!["2024-01-01".to_owned()])),
+            "{day:?}"
+        );
+        let hours = told(&names(2)).unwrap();
+        assert_eq!(hours[5], Some(vec!["2024-01-02_01".to_owned()]));
+    }
 }

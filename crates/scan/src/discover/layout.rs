@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_model::dataset::{Dataset, FormatKind, KeyKind, KeySpec, Layout, Sealing};
+use assay_model::dataset::{Dataset, FormatKind, KeyKind, KeySpec, Layout, Location, Sealing};
 use assay_model::partition::ObjectRef;
 
 use super::auto::{self, Found};
@@ -16,7 +16,7 @@ use super::keys::{Key, KeyMaker, zone};
 use super::pattern::{Pattern, kind_by_name};
 use super::refused::Refused;
 use super::value::{NULL_KEY, Value, parse_time};
-use crate::error::ScanError;
+use crate::error::{Place, ScanError};
 
 /// A partition and the objects that it is made of.
 #[derive(Debug, Clone)]
@@ -55,10 +55,27 @@ pub struct Where<'a> {
     pub single: bool,
 }
 
+/// The layout that the paths show.
+fn guessed(
+    dataset: &Dataset,
+    data: &[&ObjectRef],
+    declared: &[String],
+) -> Result<Found, ScanError> {
+    let Location::Local { path } = &dataset.source.location;
+    auto::look(data, declared).map_err(|what| ScanError::Definition {
+        path: path.clone(),
+        place: Place::file(),
+        what,
+        remedy: "under assayPartitions, write the `template` of the names that are its \
+                 partitions, such as `orders_{date}.csv`, or `layout: single`"
+            .to_owned(),
+    })
+}
+
 /// Tells the objects of `listing` apart.
 ///
 /// # Errors
-/// [`ScanError::Definition`] for a bad pattern or zone.
+/// [`ScanError::Definition`] for a bad pattern or zone, and for a layout that is not plain to see.
 pub fn assign(
     dataset: &Dataset,
     from: Where<'_>,
@@ -90,7 +107,7 @@ pub fn assign(
     let found = match (&partitions.layout, template) {
         (_, Some(pattern)) => Found::Template(pattern),
         (Layout::Hive, None) => Found::Hive(auto::hive_names(&data, &declared)),
-        (Layout::Auto, None) if !from.single => auto::look(&data, &declared),
+        (Layout::Auto, None) if !from.single => guessed(dataset, &data, &declared)?,
         _ => Found::All,
     };
     let names = found.names();
