@@ -383,6 +383,14 @@ impl<'a> Bench<'a> {
 
     fn schema(&self, severity: Severity) -> Ruling {
         let Some(actual) = self.context.schema else {
+            let told = self.values.get(&MetricKey::table(Metric::Schema));
+            if let Some(untold) = told.filter(|point| is_untold(point)) {
+                let why = untold
+                    .note
+                    .as_deref()
+                    .unwrap_or("nothing tells its columns");
+                return Ruling::because(Outcome::Skipped, why);
+            }
             return Ruling::because(Outcome::Error, "the partition's schema could not be read");
         };
         let mut found = Vec::new();
@@ -492,6 +500,11 @@ fn widened(limits: &series::Limits, error_bound: Option<f64>) -> series::Limits 
         limits.upper = limits.upper.map(|upper| upper.max(expected + least));
     }
     limits
+}
+
+/// Whether the schema is not told: there is no row, and nothing else names columns.
+fn is_untold(schema: &MetricPoint) -> bool {
+    schema.status == MetricStatus::Computed && schema.value == MetricValue::Null
 }
 
 /// Whether two values are the same; unlike `==`, NaN is the same as itself.

@@ -387,6 +387,22 @@ fn a_partition_that_is_again_as_the_settled_ones_has_not_changed() {
 }
 
 #[test]
+fn a_schema_that_no_row_tells_is_not_judged_and_one_that_cannot_be_read_is_an_error() {
+    let key = MetricKey::table(Metric::Schema);
+    let schema = check("schema", key.clone(), Expectation::SameSchema);
+    let outcome = |points: &[MetricPoint]| {
+        let checks = std::slice::from_ref(&schema);
+        let judged = evaluate(checks, points, &[], &Policy::default(), &CONTEXT);
+        judged.results[0].outcome
+    };
+    let untold = MetricPoint::computed(key.clone(), MetricValue::Null);
+    assert_eq!(outcome(&[untold]), Outcome::Skipped);
+    assert_eq!(outcome(&[]), Outcome::Error);
+    let failed = MetricPoint::failed(key, MetricStatus::Error, "it is unreadable");
+    assert_eq!(outcome(&[failed]), Outcome::Error);
+}
+
+#[test]
 fn freshness_of_a_partition_that_others_have_followed_is_not_judged() {
     let key = MetricKey::column(Metric::Latency, "at");
     let old = MetricValue::Text("2020-01-01T00:00:00Z".to_owned());

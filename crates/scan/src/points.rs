@@ -157,6 +157,12 @@ impl Subject<'_> {
                 "no file was read, so the column `{name}` was not met"
             ));
         }
+        if self.is_untold() {
+            return Some(format!(
+                "the column `{name}` was not met: {}",
+                table::UNTOLD
+            ));
+        }
         let near = self.columns().min_by(|left, right| {
             let score = |other: &str| strsim::normalized_damerau_levenshtein(name, other);
             score(right).total_cmp(&score(left))

@@ -148,3 +148,15 @@ fn values_that_are_no_numbers_are_counted_whatever_their_json_type() {
     let points = ask(&mut dataset, &[MetricKey::column(asked[0], "n")]);
     assert_eq!(value(&points[0]), 0.0);
 }
+
+#[test]
+fn a_partition_of_json_lines_without_rows_tells_no_schema() {
+    let schema = [Metric::Schema, Metric::ColumnCount].map(MetricKey::table);
+    let (mut dataset, _folder) = dataset(FormatKind::Ndjson, "");
+    for point in ask(&mut dataset, &schema) {
+        assert_eq!(point.value, MetricValue::Null);
+        assert!(point.note.clone().unwrap().contains("no rows"), "{point:?}");
+    }
+    let (mut dataset, _folder) = self::dataset(FormatKind::Csv, "a,b\n");
+    assert_eq!(value(&ask(&mut dataset, &schema)[1]), 2.0);
+}

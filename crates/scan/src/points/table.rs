@@ -3,20 +3,34 @@
 //! In: the partition and its merged state. Out: its counts, its age and its schema in canonical
 //! text. Nothing here looks at a value.
 
+use assay_model::dataset::FormatKind;
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
 use jiff::Timestamp;
 
 use super::Subject;
 use crate::plan::STATED_NULLS;
 
+/// Why there is no schema of a partition without rows.
+pub(super) const UNTOLD: &str = "it has no rows, and in its format only rows name columns";
+
 impl Subject<'_> {
+    /// Whether files were read that do not tell their columns: rows would, and there are none.
+    pub(super) fn is_untold(&self) -> bool {
+        let schema = &self.state.schema;
+        self.dataset.source.format.kind == FormatKind::Ndjson
+            && self.state.rows == 0
+            && schema.columns.is_empty()
+            && schema.files > 0
+    }
+
     pub(super) fn table_point(&self, key: MetricKey) -> MetricPoint {
         let integer = |value: u64| MetricValue::integer(i128::from(value));
         let value = match key.metric {
             Metric::ByteCount => integer(self.spec.bytes),
             Metric::FileCount => integer(self.spec.objects),
-            Metric::ColumnCount => integer(self.state.schema.columns.len() as u64),
+            Metric::Schema | Metric::ColumnCount if self.is_untold() => MetricValue::Null,
             Metric::Schema => MetricValue::Text(self.schema_text()),
+            Metric::ColumnCount => integer(self.state.schema.columns.len() as u64),
             Metric::LastModifiedAge => match self.spec.last_modified {
                 Some(modified) => seconds(modified, self.now),
                 None => {
@@ -27,6 +41,10 @@ impl Subject<'_> {
             _ => integer(self.state.rows),
         };
         let mut point = MetricPoint::computed(key, value);
+        if point.value == MetricValue::Null {
+            point.note = Some(UNTOLD.to_owned());
+            return point;
+        }
         if point.key.metric == Metric::Schema {
             let differ: Vec<&str> = self.state.schema.disagreements().collect();
             if !differ.is_empty() {
