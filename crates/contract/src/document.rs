@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
-use assay_model::check::{Check, Expectation};
+use assay_model::check::{Bound, Check, Expectation};
 use assay_model::dataset::{
     Column, Dataset, DatasetStatus, FormatKind, Layout, Source, Subscriber,
 };
 use assay_model::ids::DatasetId;
+use assay_model::metric::{Metric, MetricKey};
 
 use crate::context::Context;
 use crate::custom::{self, Settings};
@@ -22,7 +23,7 @@ use crate::schema::{self, Table};
 use crate::secrets;
 use crate::servers::{self, Server, ServerSource};
 use crate::sla;
-use crate::tree::Node;
+use crate::tree::{Node, Span};
 
 const T: Shape = Shape::Text;
 
@@ -227,6 +228,26 @@ fn unique_ids(cx: &mut Context<'_>, tables: &mut [Table], loose: &mut Collected)
     unique_in(cx, &mut loose.checks);
 }
 
+/// The ids of results that every dataset has. Only a rule that states the very same may have one:
+/// it then takes the place of the exact rule.
+fn reserved(cx: &mut Context<'_>, check: &Check, span: Span, path: &str) {
+    let id = check.id.as_str();
+    let states_it = match id {
+        "schema" => check.expect == Expectation::SameSchema,
+        "empty" => {
+            check.metric == MetricKey::table(Metric::RowCount)
+                && check.expect == Expectation::MustBeGreaterThan(Bound::from(0))
+        }
+        "stale" | "restated" | "missing" | "gone" | "future" | "unjudged" => false,
+        _ => return,
+    };
+    if !states_it {
+        let message = format!("the id `{id}` is that of a rule which every dataset has");
+        cx.report(Code::InvalidId, span, path, message)
+            .hint("give the rule another `id`");
+    }
+}
+
 fn unique_in(cx: &mut Context<'_>, checks: &mut [Placed]) {
     let mut seen: Vec<(String, u32)> = Vec::new();
     for Placed {
@@ -245,6 +266,7 @@ fn unique_in(cx: &mut Context<'_>, checks: &mut [Placed]) {
                 no += 1;
             }
         }
+        reserved(cx, check, *span, path);
         if let Some((id, line)) = seen.iter().find(|(id, _)| id == check.id.as_str()) {
             let hint = if *derived {
                 "give each of the two rules an `id` of its own"

@@ -296,6 +296,13 @@ fn all_mistakes_of_a_file_are_told_at_once_and_in_order() {
 fn other_mistakes_are_told_too() {
     for (from, to, code, hint) in [
         ("id: orders\n", "id: or/ders\n", Code::InvalidId, "A-Z"),
+        ("id: rows", "id: stale", Code::InvalidId, "another `id`"),
+        (
+            "id: rows\n        metric: rowCount\n        mustBeGreaterThan: 0",
+            "id: empty\n        metric: rowCount\n        mustBeGreaterThan: 5",
+            Code::InvalidId,
+            "another `id`",
+        ),
         ("status: active", "status: [active]", Code::WrongType, ""),
         (
             "property: assayRun",
@@ -560,4 +567,11 @@ fn a_service_level_that_is_not_checked_is_told_and_a_misspelt_latency_with_what_
         told(&parsed.diagnostics[0], Code::NotRunHere, 30, 17, word, hint);
         assert_eq!(parsed.dataset.unwrap().checks.len(), 2);
     }
+}
+
+#[test]
+fn a_rule_that_states_an_exact_rule_may_have_its_id() {
+    let parsed = read(&GOOD.replace("id: rows", "id: empty"));
+    let dataset = parsed.dataset.unwrap();
+    assert!(dataset.checks.iter().any(|c| c.id.as_str() == "empty"));
 }

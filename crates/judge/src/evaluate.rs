@@ -50,12 +50,10 @@ pub struct Context<'a> {
     pub schema: Option<&'a [SchemaColumn]>,
     /// The columns of the definition, where it has any.
     pub declared: Option<&'a [SchemaColumn]>,
-    /// The columns of the previous partition that could be read.
-    pub previous_schema: Option<&'a [SchemaColumn]>,
-    /// The columns of the newest partition that was in order: a partition that is again as those
-    /// were has not changed, even if the one in between had.
+    /// The columns of the last partition that was in order, with the changes that the owner has
+    /// accepted: a change stays one until it is accepted, however many partitions have it.
     pub settled_schema: Option<&'a [SchemaColumn]>,
-    /// The metrics of the version of this partition that was judged before; `None` for the first.
+    /// The metrics of the version of this partition that was judged before, if that was complete.
     pub earlier_version: Option<&'a [MetricPoint]>,
 }
 
@@ -227,7 +225,7 @@ impl<'a> Bench<'a> {
             _ => {}
         }
         let Some(point) = point else {
-            return Ruling::because(Outcome::Error, "the metric was not measured");
+            return self.unmeasured(check);
         };
         let note = || {
             point
@@ -249,6 +247,16 @@ impl<'a> Bench<'a> {
             } => self.band(check, actual, *within_stddev, *over_runs, *min_runs),
             fixed => fixed_ruling(check.severity, actual, fixed),
         }
+    }
+
+    /// A metric that data of this shape does not have.
+    fn unmeasured(&self, check: &Check) -> Ruling {
+        let learned = check.expect == Expectation::Learned;
+        if learned && stopped_being_computable(self.past(&check.metric), None) {
+            let why = "it was measured in the last partition in order and cannot be in this one";
+            return Ruling::because(breach(check.severity), why);
+        }
+        Ruling::because(Outcome::Error, "the metric was not measured")
     }
 
     fn past(&self, key: &MetricKey) -> &'a [Point] {
@@ -394,14 +402,9 @@ impl<'a> Bench<'a> {
             return Ruling::because(Outcome::Error, "the partition's schema could not be read");
         };
         let mut found = Vec::new();
-        let as_settled = self
-            .context
-            .settled_schema
-            .is_some_and(|settled| differences(actual, settled).is_empty());
-        let previous = self.context.previous_schema.filter(|_| !as_settled);
         let against = [
             ("definition", self.context.declared),
-            ("previous partition", previous),
+            ("last partition in order", self.context.settled_schema),
         ];
         for (what, expected) in against {
             for difference in expected.map(|e| differences(actual, e)).unwrap_or_default() {
@@ -411,7 +414,7 @@ impl<'a> Bench<'a> {
         if !found.is_empty() {
             return Ruling::because(breach(severity), found.join("; "));
         }
-        if self.context.declared.is_none() && self.context.previous_schema.is_none() {
+        if self.context.declared.is_none() && self.context.settled_schema.is_none() {
             return learning(1, &[]);
         }
         Ruling::plain(Outcome::Pass)
@@ -419,7 +422,7 @@ impl<'a> Bench<'a> {
 
     fn restated(&self, severity: Severity) -> Ruling {
         let Some(earlier) = self.context.earlier_version else {
-            return Ruling::because(Outcome::Pass, "this is its first version");
+            return Ruling::because(Outcome::Pass, "no complete version of it was judged before");
         };
         let ages = [Metric::Latency, Metric::LastModifiedAge];
         let changed: Vec<String> = earlier

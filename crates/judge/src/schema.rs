@@ -1,6 +1,6 @@
 //! Comparison of schemas.
 //!
-//! In: the columns of a partition, of the definition and of the previous partition. Out: what
+//! In: the columns of a partition, of the definition and of an earlier partition. Out: what
 //! differs, in words. It must never call a schema the same that it could not see.
 
 use std::collections::{BTreeMap, BTreeSet};

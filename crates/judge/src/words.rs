@@ -27,7 +27,7 @@ pub fn in_words(expect: &Expectation) -> String {
             "within {within_stddev} standard deviations of the mean of the last {over_runs} partitions"
         ),
         Expectation::SameSchema => {
-            "the schema of the definition and of the previous partition".to_owned()
+            "the schema of the definition and of the last partition in order".to_owned()
         }
         Expectation::NotStale => "not an earlier partition again".to_owned(),
         Expectation::NotRestated => "as it was when it was judged".to_owned(),

@@ -19,7 +19,6 @@ const CONTEXT: Context<'static> = Context {
     past_keys: &[],
     schema: None,
     declared: None,
-    previous_schema: None,
     settled_schema: None,
     earlier_version: None,
 };
@@ -239,10 +238,10 @@ fn a_schema_that_cannot_be_seen_is_an_error_and_a_change_a_failure() {
         MetricKey::table(Metric::Schema),
         Expectation::SameSchema,
     )];
-    let of = |schema, previous_schema| {
+    let of = |schema, settled_schema| {
         let context = Context {
             schema,
-            previous_schema,
+            settled_schema,
             ..CONTEXT
         };
         judge(&checks, &[], &[], &context).results[0].outcome
@@ -353,37 +352,20 @@ fn limits_are_shown_in_figures() {
 }
 
 #[test]
-fn a_partition_that_is_again_as_the_settled_ones_has_not_changed() {
-    let column = |name: &str| SchemaColumn {
-        name: name.to_owned(),
-        data_type: Some("int64".to_owned()),
-        nullable: Some(true),
+fn a_metric_that_was_measured_and_cannot_be_any_more_is_broken_and_a_new_one_an_error() {
+    let (gone, never) = (MetricKey::column(Metric::Mean, "a"), rows());
+    let checks = [
+        check("gone", gone.clone(), Expectation::Learned),
+        check("never", never, Expectation::Learned),
+    ];
+    let history = History {
+        key: gone,
+        points: vec![Point::of(1.0); 3],
+        held_back: Vec::new(),
     };
-    let (usual, odd) = ([column("discount")], [column("discount_pct")]);
-    let check = check(
-        "schema",
-        MetricKey::table(Metric::Schema),
-        Expectation::SameSchema,
-    );
-    let outcome = |actual: &[SchemaColumn], previous: &[SchemaColumn]| {
-        let context = Context {
-            schema: Some(actual),
-            previous_schema: Some(previous),
-            settled_schema: Some(&usual),
-            ..CONTEXT
-        };
-        let judged = evaluate(
-            std::slice::from_ref(&check),
-            &[],
-            &[],
-            &Policy::default(),
-            &context,
-        );
-        judged.results[0].outcome
-    };
-    assert_eq!(outcome(&odd, &usual), Outcome::Fail);
-    assert_eq!(outcome(&usual, &odd), Outcome::Pass);
-    assert_eq!(outcome(&odd, &odd), Outcome::Pass);
+    let judged = judge(&checks, &[], &[history], &CONTEXT);
+    let outcomes: Vec<Outcome> = judged.results.iter().map(|r| r.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Fail, Outcome::Error]);
 }
 
 #[test]

@@ -105,7 +105,7 @@ pub enum Expectation {
         /// Fewer than this many is `learning`.
         min_runs: u32,
     },
-    /// The columns and types of the definition and of the previous partition.
+    /// The columns and types of the definition and of the last partition in order.
     SameSchema,
     /// Not (nearly) bit-equal to one of the last three partitions.
     NotStale,

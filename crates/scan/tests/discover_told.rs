@@ -299,10 +299,20 @@ fn holes_that_no_rhythm_judges_are_told_in_a_draft_too() {
     assert!(whole.look().unwrap().notices.is_empty());
     let sparse = Feed::new(Partitioning::default(), &days(&[1, 15, 29]));
     assert!(sparse.look().unwrap().notices.is_empty());
+    let long: Vec<String> = (1..=9).chain(80..=81).map(later_day).collect();
+    let notice = Feed::new(Partitioning::default(), &long).look().unwrap();
+    let notice = notice.notices.concat();
+    assert!(notice.contains("11 of 81 from 2026-01-01"), "{notice}");
     // A draft's gaps are reported as any other's.
     let names: Vec<String> = (1..=20).filter(|n| *n != 11).map(day).collect();
     let draft = Feed::new(Partitioning::default(), &names);
     assert!(draft.ledger.iter().any(|e| e.state == LedgerState::Missing));
+}
+
+/// The path of the n-th day of 2026, from 1.
+fn later_day(n: i32) -> String {
+    let day = jiff::civil::date(2025, 12, 31) + jiff::Span::new().days(n);
+    format!("dt={day}/part-0.csv")
 }
 
 #[cfg(unix)]
@@ -313,4 +323,17 @@ fn a_link_to_a_store_that_is_not_mounted_is_told() {
     std::os::unix::fs::symlink(feed.folder.path().join("nowhere"), link).unwrap();
     let ignored = feed.look().unwrap().ignored.concat();
     assert!(ignored.contains("target is not there"), "{ignored}");
+}
+
+#[test]
+fn a_long_outage_inside_an_archive_is_missing() {
+    let names: Vec<String> = (1..=20).chain(52..=59).map(later_day).collect();
+    let archive = Feed::new(Partitioning::default(), &names);
+    let missing = archive
+        .ledger
+        .iter()
+        .filter(|e| e.state == LedgerState::Missing);
+    let missing: Vec<&str> = missing.map(|e| e.partition.key.as_str()).collect();
+    assert_eq!(missing.len(), 31, "{missing:?}");
+    assert_eq!((missing[0], missing[30]), ("2026-01-21", "2026-02-20"));
 }

@@ -6,19 +6,53 @@
 
 use std::collections::BTreeSet;
 
-use assay_judge::in_words;
+use assay_judge::exact::stopped_being_computable;
+use assay_judge::{History, in_words};
 use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
 use assay_model::dataset::Dataset;
 use assay_model::ids::CheckId;
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricValue};
 use assay_model::outcome::{CheckResult, Outcome};
+use assay_model::partition::Partition;
 use assay_store::port::MetricHistory;
+use jiff::Timestamp;
 
 /// The check of an incident about a partition that has not come.
 pub const MISSING: &str = "missing";
 
 /// The check of a partition that was there and has been taken away.
 pub const GONE: &str = "gone";
+
+/// The check of a partition whose data time has not begun.
+pub const FUTURE: &str = "future";
+
+/// The check of an incident about checks that could not be evaluated.
+pub const UNJUDGED: &str = "unjudged";
+
+/// The check of a partition that was changed after it was judged.
+pub const RESTATED: &str = "restated";
+
+/// The result on a partition whose data time has not begun at the moment of judging: a date that
+/// is wrong, most often. `None` for any other partition.
+pub(super) fn of_the_future(partition: &Partition, now: Timestamp) -> Option<CheckResult> {
+    let start = partition.start.filter(|start| *start > now)?;
+    let reason = format!(
+        "its data time begins at {start}, after it was judged; if the date is wrong, mend it. It \
+         does not count as newer than partitions whose time has come"
+    );
+    Some(CheckResult {
+        check: CheckId::new(FUTURE),
+        metric: MetricKey::table(Metric::RowCount),
+        severity: Severity::Warning,
+        origin: CheckOrigin::BuiltIn,
+        outcome: Outcome::Warn,
+        actual: MetricValue::Null,
+        expected: "its data time has begun".to_owned(),
+        limits: None,
+        error_bound: None,
+        reason: Some(reason),
+    })
+}
 
 /// The results on a partition that was taken away, in the words of `reason`: a warning, and every
 /// check that is due skipped, for there is nothing to judge.
@@ -80,7 +114,8 @@ pub(super) fn due(
         }
     };
     for rule in exact_rules() {
-        let declared = dataset.checks.iter().any(|c| c.expect == rule.expect);
+        let same = |c: &Check| c.metric == rule.metric && c.expect == rule.expect;
+        let declared = dataset.checks.iter().any(same);
         if !declared {
             add(rule);
         }
@@ -103,6 +138,36 @@ pub(super) fn due(
     checks
 }
 
+/// Adds the checks of the profile on metrics that the last partition in order had and this one
+/// cannot have, for the columns `changed` since are gone or of another type.
+pub(super) fn add_lost(
+    dataset: &Dataset,
+    changed: &BTreeSet<String>,
+    points: &[MetricPoint],
+    histories: &[History],
+    due: &mut Vec<Check>,
+) {
+    if !dataset.profile.judged || !dataset.limits.learned {
+        return;
+    }
+    for History {
+        key, points: past, ..
+    } in histories
+    {
+        let profiled = dataset.profile.metrics.contains(&key.metric);
+        let measured = points.iter().any(|point| point.key == *key);
+        let is_due = |c: &Check| c.metric == *key && c.expect == Expectation::Learned;
+        if profiled
+            && changed.contains(&key.column)
+            && !measured
+            && stopped_being_computable(past, None)
+            && !due.iter().any(is_due)
+        {
+            due.push(profile_check(key));
+        }
+    }
+}
+
 /// Rules about faults that can be known without limits.
 fn exact_rules() -> [Check; 4] {
     [
@@ -111,7 +176,7 @@ fn exact_rules() -> [Check; 4] {
             Metric::Schema,
             Expectation::SameSchema,
             Severity::Error,
-            "the columns are those of the definition and of the previous partition",
+            "the columns are those of the definition and of the last partition in order",
         ),
         rule(
             "empty",
@@ -128,7 +193,7 @@ fn exact_rules() -> [Check; 4] {
             "the values are not those of an earlier partition again",
         ),
         rule(
-            "restated",
+            RESTATED,
             Metric::RowCount,
             Expectation::NotRestated,
             Severity::Warning,

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_judge::schema::{SchemaColumn, read_columns};
+use assay_judge::schema::changed_columns;
 use assay_judge::{Context, History, Point, Policy, evaluate, in_words};
 use assay_metrics::TableState;
-use assay_model::dataset::{Dataset, FormatKind};
+use assay_model::dataset::Dataset;
 use assay_model::incident::Incident;
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
@@ -22,9 +22,10 @@ use assay_model::task::{
 };
 use assay_store::MetricStore;
 use assay_store::port::{Breach, HistoryPoint, MetricHistory, Verdict};
+use jiff::Timestamp;
 
 use super::teaches::Teaches;
-use super::{TaskJob, checks, compute, failure, incidents, store_failure};
+use super::{TaskJob, checks, compute, failure, incidents, shape, store_failure};
 
 /// Earlier partitions of the series that are read: the learner's window with room for those not learned from.
 const PAST_MAX: u32 = 400;
@@ -108,7 +109,7 @@ async fn read_states(
 /// verdicts and breaches are of that series alone.
 pub(super) struct Past {
     pub(super) history: MetricHistory,
-    /// The metrics of the version of this partition that was judged before.
+    /// The metrics of the version of this partition that was judged before, if it was complete.
     earlier: Option<Vec<MetricPoint>>,
     pub(super) verdicts: Vec<Verdict>,
     /// The checks that were broken in those partitions and in later ones.
@@ -141,7 +142,12 @@ async fn read_past(
             .count();
         let newer = u32::try_from(newer).unwrap_or(u32::MAX);
         let verdicts = PAST_MAX.saturating_add(newer);
-        let earlier = if judged_before {
+        let verdicts = metrics.verdicts(id, Some(series), verdicts).await?;
+        // What was judged while it grew is expected to have changed since.
+        let of_this = verdicts
+            .iter()
+            .find(|v| v.partition.key == spec.partition.key);
+        let earlier = if judged_before && of_this.is_some_and(|v| v.sealed) {
             let after = just_after(&spec.partition);
             let one = metrics.history(id, Some(&after), 1).await?;
             Some(version_of(&one, &spec.partition.key))
@@ -151,7 +157,7 @@ async fn read_past(
         Ok(Past {
             history: metrics.history(id, Some(&spec.partition), PAST_MAX).await?,
             earlier,
-            verdicts: metrics.verdicts(id, Some(series), verdicts).await?,
+            verdicts,
             breaches: metrics.breaches(id, series, BREACHES_MAX).await?,
             open: metrics.incidents(Some(id), true, INCIDENTS_MAX).await?,
             ledger,
@@ -197,11 +203,14 @@ fn judge(
         States::Broken(_) | States::None | States::Gone(_) => Vec::new(),
     };
     let due = checks::due(dataset, &points, &past.history);
-    let results = match states {
+    let mut results = match states {
         States::Gone(reason) => checks::taken_away(&due, reason),
         States::Broken(reason) => due.iter().map(|c| broken(c, reason)).collect(),
-        States::All(_) | States::None => results(job, spec, &points, &due, past),
+        States::All(_) | States::None => results(job, spec, &points, due, past),
     };
+    if matches!(states, States::All(_)) {
+        results.extend(checks::of_the_future(&spec.partition, job.now));
+    }
     let state = match states {
         States::All(_) if spec.sealed => LedgerState::Scanned,
         States::All(_) => LedgerState::Discovered,
@@ -216,7 +225,7 @@ fn judge(
         .iter()
         .map(|entry| (entry.partition.key.clone(), entry.partition.order.clone()))
         .collect();
-    let newest = !has_later(past, &spec.partition);
+    let newest = !has_later(past, &spec.partition, job.now);
     let rejudged = past
         .verdicts
         .iter()
@@ -226,6 +235,7 @@ fn judge(
         partition: &spec.partition,
         version: &spec.version,
         mode: spec.mode,
+        sealed: spec.sealed,
         rejudged,
         told: newest || job.run.trigger != Trigger::Backfill,
         results: &results,
@@ -248,10 +258,15 @@ fn judge(
     })
 }
 
-/// Whether the ledger knows a later partition of the series.
-fn has_later(past: &Past, partition: &Partition) -> bool {
+/// Whether the ledger knows a later partition of the series whose time has come: one that claims to
+/// be of the future says nothing of how far the data has come.
+fn has_later(past: &Past, partition: &Partition, now: Timestamp) -> bool {
     let mut others = past.ledger.iter().map(|entry| &entry.partition);
-    others.any(|other| other.series == partition.series && other.order > partition.order)
+    others.any(|other| {
+        other.series == partition.series
+            && other.order > partition.order
+            && other.start.is_none_or(|start| start <= now)
+    })
 }
 
 /// The merge of all states, in the order of the tasks.
@@ -284,12 +299,12 @@ fn results(
     job: &TaskJob,
     spec: &EvaluateSpec,
     points: &[MetricPoint],
-    due: &[assay_model::check::Check],
+    mut due: Vec<assay_model::check::Check>,
     past: &Past,
 ) -> Vec<CheckResult> {
     let dataset = &*job.dataset;
     let before = partitions_of(&past.history, &spec.partition);
-    let teaches = Teaches::new(dataset, due, past);
+    let teaches = Teaches::new(dataset, &due, past);
     let rows = rows_of(&past.history);
     let histories: Vec<History> = past
         .history
@@ -297,13 +312,24 @@ fn results(
         .map(|(key, points)| aligned(key, points, &before, &rows, &teaches))
         .collect();
     let keys: Vec<String> = before.iter().map(|p| p.key.as_str().to_owned()).collect();
-    let schema = schema_point(points);
+    let schema = shape::measured(points);
     let declared = schema
         .as_ref()
-        .and_then(|actual| declared_schema(dataset, actual));
-    let previous = newest_schema(past, before.iter());
-    let shape = MetricKey::table(Metric::Schema);
-    let settled = newest_schema(past, before.iter().filter(|p| teaches.metric(p, &shape)));
+        .and_then(|actual| shape::declared(dataset, actual));
+    let key = MetricKey::table(Metric::Schema);
+    let in_order = |p: &Partition| teaches.metric(p, &key);
+    let settled = schema
+        .as_ref()
+        .and_then(|is| shape::held_against(dataset, is, &past.history, &before, in_order));
+    if let (Some(is), Some(was)) = (&schema, &settled) {
+        checks::add_lost(
+            dataset,
+            &changed_columns(is, was),
+            points,
+            &histories,
+            &mut due,
+        );
+    }
     let policy = Policy {
         budget: dataset.limits.alarms_per_partition,
         ..Policy::default()
@@ -313,15 +339,14 @@ fn results(
         date: spec.partition.date,
         arrived: spec.mode == EvaluateMode::Judge,
         provisional: !spec.sealed,
-        followed: has_later(past, &spec.partition),
+        followed: has_later(past, &spec.partition, job.now),
         past_keys: &keys,
         schema: schema.as_deref(),
         declared: declared.as_deref(),
-        previous_schema: previous.as_deref(),
         settled_schema: settled.as_deref(),
         earlier_version: past.earlier.as_deref(),
     };
-    evaluate(due, points, &histories, &policy, &context).results
+    evaluate(&due, points, &histories, &policy, &context).results
 }
 
 /// The partitions of the history, in their order; never the judged one or one after it.
@@ -375,66 +400,4 @@ fn aligned(
         points,
         held_back: lived().filter_map(|p| teaches.held_back(p, key)).collect(),
     }
-}
-
-fn schema_point(points: &[MetricPoint]) -> Option<Vec<SchemaColumn>> {
-    let point = points.iter().find(|p| p.key.metric == Metric::Schema)?;
-    match &point.value {
-        MetricValue::Text(text) if point.status == MetricStatus::Computed => {
-            Some(read_columns(text))
-        }
-        _ => None,
-    }
-}
-
-/// The columns of an earlier partition, by its schema metric; `None` when they could not be read.
-pub(super) fn schema_of(point: &HistoryPoint) -> Option<Vec<SchemaColumn>> {
-    match &point.value {
-        MetricValue::Text(text) if point.status == MetricStatus::Computed => {
-            Some(read_columns(text))
-        }
-        _ => None,
-    }
-}
-
-/// The newest schema that could be read, of `partitions` in their order.
-fn newest_schema<'a>(
-    past: &Past,
-    partitions: impl DoubleEndedIterator<Item = &'a &'a Partition>,
-) -> Option<Vec<SchemaColumn>> {
-    let key = MetricKey::table(Metric::Schema);
-    let (_, points) = past.history.iter().find(|(k, _)| *k == key)?;
-    let by_key: BTreeMap<&PartitionKey, &HistoryPoint> =
-        points.iter().map(|p| (&p.partition.key, p)).collect();
-    partitions
-        .rev()
-        .find_map(|partition| schema_of(by_key.get(&partition.key)?))
-}
-
-/// The declared columns, with those that the data has more: a definition need not name all. Types
-/// are compared where the source has types of its own; whether values may be NULL is a check's
-/// matter, not the schema's.
-pub(super) fn declared_schema(
-    dataset: &Dataset,
-    actual: &[SchemaColumn],
-) -> Option<Vec<SchemaColumn>> {
-    if dataset.columns.is_empty() {
-        return None;
-    }
-    let typed = dataset.source.format.kind == FormatKind::Parquet;
-    let mut declared: Vec<SchemaColumn> = dataset
-        .columns
-        .iter()
-        .map(|column| SchemaColumn {
-            name: column.name.clone(),
-            data_type: column.physical_type.clone().filter(|_| typed),
-            nullable: None,
-        })
-        .collect();
-    for column in actual {
-        if declared.iter().all(|d| d.name != column.name) {
-            declared.push(column.clone());
-        }
-    }
-    Some(declared)
 }

@@ -16,7 +16,7 @@ use assay_model::task::EvaluateMode;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::checks::{GONE, MISSING};
+use super::checks::{FUTURE, GONE, MISSING, RESTATED, UNJUDGED};
 
 /// What the incidents of a partition follow from.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,9 @@ pub struct Judged<'a> {
     pub version: &'a PartitionVersion,
     /// What the judgement is about: data that has come, or its lack.
     pub mode: EvaluateMode,
+    /// Whether the partition is complete: of one that grows, only that it was complete and has
+    /// changed is known.
+    pub sealed: bool,
     /// Whether an earlier version of it was judged: it is then counted already.
     pub rejudged: bool,
     /// Whether people are told: not of the past that a backfill works through.
@@ -53,10 +56,15 @@ pub fn after(judged: &Judged<'_>) -> (Vec<Incident>, Vec<OutboxEntry>) {
     };
     desk.missing();
     desk.gone();
+    desk.future();
     if judged.mode == EvaluateMode::Judge {
-        for result in judged.results {
+        let known = |r: &&CheckResult| judged.sealed || r.check.as_str() == RESTATED;
+        for result in judged.results.iter().filter(known) {
             desk.result(result);
         }
+    }
+    if judged.sealed && matches!(judged.mode, EvaluateMode::Judge | EvaluateMode::Refused) {
+        desk.unjudged();
     }
     (desk.incidents, desk.outbox)
 }
@@ -85,9 +93,17 @@ fn sign(result: &CheckResult) -> Sign {
     }
 }
 
-/// Whether an incident is about one partition's lack of data, and not about a value.
-fn is_absence(check: &CheckId) -> bool {
-    matches!(check.as_str(), MISSING | GONE)
+/// How grave a broken check is: what was a warning only does not open a grave incident.
+fn gravity(result: &CheckResult) -> Severity {
+    match result.outcome {
+        Outcome::Warn => result.severity.min(Severity::Warning),
+        _ => result.severity,
+    }
+}
+
+/// Whether an incident is about a partition as such, and not about a value.
+fn is_of_partition(check: &CheckId) -> bool {
+    matches!(check.as_str(), MISSING | GONE | FUTURE)
 }
 
 struct Desk<'a> {
@@ -118,6 +134,26 @@ impl Desk<'_> {
         self.absence(GONE, absent, Severity::Warning, message, back);
     }
 
+    /// So has one whose data time has not begun, until it has or the data is taken away.
+    fn future(&mut self) {
+        let judged = self.judged;
+        let told = judged.results.iter().find(|r| r.check.as_str() == FUTURE);
+        let reason = told.and_then(|r| r.reason.as_deref()).unwrap_or_default();
+        let key = &judged.partition.key;
+        let message = format!("partition {key} is of the future: {reason}");
+        let id = Incident::id_of(judged.dataset, &CheckId::new(FUTURE), key);
+        let open = judged.open.iter().find(|i| i.id == id).cloned();
+        match open {
+            Some(incident) if told.is_none() => {
+                self.resolve(incident, "the partition is of the future no more");
+            }
+            None if told.is_some() => {
+                self.open(CheckId::new(FUTURE), "", Severity::Warning, message);
+            }
+            Some(_) | None => {}
+        }
+    }
+
     fn absence(
         &mut self,
         check: &str,
@@ -138,30 +174,33 @@ impl Desk<'_> {
         }
     }
 
+    fn open_of(&self, check: &CheckId) -> Option<Incident> {
+        let series = &self.judged.partition.series;
+        let mut open = self.judged.open.iter();
+        open.find(|i| i.check == *check && i.series == *series)
+            .cloned()
+    }
+
     fn result(&mut self, result: &CheckResult) {
-        let open = self
-            .judged
-            .open
-            .iter()
-            .find(|i| {
-                i.check == result.check
-                    && i.series == self.judged.partition.series
-                    && !is_absence(&i.check)
-            })
-            .cloned();
+        if is_of_partition(&result.check) {
+            return;
+        }
+        let key = &self.judged.partition.key;
+        let open = self.open_of(&result.check);
         match (sign(result), open) {
             (Sign::Silent, _) | (Sign::Good, None) => {}
             (Sign::Bad, None) => self.open(
                 result.check.clone(),
                 &result.metric.column,
-                result.severity,
-                sentence(result, &self.judged.partition.key),
+                gravity(result),
+                sentence(result, key),
             ),
-            (Sign::Bad, Some(incident)) => self.go_on(incident, result),
+            (Sign::Bad, Some(incident)) => {
+                self.go_on(incident, gravity(result), sentence(result, key));
+            }
             (Sign::Good, Some(incident)) => {
                 // An earlier partition that passes says nothing about a later one that does not.
                 if self.is_at_or_after(&incident.last_partition) {
-                    let key = &self.judged.partition.key;
                     let why = format!("{} passes in partition {key}", result.check);
                     self.resolve(incident, &why);
                 }
@@ -169,7 +208,40 @@ impl Desk<'_> {
         }
     }
 
-    fn go_on(&mut self, mut incident: Incident, result: &CheckResult) {
+    /// Checks that could not be evaluated are one incident, whatever their number.
+    fn unjudged(&mut self) {
+        let judged = self.judged;
+        let key = &judged.partition.key;
+        let failed = |r: &&CheckResult| {
+            let failed = matches!(r.outcome, Outcome::Error | Outcome::Overflow);
+            failed && r.severity != Severity::Info
+        };
+        let failed: Vec<&CheckResult> = judged.results.iter().filter(failed).collect();
+        let check = CheckId::new(UNJUDGED);
+        let open = self.open_of(&check);
+        let Some(first) = failed.first() else {
+            if let Some(incident) = open.filter(|i| self.is_at_or_after(&i.last_partition)) {
+                let why = format!("every check of partition {key} could be evaluated");
+                self.resolve(incident, &why);
+            }
+            return;
+        };
+        let severity = failed.iter().map(|r| r.severity).max();
+        let severity = severity.unwrap_or(first.severity);
+        let message = format!(
+            "{} of {} checks of partition {key} could not be evaluated; {}: {}",
+            failed.len(),
+            judged.results.len(),
+            first.check,
+            first.reason.as_deref().unwrap_or("no reason was given"),
+        );
+        match open {
+            None => self.open(check, "", severity, message),
+            Some(incident) => self.go_on(incident, severity, message),
+        }
+    }
+
+    fn go_on(&mut self, mut incident: Incident, severity: Severity, message: String) {
         let judged = self.judged;
         let key = &judged.partition.key;
         let newer =
@@ -179,12 +251,13 @@ impl Desk<'_> {
         }
         if newer || *key == incident.last_partition {
             incident.last_partition = key.clone();
-            incident.message = sentence(result, key);
+            incident.message = message;
         }
         incident.updated_at = judged.now;
-        let graver = result.severity > incident.severity;
-        if graver {
-            incident.severity = result.severity;
+        // It may have been opened where nobody was told, in a backfill.
+        self.tell_opened(&incident);
+        if severity > incident.severity {
+            incident.severity = severity;
             self.tell("incident.escalated", &incident);
         }
         self.incidents.push(incident);
@@ -209,7 +282,7 @@ impl Desk<'_> {
             updated_at: judged.now,
             resolved_at: None,
         };
-        self.tell("incident.opened", &incident);
+        self.tell_opened(&incident);
         self.incidents.push(incident);
     }
 
@@ -232,19 +305,33 @@ impl Desk<'_> {
         order.is_none_or(|order| self.judged.partition.order > *order)
     }
 
+    /// That an incident is open is told once, by the first partition of it that is told of at all:
+    /// the key is the same for each, and a message that is there already is the same message.
+    fn tell_opened(&mut self, incident: &Incident) {
+        let event = "incident.opened";
+        let since = incident.opened_at.as_microsecond();
+        self.tell_as(format!("{}:{event}:{since}", incident.id), event, incident);
+    }
+
     fn tell(&mut self, event: &str, incident: &Incident) {
+        let judged = self.judged;
+        let key = &judged.partition.key;
+        let unique = format!("{}:{event}:{key}:{}", incident.id, judged.version);
+        self.tell_as(unique, event, incident);
+    }
+
+    fn tell_as(&mut self, key: String, event: &str, incident: &Incident) {
         let judged = self.judged;
         if !judged.told {
             return;
         }
-        let key = &judged.partition.key;
         self.outbox.push(OutboxEntry {
-            key: format!("{}:{event}:{key}:{}", incident.id, judged.version),
+            key,
             event: event.to_owned(),
             dataset: judged.dataset.clone(),
             body: json!({
                 "incident": incident,
-                "partition": key,
+                "partition": judged.partition.key,
                 "version": judged.version,
             }),
         });

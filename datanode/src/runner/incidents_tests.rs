@@ -34,6 +34,12 @@ struct World {
     incidents: BTreeMap<uuid::Uuid, Incident>,
     order: BTreeMap<PartitionKey, String>,
     told: Vec<OutboxEntry>,
+    /// Partitions are judged while they grow.
+    growing: bool,
+    /// Nobody is told.
+    backfill: bool,
+    /// Judgements so far, for their moments.
+    judged: i64,
 }
 
 impl World {
@@ -49,24 +55,31 @@ impl World {
         self.order
             .insert(partition.key.clone(), partition.order.clone());
         let open: Vec<Incident> = self.open();
+        self.judged += 1;
         let judged = Judged {
             dataset: &DatasetId::new("orders").unwrap(),
             partition: &partition,
             version: &PartitionVersion(version.to_owned()),
             mode,
+            sealed: !self.growing,
             rejudged,
-            told: true,
+            told: !self.backfill,
             results: &[r],
             open: &open,
             order: &self.order,
-            now: Timestamp::UNIX_EPOCH,
+            now: Timestamp::from_second(self.judged).unwrap(),
         };
         let (incidents, outbox) = after(&judged);
         assert_eq!(after(&judged), (incidents.clone(), outbox.clone()));
         for incident in incidents {
             self.incidents.insert(incident.id, incident);
         }
-        self.told.extend(outbox);
+        for message in outbox {
+            // As the store does: a message that is there already is the same message.
+            if self.told.iter().all(|told| told.key != message.key) {
+                self.told.push(message);
+            }
+        }
     }
 
     fn day(&mut self, day: u32, outcome: Outcome) {
@@ -144,20 +157,105 @@ fn a_rewritten_partition_updates_its_incident_and_a_repaired_one_resolves_it() {
 }
 
 #[test]
-fn what_was_not_evaluated_neither_opens_nor_resolves() {
+fn what_was_not_judged_neither_opens_nor_resolves() {
     let mut world = World::default();
-    for outcome in [
-        Outcome::Error,
-        Outcome::Learning,
-        Outcome::Skipped,
-        Outcome::Overflow,
-    ] {
+    for outcome in [Outcome::Learning, Outcome::Skipped] {
         world.day(1, outcome);
         assert!(world.incidents.is_empty(), "{outcome}");
     }
     world.day(2, Outcome::Fail);
-    world.day(3, Outcome::Error);
+    world.day(3, Outcome::Skipped);
     assert_eq!(world.open().len(), 1);
+}
+
+#[test]
+fn checks_that_cannot_be_evaluated_are_one_incident_until_all_can() {
+    let mut world = World::default();
+    world.day(1, Outcome::Error);
+    world.day(2, Outcome::Overflow);
+    let open = world.open();
+    assert_eq!((open.len(), open[0].partitions), (1, 2));
+    assert_eq!(open[0].check.as_str(), UNJUDGED);
+    assert_eq!(world.events(), ["incident.opened"]);
+    // A file that cannot be read at all.
+    let error = result(Outcome::Error, Severity::Error);
+    world.judge(3, "v1", false, EvaluateMode::Refused, error);
+    assert_eq!(world.open()[0].partitions, 3);
+    world.day(1, Outcome::Pass);
+    assert_eq!(world.open().len(), 1);
+    world.day(4, Outcome::Pass);
+    assert!(world.open().is_empty());
+    assert_eq!(world.events(), ["incident.opened", "incident.resolved"]);
+}
+
+#[test]
+fn what_began_in_a_backfill_is_told_by_the_first_partition_that_is_told_of() {
+    let mut world = World {
+        backfill: true,
+        ..World::default()
+    };
+    world.day(1, Outcome::Fail);
+    world.day(2, Outcome::Fail);
+    assert_eq!(world.events(), [""; 0]);
+    world.backfill = false;
+    world.day(3, Outcome::Fail);
+    world.day(4, Outcome::Fail);
+    assert_eq!(world.events(), ["incident.opened"]);
+    // Opened again by the same partition, it is told again.
+    world.day(5, Outcome::Pass);
+    world.day(6, Outcome::Fail);
+    let told = ["incident.opened", "incident.resolved", "incident.opened"];
+    assert_eq!(world.events(), told);
+}
+
+#[test]
+fn a_partition_that_grows_opens_and_resolves_nothing() {
+    let mut world = World {
+        growing: true,
+        ..World::default()
+    };
+    world.day(1, Outcome::Fail);
+    world.day(1, Outcome::Error);
+    assert!(world.incidents.is_empty());
+    world.growing = false;
+    world.day(1, Outcome::Fail);
+    world.growing = true;
+    world.day(2, Outcome::Pass);
+    assert_eq!(world.open().len(), 1);
+    // That it was complete and has changed is known while it grows.
+    let mut restated = result(Outcome::Warn, Severity::Warning);
+    restated.check = CheckId::new(RESTATED);
+    world.judge(3, "v2", true, EvaluateMode::Judge, restated);
+    assert_eq!(world.open().len(), 2);
+}
+
+#[test]
+fn a_warning_opens_no_grave_incident() {
+    let mut world = World::default();
+    world.day(1, Outcome::Warn);
+    assert_eq!(world.open()[0].severity, Severity::Warning);
+    world.day(2, Outcome::Fail);
+    assert_eq!(world.open()[0].severity, Severity::Error);
+    assert_eq!(world.events(), ["incident.opened", "incident.escalated"]);
+}
+
+#[test]
+fn a_partition_of_the_future_is_an_incident_of_its_own_until_it_is_mended() {
+    let mut world = World::default();
+    let mut future = result(Outcome::Warn, Severity::Warning);
+    future.check = CheckId::new(FUTURE);
+    for growing in [true, false] {
+        world.growing = growing;
+        world.judge(9, "v1", false, EvaluateMode::Judge, future.clone());
+    }
+    world.day(1, Outcome::Pass);
+    assert_eq!(world.open().len(), 1);
+    assert_eq!(world.events(), ["incident.opened"]);
+    let mut gone = result(Outcome::Warn, Severity::Warning);
+    gone.check = CheckId::new(GONE);
+    world.judge(9, "gone:v1", true, EvaluateMode::Gone, gone);
+    let open: Vec<String> = world.open().iter().map(|i| i.check.to_string()).collect();
+    assert_eq!(open, [GONE]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod discover;
 mod evaluate;
 pub mod incidents;
 mod measure;
+mod shape;
 mod teaches;
 
 use std::sync::Arc;

@@ -11,12 +11,16 @@ use assay_judge::schema::changed_columns;
 use assay_model::check::{Check, Expectation};
 use assay_model::dataset::{Dataset, LimitPolicy};
 use assay_model::ids::CheckId;
+use assay_model::incident::Incident;
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::outcome::HeldBack;
 use assay_model::partition::{Partition, PartitionKey};
 
-use super::evaluate::{BREACHES_MAX, Past, declared_schema, schema_of};
 use jiff::civil::Date;
+
+use super::checks::{FUTURE, UNJUDGED};
+use super::evaluate::{BREACHES_MAX, Past};
+use super::shape;
 
 /// What a broken check reaches in its partition.
 #[derive(Debug, Clone)]
@@ -100,7 +104,8 @@ impl<'a> Teaches<'a> {
             let of = broken.entry(breach.partition.as_str()).or_default();
             of.insert(breach.check.clone(), Some(breach.metric.clone()));
         }
-        for incident in &past.open {
+        let of_values = |i: &&Incident| !matches!(i.check.as_str(), FUTURE | UNJUDGED);
+        for incident in past.open.iter().filter(of_values) {
             let place = |key: &PartitionKey| self.order.get(key.as_str()).copied();
             let ends = (
                 place(&incident.first_partition),
@@ -149,7 +154,7 @@ impl<'a> Teaches<'a> {
             };
             let suspicions = of
                 .into_iter()
-                .filter(|(by, _)| !is_restatement(checks, by))
+                .filter(|(by, _)| by.as_str() != FUTURE && !is_restatement(checks, by))
                 .map(|(by, key)| Suspicion {
                     reach: reach(&by, key),
                     by,
@@ -221,15 +226,15 @@ fn shape_of(dataset: &Dataset, past: &Past, partition: &str, misshapen: &BTreeSe
     else {
         return Reach::Everything;
     };
-    let Some(actual) = schema_of(&points[at]) else {
+    let Some(actual) = shape::past(&points[at]) else {
         return Reach::Everything;
     };
     let before = points[..at]
         .iter()
         .rev()
         .filter(|p| !misshapen.contains(p.partition.key.as_str()))
-        .find_map(schema_of);
-    let declared = declared_schema(dataset, &actual);
+        .find_map(shape::past);
+    let declared = shape::declared(dataset, &actual);
     if before.is_none() && declared.is_none() {
         return Reach::Everything;
     }

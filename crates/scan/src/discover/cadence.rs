@@ -2,8 +2,9 @@
 //!
 //! In: the wall-clock beginnings of the partitions of one series. Out: the rhythm that they keep
 //! (declared, or learned when at least four in five expected ones are there over a long enough
-//! time), and the beginnings that the rhythm expects in a range. A rhythm is never guessed from a
-//! handful of keys: a feed of working days must not look daily before its first weekend.
+//! time, or else between long gaps), and the beginnings that the rhythm expects in a range. A
+//! rhythm is never guessed from a handful of keys: a feed of working days must not look daily
+//! before its first weekend.
 
 use assay_model::dataset::Cadence;
 use jiff::ToSpan;
@@ -13,6 +14,12 @@ use super::value::Unit;
 
 /// The share of expected partitions that must be there for a rhythm to be believed.
 const REGULAR: f64 = 0.8;
+
+/// A step longer than so many usual ones is a gap, and not the rhythm.
+const GAP: i64 = 4;
+/// A rhythm that is learned between gaps is believed when at most so many partitions are expected
+/// for one that is there: what comes in one season only is not missing in the others.
+const GAPS_MAX: usize = 3;
 
 /// When partitions are expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +55,28 @@ impl Rhythm {
     /// The rhythm that `starts` (sorted, without duplicates) keep, if they keep one.
     #[must_use]
     pub fn learned(starts: &[DateTime], unit: Unit) -> Option<Self> {
+        Self::of_run(starts, unit).or_else(|| Self::between_gaps(starts, unit))
+    }
+
+    /// The rhythm that nearly all partitions keep in runs between gaps: an outage, however long,
+    /// does not make a feed irregular.
+    fn between_gaps(starts: &[DateTime], unit: Unit) -> Option<Self> {
+        let mut rhythms = runs(starts)
+            .into_iter()
+            .filter_map(|run| Self::of_run(run, unit));
+        let rhythm = rhythms.next()?;
+        if rhythms.any(|other| other != rhythm) {
+            return None;
+        }
+        let expected: Vec<DateTime> = rhythm.expected(*starts.first()?, *starts.last()?).collect();
+        let kept = starts
+            .iter()
+            .filter(|at| expected.binary_search(at).is_ok());
+        let regular = kept.count() as f64 >= REGULAR * starts.len() as f64;
+        (regular && expected.len() <= GAPS_MAX * starts.len()).then_some(rhythm)
+    }
+
+    fn of_run(starts: &[DateTime], unit: Unit) -> Option<Self> {
         let (first, last) = (*starts.first()?, *starts.last()?);
         let regular = |rhythm: Self, least: usize| {
             let expected = rhythm.expected(first, last).count();
@@ -134,6 +163,19 @@ impl Rhythm {
     }
 }
 
+/// The runs of `starts` (sorted, without duplicates) between gaps.
+#[must_use]
+pub fn runs(starts: &[DateTime]) -> Vec<&[DateTime]> {
+    let step = |a: &DateTime, b: &DateTime| b.duration_since(*a).as_secs();
+    let mut steps: Vec<i64> = starts.windows(2).map(|w| step(&w[0], &w[1])).collect();
+    steps.sort_unstable();
+    let Some(usual) = steps.get(steps.len().saturating_sub(1) / 2).copied() else {
+        return vec![starts];
+    };
+    let together = |a: &DateTime, b: &DateTime| step(a, b) <= GAP * usual;
+    starts.chunk_by(together).collect()
+}
+
 fn same_weekday(starts: &[DateTime]) -> bool {
     starts
         .windows(2)
@@ -179,6 +221,22 @@ mod tests {
             (i32::from(d.day()) * 7 + i32::from(d.month())) % 3 == 0
         });
         assert_eq!(Rhythm::learned(&starts, Unit::Day), None);
+    }
+
+    #[test]
+    fn a_daily_feed_with_a_long_outage_is_daily_and_a_season_is_nothing() {
+        let daily = Some(Rhythm::every(Unit::Day));
+        let outage =
+            |from: i32, to: i32| move |d: Date| !(from..=to).contains(&i32::from(d.day_of_year()));
+        assert_eq!(Rhythm::learned(&days(52, outage(21, 51)), Unit::Day), daily);
+        assert_eq!(Rhythm::learned(&days(90, outage(31, 60)), Unit::Day), daily);
+        assert_eq!(
+            Rhythm::learned(&days(390, outage(25, 366)), Unit::Day),
+            None
+        );
+        let working = |d: Date| d.weekday().to_monday_zero_offset() < 5 && outage(29, 70)(d);
+        let learned = Rhythm::learned(&days(98, working), Unit::Day);
+        assert!(learned.is_some() && learned != daily, "{learned:?}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use assay_model::task::{EvaluateMode, EvaluateSpec};
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
 
-use super::cadence::Rhythm;
+use super::cadence::{Rhythm, runs};
 use super::decide::{Facts, Seen};
 use super::keys::KeyMaker;
 use super::value::Unit;
@@ -49,8 +49,8 @@ pub fn missing(seen: &[Seen], maker: &KeyMaker, facts: &Facts<'_>) -> Vec<Partit
 }
 
 /// A sentence when there are holes between partitions and no rhythm is known to judge them by: none
-/// is declared, and too little has come to learn one. Partitions that come now and then (fewer than
-/// half of the possible ones) have no holes.
+/// is declared, and too little has come to learn one. Partitions that come now and then (nowhere
+/// half of the possible ones in a run) have no holes.
 #[must_use]
 pub fn unjudged_gaps(seen: &[Seen], facts: &Facts<'_>) -> Option<String> {
     if facts.dataset.partitions.cadence.is_some() {
@@ -68,8 +68,13 @@ pub fn unjudged_gaps(seen: &[Seen], facts: &Facts<'_>) -> Option<String> {
     series.values().find_map(|(unit, starts)| {
         let starts: Vec<DateTime> = starts.iter().copied().collect();
         let (first, last) = (*starts.first()?, *starts.last()?);
-        let possible = Rhythm::every(*unit).expected(first, last).count();
-        let holes = starts.len() < possible && starts.len() * 2 >= possible;
+        let could = |first, last| Rhythm::every(*unit).expected(first, last).count();
+        let possible = could(first, last);
+        let dense = |run: &[DateTime]| match run {
+            [first, .., last] => run.len() * 2 >= could(*first, *last),
+            _ => false,
+        };
+        let holes = starts.len() < possible && runs(&starts).into_iter().any(dense);
         (holes && Rhythm::learned(&starts, *unit).is_none()).then(|| {
             format!(
                 "gaps between partitions are not judged: {} of {possible} from {} to {} are there, \

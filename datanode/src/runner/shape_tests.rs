@@ -1,0 +1,97 @@
+//! Changes of shape, and how the owner accepts them.
+
+use assay_judge::schema::differences;
+use assay_model::dataset::{
+    Column, DatasetStatus, Format, LimitPolicy, Location, Partitioning, Profile, RunPolicy,
+    ScanPolicy, Source,
+};
+use assay_model::ids::DatasetId;
+
+use super::*;
+
+/// A Parquet dataset whose definition names these columns.
+fn dataset(columns: &str) -> Dataset {
+    let columns = columns.split(", ").filter(|c| !c.is_empty());
+    let columns = columns.map(|column| {
+        let mut parts = column.split(':').map(str::to_owned);
+        Column {
+            name: parts.next().unwrap(),
+            logical_type: None,
+            physical_type: parts.next(),
+            required: false,
+            unique: false,
+            primary_key: None,
+            masked: false,
+        }
+    });
+    Dataset {
+        id: DatasetId::new("d").unwrap(),
+        version: "1.0.0".to_owned(),
+        status: DatasetStatus::Active,
+        name: None,
+        tenant: None,
+        owner: None,
+        subscribers: Vec::new(),
+        tags: Vec::new(),
+        source: Source {
+            server: "s".to_owned(),
+            location: Location::Local {
+                path: ".".to_owned(),
+            },
+            format: Format::of(FormatKind::Parquet),
+        },
+        partitions: Partitioning::default(),
+        columns: columns.collect(),
+        checks: Vec::new(),
+        profile: Profile::default(),
+        limits: LimitPolicy::default(),
+        run: RunPolicy::default(),
+        scan: ScanPolicy::default(),
+    }
+}
+
+/// What is told of `actual` under a definition, the last partition in order and the one before.
+fn told(definition: &str, actual: &str, settled: &str, previous: &str) -> Vec<String> {
+    let actual = read_columns(actual);
+    let previous = read_columns(previous);
+    let settled = read_columns(settled);
+    let accepted = accepted(&dataset(definition), &actual, settled, Some(&previous));
+    differences(&actual, &accepted)
+}
+
+#[test]
+fn a_change_that_the_definition_does_not_name_is_told_for_as_long_as_it_lasts() {
+    let (usual, less, more) = ("a:int64, b:string", "a:int64", "a:int64, b:string, c:date");
+    for previous in [usual, less] {
+        assert_eq!(told("", less, usual, previous), ["column `b` is gone"]);
+    }
+    for previous in [usual, more] {
+        assert_eq!(told("", more, usual, previous), ["column `c` is new"]);
+        assert_eq!(told("a", more, usual, previous), ["column `c` is new"]);
+    }
+    assert!(told("", usual, usual, less).is_empty());
+}
+
+#[test]
+fn a_change_is_accepted_by_the_definition() {
+    let (usual, less, more) = ("a:int64, b:string", "a:int64", "a:int64, b:string, c:date");
+    assert!(told("a, b, c", more, usual, more).is_empty());
+    // The loss of a column that was never named is told before it is accepted.
+    assert_eq!(told("a", less, usual, usual), ["column `b` is gone"]);
+    assert!(told("a", less, usual, less).is_empty());
+    let wider = "a:double, b:string";
+    assert_eq!(
+        told("a:int64", wider, usual, wider),
+        ["column `a` is double, not int64"]
+    );
+    assert!(told("a:DOUBLE", wider, usual, wider).is_empty());
+}
+
+#[test]
+fn whether_a_column_may_be_null_is_told_once_where_its_type_is_stated() {
+    let (usual, loose) = ("a:int64", "a:int64?");
+    let change = ["column `a` may be NULL, unlike before"];
+    assert_eq!(told("a:int64", loose, usual, usual), change);
+    assert!(told("a:int64", loose, usual, loose).is_empty());
+    assert_eq!(told("", loose, usual, loose), change);
+}
