@@ -45,11 +45,11 @@ fn render(all: &[Checked]) -> String {
                 result.metric,
                 result.expected,
                 text::measured(&result.actual, result.error_bound),
-                result.reason.as_deref().unwrap_or_default()
+                text::told(result)
             ));
             let inner = match result.outcome {
-                Outcome::Pass => String::new(),
-                Outcome::Warn => format!("<system-out>{detail}</system-out>"),
+                Outcome::Pass if result.note.is_none() => String::new(),
+                Outcome::Pass | Outcome::Warn => format!("<system-out>{detail}</system-out>"),
                 Outcome::Fail | Outcome::Missing => format!("<failure message=\"{detail}\"/>"),
                 Outcome::Error | Outcome::Overflow => format!("<error message=\"{detail}\"/>"),
                 Outcome::Learning | Outcome::Skipped => format!("<skipped message=\"{detail}\"/>"),

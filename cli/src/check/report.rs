@@ -340,6 +340,7 @@ fn items(checked: &Checked) -> Vec<serde_json::Value> {
                 "expected": result.expected,
                 "limits": result.limits,
                 "reason": result.reason,
+                "note": result.note,
             })
         })
         .collect()
@@ -413,7 +414,9 @@ fn lines_of(checked: &Checked, all: bool, color: bool) -> (Vec<Line>, usize) {
     for row in rows {
         let newest = Some(&row.partition.key) == declared_only_last.as_ref();
         let declared = dataset.checks.iter().any(|c| c.id == row.result.check);
-        let wanted = all || row.result.outcome.needs_a_look() || (newest && declared);
+        let wanted = all
+            || row.result.outcome.needs_a_look()
+            || (declared && (newest || leaves_out(&row.result)));
         if !wanted {
             continue;
         }
@@ -433,6 +436,15 @@ fn lines_of(checked: &Checked, all: bool, color: bool) -> (Vec<Line>, usize) {
         lines.push(line(row, of_partition, color));
     }
     (lines, hidden)
+}
+
+/// Whether a value that was judged is not that of all rows: a note on NULLs says who counted them.
+fn leaves_out(result: &CheckResult) -> bool {
+    let of_nulls = matches!(
+        result.metric.metric,
+        Metric::NullCount | Metric::NullPercent | Metric::MissingCount | Metric::MissingPercent
+    );
+    result.note.is_some() && !of_nulls
 }
 
 /// A partition with the reason that several of its checks may share.
@@ -469,11 +481,7 @@ fn line(row: &ResultRow, of_partition: Option<usize>, color: bool) -> Line {
             text::phrase(&result.expected),
             text::measured(&result.actual, result.error_bound),
         ],
-        tail: result
-            .reason
-            .as_deref()
-            .map(text::phrase)
-            .unwrap_or_default(),
+        tail: text::told(result),
     }
 }
 

@@ -12,7 +12,7 @@ use anyhow::Result;
 use assay_model::check::CheckOrigin;
 use assay_model::dataset::Dataset;
 use assay_model::metric::Metric;
-use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
+use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts, Span};
 use assay_store::MetricStore;
 use assay_store::port::{ResultFilter, ResultRow};
 use serde_json::json;
@@ -249,16 +249,19 @@ fn found(result: &CheckResult, color: bool) -> String {
         text::measured(&result.actual, result.error_bound),
         text::phrase(&result.expected)
     );
-    if let Some(reason) = &result.reason {
-        line.push_str(&format!("           {}\n", text::phrase(reason)));
+    let told = text::told(result);
+    if !told.is_empty() {
+        line.push_str(&format!("           {told}\n"));
     }
     if let Some(limits) = &result.limits
         && let (Some(first), Some(last)) = (limits.learned_from.first(), limits.learned_from.last())
     {
         line.push_str(&format!(
-            "           limits by {} from {} earlier partitions, {first} to {last}{}\n",
+            "           limits by {} from {} earlier partitions, {} to {}{}\n",
             limits.model,
-            limits.learned_from.len(),
+            Span::count(&limits.learned_from),
+            first.first,
+            last.last,
             if limits.provisional {
                 ", provisional"
             } else {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use assay_model::metric::MetricValue;
-use assay_model::outcome::{Outcome, OutcomeCounts};
+use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
 use jiff::Timestamp;
 
 use crate::args::TimeFormat;
@@ -100,6 +100,13 @@ pub fn measured(measured: &MetricValue, error_bound: Option<f64>) -> String {
         }
         _ => shown,
     }
+}
+
+/// Why a check ended as it did, and what must be known of its value.
+pub fn told(result: &CheckResult) -> String {
+    let told = [result.reason.as_deref(), result.note.as_deref()];
+    let told: Vec<String> = told.into_iter().flatten().map(phrase).collect();
+    told.join("; ")
 }
 
 fn exact(digits: &str) -> String {

@@ -430,7 +430,7 @@ fn dataset(
         cx.report(Code::NotUsed, map.first(), "customProperties", message);
     }
     let mut checks: Vec<_> = placed.into_iter().map(|p| p.check).collect();
-    checks.extend(fields::numeric(&columns, source.format.kind, &checks));
+    checks.extend(fields::of_types(&columns, source.format.kind, &checks));
     Some(Dataset {
         id: head.id,
         version: head.version,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use assay_model::check::{Check, CheckOrigin, Expectation, Severity};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
-use assay_model::outcome::{CheckResult, HeldBack, Limits, Outcome, OutcomeCounts};
+use assay_model::outcome::{CheckResult, HeldBack, Limits, Outcome, OutcomeCounts, Span};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -181,6 +181,10 @@ impl<'a> Bench<'a> {
             outcome: ruling.outcome,
             actual,
             error_bound: point.and_then(|p| p.error_bound),
+            // The note of a value that could not be computed is the reason of the outcome.
+            note: point
+                .filter(|p| p.status == MetricStatus::Computed)
+                .and_then(|p| p.note.clone()),
             expected: expected(&check.expect, ruling.limits.as_ref()),
             limits: ruling.limits,
             reason: ruling.reason,
@@ -328,7 +332,7 @@ impl<'a> Bench<'a> {
     }
 
     fn stored(&self, key: &MetricKey, limits: &series::Limits, points: usize) -> Limits {
-        let keys = self.context.past_keys;
+        let (keys, held_back) = (self.context.past_keys, self.held_back(key));
         let key_of = |at: usize| keys.get((keys.len() + at).checked_sub(points)?).cloned();
         Limits {
             lower: limits.lower,
@@ -336,13 +340,9 @@ impl<'a> Bench<'a> {
             upper: limits.upper,
             model: limits.model.to_owned(),
             model_version: limits.model_version,
-            learned_from: limits
-                .learned_from
-                .iter()
-                .filter_map(|at| key_of(*at))
-                .collect(),
+            learned_from: Span::of(&limits.learned_from, key_of),
             provisional: limits.provisional || self.context.provisional,
-            held_back: self.held_back(key).to_vec(),
+            held_back: held_back[held_back.len().saturating_sub(HeldBack::MOST)..].to_vec(),
         }
     }
 

@@ -14,6 +14,8 @@ pub struct SchemaColumn {
     pub data_type: Option<String>,
     /// Whether NULL is possible; `None` when unstated.
     pub nullable: Option<bool>,
+    /// Whether some files of the partition lack it.
+    pub in_some_files: bool,
 }
 
 /// What differs in `actual` from `expected`, in words; empty when nothing does.
@@ -46,6 +48,9 @@ pub fn differences(actual: &[SchemaColumn], expected: &[SchemaColumn]) -> Vec<St
             let may = if is { "may" } else { "may not" };
             found.push(format!("column `{name}` {may} be NULL, unlike before"));
         }
+        if present.in_some_files && !column.in_some_files {
+            found.push(format!("column `{name}` is not in all files"));
+        }
     }
     found.extend(
         now.keys()
@@ -55,7 +60,8 @@ pub fn differences(actual: &[SchemaColumn], expected: &[SchemaColumn]) -> Vec<St
     found
 }
 
-/// Reads the spelling of the schema metric: `name:type` joined by `, `, with `?` for what may be NULL.
+/// Reads the spelling of the schema metric: `name:type` joined by `, `, with `?` for what may be
+/// NULL, and ` in some files` for what others lack.
 ///
 /// A nested type (`struct<a:int64?,b:list<…>>`) has colons of its own, and so may a name: what
 /// stands in angle brackets belongs to the type, and the last colon outside of them ends the name.
@@ -86,6 +92,10 @@ pub fn read_columns(text: &str) -> Vec<SchemaColumn> {
 }
 
 fn read_column(text: &str) -> SchemaColumn {
+    let (text, in_some_files) = match text.strip_suffix(" in some files") {
+        Some(text) => (text, true),
+        None => (text, false),
+    };
     let (text, nullable) = match text.strip_suffix('?') {
         Some(text) => (text, true),
         None => (text, false),
@@ -107,10 +117,11 @@ fn read_column(text: &str) -> SchemaColumn {
         name: name.to_owned(),
         data_type,
         nullable: Some(nullable),
+        in_some_files,
     }
 }
 
-/// The names of the columns that either side lacks or whose types differ; a type that either side
+/// The names of the columns that either side, or some of its files, lacks or whose types differ; a type that either side
 /// leaves unstated is not compared.
 #[must_use]
 pub fn changed_columns(actual: &[SchemaColumn], expected: &[SchemaColumn]) -> BTreeSet<String> {
@@ -118,9 +129,12 @@ pub fn changed_columns(actual: &[SchemaColumn], expected: &[SchemaColumn]) -> BT
         in_other
             .iter()
             .find(|other| other.name == column.name)
-            .is_none_or(|other| match (&column.data_type, &other.data_type) {
-                (Some(is), Some(was)) => !is.eq_ignore_ascii_case(was),
-                _ => false,
+            .is_none_or(|other| {
+                column.in_some_files != other.in_some_files
+                    || match (&column.data_type, &other.data_type) {
+                        (Some(is), Some(was)) => !is.eq_ignore_ascii_case(was),
+                        _ => false,
+                    }
             })
     };
     let new = actual.iter().filter(|column| lacks(column, expected));
@@ -138,6 +152,7 @@ mod tests {
             name: name.to_owned(),
             data_type: Some(data_type.to_owned()),
             nullable: None,
+            in_some_files: false,
         };
         let before = [column("a", "Int64"), column("b", "Utf8")];
         let after = [column("c", "Utf8"), column("a", "Float64")];
@@ -153,6 +168,19 @@ mod tests {
         let changed: Vec<_> = changed_columns(&after, &before).into_iter().collect();
         assert_eq!(changed, ["a", "b", "c"]);
         assert!(changed_columns(&before, &before).is_empty());
+    }
+
+    #[test]
+    fn a_column_that_some_files_lack_is_a_difference_once() {
+        let whole = read_columns("id:int64, y:double?");
+        let part = read_columns("id:int64, y:double? in some files");
+        assert_eq!(
+            differences(&part, &whole),
+            ["column `y` is not in all files"]
+        );
+        assert_eq!(part[1].data_type.as_deref(), Some("double"));
+        assert!(changed_columns(&part, &whole).contains("y"));
+        assert!(differences(&part, &part).is_empty() && differences(&whole, &part).is_empty());
     }
 
     #[test]

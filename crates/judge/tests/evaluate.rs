@@ -100,8 +100,8 @@ fn a_learned_result_keeps_its_limits_and_the_partitions_behind_them() {
     let judged = judge(&checks, &[measured(rows(), 1005)], &[past], &context);
     let limits = judged.results[0].limits.clone().unwrap();
     // The metric is one partition younger than the dataset; the newest teaches nothing.
-    assert_eq!(limits.learned_from.first().unwrap(), "p01");
-    assert_eq!(limits.learned_from.last().unwrap(), "p38");
+    assert_eq!(limits.learned_from.first().unwrap().first, "p01");
+    assert_eq!(limits.learned_from.last().unwrap().last, "p38");
     assert!(limits.lower.unwrap() < 1005.0 && limits.upper.unwrap() > 1005.0);
 }
 
@@ -231,6 +231,7 @@ fn a_schema_that_cannot_be_seen_is_an_error_and_a_change_a_failure() {
         name: name.to_owned(),
         data_type: Some("Int64".to_owned()),
         nullable: Some(true),
+        in_some_files: false,
     };
     let (one, two) = ([column("a")], [column("a"), column("b")]);
     let checks = [check(

@@ -57,13 +57,20 @@ impl Schema {
         self.columns.get(name).is_some_and(|shape| shape.files == 0)
     }
 
+    /// Whether some files declare this column and some do not.
+    #[must_use]
+    pub fn is_lacking(&self, name: &str) -> bool {
+        let shape = self.columns.get(name);
+        shape.is_some_and(|shape| shape.files != self.files && shape.files != 0)
+    }
+
     /// Columns on which the files disagree: by type, nullability or place, or that some lack.
     pub fn disagreements(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().filter_map(|(name, shape)| {
             let several = shape.types.len() > 1
                 || shape.nullable.len() > 1
                 || shape.ordinals.len() > 1
-                || (shape.files != self.files && shape.files != 0);
+                || self.is_lacking(name);
             several.then_some(name.as_str())
         })
     }

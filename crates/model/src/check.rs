@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::LogicalType;
 use crate::ids::CheckId;
 use crate::metric::MetricKey;
 
@@ -160,6 +161,9 @@ pub struct ValueRule {
     /// A regular expression that a valid value matches somewhere (anchor it to match all of it).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
+    /// The type that a valid value is of, where fields are text and the column is declared so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logical_type: Option<LogicalType>,
     /// Fewest characters of a valid value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_length: Option<u64>,

@@ -82,16 +82,108 @@ pub struct Limits {
     pub model: String,
     /// The model's version.
     pub model_version: u16,
-    /// Keys of the partitions it was learned from, oldest first.
+    /// The partitions it was learned from, oldest first: at most [`Span::MOST`] spans.
     #[serde(default)]
-    pub learned_from: Vec<String>,
+    pub learned_from: Vec<Span>,
     /// Learned from fewer partitions than limits need to be steady.
     #[serde(default)]
     pub provisional: bool,
     /// Earlier partitions that limits were not learned from because a check was broken in them,
-    /// oldest first.
+    /// oldest first: the newest [`HeldBack::MOST`] of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_back: Vec<HeldBack>,
+}
+
+/// Partitions of which limits were learned, between two that others were not learned from.
+///
+/// Every result has its limits, and every limit a year of partitions: their keys one by one would
+/// make what is kept of a dataset grow with the square of its partitions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "SpanForm")]
+pub struct Span {
+    /// Key of the first.
+    pub first: String,
+    /// Key of the last, in the order of the partitions.
+    pub last: String,
+    /// How many of those from the first to the last: all of them, except in the oldest span of a
+    /// list that would be too long.
+    pub partitions: u32,
+}
+
+impl Span {
+    /// Spans that limits have at most; those before are made one.
+    pub const MOST: usize = 16;
+
+    /// One partition.
+    #[must_use]
+    pub fn one(key: impl Into<String>) -> Self {
+        let first = key.into();
+        Self {
+            last: first.clone(),
+            first,
+            partitions: 1,
+        }
+    }
+
+    /// The spans of the partitions of a history that are at `places`, which rise; `key` names the
+    /// partition at a place. Places without a key are left out.
+    pub fn of(places: &[usize], key: impl Fn(usize) -> Option<String>) -> Vec<Self> {
+        let mut spans: Vec<Self> = Vec::new();
+        let runs = places.chunk_by(|at, next| at + 1 == *next);
+        for run in runs {
+            let ends = run.first().zip(run.last());
+            let Some((first, last)) = ends.and_then(|(a, b)| Some((key(*a)?, key(*b)?))) else {
+                continue;
+            };
+            spans.push(Self {
+                first,
+                last,
+                partitions: u32::try_from(run.len()).unwrap_or(u32::MAX),
+            });
+        }
+        let more = spans.len().saturating_sub(Self::MOST);
+        let older: Vec<Self> = spans.drain(..more).collect();
+        if let (Some(oldest), Some(first)) = (older.first(), spans.first_mut()) {
+            first.first.clone_from(&oldest.first);
+            first.partitions += older.iter().map(|span| span.partitions).sum::<u32>();
+        }
+        spans
+    }
+
+    /// How many partitions `spans` stand for.
+    #[must_use]
+    pub fn count(spans: &[Self]) -> u32 {
+        spans.iter().map(|span| span.partitions).sum()
+    }
+}
+
+/// How a span may be stored: older records name each partition.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SpanForm {
+    Key(String),
+    Span {
+        first: String,
+        last: String,
+        partitions: u32,
+    },
+}
+
+impl From<SpanForm> for Span {
+    fn from(form: SpanForm) -> Self {
+        match form {
+            SpanForm::Key(key) => Self::one(key),
+            SpanForm::Span {
+                first,
+                last,
+                partitions,
+            } => Self {
+                first,
+                last,
+                partitions,
+            },
+        }
+    }
 }
 
 /// A partition that teaches nothing of a metric, for a check that was broken in it.
@@ -101,6 +193,11 @@ pub struct HeldBack {
     pub partition: String,
     /// The check.
     pub by: CheckId,
+}
+
+impl HeldBack {
+    /// How many of them limits name at most; the reason of a result counts all.
+    pub const MOST: usize = 32;
 }
 
 /// The result of one check on one partition version.
@@ -122,6 +219,10 @@ pub struct CheckResult {
     /// a distinct count, the most that a quantile can be off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_bound: Option<f64>,
+    /// What a reader must know of the value: what was left out of it, or that nothing but a footer
+    /// states it. It says nothing of the outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// What was expected, in words (`= 0`, `between 9 and 11`).
     pub expected: String,
     /// The limits, where the check has numeric ones.
@@ -290,6 +391,35 @@ mod tests {
     }
 
     #[test]
+    fn partitions_in_a_row_are_one_span_and_spans_are_bounded() {
+        let key = |at: usize| Some(format!("p{at:03}"));
+        let spans = Span::of(&[1, 2, 3, 5, 8, 9], key);
+        let shown: Vec<_> = spans
+            .iter()
+            .map(|s| (s.first.as_str(), s.last.as_str(), s.partitions))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("p001", "p003", 3),
+                ("p005", "p005", 1),
+                ("p008", "p009", 2)
+            ]
+        );
+        let every_other: Vec<usize> = (0..400).step_by(2).collect();
+        let spans = Span::of(&every_other, key);
+        assert_eq!((spans.len(), Span::count(&spans)), (Span::MOST, 200));
+        assert_eq!(
+            (spans[0].first.as_str(), spans[1].first.as_str()),
+            ("p000", "p370")
+        );
+        let stored = serde_json::to_string(&spans).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<Span>>(&stored).unwrap(), spans);
+        let older: Vec<Span> = serde_json::from_str(r#"["a","b"]"#).unwrap();
+        assert_eq!(older, [Span::one("a"), Span::one("b")]);
+    }
+
+    #[test]
     fn a_learned_band_is_shown_before_the_rule_beside_it_and_a_failure_before_both() {
         let result = |check: &str, outcome: Outcome, model: &str| CheckResult {
             check: CheckId::new(check),
@@ -299,6 +429,7 @@ mod tests {
             outcome,
             actual: MetricValue::integer(5),
             error_bound: None,
+            note: None,
             expected: check.to_owned(),
             limits: (!model.is_empty()).then(|| Limits {
                 lower: Some(0.0),

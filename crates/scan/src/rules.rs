@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use assay_metrics::{BigInt, decimal_text};
 use assay_model::check::ValueRule;
+use assay_model::dataset::LogicalType;
 use jiff::{SignedDuration, Timestamp, civil};
 use regex::bytes::Regex;
 
@@ -60,6 +61,7 @@ pub struct Rule {
     missing: Allowed,
     valid: Option<Allowed>,
     pattern: Option<Regex>,
+    logical_type: Option<LogicalType>,
     min_length: Option<u64>,
     max_length: Option<u64>,
     min: Option<Bound>,
@@ -106,6 +108,7 @@ impl Rule {
             missing: Allowed::new(&rule.missing_values),
             valid: rule.valid_values.as_deref().map(Allowed::new),
             pattern: pattern.map_err(|error| format!("its pattern is not usable: {error}"))?,
+            logical_type: rule.logical_type,
             min_length: rule.min_length,
             max_length: rule.max_length,
             min: number(&rule.min)?,
@@ -121,6 +124,23 @@ impl Rule {
         &self.id
     }
 
+    /// Whether it asks for the type of values and for nothing else: who reads fields as values of
+    /// that type knows the answer.
+    #[must_use]
+    pub fn asks_for_type_alone(&self) -> bool {
+        let values = self.missing.texts.is_empty() && self.valid.is_none();
+        let lengths = self.min_length.is_none() && self.max_length.is_none();
+        let bounds = [
+            &self.min,
+            &self.max,
+            &self.exclusive_min,
+            &self.exclusive_max,
+        ];
+        let bounds = bounds.iter().all(|bound| bound.is_none());
+        let kind = self.question == Question::Valid && self.logical_type.is_some();
+        kind && values && lengths && bounds && self.pattern.is_none()
+    }
+
     /// Tests a value: `None` when the question is not asked of it.
     #[must_use]
     pub fn test(&self, cell: &Cell<'_>) -> Option<bool> {
@@ -133,6 +153,9 @@ impl Rule {
     }
 
     fn is_valid(&self, cell: &Cell<'_>) -> bool {
+        if self.logical_type.is_some_and(|kind| !is_of(cell, kind)) {
+            return false;
+        }
         if self.valid.as_ref().is_some_and(|valid| !valid.has(cell)) {
             return false;
         }
@@ -165,6 +188,26 @@ impl Rule {
                 && self.min_length.is_none_or(|min| length >= min)
                 && self.max_length.is_none_or(|max| length <= max)
         })
+    }
+}
+
+/// Whether a value is of a declared type; text is what did not read as the type.
+fn is_of(cell: &Cell<'_>, kind: LogicalType) -> bool {
+    match cell {
+        Cell::Bool(_) => kind == LogicalType::Boolean,
+        Cell::Date(_) => kind == LogicalType::Date,
+        Cell::Time(_) => kind == LogicalType::Time,
+        Cell::Timestamp(_) => kind == LogicalType::Timestamp,
+        Cell::Int(_) | Cell::Number(_) => {
+            matches!(kind, LogicalType::Integer | LogicalType::Number)
+        }
+        Cell::Decimal(..) | Cell::Decimal256(..) | Cell::Float(_) | Cell::Single(_) => {
+            kind == LogicalType::Number
+        }
+        Cell::Text(_) => matches!(
+            kind,
+            LogicalType::String | LogicalType::Object | LogicalType::Array
+        ),
     }
 }
 
@@ -304,6 +347,20 @@ mod tests {
         assert_eq!(valid(bounds, Cell::Text(b"1.49")), Some(true));
         assert_eq!(valid(bounds, Cell::Decimal(150, 2)), Some(false));
         assert_eq!(valid(bounds, Cell::Float(f64::NAN)), Some(false));
+    }
+
+    #[test]
+    fn a_value_is_of_its_declared_type_or_invalid() {
+        let date = r#"{"logicalType":"date"}"#;
+        assert_eq!(valid(date, Cell::Date(3)), Some(true));
+        assert_eq!(valid(date, Cell::Text(b"soon")), Some(false));
+        assert_eq!(valid(date, Cell::Int(3)), Some(false));
+        let alone = |args: &str| {
+            let rule = Rule::compile(Question::Valid, args).unwrap();
+            rule.asks_for_type_alone()
+        };
+        assert!(alone(date));
+        assert!(!alone(r#"{"logicalType":"date","pattern":"^2"}"#) && !alone(""));
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub(super) fn of_the_future(partition: &Partition, now: Timestamp) -> Option<Che
         expected: "its data time has begun".to_owned(),
         limits: None,
         error_bound: None,
+        note: None,
         reason: Some(reason),
     })
 }
@@ -67,6 +68,7 @@ pub(super) fn taken_away(due: &[Check], reason: &str) -> Vec<CheckResult> {
         expected,
         limits: None,
         error_bound: None,
+        note: None,
         reason: Some(why.to_owned()),
     };
     let gone = rule(

@@ -289,6 +289,7 @@ fn broken(check: &assay_model::check::Check, reason: &str) -> CheckResult {
         outcome: Outcome::Error,
         actual: MetricValue::Null,
         error_bound: None,
+        note: None,
         expected: in_words(&check.expect),
         limits: None,
         reason: Some(reason.to_owned()),

@@ -22,6 +22,7 @@ fn result(outcome: Outcome, severity: Severity) -> CheckResult {
         outcome,
         actual: MetricValue::integer(3),
         error_bound: None,
+        note: None,
         expected: "= 0".to_owned(),
         limits: None,
         reason: None,

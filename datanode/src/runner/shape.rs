@@ -58,6 +58,7 @@ pub(super) fn declared(dataset: &Dataset, actual: &[SchemaColumn]) -> Option<Vec
             name: column.name.clone(),
             data_type: column.physical_type.clone().filter(|_| is_typed(dataset)),
             nullable: None,
+            in_some_files: false,
         })
         .collect();
     for column in actual {

@@ -269,6 +269,7 @@ mod tests {
                 outcome,
                 actual: MetricValue::integer(1),
                 error_bound: None,
+                note: None,
                 expected: String::new(),
                 limits: None,
                 reason: None,

@@ -4,7 +4,7 @@ use assay_model::ids::CheckId;
 use assay_model::incident::Incident;
 use assay_model::ledger::LedgerEntry;
 use assay_model::metric::{MetricKey, MetricValue};
-use assay_model::outcome::{CheckResult, HeldBack, Limits, OutcomeCounts};
+use assay_model::outcome::{CheckResult, HeldBack, Limits, OutcomeCounts, Span};
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use uuid::Uuid;
 
@@ -136,9 +136,18 @@ pub fn limits(value: v1::Limits) -> Result<Limits, WireError> {
                 detail: error.to_string(),
             }
         })?,
-        learned_from: list("limits.learned_from", value.learned_from, KEYS_MAX, |k| {
-            name("limits.learned_from", k)
-        })?,
+        learned_from: list(
+            "limits.learned_from",
+            value.learned_from,
+            KEYS_MAX,
+            |span| {
+                Ok(Span {
+                    first: name("limits.learned_from.first", span.first)?,
+                    last: name("limits.learned_from.last", span.last)?,
+                    partitions: span.partitions,
+                })
+            },
+        )?,
         provisional: value.provisional,
         held_back: list("limits.held_back", value.held_back, KEYS_MAX, |h| {
             Ok(HeldBack {
@@ -158,7 +167,15 @@ pub fn limits_of(value: &Limits) -> v1::Limits {
         upper: value.upper,
         model: value.model.clone(),
         model_version: u32::from(value.model_version),
-        learned_from: value.learned_from.clone(),
+        learned_from: value
+            .learned_from
+            .iter()
+            .map(|span| v1::LearnedSpan {
+                first: span.first.clone(),
+                last: span.last.clone(),
+                partitions: span.partitions,
+            })
+            .collect(),
         provisional: value.provisional,
         held_back: value
             .held_back
@@ -229,6 +246,7 @@ pub fn check_result(result: v1::Result) -> Result<CheckResult, WireError> {
         outcome: word("outcome", result.outcome)?,
         actual: value(result.actual)?,
         error_bound: result.error_bound,
+        note: opt_text("note", result.note)?,
         expected: text("expected", result.expected)?,
         limits: result.limits.map(limits).transpose()?,
         reason: opt_text("reason", result.reason)?,
@@ -246,6 +264,7 @@ pub fn result_of(value: &CheckResult) -> v1::Result {
         outcome: value.outcome.to_string(),
         actual: value_of(&value.actual),
         error_bound: value.error_bound,
+        note: value.note.clone().unwrap_or_default(),
         expected: value.expected.clone(),
         limits: value.limits.as_ref().map(limits_of),
         reason: value.reason.clone().unwrap_or_default(),

@@ -4,7 +4,7 @@ use assay_model::ids::{AttemptToken, CheckId, DatasetId, NodeId, RunId, TaskId};
 use assay_model::incident::{Incident, IncidentStatus};
 use assay_model::metric::{Metric, MetricKey, MetricValue};
 use assay_model::node::{Load, Node, NodeState, Progress};
-use assay_model::outcome::{HeldBack, Limits, Outcome, OutcomeCounts};
+use assay_model::outcome::{HeldBack, Limits, Outcome, OutcomeCounts, Span};
 use assay_model::partition::{Partition, PartitionKey};
 use assay_model::run::{Priority, Run, RunState, Selection, Trigger};
 use jiff::Timestamp;
@@ -127,7 +127,7 @@ proptest! {
             series: "region=eu".to_owned(),
         };
         prop_assert_eq!(&partition(Some(partition_of(&p))).unwrap(), &p);
-        let l = Limits { lower, model: text.clone(), learned_from: vec![text.clone()], held_back: vec![HeldBack { partition: text.clone(), by: CheckId::new(text.clone()) }], ..Limits::default() };
+        let l = Limits { lower, model: text.clone(), learned_from: vec![Span::one(text.clone())], held_back: vec![HeldBack { partition: text.clone(), by: CheckId::new(text.clone()) }], ..Limits::default() };
         prop_assert_eq!(limits(limits_of(&l)).unwrap(), l);
         let k = MetricKey::quantile(text.clone(), 0.5);
         prop_assert_eq!(key(Some(key_of(&k))).unwrap(), k);

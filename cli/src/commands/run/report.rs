@@ -393,11 +393,7 @@ fn finding_line(finding: &Finding, color: bool) -> Line {
             text::phrase(&result.expected),
             text::measured(&result.actual, result.error_bound),
         ],
-        tail: result
-            .reason
-            .as_deref()
-            .map(text::phrase)
-            .unwrap_or_default(),
+        tail: text::told(result),
     }
 }
 
@@ -464,6 +460,7 @@ fn finding_json(finding: &Finding) -> Value {
         "expected": result.expected,
         "limits": result.limits,
         "reason": result.reason,
+        "note": result.note,
     })
 }
 

@@ -169,11 +169,16 @@ impl FileScan<'_> {
             _ => self.split_values(index, group, groups, &mut sinks)?,
         }
         sinks.into_iter().for_each(Sink::finish);
+        let rows = if stated {
+            rows_by_key(groups)
+        } else {
+            Vec::new()
+        };
         for (number, (key, part)) in groups.keys.iter().zip(parts).enumerate() {
             if let Some(state) = states.get_mut(&key.partition.key) {
                 state.columns.insert(column.name.clone(), part);
-                if stated {
-                    note_stated(state, &column.name, key_rows(groups, number));
+                if let Some(rows) = rows.get(number) {
+                    note_stated(state, &column.name, *rows);
                 }
             }
         }
@@ -285,8 +290,11 @@ fn split_nulls(sinks: &mut [Sink<'_>], groups: &Groups, is_null: impl Fn(usize) 
     }
 }
 
-/// Rows of the partition with this number.
-fn key_rows(groups: &Groups, number: usize) -> u64 {
-    let own = groups.of_row.iter().filter(|own| **own as usize == number);
-    own.count() as u64
+/// Rows of each partition, by its number.
+fn rows_by_key(groups: &Groups) -> Vec<u64> {
+    let mut rows = vec![0; groups.keys.len()];
+    for number in &groups.of_row {
+        rows[*number as usize] += 1;
+    }
+    rows
 }

@@ -64,7 +64,7 @@ impl Subject<'_> {
     }
 
     /// `name:type` for each column in the order of the files, `?` behind a type that may be NULL;
-    /// types on which files disagree are joined by `|`.
+    /// types on which files disagree are joined by `|`, and a column that files lack says so.
     fn schema_text(&self) -> String {
         let mut columns: Vec<_> = self.state.schema.columns.iter().collect();
         columns.sort_by_key(|(name, shape)| (shape.ordinals.first().copied(), name.as_str()));
@@ -75,11 +75,19 @@ impl Subject<'_> {
             } else {
                 ""
             };
-            format!("{name}:{}{nullable}", types.join("|"))
+            let lacking = if self.state.schema.is_lacking(name) {
+                IN_SOME_FILES
+            } else {
+                ""
+            };
+            format!("{name}:{}{nullable}{lacking}", types.join("|"))
         });
         text.collect::<Vec<_>>().join(", ")
     }
 }
+
+/// Behind a column that some files of the partition lack.
+const IN_SOME_FILES: &str = " in some files";
 
 /// Seconds from `then` to `now`, to the microsecond.
 pub(super) fn seconds(then: Timestamp, now: Timestamp) -> MetricValue {

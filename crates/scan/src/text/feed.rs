@@ -62,6 +62,14 @@ impl Role {
         }
     }
 
+    /// Whether fields are read as values of a declared type other than numbers.
+    const fn is_typed(&self) -> bool {
+        matches!(
+            self,
+            Self::Bool | Self::Date | Self::Time | Self::Timestamp(_)
+        )
+    }
+
     /// What it is called in the flags of a state.
     pub(super) const fn word(&self) -> &'static str {
         match self {
@@ -173,8 +181,13 @@ impl Feeder<'_> {
             state.add_rows(rows, nulls);
             return 0;
         }
-        if !self.rules.is_empty() {
-            self.test(fields.clone(), state);
+        // What a field reads as is found once, not once more for the rule that asks for it.
+        let (of_type, others): (Vec<&Rule>, Vec<&Rule>) = self
+            .rules
+            .iter()
+            .partition(|rule| self.role.is_typed() && rule.asks_for_type_alone());
+        if !others.is_empty() {
+            self.test(&others, fields.clone(), state);
         }
         let texts = fields.filter_map(|field| {
             rows += 1;
@@ -205,27 +218,40 @@ impl Feeder<'_> {
                 self.typed(texts, read, state, add_timestamps)
             }
         };
+        for rule in of_type {
+            let count = RuleCount {
+                rows,
+                tested: rows - nulls,
+                matched: rows - nulls - unread,
+            };
+            state.rules.add(rule.id(), count);
+        }
         state.add_rows(rows, nulls);
         unread
     }
 
-    /// Shows every field to every rule.
-    fn test<'f>(&self, fields: impl Iterator<Item = Option<&'f [u8]>>, state: &mut ColumnState) {
-        let mut counts = vec![RuleCount::default(); self.rules.len()];
+    /// Shows every field to each of `rules`.
+    fn test<'f>(
+        &self,
+        rules: &[&Rule],
+        fields: impl Iterator<Item = Option<&'f [u8]>>,
+        state: &mut ColumnState,
+    ) {
+        let mut counts = vec![RuleCount::default(); rules.len()];
         let mut rows = 0;
         for field in fields {
             rows += 1;
             let Some(cell) = field.map(|text| self.role.cell(text)) else {
                 continue;
             };
-            for (rule, count) in self.rules.iter().zip(&mut counts) {
+            for (rule, count) in rules.iter().zip(&mut counts) {
                 if let Some(met) = rule.test(&cell) {
                     count.tested += 1;
                     count.matched += u64::from(met);
                 }
             }
         }
-        for (rule, count) in self.rules.iter().zip(counts) {
+        for (rule, count) in rules.iter().zip(counts) {
             state.rules.add(rule.id(), RuleCount { rows, ..count });
         }
     }

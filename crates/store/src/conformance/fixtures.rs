@@ -146,6 +146,7 @@ pub fn check_result(check: &str, outcome: Outcome) -> CheckResult {
         outcome,
         actual: MetricValue::integer(10),
         error_bound: None,
+        note: None,
         expected: "> 0".to_owned(),
         limits: None,
         reason: None,

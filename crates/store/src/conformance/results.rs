@@ -526,9 +526,11 @@ pub async fn the_error_of_an_estimate_is_kept(store: Arc<dyn Store>) {
         MetricValue::Float(12_345.0),
     );
     estimate.error_bound = Some(0.008_125);
+    estimate.note = Some("3 values that are not finite numbers are left out".to_owned());
     judged.results[0].metric = estimate.key.clone();
     judged.results[0].actual = estimate.value.clone();
     judged.results[0].error_bound = estimate.error_bound;
+    judged.results[0].note = estimate.note.clone();
     let result = judged.results[0].clone();
     judged.metrics.push(estimate.clone());
     bench.judged("a", judged).await;

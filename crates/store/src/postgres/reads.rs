@@ -143,6 +143,7 @@ fn result(cells: &Cells<'_>) -> Result<ResultRow, StoreError> {
                 .map(|text| serde_json::from_str(text).map_err(|e| corrupt("limits", e)))
                 .transpose()?,
             error_bound: cells.get("error_bound")?,
+            note: cells.text_or_none("note")?,
             reason: cells.text_or_none("reason")?,
         },
     })

@@ -138,7 +138,8 @@ pub(super) const BREACHES: &str = "SELECT v.partition, c.check_id, m.metric, m.c
 pub(super) const RESULTS: &str = "SELECT v.run_id, v.partition, v.ord, l.series, l.date::text AS date, \
      l.start_at, l.end_at, v.version, v.judged_at, c.check_id, c.severity, c.origin, c.outcome, \
      c.kind, c.actual, c.expected, c.limits::text AS limits, c.reason, m.metric, m.column_name, \
-     m.args, m.filter, m.semantics, e.error_bound \
+     m.args, m.filter, m.semantics, e.error_bound, \
+     CASE e.status WHEN 'computed' THEN e.note END AS note \
      FROM verdict v JOIN check_result c ON c.verdict_id = v.id \
      JOIN metric_series m ON m.id = c.series_id \
      LEFT JOIN metric e ON e.verdict_id = v.id AND e.series_id = c.series_id \

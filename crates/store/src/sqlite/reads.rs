@@ -90,6 +90,7 @@ fn result(cells: &Cells<'_>) -> Result<ResultRow, StoreError> {
             outcome: cells.word("outcome")?,
             actual: value_of(cells.get("kind")?, cells.get("actual")?)?,
             error_bound: cells.get("error_bound")?,
+            note: cells.get("note")?,
             expected: cells.text("expected")?,
             limits: limits
                 .map(|text| serde_json::from_str(text).map_err(|e| corrupt("limits", e)))

@@ -146,7 +146,8 @@ macro_rules! results {
             "SELECT v.run_id, v.partition, v.ord, l.series, l.date, l.start_at, l.end_at, v.version, \
              v.judged_at, c.check_id, c.severity, c.origin, c.outcome, c.kind, c.actual, \
              c.expected, c.limits, c.reason, m.metric, m.column_name, m.args, m.filter, \
-             m.semantics, e.error_bound \
+             m.semantics, e.error_bound, \
+             CASE e.status WHEN 'computed' THEN e.note END AS note \
              FROM verdict v CROSS JOIN check_result c ON c.verdict_id = v.id",
             $check,
             " JOIN metric_series m ON m.id = c.series_id \
