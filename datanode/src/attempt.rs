@@ -137,7 +137,8 @@ async fn work(
         dataset: started.dataset,
         memory_bytes: if terms.suspect { share / 2 } else { share },
         suspect: terms.suspect,
-        now: node.now(),
+        // Not the node's own clock, which may be wrong: ages and deadlines are judged by it.
+        now: started.at,
     };
     let watch = TaskWatch {
         stop: Arc::clone(&hold.stop),

@@ -32,6 +32,8 @@ use crate::node::{Inner, NodeStatus, Report};
 const ADMISSION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a leaving node waits for the leader to agree.
 const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two tries of the probe port to accept.
+const PROBE_PAUSE: Duration = Duration::from_millis(100);
 /// Messages that may wait on one stream.
 const STREAM_MAX: usize = 256;
 
@@ -113,8 +115,13 @@ async fn probe(node: &Inner) -> u16 {
         Ok(listener) => {
             let port = listener.local_addr().map_or(0, |a: SocketAddr| a.port());
             tokio::spawn(async move {
-                // Whoever connects has learned what there is to learn.
-                while listener.accept().await.is_ok() {}
+                // Whoever connects has learned what there is to learn. A want of file handles passes;
+                // a port that closed for it would have a living node declared dead.
+                loop {
+                    if listener.accept().await.is_err() {
+                        tokio::time::sleep(PROBE_PAUSE).await;
+                    }
+                }
             });
             port
         }

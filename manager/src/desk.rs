@@ -1,19 +1,39 @@
 //! Who waits for an answer of the core: submitters and those with a wish.
 //!
-//! Comes in: questions, and the core's answers. Goes out: each answer to all who wait for it. It
-//! must never answer a wish before the core has followed or refused it.
+//! Comes in: questions, and what the core has done. Goes out: each answer to all who wait for it.
+//! It must never answer a wish before that very wish is in the store or refused: a wish that only
+//! a leader's memory holds is lost with the leader.
 
 use std::collections::BTreeMap;
 
 use assay_model::change::Answer;
-use assay_model::ids::RunId;
+use assay_model::ids::{NodeId, RunId};
+use assay_model::node::NodeState;
+use assay_model::run::RunState;
 use tokio::sync::oneshot;
+
+/// What must have happened before a wish is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// The run has ended.
+    Ended,
+    /// The run's tasks are ready again.
+    Retried,
+    /// The node takes no new task.
+    Drained,
+    /// The node takes tasks.
+    Uncordoned,
+    /// The leader knows it: for what lasts no longer than its term.
+    Known,
+}
+
+type Reply = oneshot::Sender<Result<(), String>>;
 
 /// Who waits.
 #[derive(Default)]
 pub(crate) struct Desk {
     submitters: BTreeMap<RunId, Vec<oneshot::Sender<Answer>>>,
-    wishes: BTreeMap<String, Vec<oneshot::Sender<Result<(), String>>>>,
+    wishes: BTreeMap<String, Vec<(Until, Reply)>>,
 }
 
 impl Desk {
@@ -21,28 +41,129 @@ impl Desk {
         self.submitters.entry(run).or_default().push(reply);
     }
 
-    pub(crate) fn wish(&mut self, subject: String, reply: oneshot::Sender<Result<(), String>>) {
-        self.wishes.entry(subject).or_default().push(reply);
+    pub(crate) fn wish(&mut self, subject: String, until: Until, reply: Reply) {
+        let waiting = self.wishes.entry(subject).or_default();
+        // Whoever stopped waiting needs no answer.
+        waiting.retain(|(_, reply)| !reply.is_closed());
+        waiting.push((until, reply));
     }
 
     pub(crate) fn submitted(&mut self, run: RunId, answer: Answer) {
         for reply in self.submitters.remove(&run).unwrap_or_default() {
-            // Whoever stopped waiting needs no answer.
             let _ = reply.send(answer);
         }
     }
 
     /// The wishes about `subject` cannot be followed.
     pub(crate) fn refused(&mut self, subject: &str, reason: &str) {
-        for reply in self.wishes.remove(subject).unwrap_or_default() {
-            let _ = reply.send(Err(reason.to_owned()));
-        }
+        self.answer(subject, |_| Some(Err(reason.to_owned())));
     }
 
-    /// The wishes about `subject` are followed.
-    pub(crate) fn followed(&mut self, subject: &str) {
-        for reply in self.wishes.remove(subject).unwrap_or_default() {
-            let _ = reply.send(Ok(()));
+    /// What only had to be known is known.
+    pub(crate) fn known(&mut self, subject: &str) {
+        self.answer(subject, |until| (until == Until::Known).then_some(Ok(())));
+    }
+
+    /// The tasks of `run` are ready again.
+    pub(crate) fn retried(&mut self, run: RunId) {
+        self.answer(&run.to_string(), |until| {
+            (until == Until::Retried).then_some(Ok(()))
+        });
+    }
+
+    /// `run` is in `state`.
+    pub(crate) fn run_moved(&mut self, run: RunId, state: RunState) {
+        if !state.is_terminal() {
+            return;
         }
+        self.answer(&run.to_string(), |until| {
+            (until == Until::Ended).then(|| match state {
+                RunState::Cancelled => Ok(()),
+                other => Err(format!(
+                    "{run} has ended ({other}) before it could be stopped"
+                )),
+            })
+        });
+    }
+
+    /// `node` is in `state`.
+    pub(crate) fn node_moved(&mut self, node: &NodeId, state: NodeState) {
+        let ends = state.is_final();
+        let drains = state == NodeState::Draining || ends;
+        self.answer(node.as_str(), |until| match until {
+            Until::Drained if drains => Some(Ok(())),
+            Until::Uncordoned if ends => Some(Err(format!("{node} has left"))),
+            Until::Uncordoned if !drains && state != NodeState::Excluded => Some(Ok(())),
+            _ => None,
+        });
+    }
+
+    fn answer(&mut self, subject: &str, said: impl Fn(Until) -> Option<Result<(), String>>) {
+        let Some(waiting) = self.wishes.remove(subject) else {
+            return;
+        };
+        let mut left = Vec::new();
+        for (until, reply) in waiting {
+            match said(until) {
+                Some(answer) => {
+                    let _ = reply.send(answer);
+                }
+                None => left.push((until, reply)),
+            }
+        }
+        if !left.is_empty() {
+            self.wishes.insert(subject.to_owned(), left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(
+        desk: &mut Desk,
+        subject: &str,
+        until: Until,
+    ) -> oneshot::Receiver<Result<(), String>> {
+        let (reply, answer) = oneshot::channel();
+        desk.wish(subject.to_owned(), until, reply);
+        answer
+    }
+
+    #[test]
+    fn a_cancel_is_answered_by_the_end_of_its_run_and_by_no_other_move() {
+        let (mut desk, run) = (Desk::default(), RunId(uuid::Uuid::from_u128(1)));
+        let mut cancel = waits(&mut desk, &run.to_string(), Until::Ended);
+        desk.run_moved(run, RunState::Planning);
+        desk.retried(run);
+        desk.known(&run.to_string());
+        assert!(cancel.try_recv().is_err());
+        desk.run_moved(run, RunState::Cancelled);
+        assert_eq!(cancel.try_recv(), Ok(Ok(())));
+    }
+
+    #[test]
+    fn who_cancels_too_late_is_told_how_the_run_ended() {
+        let (mut desk, run) = (Desk::default(), RunId(uuid::Uuid::from_u128(1)));
+        let mut cancel = waits(&mut desk, &run.to_string(), Until::Ended);
+        desk.run_moved(run, RunState::Succeeded);
+        let answer = cancel.try_recv().unwrap().unwrap_err();
+        assert!(answer.contains("succeeded"), "{answer}");
+    }
+
+    #[test]
+    fn a_drain_waits_for_its_own_node_and_its_own_state() {
+        let (mut desk, node) = (Desk::default(), NodeId::new("n1".to_owned()));
+        let mut drain = waits(&mut desk, node.as_str(), Until::Drained);
+        let mut uncordon = waits(&mut desk, node.as_str(), Until::Uncordoned);
+        desk.node_moved(&node, NodeState::Excluded);
+        assert!(drain.try_recv().is_err());
+        assert!(uncordon.try_recv().is_err());
+        desk.node_moved(&node, NodeState::Live);
+        assert!(drain.try_recv().is_err());
+        assert_eq!(uncordon.try_recv(), Ok(Ok(())));
+        desk.node_moved(&node, NodeState::Draining);
+        assert_eq!(drain.try_recv(), Ok(Ok(())));
     }
 }

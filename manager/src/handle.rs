@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::desk::Until;
 use crate::inbox::{Input, Wish};
 use crate::outbox::{self, OutboxSink};
 use crate::parts::ManagerParts;
@@ -359,7 +360,7 @@ impl Shared {
             run,
             reason: reason.to_owned(),
         };
-        self.wish(event, run.to_string(), true).await
+        self.wish(event, run.to_string(), Until::Ended).await
     }
 
     pub(crate) async fn retry(&self, run: RunId) -> Result<(), SubmitError> {
@@ -373,7 +374,7 @@ impl Shared {
         }
         let deadline_at = self.deadline((self.parts.now)());
         let event = Event::RetryRun { run, deadline_at };
-        self.wish(event, run.to_string(), true).await
+        self.wish(event, run.to_string(), Until::Retried).await
     }
 
     pub(crate) async fn drain(&self, node: &NodeId, reason: &str) -> Result<(), SubmitError> {
@@ -381,21 +382,21 @@ impl Shared {
             node: node.clone(),
             reason: reason.to_owned(),
         };
-        self.wish(event, node.to_string(), false).await
+        self.wish(event, node.to_string(), Until::Drained).await
     }
 
     pub(crate) async fn wish(
         &self,
         event: Event,
         subject: String,
-        awaits_move: bool,
+        until: Until,
     ) -> Result<(), SubmitError> {
         let seat = self.seats.seat()?;
         let (reply, answer) = oneshot::channel();
         let wish = Wish {
             event,
             subject,
-            awaits_move,
+            until,
         };
         let sent = seat.inbox.send(Input::Wish(wish, reply)).await;
         sent.map_err(|_| SubmitError::NoAnswer)?;

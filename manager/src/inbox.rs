@@ -9,6 +9,7 @@ use assay_model::run::Run;
 use assay_store::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::desk::Until;
 use crate::links::Link;
 
 /// Messages that may wait for the term's task; beyond, senders wait (and with them, streams).
@@ -37,6 +38,13 @@ pub(crate) enum Input {
         /// Whether it said goodbye before.
         left: bool,
     },
+    /// Nobody listens any more where a node's process was, after this stream of it had closed.
+    NodeRefuses {
+        /// The node.
+        node: NodeId,
+        /// Its life.
+        incarnation: Incarnation,
+    },
     /// The nodes that hold a lease.
     Leases(Nodes),
     /// The store says that a newer leader writes.
@@ -59,8 +67,8 @@ pub(crate) struct Opened {
 pub(crate) struct Wish {
     pub(crate) event: Event,
     pub(crate) subject: String,
-    /// It is followed only when its run has moved.
-    pub(crate) awaits_move: bool,
+    /// What must have happened before it is answered.
+    pub(crate) until: Until,
 }
 
 /// The sending end of an inbox.

@@ -79,6 +79,11 @@ impl Links {
         }
     }
 
+    /// Whether a stream of the node is open.
+    pub(crate) fn is_open(&self, node: &NodeId) -> bool {
+        self.open.contains_key(node)
+    }
+
     /// How many streams are open.
     pub(crate) fn len(&self) -> usize {
         self.open.len()

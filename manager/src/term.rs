@@ -264,6 +264,16 @@ impl Term {
                     });
                 }
             }
+            Input::NodeRefuses { node, incarnation } => {
+                // A stream that was opened meanwhile shows that the process lives.
+                if !self.links.is_open(&node) {
+                    self.tell_core(Event::NodeDisconnected {
+                        node,
+                        incarnation,
+                        refused: true,
+                    });
+                }
+            }
             Input::Leases(nodes) => self.compare_leases(&nodes),
             Input::Fenced => {
                 tracing::warn!(epoch = self.epoch.0, "a newer leader writes: stands down");
@@ -281,11 +291,9 @@ impl Term {
     }
 
     fn wish(&mut self, wish: Wish, reply: tokio::sync::oneshot::Sender<Result<(), String>>) {
-        self.desk.wish(wish.subject.clone(), reply);
+        self.desk.wish(wish.subject.clone(), wish.until, reply);
         self.tell_core(wish.event);
-        if !wish.awaits_move {
-            self.desk.followed(&wish.subject);
-        }
+        self.desk.known(&wish.subject);
     }
 
     fn node_opened(&mut self, opened: Opened) {
@@ -388,11 +396,9 @@ impl Term {
                     message,
                 } => self.links.send(&node, incarnation, &message),
                 Command::ReadPlan { task } => self.read_plan(task),
-                Command::ReloadRun { run } => {
-                    // A retry that is committed reads its run anew.
-                    self.desk.followed(&run.to_string());
-                    self.reload_run(run);
-                }
+                Command::ReloadRun { run } => self.reload_run(run),
+                Command::Retried { run } => self.desk.retried(run),
+                Command::NodeMoved { node, state } => self.desk.node_moved(&node, state),
                 Command::DesiredNodes { n, reason } => {
                     let telemetry = &self.shared.parts.telemetry;
                     telemetry.set("assay_nodes_desired", &[], f64::from(n));
@@ -410,7 +416,7 @@ impl Term {
     }
 
     fn run_moved(&mut self, run: RunId, state: assay_model::run::RunState, reason: Option<String>) {
-        self.desk.followed(&run.to_string());
+        self.desk.run_moved(run, state);
         let update = RunUpdate {
             run,
             state,

@@ -42,6 +42,9 @@ pub struct Started {
     pub task: Task,
     /// The definition that the run was planned with.
     pub dataset: std::sync::Arc<Dataset>,
+    /// The present, by the clock of the store's server where it has one: nodes whose clocks differ
+    /// judge ages and deadlines alike.
+    pub at: Timestamp,
 }
 
 /// The writes of the protocol. Leader calls carry an epoch, node calls an attempt token; each is

@@ -111,6 +111,18 @@ async fn insist(store: &PostgresStore, token: &AttemptToken) -> Answer {
     }
 }
 
+#[tokio::test]
+async fn a_node_whose_clock_is_wrong_judges_by_the_clock_of_the_server() {
+    let url = pg::database().await;
+    let store = ok(PostgresStore::connect(options(&url, 1)).await);
+    let bench = Bench::new(Arc::new(store.clone())).await;
+    let run = bench.submit("orders").await;
+    let token = bench.assign(run, 0, 1).await;
+    let started = ok(store.start(&token, at(2)).await).unwrap();
+    let off = started.at.duration_since(jiff::Timestamp::now()).abs();
+    assert!(off < jiff::SignedDuration::from_mins(1), "{}", started.at);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_of_the_server_under_load_loses_nothing_that_was_answered() {
     const TASKS: u32 = 3000;

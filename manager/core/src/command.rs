@@ -5,6 +5,7 @@
 
 use assay_model::change::{Answer, Change};
 use assay_model::ids::{AttemptToken, Incarnation, NodeId, RunId, TaskId};
+use assay_model::node::NodeState;
 use assay_model::run::RunState;
 use assay_model::task::TaskKind;
 
@@ -62,6 +63,19 @@ pub enum Command {
         subject: String,
         /// Why not, and what to do.
         reason: String,
+    },
+    /// The answer to [`crate::Event::RetryRun`]: its tasks are ready again in the store.
+    Retried {
+        /// The run.
+        run: RunId,
+    },
+    /// A node is in this state in the store: the answer to [`crate::Event::DrainNode`] and
+    /// [`crate::Event::UncordonNode`], given also when there was nothing to change.
+    NodeMoved {
+        /// The node.
+        node: NodeId,
+        /// Its state.
+        state: NodeState,
     },
     /// A run has changed its state: tell who watches it.
     RunMoved {

@@ -209,6 +209,7 @@ impl Core {
             Change::RetryRun { run, .. } => {
                 self.retries.remove(&run);
                 self.awaited.insert(run);
+                self.out.push(Command::Retried { run });
                 self.out.push(Command::ReloadRun { run });
             }
             Change::MoveNode {

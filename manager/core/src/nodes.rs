@@ -44,7 +44,8 @@ impl Core {
             self.send(&id, incarnation, ToNode::Rejoin);
             return;
         }
-        if known.is_none_or(|record| record.node.incarnation < incarnation) {
+        let new_life = known.is_none_or(|record| record.node.incarnation < incarnation);
+        if new_life {
             let mut fresh = NodeRecord::new(node, self.now);
             fresh.node.state = NodeState::Live;
             self.nodes.insert(id.clone(), fresh);
@@ -63,6 +64,9 @@ impl Core {
         self.adopt(&id, incarnation, held);
         if draining {
             self.send(&id, incarnation, ToNode::Drain);
+        } else if !new_life {
+            // A `Resume` that was lost would leave it draining for ever.
+            self.send(&id, incarnation, ToNode::Resume);
         }
     }
 
@@ -140,8 +144,13 @@ impl Core {
     pub(crate) fn on_drain(&mut self, id: &NodeId, reason: String) {
         match self.nodes.get_mut(id) {
             Some(record) if !record.node.state.is_final() => {
-                record.drain = Some(reason);
+                let state = record.node.state;
                 record.uncordon = false;
+                if state == NodeState::Draining {
+                    self.tell_node_state(id.clone(), state);
+                } else {
+                    record.drain = Some(reason);
+                }
             }
             _ => self.refuse(id.to_string(), "no such node is registered"),
         }
@@ -150,11 +159,20 @@ impl Core {
     pub(crate) fn on_uncordon(&mut self, id: &NodeId) {
         match self.nodes.get_mut(id) {
             Some(record) if !record.node.state.is_final() => {
+                let state = record.node.state;
                 record.drain = None;
-                record.uncordon = true;
+                if matches!(state, NodeState::Draining | NodeState::Excluded) {
+                    record.uncordon = true;
+                } else {
+                    self.tell_node_state(id.clone(), state);
+                }
             }
             _ => self.refuse(id.to_string(), "no such node is registered"),
         }
+    }
+
+    fn tell_node_state(&mut self, node: NodeId, state: NodeState) {
+        self.out.push(Command::NodeMoved { node, state });
     }
 
     pub(crate) fn send(&mut self, node: &NodeId, incarnation: Incarnation, message: ToNode) {
@@ -350,6 +368,10 @@ impl Core {
         if record.node.incarnation != incarnation {
             return;
         }
+        self.out.push(Command::NodeMoved {
+            node: id.clone(),
+            state,
+        });
         let resumed = record.node.state == NodeState::Draining && state == NodeState::Live;
         record.node.state = state;
         record.uncordon = false;

@@ -25,6 +25,7 @@ struct Bench {
     sent: Vec<(NodeId, ToNode)>,
     refused: Vec<(String, String)>,
     moved: BTreeMap<RunId, RunState>,
+    nodes_moved: Vec<(NodeId, NodeState)>,
     store_away: bool,
     /// A dataset whose definition the store does not know.
     unknown: Option<DatasetId>,
@@ -52,6 +53,7 @@ impl Bench {
             sent: Vec::new(),
             refused: Vec::new(),
             moved: BTreeMap::new(),
+            nodes_moved: Vec::new(),
             store_away: false,
             unknown: None,
         }
@@ -94,7 +96,9 @@ impl Bench {
                 Command::RunMoved { run, state, .. } => {
                     self.moved.insert(run, state);
                 }
-                Command::DesiredNodes { .. }
+                Command::NodeMoved { node, state } => self.nodes_moved.push((node, state)),
+                Command::Retried { .. }
+                | Command::DesiredNodes { .. }
                 | Command::Submitted { .. }
                 | Command::Count { .. } => {}
             }
@@ -319,8 +323,11 @@ fn a_new_leader_adopts_what_a_node_holds_and_stops_the_rest() {
         registered: false,
         held: vec![mine, foreign],
     });
-    let cancel = ToNode::Cancel { token: foreign };
-    assert_eq!(bench.sent, vec![(NodeId::new("a"), cancel)]);
+    let said = [ToNode::Cancel { token: foreign }, ToNode::Resume];
+    assert_eq!(
+        bench.sent,
+        said.map(|said| (NodeId::new("a"), said)).to_vec()
+    );
     for _ in 0..20 {
         bench.wait(1_000);
         bench.beat("a");
@@ -486,6 +493,43 @@ fn a_draining_node_takes_nothing_new_and_leaves_when_it_is_empty() {
     assert_eq!(bench.store.tasks[&token.task].charged, 0);
     assert_eq!(bench.store.nodes[&node].state, NodeState::Gone);
     assert_eq!(bench.state(run, 0), TaskState::Ready);
+}
+
+#[test]
+fn a_node_that_missed_the_word_to_go_on_hears_it_with_its_next_hello() {
+    let mut bench = Bench::new();
+    bench.node("a", "", 4);
+    let node = NodeId::new("a");
+    // Something to hold, or it would leave at once.
+    bench.submit("orders", "one");
+    bench.tell(Event::DrainNode {
+        node: node.clone(),
+        reason: "maintenance".to_owned(),
+    });
+    let drained = (node.clone(), NodeState::Draining);
+    assert_eq!(bench.nodes_moved.last(), Some(&drained));
+    bench.tell(Event::DrainNode {
+        node: node.clone(),
+        reason: "again".to_owned(),
+    });
+    assert_eq!(
+        bench.nodes_moved.iter().filter(|m| **m == drained).count(),
+        2
+    );
+    bench.tell(Event::UncordonNode { node: node.clone() });
+    let back = (node.clone(), NodeState::Live);
+    assert_eq!(bench.nodes_moved.last(), Some(&back));
+    bench.sent.clear();
+    bench.tell(Event::NodeHello {
+        node: Box::new(bench.store.nodes[&node].clone()),
+        registered: false,
+        held: Vec::new(),
+    });
+    assert!(
+        bench.sent.contains(&(node, ToNode::Resume)),
+        "{:?}",
+        bench.sent
+    );
 }
 
 #[test]

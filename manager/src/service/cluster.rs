@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 
 use super::{ASKERS, only, store_status};
+use crate::desk::Until;
 use crate::handle::Shared;
 
 /// Datasets in one answer.
@@ -87,7 +88,7 @@ impl ClusterService for Cluster {
         let subject = node.to_string();
         let wish = self
             .shared
-            .wish(Event::UncordonNode { node }, subject, false);
+            .wish(Event::UncordonNode { node }, subject, Until::Uncordoned);
         wish.await?;
         Ok(Response::new(v1::UncordonNodeResponse {}))
     }
@@ -103,9 +104,11 @@ impl ClusterService for Cluster {
                 "the bounds of the fleet: 0 <= min <= max, 1 <= max <= 10000",
             ));
         }
-        let wish = self
-            .shared
-            .wish(Event::ScaleBounds { min, max }, "fleet".to_owned(), false);
+        let wish = self.shared.wish(
+            Event::ScaleBounds { min, max },
+            "fleet".to_owned(),
+            Until::Known,
+        );
         wish.await?;
         Ok(Response::new(v1::ScaleResponse {}))
     }

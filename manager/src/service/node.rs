@@ -231,12 +231,12 @@ impl Reader {
         }
         let Some(address) = self.probe else { return };
         if refuses(address).await {
-            let event = Event::NodeDisconnected {
+            let refuses = Input::NodeRefuses {
                 node: self.node.clone(),
                 incarnation: self.incarnation,
-                refused: true,
             };
-            let _ = self.inbox.send(Input::Event(event)).await;
+            // A term that has ended needs no word.
+            let _ = self.inbox.send(refuses).await;
         }
     }
 }

@@ -277,32 +277,34 @@ async fn start(
             tokens.push(token, *at);
         }
     }
-    let rows = sqlx::query("SELECT * FROM start_attempts($1, $2, $3, $4, $5)")
-        .bind(&tokens.runs)
-        .bind(&tokens.nos)
-        .bind(&tokens.attempts)
-        .bind(&tokens.nonces)
-        .bind(&tokens.ats)
-        .fetch_all(&mut *connection)
-        .await?;
+    let rows = sqlx::query(
+        "SELECT v.*, clock_timestamp() AS present FROM start_attempts($1, $2, $3, $4, $5) v",
+    )
+    .bind(&tokens.runs)
+    .bind(&tokens.nos)
+    .bind(&tokens.attempts)
+    .bind(&tokens.nonces)
+    .bind(&tokens.ats)
+    .fetch_all(&mut *connection)
+    .await?;
     let mut begun = BTreeMap::new();
     for row in &rows {
         let cells = Cells { row, what: "task" };
-        let (run, task) = (cells.run()?, cells.task()?);
+        let (run, task, at) = (cells.run()?, cells.task()?, cells.time("present")?);
         let twin = task.twin.as_ref().map(|twin| twin.nonce);
         for nonce in task.nonce.into_iter().chain(twin) {
             let key = (task.id, task.attempt, nonce);
-            begun.insert(key, (run.clone(), task.clone()));
+            begun.insert(key, (run.clone(), task.clone(), at));
         }
     }
-    let needed = begun.values().map(|(run, _)| run.definition.as_str());
+    let needed = begun.values().map(|(run, ..)| run.definition.as_str());
     read_definitions(connection, needed, definitions).await?;
     let replies = list.iter().map(|call| {
         let Call::Start(token, _) = call else {
             return Ok(Reply::Started(None));
         };
         let found = begun.get(&(token.task, token.attempt, token.nonce));
-        let Some((run, task)) = found.cloned() else {
+        let Some((run, task, at)) = found.cloned() else {
             return Ok(Reply::Started(None));
         };
         let dataset = definitions
@@ -312,6 +314,7 @@ async fn start(
             run,
             task,
             dataset,
+            at,
         }))))
     });
     Ok(replies.collect())

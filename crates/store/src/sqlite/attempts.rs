@@ -121,7 +121,12 @@ pub(super) async fn start(
             dataset
         }
     };
-    Ok(Some(Started { run, task, dataset }))
+    Ok(Some(Started {
+        run,
+        task,
+        dataset,
+        at,
+    }))
 }
 
 const COMPLETE: &str = "UPDATE task SET state = 'succeeded', wait = NULL, not_before = NULL, \

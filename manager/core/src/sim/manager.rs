@@ -180,6 +180,8 @@ impl World {
                 Command::Count { what, n } => *self.counts.entry(what).or_default() += n,
                 Command::DesiredNodes { .. }
                 | Command::Refused { .. }
+                | Command::Retried { .. }
+                | Command::NodeMoved { .. }
                 | Command::RunMoved { .. } => {}
             }
         }
