@@ -225,3 +225,36 @@ async fn a_task_that_crashes_twice_is_quarantined_and_its_checks_are_errors() {
     assert_eq!(counts.error, counts.planned);
     assert!(counts.planned > 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_no_node_can_take_says_so_to_who_asks_for_its_run() {
+    let cluster = Cluster::new().await;
+    cluster.write_days(2);
+    let manager = cluster.manager("m1");
+    within("leadership", manager.leads()).await;
+    let run = manager
+        .submit(
+            cluster.dataset(),
+            Trigger::Manual,
+            Selection::default(),
+            None,
+        )
+        .await
+        .unwrap()
+        .run;
+    let door = Door::Local(manager.doorway());
+    let channel = within("a channel", door.open()).await.unwrap();
+    let mut runs = v1::run_service_client::RunServiceClient::new(channel);
+    let request = v1::GetRunRequest {
+        run_id: run.to_string(),
+    };
+    let got = runs.get(unary(request)).await.unwrap().into_inner();
+    let [task] = &got.tasks[..] else {
+        panic!("{:?}", got.tasks);
+    };
+    assert_eq!(
+        (task.state.as_str(), task.wait.as_str()),
+        ("ready", "no_node")
+    );
+    assert!(task.reason.contains("no node"), "{}", task.reason);
+}

@@ -209,11 +209,7 @@ impl ManagerHandle {
     /// # Errors
     /// [`SubmitError`] when this manager does not lead.
     pub async fn explain(&self, task: TaskId) -> Result<Option<Explanation>, SubmitError> {
-        let seat = self.shared.seats.seat()?;
-        let (reply, answer) = oneshot::channel();
-        let sent = seat.inbox.send(Input::Explain(task, reply)).await;
-        sent.map_err(|_| SubmitError::NoAnswer)?;
-        answer.await.map_err(|_| SubmitError::NoAnswer)
+        Ok(self.shared.explain(vec![task]).await?.pop())
     }
 
     /// The number of nodes that the backlog asks for, and why, from here on.
@@ -404,6 +400,18 @@ impl Shared {
             Ok(Ok(result)) => result.map_err(SubmitError::Refused),
             Ok(Err(_)) | Err(_) => Err(SubmitError::NoAnswer),
         }
+    }
+
+    /// Why tasks are where they are; those that are unknown are left out.
+    pub(crate) async fn explain(
+        &self,
+        tasks: Vec<TaskId>,
+    ) -> Result<Vec<Explanation>, SubmitError> {
+        let seat = self.seats.seat()?;
+        let (reply, answer) = oneshot::channel();
+        let sent = seat.inbox.send(Input::Explain(tasks, reply)).await;
+        sent.map_err(|_| SubmitError::NoAnswer)?;
+        answer.await.map_err(|_| SubmitError::NoAnswer)
     }
 
     pub(crate) async fn view(&self) -> Result<View, SubmitError> {

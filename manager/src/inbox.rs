@@ -52,7 +52,7 @@ pub(crate) enum Input {
     /// How does everything stand?
     View(oneshot::Sender<View>),
     /// Why is this task where it is?
-    Explain(TaskId, oneshot::Sender<Option<Explanation>>),
+    Explain(Vec<TaskId>, oneshot::Sender<Vec<Explanation>>),
 }
 
 /// A node whose stream is open.

@@ -284,8 +284,11 @@ impl Term {
                     let _ = reply.send(core.view());
                 }
             }
-            Input::Explain(task, reply) => {
-                let _ = reply.send(self.core.as_ref().and_then(|core| core.explain(task)));
+            Input::Explain(tasks, reply) => {
+                if let Some(core) = &self.core {
+                    let known = tasks.into_iter().filter_map(|task| core.explain(task));
+                    let _ = reply.send(known.collect());
+                }
             }
         }
     }

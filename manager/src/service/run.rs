@@ -25,6 +25,10 @@ use crate::handle::Shared;
 
 /// Tasks in one answer.
 const TASKS_MAX: usize = 20_000;
+/// Waiting tasks whose reason is asked for: the first ones tell of all.
+const EXPLAINED_MAX: usize = 1_000;
+/// How long the leader's task may take to give reasons; without, the rows are shown as they are.
+const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Ignored objects that one answer names.
 const IGNORED_MAX: usize = 100;
 /// Between two looks at a watched run's progress.
@@ -41,6 +45,30 @@ impl Runs {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         Self {
             shared: Arc::clone(shared),
+        }
+    }
+
+    /// Says why the tasks that wait do so, as the core sees it at this moment: the rows tell only of
+    /// waits that the core has decided.
+    async fn explain(&self, run: RunId, tasks: &mut [v1::Task]) {
+        let waiting = tasks
+            .iter_mut()
+            .filter(|task| task.state == TaskState::Ready.to_string())
+            .take(EXPLAINED_MAX);
+        let mut waiting: BTreeMap<u32, &mut v1::Task> =
+            waiting.map(|task| (task.no, task)).collect();
+        if waiting.is_empty() {
+            return;
+        }
+        let ids = waiting.keys().map(|no| TaskId { run, no: *no }).collect();
+        let asked = tokio::time::timeout(EXPLAIN_TIMEOUT, self.shared.explain(ids)).await;
+        // A manager that does not lead has no reasons: it shows the rows.
+        let Ok(Ok(reasons)) = asked else { return };
+        for reason in reasons {
+            if let (Some(task), Some(wait)) = (waiting.get_mut(&reason.task.no), reason.wait) {
+                task.wait = wait.to_string();
+                task.reason = reason.text;
+            }
         }
     }
 
@@ -107,14 +135,16 @@ impl RunService for Runs {
         let remarks = self.shared.parts.metrics.remarks(id, IGNORED_MAX).await;
         let remarks = remarks.map_err(|e| store_status(&e))?;
         let left_out = tasks.len().saturating_sub(TASKS_MAX);
+        let mut told: Vec<v1::Task> = tasks
+            .iter()
+            .take(TASKS_MAX)
+            .map(|(task, attempts)| rows::task(task, attempts))
+            .collect();
+        self.explain(id, &mut told).await;
         let sums = self.sums(&[id]).await?;
         Ok(Response::new(v1::GetRunResponse {
             run: Some(rows::run(&run, &sums[&id])),
-            tasks: tasks
-                .iter()
-                .take(TASKS_MAX)
-                .map(|(task, attempts)| rows::task(task, attempts))
-                .collect(),
+            tasks: told,
             left_out: u32::try_from(left_out).unwrap_or(u32::MAX),
             notices: remarks.notices,
             ignored: remarks.ignored,
