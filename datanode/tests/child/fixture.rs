@@ -57,6 +57,15 @@ fn answer(lie: &str) -> ExitCode {
                 br#"{"done":{"seq":0,"answer":{"failed":{"outcome":"drained","message":"free"}}}}"#,
             );
         }
+        "crossing" => {
+            // Asked for its progress, and done before it answers.
+            read_frame();
+            end_of(0);
+            std::thread::sleep(Duration::from_millis(50));
+            say(br#"{"progress":{"rows":1,"bytes":1}}"#);
+            read_frame();
+            end_of(1);
+        }
         "torn" => out(&[200, 0, 0, 0, 0, 0, 0, 0, b'{']),
         "exit" => return ExitCode::SUCCESS,
         "flood" => loop {
@@ -66,6 +75,13 @@ fn answer(lie: &str) -> ExitCode {
     }
     std::thread::sleep(Duration::from_secs(60));
     ExitCode::SUCCESS
+}
+
+fn end_of(task: u32) {
+    let ended = format!(
+        r#"{{"done":{{"seq":{task},"answer":{{"failed":{{"outcome":"retryable","message":"end {task}"}}}}}}}}"#
+    );
+    say(ended.as_bytes());
 }
 
 fn out(bytes: &[u8]) {

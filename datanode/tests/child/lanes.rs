@@ -188,3 +188,12 @@ pub async fn a_caller_that_goes_away_takes_its_task_along() {
     assert!(began.elapsed() < Duration::from_secs(3));
     assert!(children().iter().all(|pid| !before.contains(pid)));
 }
+
+pub async fn a_look_that_crosses_the_end_of_a_task_is_no_word_about_the_next_one() {
+    let runner = runner(1, Some("crossing")).await;
+    for task in 0..2 {
+        let ended = failure(&runner, "nothing").await;
+        assert_eq!(ended.outcome, AttemptOutcome::Retryable, "{ended:?}");
+        assert_eq!(ended.message, format!("end {task}"));
+    }
+}

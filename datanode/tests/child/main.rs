@@ -39,6 +39,7 @@ const TESTS: &[(&str, fn())] = tests![
     lanes::a_suspect_runs_in_a_fresh_child_with_no_second_suspect_beside_it,
     lanes::a_program_of_another_version_is_refused,
     lanes::a_child_ends_with_the_pipe_of_its_node,
+    lanes::a_look_that_crosses_the_end_of_a_task_is_no_word_about_the_next_one,
     lanes::a_caller_that_goes_away_takes_its_task_along,
     corrupt::a_parquet_file_cut_at_any_byte_fails_for_good_and_is_named,
     corrupt::a_flipped_byte_is_never_a_death_and_one_of_the_footer_never_a_wrong_value,

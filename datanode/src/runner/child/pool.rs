@@ -114,7 +114,7 @@ impl Pool {
             None => (Err(stopped()), false),
         };
         let _ = tell.send(ended);
-        if keeps && child.is_fit(self.config.tasks_max) {
+        if keeps && child.settles().await && child.is_fit(self.config.tasks_max) {
             self.idle(|idle| idle.push(child));
         } else {
             child.kill().await;

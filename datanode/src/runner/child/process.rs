@@ -48,6 +48,9 @@ pub(super) struct TaskChild {
     memory_cap: u64,
     /// Tasks that it was given.
     pub(super) served: u64,
+    /// It was asked for its progress and has answered with the end of its task: the answer to the
+    /// question is still to come.
+    owes: bool,
 }
 
 /// A task for a child.
@@ -110,6 +113,7 @@ impl TaskChild {
             memory_bytes,
             memory_cap: config.memory_cap(memory_bytes),
             served: 0,
+            owes: false,
         };
         let limits = ChildLimits {
             memory_bytes: child.memory_cap,
@@ -200,6 +204,7 @@ impl TaskChild {
                         Err(error) => return Err(Broken::Nonsense(error.to_string())),
                     };
                     if !asked || !heard(&frame, progress, &mut seen) {
+                        self.owes = asked;
                         return taken(frame, order, stopped).await;
                     }
                     asked = false;
@@ -219,6 +224,20 @@ impl TaskChild {
                 return Err(Broken::Ended);
             }
         }
+    }
+
+    /// Takes the progress that was asked for while the task ended, so that it is not taken for a
+    /// word about the next one; `false` when it does not come.
+    pub(super) async fn settles(&mut self) -> bool {
+        if !self.owes {
+            return true;
+        }
+        let last = timeout(LAST_BREATH, self.hears.next()).await;
+        let Ok(Ok(Some(frame))) = last else {
+            return false;
+        };
+        self.owes = !matches!(frame.message(), Ok(FromChild::Progress { .. }));
+        !self.owes
     }
 
     /// Whether it is still there and holds little memory.
