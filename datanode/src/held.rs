@@ -22,6 +22,8 @@ pub(crate) struct Hold {
     pub(crate) stop: Arc<AtomicBool>,
     /// Wakes whoever waits on behalf of the attempt.
     pub(crate) cancelled: CancellationToken,
+    /// It has ended, and only the leader is to be told.
+    over: bool,
 }
 
 impl Hold {
@@ -31,6 +33,7 @@ impl Hold {
             progress: Arc::default(),
             stop: Arc::default(),
             cancelled: CancellationToken::new(),
+            over: false,
         }
     }
 
@@ -80,6 +83,18 @@ impl Held {
         holds.insert(token, hold.clone());
         self.count.send_replace(holds.len());
         Ok(hold)
+    }
+
+    /// Notes that an attempt has ended; it is held until the leader is told.
+    pub(crate) fn over(&self, token: &AttemptToken) {
+        if let Some(hold) = self.holds().get_mut(token) {
+            hold.over = true;
+        }
+    }
+
+    /// Whether an attempt is still at work.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.holds().values().any(|hold| !hold.over)
     }
 
     pub(crate) fn end(&self, token: &AttemptToken) {

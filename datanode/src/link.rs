@@ -58,6 +58,7 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
         drain_until: None,
         agreed: false,
         leader: None,
+        unheard: None,
         node,
     };
     let config = link.node.parts.config.clone();
@@ -85,8 +86,7 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
             }
         }
         link.node.status.send_replace(NodeStatus::Connecting);
-        if link.wants_to_leave() && link.node.held.tokens().is_empty() {
-            // Nobody to tell, and nothing to lose.
+        if link.leaves_unheard() {
             return;
         }
         if link.leader.is_some() && !hinted {
@@ -144,6 +144,8 @@ struct Link {
     agreed: bool,
     /// Where the leader is, by the word of a manager that does not lead.
     leader: Option<Door>,
+    /// Since when it wants to leave and reaches nobody.
+    unheard: Option<Instant>,
 }
 
 impl Link {
@@ -162,6 +164,7 @@ impl Link {
         };
         *failures = 0;
         self.agreed = false;
+        self.unheard = None;
         let incarnation = self.incarnation;
         self.node
             .parts
@@ -382,6 +385,28 @@ impl Link {
             && self.node.draining.load(Ordering::Relaxed)
             && self.node.held.tokens().is_empty()
             && self.reports.is_empty()
+    }
+
+    /// Whether a node that wants to leave does so without a word: it reaches no leader, and nothing
+    /// is to be lost, since what it has done is in the store, or its time is over.
+    fn leaves_unheard(&mut self) -> bool {
+        if !self.wants_to_leave() {
+            return false;
+        }
+        if self.node.held.tokens().is_empty() {
+            return true;
+        }
+        self.begin_drain(self.node.parts.config.drain_grace);
+        let since = *self.unheard.get_or_insert_with(Instant::now);
+        if self
+            .drain_until
+            .is_some_and(|until| until <= Instant::now())
+        {
+            self.node.held.cancel_all();
+            return true;
+        }
+        // A leader that is only being replaced is waited for: it would rather be told.
+        since.elapsed() > AGREEMENT_TIMEOUT && !self.node.held.is_at_work()
     }
 
     async fn hand_all_back(

@@ -187,6 +187,7 @@ impl Inner {
 
     /// Tells the leader of the end of an attempt, which is held until the report is on the wire.
     pub(crate) async fn report(&self, token: AttemptToken, kind: Kind) {
+        self.held.over(&token);
         let report = Report {
             kind,
             ends: Some(token),

@@ -299,3 +299,23 @@ fn computation_on_every_worker_does_not_starve_the_heartbeat() {
     of_node.block_on(busy).unwrap();
     of_manager.block_on(node.handle.kill());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_asked_to_leave_while_nobody_leads_finishes_and_leaves() {
+    let cluster = Cluster::new().await;
+    cluster.write_days(2);
+    let manager = cluster.manager("m1");
+    let node = cluster.node("n1", vec![Door::Local(manager.doorway())]);
+    node.gate.closed.send_replace(true);
+    within("leadership", manager.leads()).await;
+    start(&cluster, &manager).await;
+    node.is_stuck().await;
+    let mut completed = cluster.store.completed.subscribe();
+    within("a shutdown", manager.shutdown()).await;
+    let leaving = node.handle.clone();
+    let leaving = tokio::spawn(async move { leaving.drain("the test says so").await });
+    completed.mark_unchanged();
+    node.gate.closed.send_replace(false);
+    within("a result", completed.changed()).await.unwrap();
+    within("its end", leaving).await.unwrap();
+}
