@@ -77,6 +77,20 @@ impl Client {
         }
     }
 
+    /// The tasks of a run, as the manager that leads explains them.
+    ///
+    /// # Errors
+    /// What the manager said.
+    pub async fn tasks(&self, run: &str, limit: Duration) -> Result<Vec<v1::Task>, String> {
+        let (channel, _) = self.leader(limit).await?;
+        let request = v1::GetRunRequest {
+            run_id: run.to_owned(),
+        };
+        let got = RunServiceClient::new(channel).get(unary(request)).await;
+        got.map(|answer| answer.into_inner().tasks)
+            .map_err(|s| s.message().to_owned())
+    }
+
     /// Asks for a node to be drained.
     ///
     /// # Errors

@@ -382,6 +382,32 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        // For whoever looks for the cause; a server that is away by now leaves nothing.
+        let server = self.servers.postgres();
+        for (table, order) in [
+            ("event", "seq"),
+            ("task_attempt", "task_id, attempt"),
+            ("task", "id"),
+            ("run", "created_at"),
+            ("node", "id"),
+        ] {
+            let query = format!("SELECT * FROM {table} ORDER BY {order}");
+            let dump = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                server.sql(&self.database.url, &query)
+            }));
+            if let Ok(dump) = dump {
+                // The test has failed already.
+                let _ = std::fs::write(self.drill.folder().join(table), dump);
+            }
+        }
+    }
+}
+
 /// Environment variables.
 fn own(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());

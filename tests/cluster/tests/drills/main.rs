@@ -5,5 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the drill")]
 
 mod checked;
+mod etcd;
 mod good;
+mod kills;
+mod leaves;
+mod network;
+mod postgres;
+mod stops;
 mod usual;

@@ -55,3 +55,44 @@ pub fn slow_commits(cluster: &Cluster) {
         });
     }
 }
+
+/// How long it took from `fault` until a result was committed, which must be at most `limit`.
+pub async fn recovers(cluster: &Cluster, fault: jiff::Timestamp, limit: Duration) {
+    let patience = limit + Duration::from_secs(20);
+    let first = cluster.first_result_after(fault, patience).await;
+    let took = Duration::try_from(first.duration_since(fault)).unwrap_or_default();
+    cluster
+        .drill
+        .note(format!("the first result came after {took:?}"));
+    assert!(
+        took <= limit,
+        "the first result came after {took:?}, and {limit:?} are allowed\n{}",
+        cluster.tails()
+    );
+}
+
+/// Rows as `a|b`, each of texts, for assertions.
+pub async fn texts(cluster: &Cluster, query: &str) -> Vec<String> {
+    cluster.database.texts(query).await.unwrap()
+}
+
+/// Nothing of what happened is charged.
+pub fn uncharged() -> Facts {
+    Facts {
+        nothing_charged: true,
+        ..Facts::default()
+    }
+}
+
+/// A drill's name: that of its test.
+#[macro_export]
+macro_rules! drill {
+    ($(#[$doc:meta])* $name:ident, $body:expr) => {
+        $(#[$doc])*
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let body = $body;
+            Box::pin(body(stringify!($name))).await;
+        }
+    };
+}
