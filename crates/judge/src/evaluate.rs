@@ -20,6 +20,9 @@ use crate::schema::{SchemaColumn, differences};
 use crate::series::{self, Point, Policy, SeriesInput, SeriesKind};
 use crate::words::{fixed_limits, held_back_in_words, in_figures, in_words, limits_in_words};
 
+/// Why an age is not judged.
+pub const OF_THE_NEWEST: &str = "freshness is judged of the newest partition";
+
 /// The earlier values of one metric, oldest first; the judged partition is not among them.
 #[derive(Debug, Clone)]
 pub struct History {
@@ -219,8 +222,7 @@ impl<'a> Bench<'a> {
             Metric::Latency | Metric::LastModifiedAge
         );
         if is_age && self.context.followed {
-            let why = "freshness is judged of the newest partition";
-            return Ruling::because(Outcome::Skipped, why);
+            return Ruling::because(Outcome::Skipped, OF_THE_NEWEST);
         }
         match &check.expect {
             Expectation::SameSchema => return self.schema(check.severity),

@@ -77,8 +77,48 @@ impl Dataset {
     pub fn digest(&self) -> String {
         // A definition is made of maps with text keys and finite numbers, so it always prints.
         let text = serde_json::to_string(self).unwrap_or_default();
-        format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
+        hex(&text)
     }
+
+    /// A digest of what values are read and measured by: where equal ones agree in a metric's
+    /// identity, they agree in its value.
+    #[must_use]
+    pub fn reading_digest(&self) -> String {
+        let columns: Vec<_> = self
+            .columns
+            .iter()
+            .map(|c| (&c.name, c.logical_type, &c.physical_type, c.masked))
+            .collect();
+        let parts = (
+            &self.source.format,
+            columns,
+            &self.partitions.time_zone,
+            &self.profile,
+            (self.scan.distinct_limit, self.scan.uniqueness_limit),
+        );
+        hex(&serde_json::to_string(&parts).unwrap_or_default())
+    }
+
+    /// A digest of all that a verdict rests on besides the data: where it differs, a verdict is not
+    /// one by this definition. Names, owners, words about a check and its line have no part in it.
+    #[must_use]
+    pub fn judging_digest(&self) -> String {
+        let checks: Vec<_> = self
+            .checks
+            .iter()
+            .map(|c| (&c.id, &c.metric, &c.expect, c.severity))
+            .collect();
+        let limits = LimitPolicy {
+            backfill_days: None,
+            ..self.limits.clone()
+        };
+        let parts = (self.reading_digest(), checks, limits);
+        hex(&serde_json::to_string(&parts).unwrap_or_default())
+    }
+}
+
+fn hex(text: &str) -> String {
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
 }
 
 /// Someone who is told of incidents.

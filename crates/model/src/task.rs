@@ -120,12 +120,22 @@ crate::words! {
     pub enum EvaluateMode {
         /// Measured states are merged and judged.
         Judge = "judge",
+        /// What is stored of its metrics is judged again: the definition or the time went on.
+        Again = "again",
         /// The partition has not come by its deadline.
         Missing = "missing",
         /// Its objects were there and have been taken away.
         Gone = "gone",
         /// Objects whose name does not tell their partition: an error of their own.
         Refused = "refused",
+    }
+}
+
+impl EvaluateMode {
+    /// Whether data is judged, and not its lack.
+    #[must_use]
+    pub const fn is_of_data(self) -> bool {
+        matches!(self, Self::Judge | Self::Again)
     }
 }
 

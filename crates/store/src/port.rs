@@ -126,6 +126,8 @@ pub type MetricHistory = Vec<(MetricKey, Vec<HistoryPoint>)>;
 pub struct Verdict {
     /// The run that issued it.
     pub run: RunId,
+    /// The digest of the definition that it was issued by.
+    pub definition: String,
     /// The partition.
     pub partition: Partition,
     /// The version.
@@ -281,6 +283,9 @@ pub trait MetricStore: Send + Sync {
 
     /// The definition of a dataset that was put last.
     async fn definition(&self, dataset: &DatasetId) -> Result<Option<Dataset>, StoreError>;
+
+    /// The definition of this digest.
+    async fn definition_by(&self, digest: &str) -> Result<Option<Dataset>, StoreError>;
 
     /// The definition that was put last of each dataset, in the order of their ids, of the first
     /// `limit` datasets.

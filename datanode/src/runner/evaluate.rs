@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_judge::schema::changed_columns;
 use assay_judge::{Context, History, Point, Policy, evaluate, in_words};
 use assay_metrics::TableState;
+use assay_model::check::{Check, Expectation};
 use assay_model::dataset::Dataset;
+use assay_model::ids::CheckId;
 use assay_model::incident::Incident;
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
@@ -21,7 +23,7 @@ use assay_model::task::{
     AttemptOutcome, EvaluateMode, EvaluateSpec, TaskFailure, TaskSpec, TaskState,
 };
 use assay_store::MetricStore;
-use assay_store::port::{Breach, HistoryPoint, MetricHistory, Verdict};
+use assay_store::port::{Breach, HistoryPoint, MetricHistory, ResultFilter, Verdict};
 use jiff::Timestamp;
 
 use super::teaches::Teaches;
@@ -34,6 +36,9 @@ const INCIDENTS_MAX: u32 = 100_000;
 /// Broken checks of one series that are looked at; a partition whose are beyond teaches nothing.
 pub(super) const BREACHES_MAX: u32 = 200_000;
 
+/// Results of one partition that are read, at most.
+const RESULTS_MAX: u32 = 1_000_000;
+
 /// Merges and judges one partition.
 pub(super) async fn run(
     metrics: &dyn MetricStore,
@@ -44,11 +49,18 @@ pub(super) async fn run(
     };
     let states = match spec.mode {
         EvaluateMode::Judge => read_states(metrics, &job, &spec).await?,
+        EvaluateMode::Again => read_results(metrics, &job, &spec).await?,
         EvaluateMode::Missing => States::None,
         EvaluateMode::Gone => States::Gone(reason_of(&spec)),
         EvaluateMode::Refused => States::Broken(reason_of(&spec)),
     };
     let past = read_past(metrics, &job.dataset, &spec).await?;
+    let states = match states {
+        States::Stored(_) if past.stored.is_empty() => {
+            States::Broken("no metrics are stored of it; the next run measures it again".to_owned())
+        }
+        states => states,
+    };
     let judged = compute(move || judge(&job, &spec, &states, &past));
     judged
         .await?
@@ -64,6 +76,8 @@ fn reason_of(spec: &EvaluateSpec) -> String {
 enum States {
     /// Encoded, in the order of the tasks.
     All(Vec<Vec<u8>>),
+    /// They are merged already: the metrics are stored. These are the results in force.
+    Stored(Vec<CheckResult>),
     /// A measurement did not succeed, for this reason.
     Broken(String),
     /// The partition has not come.
@@ -105,12 +119,52 @@ async fn read_states(
     ))
 }
 
+/// The results in force of a partition that is judged again.
+async fn read_results(
+    metrics: &dyn MetricStore,
+    job: &TaskJob,
+    spec: &EvaluateSpec,
+) -> Result<States, TaskFailure> {
+    let filter = ResultFilter {
+        partition: Some(spec.partition.key.clone()),
+        limit: RESULTS_MAX,
+        ..ResultFilter::default()
+    };
+    let rows = metrics.results(&job.dataset.id, &filter).await;
+    let rows = rows.map_err(|error| store_failure(&error))?;
+    Ok(States::Stored(
+        rows.into_iter().map(|row| row.result).collect(),
+    ))
+}
+
+/// The checks that say whether a partition was restated.
+fn restated_of(due: &[Check]) -> BTreeSet<CheckId> {
+    let of = due.iter().filter(|c| c.expect == Expectation::NotRestated);
+    of.map(|check| check.id.clone()).collect()
+}
+
+/// That a partition was restated stays told when its stored metrics are judged again: they are
+/// those of one version, and say nothing of the one before.
+fn keep_restated(
+    results: &mut [CheckResult],
+    restated: &BTreeSet<CheckId>,
+    in_force: &[CheckResult],
+) {
+    for result in results.iter_mut().filter(|r| restated.contains(&r.check)) {
+        if let Some(told) = in_force.iter().find(|told| told.check == result.check) {
+            *result = told.clone();
+        }
+    }
+}
+
 /// What is known of the past of the dataset, and of the judged partition's series: history,
 /// verdicts and breaches are of that series alone.
 pub(super) struct Past {
     pub(super) history: MetricHistory,
     /// The metrics of the version of this partition that was judged before, if it was complete.
     earlier: Option<Vec<MetricPoint>>,
+    /// The metrics that are stored of this partition, complete or not.
+    stored: Vec<MetricPoint>,
     pub(super) verdicts: Vec<Verdict>,
     /// The checks that were broken in those partitions and in later ones.
     pub(super) breaches: Vec<Breach>,
@@ -147,16 +201,18 @@ async fn read_past(
         let of_this = verdicts
             .iter()
             .find(|v| v.partition.key == spec.partition.key);
-        let earlier = if judged_before && of_this.is_some_and(|v| v.sealed) {
+        let was_complete = judged_before && of_this.is_some_and(|v| v.sealed);
+        let stored = if judged_before {
             let after = just_after(&spec.partition);
             let one = metrics.history(id, Some(&after), 1).await?;
-            Some(version_of(&one, &spec.partition.key))
+            version_of(&one, &spec.partition.key)
         } else {
-            None
+            Vec::new()
         };
         Ok(Past {
             history: metrics.history(id, Some(&spec.partition), PAST_MAX).await?,
-            earlier,
+            earlier: was_complete.then(|| stored.clone()),
+            stored,
             verdicts,
             breaches: metrics.breaches(id, series, BREACHES_MAX).await?,
             open: metrics.incidents(Some(id), true, INCIDENTS_MAX).await?,
@@ -200,6 +256,7 @@ fn judge(
             let state = merged(states)?;
             assay_scan::points::metric_points(dataset, spec, state, job.now)
         }
+        States::Stored(_) => past.stored.clone(),
         States::Broken(_) | States::None | States::Gone(_) => Vec::new(),
     };
     let due = checks::due(dataset, &points, &past.history);
@@ -207,13 +264,19 @@ fn judge(
         States::Gone(reason) => checks::taken_away(&due, reason),
         States::Broken(reason) => due.iter().map(|c| broken(c, reason)).collect(),
         States::All(_) | States::None => results(job, spec, &points, due, past),
+        States::Stored(in_force) => {
+            let restated = restated_of(&due);
+            let mut results = results(job, spec, &points, due, past);
+            keep_restated(&mut results, &restated, in_force);
+            results
+        }
     };
-    if matches!(states, States::All(_)) {
+    if matches!(states, States::All(_) | States::Stored(_)) {
         results.extend(checks::of_the_future(&spec.partition, job.now));
     }
     let state = match states {
-        States::All(_) if spec.sealed => LedgerState::Scanned,
-        States::All(_) => LedgerState::Discovered,
+        States::All(_) | States::Stored(_) if spec.sealed => LedgerState::Scanned,
+        States::All(_) | States::Stored(_) => LedgerState::Discovered,
         // It is measured again by the next run.
         States::Broken(_) if spec.sealed => LedgerState::Sealed,
         States::Broken(_) => LedgerState::Discovered,
@@ -263,6 +326,16 @@ fn judge(
 fn has_later(past: &Past, partition: &Partition, now: Timestamp) -> bool {
     let mut others = past.ledger.iter().map(|entry| &entry.partition);
     others.any(|other| {
+        other.series == partition.series
+            && other.order > partition.order
+            && other.start.is_none_or(|start| start <= now)
+    })
+}
+
+/// Whether later data of the series is there: what is missing, gone or of the future is not.
+fn followed(past: &Past, partition: &Partition, now: Timestamp) -> bool {
+    let content = past.ledger.iter().filter(|e| e.version.is_content());
+    content.map(|entry| &entry.partition).any(|other| {
         other.series == partition.series
             && other.order > partition.order
             && other.start.is_none_or(|start| start <= now)
@@ -338,9 +411,9 @@ fn results(
     let context = Context {
         now: job.now,
         date: spec.partition.date,
-        arrived: spec.mode == EvaluateMode::Judge,
+        arrived: spec.mode.is_of_data(),
         provisional: !spec.sealed,
-        followed: has_later(past, &spec.partition, job.now),
+        followed: followed(past, &spec.partition, job.now),
         past_keys: &keys,
         schema: schema.as_deref(),
         declared: declared.as_deref(),

@@ -57,13 +57,18 @@ pub fn after(judged: &Judged<'_>) -> (Vec<Incident>, Vec<OutboxEntry>) {
     desk.missing();
     desk.gone();
     desk.future();
-    if judged.mode == EvaluateMode::Judge {
+    if judged.mode.is_of_data() {
         let known = |r: &&CheckResult| judged.sealed || r.check.as_str() == RESTATED;
         for result in judged.results.iter().filter(known) {
             desk.result(result);
         }
     }
-    if judged.sealed && matches!(judged.mode, EvaluateMode::Judge | EvaluateMode::Refused) {
+    if judged.sealed
+        && matches!(
+            judged.mode,
+            EvaluateMode::Judge | EvaluateMode::Again | EvaluateMode::Refused
+        )
+    {
         desk.unjudged();
     }
     (desk.incidents, desk.outbox)
@@ -166,7 +171,7 @@ impl Desk<'_> {
         let check = CheckId::new(check);
         let id = Incident::id_of(judged.dataset, &check, &judged.partition.key);
         let open = judged.open.iter().find(|i| i.id == id).cloned();
-        let arrived = judged.mode == EvaluateMode::Judge;
+        let arrived = judged.mode.is_of_data();
         match open {
             Some(incident) if arrived => self.resolve(incident, back),
             None if absent => self.open(check, "", severity, message),
@@ -316,7 +321,12 @@ impl Desk<'_> {
     fn tell(&mut self, event: &str, incident: &Incident) {
         let judged = self.judged;
         let key = &judged.partition.key;
-        let unique = format!("{}:{event}:{key}:{}", incident.id, judged.version);
+        // The same version may be judged again: what changes then is told for itself.
+        let again = match judged.mode {
+            EvaluateMode::Again => format!(":{}", judged.now.as_microsecond()),
+            _ => String::new(),
+        };
+        let unique = format!("{}:{event}:{key}:{}{again}", incident.id, judged.version);
         self.tell_as(unique, event, incident);
     }
 

@@ -5,12 +5,13 @@
 //! partitions to judge. Pure. A partition whose newest version was not judged is planned again, so
 //! that a run that failed is made good by the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_model::dataset::{Dataset, Sealing};
 use assay_model::ledger::{LedgerEntry, LedgerState, Sighting};
 use assay_model::partition::{ObjectRef, Partition, PartitionVersion};
 use assay_model::run::Selection;
+use assay_model::task::{EvaluateMode, EvaluateSpec};
 use jiff::{SignedDuration, Timestamp};
 
 use super::keys::Key;
@@ -56,6 +57,22 @@ pub struct Decided {
     pub unchanged: u64,
     /// What is to be measured and judged.
     pub judges: Vec<Judge>,
+    /// What is judged again by the metrics that are stored of it.
+    pub again: Vec<EvaluateSpec>,
+}
+
+/// Unchanged partitions whose verdict holds no more, by key.
+#[derive(Debug, Clone, Default)]
+pub struct Redo {
+    /// To be judged again by the metrics that are stored of them.
+    pub judge: BTreeSet<String>,
+    /// To be measured and judged again.
+    pub measure: BTreeSet<String>,
+    /// To be judged again as soon as a later partition of the series is there: their age is bad,
+    /// and that of the later one is what counts then.
+    pub when_followed: BTreeSet<String>,
+    /// Whether the definition has changed since.
+    pub changed: bool,
 }
 
 /// What a decision rests on besides the listing.
@@ -69,6 +86,8 @@ pub struct Facts<'a> {
     pub selection: &'a Selection,
     /// When the listing was made.
     pub now: Timestamp,
+    /// Verdicts that hold no more.
+    pub redo: &'a Redo,
 }
 
 impl Facts<'_> {
@@ -101,18 +120,35 @@ impl Facts<'_> {
 pub fn decide(seen: &[Seen], facts: &Facts<'_>) -> Decided {
     let ledger = facts.by_key();
     let dated = seen.iter().any(|s| s.key.partition.end.is_some());
+    let newest = newest_of(seen, facts.now);
     let mut decided = Decided::default();
     for partition in seen {
         let entry = ledger.get(partition.key.partition.key.as_str()).copied();
-        decide_one(partition, entry, dated, facts, &mut decided);
+        let followed = newest
+            .get(partition.key.partition.series.as_str())
+            .is_some_and(|newest| **newest > partition.key.partition.order);
+        decide_one(partition, entry, dated, followed, facts, &mut decided);
     }
     decided
+}
+
+/// The order of the newest partition of each series; one of the future is not there yet.
+fn newest_of<'a>(seen: &'a [Seen], now: Timestamp) -> BTreeMap<&'a str, &'a String> {
+    let mut newest: BTreeMap<&str, &String> = BTreeMap::new();
+    for partition in seen.iter().map(|s| &s.key.partition) {
+        if partition.start.is_none_or(|start| start <= now) {
+            let known = newest.entry(&partition.series).or_insert(&partition.order);
+            *known = (*known).max(&partition.order);
+        }
+    }
+    newest
 }
 
 fn decide_one(
     seen: &Seen,
     entry: Option<&LedgerEntry>,
     dated: bool,
+    followed: bool,
     facts: &Facts<'_>,
     decided: &mut Decided,
 ) {
@@ -149,8 +185,16 @@ fn decide_one(
         last_modified,
     };
     let known = same && entry.is_some_and(|e| e.state == state);
-    if (settled && !(facts.selection.rescan && selected)) || (known && !selected) {
-        decided.unchanged += 1;
+    let key = partition.key.as_str();
+    let wanted = facts.selection.rescan || facts.redo.measure.contains(key);
+    if (settled && !(wanted && selected)) || (known && !selected) {
+        let again_now =
+            facts.redo.judge.contains(key) || (followed && facts.redo.when_followed.contains(key));
+        if selected && again_now {
+            decided.again.push(again(&sighting, state));
+        } else {
+            decided.unchanged += 1;
+        }
         // The same bytes may have another place: the ledger does not know the series of partitions
         // that were seen before there were series, and a definition may name other keys.
         if entry.is_some_and(|e| e.partition != *partition) {
@@ -167,6 +211,20 @@ fn decide_one(
             sealed,
             objects,
         });
+    }
+}
+
+fn again(seen: &Sighting, state: LedgerState) -> EvaluateSpec {
+    EvaluateSpec {
+        partition: seen.partition.clone(),
+        version: seen.version.clone(),
+        mode: EvaluateMode::Again,
+        sealed: state == LedgerState::Scanned,
+        measured_by: Vec::new(),
+        objects: seen.objects,
+        bytes: seen.bytes,
+        last_modified: seen.last_modified,
+        reason: None,
     }
 }
 

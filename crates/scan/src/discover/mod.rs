@@ -31,7 +31,7 @@ use assay_model::partition::{ObjectRef, Partition};
 use assay_model::run::Selection;
 use jiff::Timestamp;
 
-use self::decide::{Decided, Facts, Seen, decide};
+use self::decide::{Decided, Facts, Redo, Seen, decide};
 use self::layout::{Assigned, Where, assign};
 use self::missing::missing;
 use crate::context::ScanContext;
@@ -50,6 +50,21 @@ pub fn discover(
     now: Timestamp,
     context: &ScanContext,
 ) -> Result<Discovery, ScanError> {
+    discover_again(dataset, ledger, selection, now, context, &Redo::default())
+}
+
+/// The same; unchanged partitions whose verdict holds no more are judged again, too.
+///
+/// # Errors
+/// As [`discover`].
+pub fn discover_again(
+    dataset: &Dataset,
+    ledger: &[LedgerEntry],
+    selection: &Selection,
+    now: Timestamp,
+    context: &ScanContext,
+    redo: &Redo,
+) -> Result<Discovery, ScanError> {
     let objects = Objects::open(&dataset.source.location)?;
     let (listing, refused) = list(&objects, context)?;
     let from = Where {
@@ -67,6 +82,7 @@ pub fn discover(
         ledger,
         selection,
         now,
+        redo,
     };
     let mut cut =
         |object: &ObjectRef, target: u64| probe::cut(dataset, &objects, object, target, context);
@@ -124,11 +140,13 @@ fn plan(
         sightings,
         unchanged,
         judges,
+        again,
     } = decide(seen, facts);
     let absent_now: Vec<&str> = absent.iter().map(|p| p.key.as_str()).collect();
     // A partition that is gone before it was judged, and expected, is missing.
     let expected = |partition: &Partition| absent_now.contains(&partition.key.as_str());
     let gaps = missing::unjudged_gaps(seen, facts);
+    let changed = changed(facts, &judges, again.len());
     let mut discovery = Discovery {
         sightings: sightings
             .into_iter()
@@ -137,10 +155,11 @@ fn plan(
             .collect(),
         unchanged,
         ignored: assigned.ignored,
-        notices: gone.notice.into_iter().chain(gaps).collect(),
+        notices: gone.notice.into_iter().chain(gaps).chain(changed).collect(),
         ..Discovery::default()
     };
     batch(judges, &mut discovery);
+    discovery.evaluations.extend(again);
     let lost = gone.evaluations.into_iter();
     discovery
         .evaluations
@@ -165,6 +184,19 @@ fn plan(
         .evaluations
         .sort_by(|a, b| a.partition.cmp(&b.partition));
     Ok(discovery)
+}
+
+/// What a changed definition means for partitions that are as they were.
+fn changed(facts: &Facts<'_>, judges: &[decide::Judge], again: usize) -> Option<String> {
+    let measure = &facts.redo.measure;
+    let is_measured = |judge: &&decide::Judge| measure.contains(judge.partition.key.as_str());
+    let measured = judges.iter().filter(is_measured).count();
+    (facts.redo.changed && again + measured > 0).then(|| {
+        format!(
+            "the definition has changed: unchanged partitions are judged again by it, {again} by \
+             their stored metrics and {measured} by measuring them again"
+        )
+    })
 }
 
 /// The whole listing, and the objects that may not be read, with the reason.

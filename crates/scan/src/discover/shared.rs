@@ -71,7 +71,7 @@ impl Held {
 /// [`ScanError`] when an object that has to be read cannot be, or holds a row without a valid key.
 pub fn hold(facts: &Facts<'_>, files: &[ObjectRef], keys: KeysOf<'_>) -> Result<Held, ScanError> {
     let mut held = Held::default();
-    let known = if facts.selection.rescan {
+    let known = if facts.selection.rescan || !facts.redo.measure.is_empty() {
         None
     } else {
         from_ledger(facts, files)?

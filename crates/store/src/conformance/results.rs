@@ -327,6 +327,12 @@ pub async fn verdicts_are_in_the_order_of_the_partitions(store: Arc<dyn Store>) 
     assert_eq!(days, [D21, D22]);
     assert_eq!(verdicts[0].judged_at, at(100));
     assert!(verdicts[0].sealed && verdicts[0].counts.is_complete());
+    // A verdict tells the definition that it was issued by.
+    let digest = &verdicts[0].definition;
+    assert_eq!(*digest, bench.dataset.digest());
+    let by = ok(bench.store.definition_by(digest).await);
+    assert_eq!(by.as_ref(), Some(&bench.dataset));
+    assert_eq!(ok(bench.store.definition_by("none").await), None);
 }
 
 /// A check that is counted twice, or not at all, is refused with all that comes with it.

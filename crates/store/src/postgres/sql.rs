@@ -75,6 +75,10 @@ pub(super) const DEFINITIONS_BY_DIGEST: &str =
 pub(super) const DEFINITION: &str = "SELECT body::text AS body FROM definition \
      WHERE dataset_id = $1 ORDER BY stored_at DESC LIMIT 1";
 
+/// $1 digest.
+pub(super) const DEFINITION_BY: &str =
+    "SELECT body::text AS body FROM definition WHERE digest = $1";
+
 pub(super) const DEFINITIONS: &str = "SELECT DISTINCT ON (dataset_id) body::text AS body \
      FROM definition ORDER BY dataset_id, stored_at DESC LIMIT $1";
 
@@ -109,14 +113,16 @@ pub(super) const HISTORY_BEFORE: &str = "SELECT l.partition, l.ord, l.series, \
      WHERE l.dataset_id = $1 AND l.series = $5 AND (l.ord, l.partition) < ($3, $4) \
      ORDER BY l.ord DESC, l.partition DESC LIMIT $2";
 
-pub(super) const VERDICTS: &str = "SELECT v.run_id, v.partition, v.ord, l.series, l.date::text AS date, \
+pub(super) const VERDICTS: &str = "SELECT v.run_id, \
+     (SELECT r.definition FROM run r WHERE r.id = v.run_id) AS definition, v.partition, v.ord, l.series, l.date::text AS date, \
      l.start_at, l.end_at, v.version, v.revision, v.sealed, v.superseded, v.judged_at, v.planned, \
      v.pass, v.warn, v.fail, v.error, v.missing, v.learning, v.skipped, v.overflow \
      FROM verdict v JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
      WHERE v.dataset_id = $1 AND NOT v.superseded ORDER BY v.ord DESC, v.partition DESC LIMIT $2";
 
 /// $1 dataset, $2 limit, $3 series.
-pub(super) const VERDICTS_OF_SERIES: &str = "SELECT v.run_id, v.partition, l.ord, l.series, \
+pub(super) const VERDICTS_OF_SERIES: &str = "SELECT v.run_id, \
+     (SELECT r.definition FROM run r WHERE r.id = v.run_id) AS definition, v.partition, l.ord, l.series, \
      l.date::text AS date, l.start_at, l.end_at, v.version, v.revision, v.sealed, v.superseded, \
      v.judged_at, v.planned, v.pass, v.warn, v.fail, v.error, v.missing, v.learning, v.skipped, \
      v.overflow FROM ledger l JOIN verdict v ON v.dataset_id = l.dataset_id \

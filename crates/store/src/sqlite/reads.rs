@@ -65,6 +65,7 @@ fn ledger_entry(cells: &Cells<'_>) -> Result<LedgerEntry, StoreError> {
 fn verdict(cells: &Cells<'_>) -> Result<Verdict, StoreError> {
     Ok(Verdict {
         run: cells.word("run_id")?,
+        definition: cells.text("definition")?,
         partition: cells.partition()?,
         version: PartitionVersion(cells.text("version")?),
         revision: cells.number("revision")?,
@@ -287,6 +288,12 @@ impl MetricStore for SqliteStore {
 
     async fn definition(&self, dataset: &DatasetId) -> Result<Option<Dataset>, StoreError> {
         let query = sqlx::query(sql::DEFINITION).bind(dataset.as_str());
+        let found = self.list(query, "definition", |cells| cells.json("body"));
+        Ok(found.await?.pop())
+    }
+
+    async fn definition_by(&self, digest: &str) -> Result<Option<Dataset>, StoreError> {
+        let query = sqlx::query(sql::DEFINITION_BY).bind(digest);
         let found = self.list(query, "definition", |cells| cells.json("body"));
         Ok(found.await?.pop())
     }

@@ -110,8 +110,8 @@ pub(crate) const HISTORY_BEFORE: &str = "SELECT l.partition, l.ord, l.series, l.
 macro_rules! verdicts {
     ($from:literal) => {
         concat!(
-            "SELECT v.run_id, v.partition, v.ord, l.series, l.date, l.start_at, \
-             l.end_at, v.version, v.revision, v.sealed, v.superseded, v.judged_at, v.planned, \
+            "SELECT v.run_id, (SELECT r.definition FROM run r WHERE r.id = v.run_id) AS definition, \
+             v.partition, v.ord, l.series, l.date, l.start_at, l.end_at, v.version, v.revision, v.sealed, v.superseded, v.judged_at, v.planned, \
              v.pass, v.warn, v.fail, v.error, v.missing, v.learning, v.skipped, v.overflow ",
             $from
         )
@@ -223,6 +223,8 @@ pub(crate) const RUN: &str = concat!("SELECT ", run_columns!(), " FROM run r WHE
 
 pub(crate) const DEFINITION: &str = "SELECT body FROM definition WHERE dataset_id = ?1 \
      ORDER BY stored_at DESC LIMIT 1";
+/// ?1 digest.
+pub(crate) const DEFINITION_BY: &str = "SELECT body FROM definition WHERE digest = ?1";
 pub(crate) const DEFINITIONS: &str = "SELECT d.body FROM definition d WHERE d.stored_at = \
      (SELECT max(n.stored_at) FROM definition n WHERE n.dataset_id = d.dataset_id) \
      ORDER BY d.dataset_id LIMIT ?1";
@@ -295,6 +297,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("RUNS_OF", RUNS_OF),
     ("RUNS_UNFINISHED_OF", RUNS_UNFINISHED_OF),
     ("DEFINITION", DEFINITION),
+    ("DEFINITION_BY", DEFINITION_BY),
     ("DEFINITIONS", DEFINITIONS),
     ("TASKS", TASKS),
     ("RUN_TASKS", RUN_TASKS),

@@ -1,0 +1,247 @@
+//! Which verdicts hold no more although the data is as it was: those by another definition, and
+//! those on an age that time has carried over its limit.
+//!
+//! Comes in: the ledger, the verdicts in force and the present instant. Goes out: the partitions to
+//! be judged again, by what is stored of them where that is enough, else by measuring them again.
+//! It must never leave a verdict by another definition standing among what a run looks at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_judge::compare::meets;
+use assay_judge::evaluate::OF_THE_NEWEST;
+use assay_model::check::{Check, Expectation};
+use assay_model::dataset::Dataset;
+use assay_model::ledger::LedgerEntry;
+use assay_model::metric::{Metric, MetricKey, MetricStatus, MetricValue};
+use assay_model::outcome::Outcome;
+use assay_model::partition::Partition;
+use assay_scan::discover::decide::Redo;
+use assay_store::port::{MetricHistory, ResultFilter, ResultRow, Verdict};
+use assay_store::{MetricStore, StoreError};
+use jiff::Timestamp;
+
+/// Results of one partition that are read, at most.
+const RESULTS_MAX: u32 = 1_000_000;
+
+/// How far a definition is from the one in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// Judging is the same.
+    None,
+    /// Values are the same, what is expected of them is not.
+    Judging,
+    /// Values may be others.
+    Reading,
+}
+
+/// Finds the verdicts that hold no more.
+pub(super) async fn redo(
+    metrics: &dyn MetricStore,
+    dataset: &Dataset,
+    ledger: &[LedgerEntry],
+    now: Timestamp,
+) -> Result<Redo, StoreError> {
+    let mut redo = Redo::default();
+    let judged: BTreeSet<&str> = ledger
+        .iter()
+        .filter(|entry| entry.version.is_content() && entry.judged.as_ref() == Some(&entry.version))
+        .map(|entry| entry.partition.key.as_str())
+        .collect();
+    let mut verdicts = metrics.verdicts(&dataset.id, None, i32::MAX as u32).await?;
+    verdicts.retain(|verdict| judged.contains(verdict.partition.key.as_str()));
+    by_another_definition(metrics, dataset, &verdicts, &mut redo).await?;
+    let ages: Vec<&Check> = dataset.checks.iter().filter(|c| is_age(c)).collect();
+    if !ages.is_empty() {
+        for partition in newest(ledger, now) {
+            if judged.contains(partition.key.as_str()) {
+                of_age(metrics, dataset, partition, &ages, now, &mut redo).await?;
+            }
+        }
+    }
+    Ok(redo)
+}
+
+async fn by_another_definition(
+    metrics: &dyn MetricStore,
+    dataset: &Dataset,
+    verdicts: &[Verdict],
+    redo: &mut Redo,
+) -> Result<(), StoreError> {
+    let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
+    let ours = dataset.digest();
+    for verdict in verdicts {
+        let digest = verdict.definition.as_str();
+        if !changes.contains_key(digest) {
+            let change = if digest == ours {
+                Change::None
+            } else {
+                change(metrics.definition_by(digest).await?.as_ref(), dataset)
+            };
+            changes.insert(digest, change);
+        }
+    }
+    redo.measure
+        .extend(keys_of(verdicts, &changes, Change::Reading));
+    let judge = keys_of(verdicts, &changes, Change::Judging);
+    if !judge.is_empty() {
+        let history = metrics.history(&dataset.id, None, i32::MAX as u32).await?;
+        let stored = Stored::of(&history);
+        for key in judge {
+            let again = if stored.answers(&key, dataset) {
+                &mut redo.judge
+            } else {
+                &mut redo.measure
+            };
+            again.insert(key);
+        }
+    }
+    redo.changed = !redo.judge.is_empty() || !redo.measure.is_empty();
+    Ok(())
+}
+
+/// The partitions whose definition is so far from the one in force.
+fn keys_of(
+    verdicts: &[Verdict],
+    changes: &BTreeMap<&str, Change>,
+    change: Change,
+) -> BTreeSet<String> {
+    let of = |verdict: &&Verdict| changes.get(verdict.definition.as_str()) == Some(&change);
+    let some = verdicts.iter().filter(of);
+    some.map(|v| v.partition.key.as_str().to_owned()).collect()
+}
+
+fn change(before: Option<&Dataset>, after: &Dataset) -> Change {
+    match before {
+        Some(before) if before.judging_digest() == after.judging_digest() => Change::None,
+        Some(before) if before.reading_digest() == after.reading_digest() => Change::Judging,
+        _ => Change::Reading,
+    }
+}
+
+/// Which metrics are stored of each partition.
+struct Stored<'a> {
+    computed: BTreeMap<&'a str, BTreeSet<&'a MetricKey>>,
+    /// Partitions with a metric that could not be computed: the reason is told by measuring again.
+    failed: BTreeSet<&'a str>,
+}
+
+impl<'a> Stored<'a> {
+    fn of(history: &'a MetricHistory) -> Self {
+        let mut stored = Self {
+            computed: BTreeMap::new(),
+            failed: BTreeSet::new(),
+        };
+        for (metric, points) in history {
+            for point in points {
+                let key = point.partition.key.as_str();
+                if point.status == MetricStatus::Computed {
+                    stored.computed.entry(key).or_default().insert(metric);
+                } else {
+                    stored.failed.insert(key);
+                }
+            }
+        }
+        stored
+    }
+
+    /// Whether all that the definition asks for is stored of the partition.
+    fn answers(&self, key: &str, dataset: &Dataset) -> bool {
+        let Some(computed) = self.computed.get(key) else {
+            return false;
+        };
+        let mut checks = dataset.checks.iter();
+        !self.failed.contains(key)
+            && checks.all(|check| {
+                matches!(check.expect, Expectation::NotRunHere { .. })
+                    || computed.contains(&check.metric)
+            })
+    }
+}
+
+fn is_age(check: &Check) -> bool {
+    matches!(
+        check.metric.metric,
+        Metric::Latency | Metric::LastModifiedAge
+    ) && !matches!(check.expect, Expectation::NotRunHere { .. })
+}
+
+/// The newest partition with data of each series; one of the future is not there yet.
+fn newest(ledger: &[LedgerEntry], now: Timestamp) -> Vec<&Partition> {
+    let mut newest: BTreeMap<&str, &Partition> = BTreeMap::new();
+    for entry in ledger.iter().filter(|entry| entry.version.is_content()) {
+        let partition = &entry.partition;
+        if partition.start.is_some_and(|start| start > now) {
+            continue;
+        }
+        let known = newest.entry(&partition.series).or_insert(partition);
+        if partition.order > known.order {
+            *known = partition;
+        }
+    }
+    newest.into_values().collect()
+}
+
+/// Judges the newest partition of a series again when an outcome on its age is another by now.
+async fn of_age(
+    metrics: &dyn MetricStore,
+    dataset: &Dataset,
+    partition: &Partition,
+    ages: &[&Check],
+    now: Timestamp,
+    redo: &mut Redo,
+) -> Result<(), StoreError> {
+    let key = partition.key.as_str();
+    if redo.judge.contains(key) || redo.measure.contains(key) {
+        return Ok(());
+    }
+    let filter = ResultFilter {
+        partition: Some(partition.key.clone()),
+        limit: RESULTS_MAX,
+        ..ResultFilter::default()
+    };
+    let rows = metrics.results(&dataset.id, &filter).await?;
+    let of = |row: &&ResultRow| ages.iter().find(|c| c.id == row.result.check).copied();
+    let aged = || rows.iter().filter_map(|row| Some((row, of(&row)?)));
+    if aged().any(|(row, _)| row.result.outcome.needs_a_look()) {
+        redo.when_followed.insert(key.to_owned());
+    }
+    if aged().any(|(row, check)| moved(row, check, now)) {
+        let failed = [Outcome::Error, Outcome::Overflow];
+        let again = if rows.iter().any(|r| failed.contains(&r.result.outcome)) {
+            &mut redo.measure
+        } else {
+            &mut redo.judge
+        };
+        again.insert(key.to_owned());
+    }
+    Ok(())
+}
+
+/// Whether the outcome of a check on an age is another by now.
+fn moved(row: &ResultRow, check: &Check, now: Timestamp) -> bool {
+    let result = &row.result;
+    let passed = match result.outcome {
+        Outcome::Pass => true,
+        Outcome::Fail | Outcome::Warn => false,
+        // It was followed by a partition that is there no more.
+        Outcome::Skipped => return result.reason.as_deref() == Some(OF_THE_NEWEST),
+        _ => return false,
+    };
+    let Some(then) = result.actual.as_f64() else {
+        return false;
+    };
+    let since = now.as_second().saturating_sub(row.judged_at.as_second());
+    let age = then + since as f64;
+    let passes = match meets(&MetricValue::Float(age), &check.expect) {
+        Some(Ok(passes)) => passes,
+        Some(Err(_)) => return true,
+        None => match &result.limits {
+            Some(limits) => {
+                limits.lower.is_none_or(|lower| age >= lower)
+                    && limits.upper.is_none_or(|upper| age <= upper)
+            }
+            None => return false,
+        },
+    };
+    passes != passed
+}
