@@ -54,12 +54,11 @@ fn a_new_check_on_what_is_stored_is_evaluated_for_every_partition() {
     let json = check(&place, &corrected, &[], 1);
     assert_eq!(with(&json, "many", "fail"), 1, "{json:#}");
     assert_eq!(with(&json, "many", "pass"), 19, "{json:#}");
-    // Words, and where a check stands in its file, change no verdict.
-    let words = corrected.clone().set("assayOwner", "someone");
-    let text = words
-        .text()
-        .replace("quality:", "quality: # rules\n      #");
-    place.write("orders.yaml", text);
+    // Where a check stands in its file changes no verdict.
+    let text = corrected.text();
+    place.write("orders.yaml", format!("# the rules\n{text}"));
+    let said = place.assay(&["check", "orders.yaml"]).ended(1);
+    assert!(said.out.contains("nothing new"), "{}", said.out);
     check(&place, &before, &[], 0);
 }
 
@@ -69,12 +68,12 @@ fn a_check_on_what_is_not_stored_is_measured_for_every_partition() {
     let before = orders(&place);
     check(&place, &before, &[], 0);
     let rule =
-        "{ id: all, metric: duplicateCount, arguments: { properties: [id, amount] }, mustBe: 0 }";
+        "{ id: all, metric: duplicateValues, arguments: { properties: [id, amount] }, mustBe: 0 }";
     let after = before.clone().check(rule);
     let json = check(&place, &after, &[], 0);
     assert_eq!(with(&json, "all", "pass"), 20, "{json:#}");
     let named = before.check(
-        "{ id: high, metric: duplicateCount, arguments: { properties: [amount] }, mustBe: 0 }",
+        "{ id: high, metric: duplicateValues, arguments: { properties: [amount] }, mustBe: 0 }",
     );
     let json = check(&place, &named, &["--partition", "2026-01-07"], 1);
     assert_eq!(with(&json, "high", "fail"), 1, "{json:#}");
@@ -85,8 +84,9 @@ fn other_null_tokens_are_another_reading_and_are_measured_again() {
     let place = Place::new();
     let days = orders(&place);
     place.write("data/date=2026-01-20.csv", "id,amount\n1,n/a\n2,1.5\n");
-    let rule = "{ id: full, metric: nullValues, arguments: { property: amount }, mustBe: 0 }";
-    let before = days.check(rule);
+    let mut before = days;
+    let rule = "{ id: full, metric: nullValues, mustBe: 0 }";
+    before.columns = vec![format!("{{ name: amount, quality: [{rule}] }}")];
     check(&place, &before, &[], 0);
     let after = before.set("assayFormat", "{ nullTokens: ['', n/a] }");
     let json = check(&place, &after, &[], 1);

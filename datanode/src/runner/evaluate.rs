@@ -256,7 +256,7 @@ fn judge(
             let state = merged(states)?;
             assay_scan::points::metric_points(dataset, spec, state, job.now)
         }
-        States::Stored(_) => past.stored.clone(),
+        States::Stored(_) => aged(past, &spec.partition, job.now),
         States::Broken(_) | States::None | States::Gone(_) => Vec::new(),
     };
     let due = checks::due(dataset, &points, &past.history);
@@ -330,6 +330,25 @@ fn has_later(past: &Past, partition: &Partition, now: Timestamp) -> bool {
             && other.order > partition.order
             && other.start.is_none_or(|start| start <= now)
     })
+}
+
+/// The stored metrics of a partition. An age was measured when it was judged last, and has grown
+/// since, as long as nothing newer is there.
+fn aged(past: &Past, partition: &Partition, now: Timestamp) -> Vec<MetricPoint> {
+    let mut points = past.stored.clone();
+    let mut verdicts = past.verdicts.iter();
+    let last = verdicts.find(|v| v.partition.key == partition.key);
+    let Some(last) = last.filter(|_| !followed(past, partition, now)) else {
+        return points;
+    };
+    let since = now.duration_since(last.judged_at).as_secs_f64();
+    for point in &mut points {
+        let is_age = matches!(point.key.metric, Metric::Latency | Metric::LastModifiedAge);
+        if let Some(then) = point.value.as_f64().filter(|_| is_age) {
+            point.value = MetricValue::Float(((then + since) * 1e6).round() / 1e6);
+        }
+    }
+    points
 }
 
 /// Whether later data of the series is there: what is missing, gone or of the future is not.

@@ -206,8 +206,13 @@ async fn of_age(
         redo.when_followed.insert(key.to_owned());
     }
     if aged().any(|(row, check)| moved(row, check, now)) {
-        let failed = [Outcome::Error, Outcome::Overflow];
-        let again = if rows.iter().any(|r| failed.contains(&r.result.outcome)) {
+        // The age of one that was followed is of an earlier judgement, and no reason of a failure
+        // is stored with a metric: both are told by measuring again.
+        let unknown = |row: &ResultRow| {
+            matches!(row.result.outcome, Outcome::Error | Outcome::Overflow)
+                || row.result.reason.as_deref() == Some(OF_THE_NEWEST)
+        };
+        let again = if rows.iter().any(unknown) {
             &mut redo.measure
         } else {
             &mut redo.judge
