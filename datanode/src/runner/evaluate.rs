@@ -86,6 +86,20 @@ enum States {
     Gone(String),
 }
 
+impl States {
+    /// Where the partition is after the judgement.
+    fn after(&self, sealed: bool) -> LedgerState {
+        match self {
+            Self::All(_) | Self::Stored(_) if sealed => LedgerState::Scanned,
+            // What is broken is measured again by the next run.
+            Self::Broken(_) if sealed => LedgerState::Sealed,
+            Self::All(_) | Self::Stored(_) | Self::Broken(_) => LedgerState::Discovered,
+            Self::None => LedgerState::Missing,
+            Self::Gone(_) => LedgerState::Gone,
+        }
+    }
+}
+
 async fn read_states(
     metrics: &dyn MetricStore,
     job: &TaskJob,
@@ -256,7 +270,7 @@ fn judge(
             let state = merged(states)?;
             assay_scan::points::metric_points(dataset, spec, state, job.now)
         }
-        States::Stored(_) => aged(past, &spec.partition, job.now),
+        States::Stored(in_force) => stored(past, in_force, &spec.partition, job.now),
         States::Broken(_) | States::None | States::Gone(_) => Vec::new(),
     };
     let due = checks::due(dataset, &points, &past.history);
@@ -274,15 +288,7 @@ fn judge(
     if matches!(states, States::All(_) | States::Stored(_)) {
         results.extend(checks::of_the_future(&spec.partition, job.now));
     }
-    let state = match states {
-        States::All(_) | States::Stored(_) if spec.sealed => LedgerState::Scanned,
-        States::All(_) | States::Stored(_) => LedgerState::Discovered,
-        // It is measured again by the next run.
-        States::Broken(_) if spec.sealed => LedgerState::Sealed,
-        States::Broken(_) => LedgerState::Discovered,
-        States::None => LedgerState::Missing,
-        States::Gone(_) => LedgerState::Gone,
-    };
+    let state = states.after(spec.sealed);
     let order: BTreeMap<PartitionKey, String> = past
         .ledger
         .iter()
@@ -332,10 +338,20 @@ fn has_later(past: &Past, partition: &Partition, now: Timestamp) -> bool {
     })
 }
 
-/// The stored metrics of a partition. An age was measured when it was judged last, and has grown
-/// since, as long as nothing newer is there.
-fn aged(past: &Past, partition: &Partition, now: Timestamp) -> Vec<MetricPoint> {
+/// The stored metrics of a partition; what is to be said of a value is stored with the results in
+/// force. An age was measured when it was judged last, and has grown since, as long as nothing
+/// newer is there.
+fn stored(
+    past: &Past,
+    in_force: &[CheckResult],
+    partition: &Partition,
+    now: Timestamp,
+) -> Vec<MetricPoint> {
     let mut points = past.stored.clone();
+    for point in &mut points {
+        let mut said = in_force.iter().filter(|r| r.metric == point.key);
+        point.note = said.find_map(|result| result.note.clone());
+    }
     let mut verdicts = past.verdicts.iter();
     let last = verdicts.find(|v| v.partition.key == partition.key);
     let Some(last) = last.filter(|_| !followed(past, partition, now)) else {

@@ -68,6 +68,7 @@ async fn by_another_definition(
     redo: &mut Redo,
 ) -> Result<(), StoreError> {
     let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
+    let mut missing = BTreeSet::new();
     let ours = dataset.digest();
     for verdict in verdicts {
         let digest = verdict.definition.as_str();
@@ -75,7 +76,12 @@ async fn by_another_definition(
             let change = if digest == ours {
                 Change::None
             } else {
-                change(metrics.definition_by(digest).await?.as_ref(), dataset)
+                let before = metrics.definition_by(digest).await?;
+                let change = change(before.as_ref(), dataset);
+                if change == Change::Judging {
+                    missing.extend(untold(before.as_ref(), dataset));
+                }
+                change
             };
             changes.insert(digest, change);
         }
@@ -87,7 +93,7 @@ async fn by_another_definition(
         let history = metrics.history(&dataset.id, None, i32::MAX as u32).await?;
         let stored = Stored::of(&history);
         for key in judge {
-            let again = if stored.answers(&key, dataset) {
+            let again = if missing.is_empty() && stored.answers(&key, dataset) {
                 &mut redo.judge
             } else {
                 &mut redo.measure
@@ -116,6 +122,18 @@ fn change(before: Option<&Dataset>, after: &Dataset) -> Change {
         Some(before) if before.reading_digest() == after.reading_digest() => Change::Judging,
         _ => Change::Reading,
     }
+}
+
+/// Metrics that no result by the definition `before` speaks of: what is to be said of their values
+/// is told by measuring again.
+fn untold(before: Option<&Dataset>, after: &Dataset) -> BTreeSet<MetricKey> {
+    let before = before.map(|b| b.checks.as_slice()).unwrap_or_default();
+    let known: BTreeSet<&MetricKey> = before.iter().map(|check| &check.metric).collect();
+    let asked = after.checks.iter().map(|check| &check.metric);
+    asked
+        .filter(|metric| metric.metric != Metric::RowCount && !known.contains(metric))
+        .cloned()
+        .collect()
 }
 
 /// Which metrics are stored of each partition.

@@ -133,7 +133,7 @@ pub fn decide(seen: &[Seen], facts: &Facts<'_>) -> Decided {
 }
 
 /// The order of the newest partition of each series; one of the future is not there yet.
-fn newest_of<'a>(seen: &'a [Seen], now: Timestamp) -> BTreeMap<&'a str, &'a String> {
+fn newest_of(seen: &[Seen], now: Timestamp) -> BTreeMap<&str, &String> {
     let mut newest: BTreeMap<&str, &String> = BTreeMap::new();
     for partition in seen.iter().map(|s| &s.key.partition) {
         if partition.start.is_none_or(|start| start <= now) {
