@@ -224,6 +224,19 @@ async fn a_task_that_crashes_twice_is_quarantined_and_its_checks_are_errors() {
     let counts = verdicts[0].counts;
     assert_eq!(counts.error, counts.planned);
     assert!(counts.planned > 0);
+
+    // Once its input does no harm, a retry measures it, and judges it by what was measured.
+    node.gate.crashes.store(false, Ordering::SeqCst);
+    within("a retry", manager.retry(run)).await.unwrap();
+    let ended = within("the end", manager.wait(run)).await.unwrap();
+    assert_eq!(ended.state, RunState::Succeeded, "{ended:?}");
+    let id = cluster.dataset().id;
+    let verdicts = cluster.metrics.verdicts(&id, None, 9).await.unwrap();
+    let counts = verdicts[0].counts;
+    assert_eq!((counts.error, verdicts[0].revision), (0, 2), "{counts:?}");
+    let open = cluster.metrics.incidents(Some(&id), true, 9).await.unwrap();
+    assert!(open.is_empty(), "{open:?}");
+    cluster.assert_right(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

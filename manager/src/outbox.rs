@@ -114,6 +114,7 @@ mod tests {
             event: "incident.opened".to_owned(),
             dataset: DatasetId::new(dataset).unwrap(),
             body: serde_json::Value::Null,
+            after: None,
         };
         let waiting = [
             entry("a1", "a"),

@@ -103,7 +103,8 @@ pub enum Change {
         at: Timestamp,
     },
     /// Makes the failed, quarantined and cancelled tasks of an ended run ready again, with fresh
-    /// attempts to spend, and the run running.
+    /// attempts to spend, and with them the evaluations that were made without one of these
+    /// measurements. The run waits for its turn in the queue.
     RetryRun {
         /// The run.
         run: RunId,

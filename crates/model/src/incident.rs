@@ -81,4 +81,8 @@ pub struct OutboxEntry {
     pub dataset: DatasetId,
     /// The event's body.
     pub body: serde_json::Value,
+    /// The key of the message that this one follows: where that was never told, this one is not
+    /// told either. A store that gives messages out leaves it empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }

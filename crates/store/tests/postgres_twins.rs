@@ -61,6 +61,7 @@ fn rich(bench: &Bench, key: &str) -> Evaluation {
         event: "incident.opened".to_owned(),
         dataset: bench.id().clone(),
         body: serde_json::json!({ "nul": "\0" }),
+        after: None,
     });
     verdict
 }

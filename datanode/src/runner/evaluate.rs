@@ -305,6 +305,7 @@ fn judge(
         version: &spec.version,
         mode: spec.mode,
         sealed: spec.sealed,
+        measured: !points.is_empty(),
         rejudged,
         told: newest || job.run.trigger != Trigger::Backfill,
         results: &results,

@@ -5,7 +5,7 @@
 //! must never open a second incident for what an open one covers, resolve one by a result that
 //! was not evaluated, or tell the same thing twice under different keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_model::check::Severity;
 use assay_model::ids::{CheckId, DatasetId};
@@ -32,6 +32,8 @@ pub struct Judged<'a> {
     /// Whether the partition is complete: of one that grows, only that it was complete and has
     /// changed is known.
     pub sealed: bool,
+    /// Whether it was measured: only then do its results name every check that is due.
+    pub measured: bool,
     /// Whether an earlier version of it was judged: it is then counted already.
     pub rejudged: bool,
     /// Whether people are told: not of the past that a backfill works through.
@@ -70,6 +72,9 @@ pub fn after(judged: &Judged<'_>) -> (Vec<Incident>, Vec<OutboxEntry>) {
         )
     {
         desk.unjudged();
+    }
+    if judged.measured && judged.sealed && judged.mode.is_of_data() {
+        desk.dropped();
     }
     (desk.incidents, desk.outbox)
 }
@@ -246,6 +251,28 @@ impl Desk<'_> {
         }
     }
 
+    /// A check that is due no more, for the definition dropped it or accepted the loss of its
+    /// column, will never pass: what it opened ends with it.
+    fn dropped(&mut self) {
+        let judged = self.judged;
+        let due: BTreeSet<&CheckId> = judged.results.iter().map(|r| &r.check).collect();
+        let open = judged.open.iter().filter(|i| {
+            let own = i.series == judged.partition.series && !due.contains(&i.check);
+            own && !is_of_partition(&i.check) && i.check.as_str() != UNJUDGED
+        });
+        let ended: Vec<&Incident> = open
+            .filter(|i| self.is_at_or_after(&i.last_partition))
+            .collect();
+        for incident in ended {
+            let key = &judged.partition.key;
+            let why = format!(
+                "{} is due no more: partition {key} was judged without it",
+                incident.check
+            );
+            self.resolve(incident.clone(), &why);
+        }
+    }
+
     fn go_on(&mut self, mut incident: Incident, severity: Severity, message: String) {
         let judged = self.judged;
         let key = &judged.partition.key;
@@ -296,7 +323,9 @@ impl Desk<'_> {
         incident.message = why.to_owned();
         incident.updated_at = self.judged.now;
         incident.resolved_at = Some(self.judged.now);
-        self.tell("incident.resolved", &incident);
+        let event = "incident.resolved";
+        let opened = opened_key(&incident);
+        self.tell_as(self.key(event, &incident), event, &incident, Some(opened));
         self.incidents.push(incident);
     }
 
@@ -313,12 +342,14 @@ impl Desk<'_> {
     /// That an incident is open is told once, by the first partition of it that is told of at all:
     /// the key is the same for each, and a message that is there already is the same message.
     fn tell_opened(&mut self, incident: &Incident) {
-        let event = "incident.opened";
-        let since = incident.opened_at.as_microsecond();
-        self.tell_as(format!("{}:{event}:{since}", incident.id), event, incident);
+        self.tell_as(opened_key(incident), OPENED, incident, None);
     }
 
     fn tell(&mut self, event: &str, incident: &Incident) {
+        self.tell_as(self.key(event, incident), event, incident, None);
+    }
+
+    fn key(&self, event: &str, incident: &Incident) -> String {
         let judged = self.judged;
         let key = &judged.partition.key;
         // The same version may be judged again: what changes then is told for itself.
@@ -326,11 +357,10 @@ impl Desk<'_> {
             EvaluateMode::Again => format!(":{}", judged.now.as_microsecond()),
             _ => String::new(),
         };
-        let unique = format!("{}:{event}:{key}:{}{again}", incident.id, judged.version);
-        self.tell_as(unique, event, incident);
+        format!("{}:{event}:{key}:{}{again}", incident.id, judged.version)
     }
 
-    fn tell_as(&mut self, key: String, event: &str, incident: &Incident) {
+    fn tell_as(&mut self, key: String, event: &str, incident: &Incident, after: Option<String>) {
         let judged = self.judged;
         if !judged.told {
             return;
@@ -344,8 +374,18 @@ impl Desk<'_> {
                 "partition": judged.partition.key,
                 "version": judged.version,
             }),
+            after,
         });
     }
+}
+
+const OPENED: &str = "incident.opened";
+
+/// The key of the message that an incident is open. One that comes back is opened at another
+/// instant, and is told of anew.
+fn opened_key(incident: &Incident) -> String {
+    let since = incident.opened_at.as_microsecond();
+    format!("{}:{OPENED}:{since}", incident.id)
 }
 
 /// What is wrong, in one sentence.

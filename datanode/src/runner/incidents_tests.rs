@@ -37,6 +37,8 @@ struct World {
     told: Vec<OutboxEntry>,
     /// Partitions are judged while they grow.
     growing: bool,
+    /// Partitions could not be measured.
+    unmeasured: bool,
     /// Nobody is told.
     backfill: bool,
     /// Judgements so far, for their moments.
@@ -63,6 +65,7 @@ impl World {
             version: &PartitionVersion(version.to_owned()),
             mode,
             sealed: !self.growing,
+            measured: !self.unmeasured,
             rejudged,
             told: !self.backfill,
             results: &[r],
@@ -76,8 +79,11 @@ impl World {
             self.incidents.insert(incident.id, incident);
         }
         for message in outbox {
-            // As the store does: a message that is there already is the same message.
-            if self.told.iter().all(|told| told.key != message.key) {
+            // As the store does: a message that is there already is the same message, and one that
+            // follows another is not told where that was not.
+            let is_there = |key: &str| self.told.iter().any(|told| told.key == key);
+            let follows = message.after.as_deref().is_none_or(is_there);
+            if follows && !is_there(&message.key) {
                 self.told.push(message);
             }
         }
@@ -331,4 +337,67 @@ fn each_partition_that_is_taken_away_is_told_until_it_is_back() {
     world.judge(1, "gone:v2", true, EvaluateMode::Gone, gone);
     assert_eq!(world.open().len(), 2);
     assert_eq!(world.events().len(), 4);
+}
+
+#[test]
+fn an_incident_of_a_check_that_is_due_no_more_is_resolved() {
+    let mut world = World::default();
+    world.day(1, Outcome::Fail);
+    let mut other = result(Outcome::Pass, Severity::Error);
+    other.check = CheckId::new("d");
+    let judge = EvaluateMode::Judge;
+    // A partition that could not be measured does not name what is due, nor does one that grows.
+    world.unmeasured = true;
+    world.judge(2, "v1", false, judge, other.clone());
+    (world.unmeasured, world.growing) = (false, true);
+    world.judge(2, "v1", false, judge, other.clone());
+    world.growing = false;
+    // The profile of an earlier partition may lack what a later one has.
+    world.judge(0, "v1", false, judge, other.clone());
+    assert_eq!(world.open().len(), 1);
+    world.judge(2, "v1", false, judge, other);
+    assert!(world.open().is_empty());
+    assert_eq!(world.events(), ["incident.opened", "incident.resolved"]);
+    let ended = world.incidents.values().next().unwrap();
+    assert!(ended.message.contains("due no more"), "{}", ended.message);
+}
+
+#[test]
+fn an_incident_of_a_partition_does_not_end_with_the_checks_of_another() {
+    let mut world = World::default();
+    let missing = result(Outcome::Missing, Severity::Error);
+    world.judge(1, "v1", false, EvaluateMode::Missing, missing);
+    world.day(2, Outcome::Pass);
+    assert_eq!(world.open().len(), 1);
+}
+
+#[test]
+fn an_end_is_told_only_where_the_beginning_was() {
+    let mut world = World {
+        backfill: true,
+        ..World::default()
+    };
+    world.day(1, Outcome::Fail);
+    world.backfill = false;
+    world.day(2, Outcome::Pass);
+    assert!(world.open().is_empty());
+    assert!(world.told.is_empty(), "{:?}", world.events());
+}
+
+#[test]
+fn an_incident_that_comes_back_is_told_anew_even_if_first_by_a_backfill() {
+    let mut world = World::default();
+    let judge = EvaluateMode::Judge;
+    let of = |outcome| result(outcome, Severity::Error);
+    world.judge(1, "v1", false, judge, of(Outcome::Fail));
+    world.judge(1, "v2", true, judge, of(Outcome::Pass));
+    world.backfill = true;
+    world.judge(1, "v3", true, judge, of(Outcome::Fail));
+    world.backfill = false;
+    world.day(2, Outcome::Fail);
+    assert_eq!(world.incidents.len(), 1, "the same incident");
+    let opened = "incident.opened";
+    assert_eq!(world.events(), [opened, "incident.resolved", opened]);
+    world.day(3, Outcome::Pass);
+    assert_eq!(world.events()[3..], ["incident.resolved"]);
 }

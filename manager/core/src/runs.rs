@@ -93,6 +93,7 @@ impl Core {
     fn close(&self, record: &RunRecord, batch: &mut Batch) {
         let stale = record.run.state == RunState::Queued
             && record.run.slot.is_some()
+            && record.run.started_at.is_none()
             && record.cancel.is_none();
         let (state, reason) = match &record.cancel {
             Some(reason) => (TaskState::Cancelled, reason.clone()),
@@ -213,7 +214,13 @@ impl Core {
                 continue;
             };
             if let Some(record) = queue.pop() {
-                batch.push(self.move_run(record, RunState::Planning, None));
+                // A run that is tried again may have its plan.
+                let state = if record.planned {
+                    RunState::Running
+                } else {
+                    RunState::Planning
+                };
+                batch.push(self.move_run(record, state, None));
                 *running += 1;
                 total += 1;
             }

@@ -30,8 +30,8 @@ pub(crate) struct RunRecord {
     /// Tasks that have not ended.
     pub unended: BTreeSet<u32>,
     pub plan: Plan,
-    /// Its plan is in the store. A retried run may be `running` without one, and a plan may be
-    /// empty, so neither its state nor its tasks can tell.
+    /// Its plan is in the store. A run may be `queued` with one when it is tried again, and a plan
+    /// may be empty, so neither its state nor its tasks can tell.
     pub planned: bool,
     /// How long its latest measurements took, per 2^20 of cost, in milliseconds.
     pub paces: VecDeque<u64>,

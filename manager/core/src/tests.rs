@@ -15,6 +15,7 @@ use crate::sim::MemoryStore;
 use crate::time::after;
 use crate::{Command, Config, Core, Event, ScaleConfig, SeededIds, ToNode};
 
+mod retries;
 mod stragglers;
 
 /// A core with a store that answers at once, and a clock that is set by hand.

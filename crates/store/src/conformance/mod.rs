@@ -5,6 +5,7 @@
 //!
 //! An adapter runs all cases with [`conformance_suite!`](crate::conformance_suite).
 
+pub mod again;
 pub mod copies;
 pub mod fixtures;
 pub mod leader;
@@ -124,6 +125,12 @@ macro_rules! conformance_suite {
             standing: a_failure_stands_until_its_partition_is_judged_again,
             standing: what_was_cleared_away_does_not_stand,
             standing: a_bound_on_the_results_loses_no_count,
+            again: a_retry_judges_again_what_could_not_be_measured,
+            again: what_was_measured_is_kept_until_the_rest_is,
+            again: a_retried_run_takes_its_turn,
+            again: an_earlier_definition_does_not_replace_a_later_one,
+            again: an_incident_that_comes_back_is_opened_anew,
+            again: an_end_is_not_told_where_the_beginning_was_not,
             races: one_of_many_assignments_wins,
             races: one_of_many_completions_wins,
             races: a_completion_and_an_end_exclude_each_other,

@@ -414,7 +414,7 @@ pub async fn results_are_found_by_run_partition_and_check(store: Arc<dyn Store>)
     assert_eq!(ok(bench.store.results(bench.id(), &one).await).len(), 1);
 }
 
-fn incident(bench: &Bench, check: &str, partition: &str, partitions: u32) -> Incident {
+pub(super) fn incident(bench: &Bench, check: &str, partition: &str, partitions: u32) -> Incident {
     let check = CheckId::new(check);
     Incident {
         id: Incident::id_of(bench.id(), &check, &key(D20)),
@@ -442,6 +442,7 @@ pub async fn a_message_is_told_once(store: Arc<dyn Store>) {
         event: "incident.opened".to_owned(),
         dataset: bench.id().clone(),
         body: serde_json::json!({ "partition": D20, "n": [1, 2.5, null] }),
+        after: None,
     };
     let mut first = evaluation(D20, "v1", 0, Outcome::Fail);
     first.outbox = vec![message("z"), message("a")];

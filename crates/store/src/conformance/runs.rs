@@ -208,7 +208,7 @@ pub async fn a_retried_run_has_fresh_attempts_to_spend(store: Arc<dyn Store>) {
     assert_eq!(tasks[1].attempt, 1, "attempts are numbered on");
     assert_eq!(tasks[2].wait, Some(WaitReason::Dependency));
     let found = ok(bench.store.load(bench.epoch).await);
-    assert_eq!(found.runs[0].state, RunState::Running);
+    assert_eq!(found.runs[0].state, RunState::Queued);
     assert_eq!(found.runs[0].deadline_at, at(9000));
     assert_eq!(found.runs[0].finished_at, None);
     bench.assign(run, 1, 2).await;

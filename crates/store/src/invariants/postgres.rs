@@ -27,8 +27,14 @@ const INVARIANTS: &[(&str, &str)] = &[
         "SELECT 'task ' || run_word(t.run_id) || '/' || t.no || ' is ' || t.state || ' with ' \
          || count(a.attempt) || ' successful attempts' \
          FROM task t LEFT JOIN task_attempt a ON a.task_id = t.id AND a.outcome = 'ok' \
-         GROUP BY t.id HAVING (t.state = 'succeeded') <> (count(a.attempt) = 1) \
-         OR count(a.attempt) > 1",
+         AND a.generation = t.generation GROUP BY t.id HAVING (t.state = 'succeeded') <> (count(a.attempt) = 1) \
+         OR count(a.attempt) > 1 \
+         UNION ALL SELECT 'task ' || task_id || ' succeeded ' || count(*) || ' times in one round' \
+         FROM task_attempt WHERE outcome = 'ok' GROUP BY task_id, generation \
+         HAVING count(*) > 1 \
+         UNION ALL SELECT 'task ' || t.id || ' succeeded as a ' || t.kind || ' and was begun anew' \
+         FROM task t JOIN task_attempt a ON a.task_id = t.id AND a.outcome = 'ok' \
+         WHERE a.generation < t.generation AND t.kind <> 'evaluate'",
     ),
     (
         "I2",
@@ -51,11 +57,13 @@ const INVARIANTS: &[(&str, &str)] = &[
         "SELECT 'task ' || t.id || ' is ' || t.state || ' and left a result' FROM task t \
          WHERE t.state <> 'succeeded' AND (EXISTS (SELECT 1 FROM task_output o \
          WHERE o.task_id = t.id) OR EXISTS (SELECT 1 FROM metric_state s WHERE s.task_id = t.id) \
-         OR EXISTS (SELECT 1 FROM verdict v WHERE v.task_id = t.id)) \
+         OR EXISTS (SELECT 1 FROM verdict v JOIN task_attempt a ON a.task_id = v.task_id \
+         AND a.attempt = v.attempt AND a.generation = t.generation WHERE v.task_id = t.id)) \
          UNION ALL SELECT 'task ' || t.id || ' succeeded and left nothing' FROM task t \
          WHERE t.state = 'succeeded' AND (NOT EXISTS (SELECT 1 FROM task_output o \
          WHERE o.task_id = t.id) OR (t.kind = 'evaluate' \
-         AND NOT EXISTS (SELECT 1 FROM verdict v WHERE v.task_id = t.id)))",
+         AND NOT EXISTS (SELECT 1 FROM verdict v JOIN task_attempt a ON a.task_id = v.task_id \
+         AND a.attempt = v.attempt AND a.generation = t.generation WHERE v.task_id = t.id)))",
     ),
     (
         "I4",
@@ -166,7 +174,7 @@ const INVARIANTS: &[(&str, &str)] = &[
          UNION ALL SELECT 'attempt ' || b.attempt || ' of task ' || b.task_id \
          || ' began before the one before it ended' FROM task_attempt b JOIN task_attempt a \
          ON a.task_id = b.task_id AND a.attempt = b.attempt - 1 \
-         WHERE a.ended_at IS NULL OR b.assigned_at < a.ended_at",
+         WHERE a.ended_at IS NULL OR (b.assigned_at < a.ended_at AND a.outcome <> 'ok')",
     ),
     (
         "I11",

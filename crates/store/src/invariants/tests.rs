@@ -50,6 +50,7 @@ async fn world() -> (SqliteStore, tempfile::TempDir) {
         event: "incident.opened".to_owned(),
         dataset: bench.id().clone(),
         body: serde_json::json!({}),
+        after: None,
     });
     bench.judged("a", first).await;
     bench
@@ -141,6 +142,10 @@ const CORRUPTIONS: &[(&str, &str)] = &[
         "I1",
         "UPDATE task_attempt SET outcome = 'retryable' WHERE task_id = 1",
     ),
+    (
+        "I1",
+        "UPDATE task SET state = 'ready', generation = generation + 1 WHERE id = 2",
+    ),
     ("I2", "UPDATE metric_state SET attempt = attempt + 1"),
     ("I2", "DELETE FROM metric_state WHERE task_id = 2"),
     (
@@ -180,7 +185,7 @@ const CORRUPTIONS: &[(&str, &str)] = &[
     ),
     (
         "I6",
-        "UPDATE run SET state = 'partial', finished_at = 1 WHERE state = 'running'",
+        "UPDATE run SET state = 'partial', finished_at = 1 WHERE state = 'queued'",
     ),
     (
         "I6",

@@ -189,5 +189,6 @@ fn outbox_row(message: &OutboxEntry) -> Result<Value, StoreError> {
         message.event,
         message.dataset.as_str(),
         body("message", &message.body)?,
+        message.after,
     ]))
 }

@@ -427,6 +427,7 @@ impl MetricStore for PostgresStore {
                 event: cells.text("event")?,
                 dataset: cells.dataset("dataset_id")?,
                 body: cells.json("body")?,
+                after: None,
             })
         })
         .await

@@ -140,7 +140,8 @@ pub(super) const BREACHES: &str = "SELECT v.partition, c.check_id, m.metric, m.c
      WHERE l.dataset_id = $1 AND l.series = $3 \
      ORDER BY l.ord DESC, l.partition DESC, c.place LIMIT $2";
 
-/// $1 dataset, $2 also superseded ones, $3 limit, $4 check, $5 run, $6 partition.
+/// $1 dataset, $2 also superseded ones, $3 limit, $4 check, $5 run, $6 partition. Of a run that was
+/// tried again, what each of its tasks said last.
 pub(super) const RESULTS: &str = "SELECT v.run_id, v.partition, v.ord, l.series, l.date::text AS date, \
      l.start_at, l.end_at, v.version, v.judged_at, c.check_id, c.severity, c.origin, c.outcome, \
      c.kind, c.actual, c.expected, c.limits::text AS limits, c.reason, m.metric, m.column_name, \
@@ -151,7 +152,8 @@ pub(super) const RESULTS: &str = "SELECT v.run_id, v.partition, v.ord, l.series,
      LEFT JOIN metric e ON e.verdict_id = v.id AND e.series_id = c.series_id \
      JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
      WHERE v.dataset_id = $1 AND ($2 OR NOT v.superseded) \
-     AND ($4::text IS NULL OR c.check_id = $4) AND ($5::uuid IS NULL OR v.run_id = $5) \
+     AND ($4::text IS NULL OR c.check_id = $4) AND ($5::uuid IS NULL OR v.run_id = $5 \
+     AND NOT EXISTS (SELECT 1 FROM verdict n WHERE n.task_id = v.task_id AND n.attempt > v.attempt)) \
      AND ($6::text IS NULL OR v.partition = $6) \
      AND (NOT $7 OR v.warn + v.fail + v.error + v.missing + v.overflow > 0 \
      AND c.outcome IN ('warn', 'fail', 'error', 'missing', 'overflow')) \
@@ -188,13 +190,14 @@ pub(super) const TASKS: &str = concat!(
 pub(super) const RUN_TASKS: &str = "SELECT t.run_id, t.state, count(*) AS tasks \
      FROM task t WHERE t.run_id = ANY ($1) GROUP BY t.run_id, t.state";
 
-/// $1 the runs.
+/// $1 the runs. Of each task, what it said last.
 pub(super) const RUN_VERDICTS: &str = "SELECT v.run_id, count(*) AS partitions, \
      sum(v.planned)::bigint AS planned, sum(v.pass)::bigint AS pass, sum(v.warn)::bigint AS warn, \
      sum(v.fail)::bigint AS fail, sum(v.error)::bigint AS error, \
      sum(v.missing)::bigint AS missing, sum(v.learning)::bigint AS learning, \
      sum(v.skipped)::bigint AS skipped, sum(v.overflow)::bigint AS overflow \
-     FROM verdict v WHERE v.run_id = ANY ($1) GROUP BY v.run_id";
+     FROM verdict v WHERE v.run_id = ANY ($1) AND NOT EXISTS (SELECT 1 FROM verdict n \
+     WHERE n.task_id = v.task_id AND n.attempt > v.attempt) GROUP BY v.run_id";
 
 pub(super) const ATTEMPTS: &str = "SELECT t.run_id, t.no, a.attempt, a.nonce, a.node, \
      a.assigned_at, a.started_at, a.ended_at, a.outcome, a.charged, a.reason, a.twin \

@@ -10,9 +10,9 @@ use assay_model::run::{Run, RunState, Trigger};
 use assay_model::task::{AttemptOutcome, Task, TaskState, WaitReason};
 use jiff::Timestamp;
 
-use super::copies;
 use super::rows::{int, micros};
 use super::writer::{Padded, Stop, Tx};
+use super::{copies, retry};
 use crate::error::StoreError;
 
 /// Applies one change.
@@ -68,7 +68,7 @@ pub(super) async fn apply(tx: &mut Tx<'_>, change: &Change) -> Result<Answer, St
             run,
             at,
             deadline_at,
-        } => retry_run(tx, *run, *at, *deadline_at).await,
+        } => retry::run(tx, *run, *at, *deadline_at).await,
         Change::MoveNode {
             node,
             incarnation,
@@ -459,50 +459,6 @@ async fn end_task(
         .await?
         .rows_affected();
     Ok(ok_or_fenced(changed))
-}
-
-const RETRY_RUN: &str = "UPDATE run SET state = 'running', reason = NULL, finished_at = NULL, \
-     deadline_at = ?3 \
-     WHERE id = ?1 AND state IN ('succeeded', 'partial', 'failed', 'cancelled', 'skipped_stale') \
-     AND (planned_at IS NULL OR EXISTS (SELECT 1 FROM task WHERE run_id = ?1 \
-     AND state IN ('failed', 'quarantined', 'cancelled'))); \
-     INSERT INTO event (at, epoch, kind, run_id, state) \
-     SELECT ?2, ?4, 'run_retried', ?1, 'running' WHERE changes() = 1";
-
-const RETRY_TASKS: &str = "INSERT INTO event (at, epoch, kind, run_id, task_id, attempt, state) \
-     SELECT ?2, ?3, 'task_retried', run_id, id, attempt, 'ready' FROM task \
-     WHERE run_id = ?1 AND state IN ('failed', 'quarantined', 'cancelled') ORDER BY no; \
-     UPDATE task SET state = 'ready', charged = 0, crashes = 0, generation = generation + 1, \
-     not_before = NULL, wait = (SELECT CASE WHEN json_array_length(depends_on) > 0 \
-     THEN 'dependency' END FROM task_spec WHERE task_id = task.id) \
-     WHERE run_id = ?1 AND state IN ('failed', 'quarantined', 'cancelled')";
-
-async fn retry_run(
-    tx: &mut Tx<'_>,
-    run: RunId,
-    at: Timestamp,
-    deadline_at: Timestamp,
-) -> Result<Answer, Stop> {
-    let changed = sqlx::query(RETRY_RUN)
-        .bind(run.to_string())
-        .bind(micros(at))
-        .bind(micros(deadline_at))
-        .bind(int(tx.epoch.0))
-        .padded()
-        .execute(&mut *tx.connection)
-        .await?
-        .rows_affected();
-    if changed == 0 {
-        return Ok(Answer::Fenced);
-    }
-    sqlx::query(RETRY_TASKS)
-        .bind(run.to_string())
-        .bind(micros(at))
-        .bind(int(tx.epoch.0))
-        .padded()
-        .execute(&mut *tx.connection)
-        .await?;
-    Ok(Answer::Ok)
 }
 
 const MOVE_NODE: &str = "UPDATE node SET state = ?3, moved_at = ?4, reason = ?5 \

@@ -149,6 +149,7 @@ fn outbox_row(message: &OutboxEntry) -> Result<Value, StoreError> {
         message.event,
         message.dataset.as_str(),
         json("message", &message.body)?,
+        message.after,
     ]))
 }
 
@@ -156,7 +157,8 @@ fn outbox_row(message: &OutboxEntry) -> Result<Value, StoreError> {
 struct Place {
     /// The revision of this judgement.
     revision: i64,
-    /// A newer version has been judged: this verdict is kept, and is not in force.
+    /// A newer version has been judged, or this one by a later definition: this verdict is kept,
+    /// and is not in force.
     outdated: bool,
     objects: i64,
     bytes: i64,
@@ -166,7 +168,11 @@ struct Place {
 const PLACE: &str = "SELECT s.spec ->> '$.partition.key' AS partition, \
      s.spec ->> '$.version' AS version, \
      s.spec ->> '$.objects' AS objects, s.spec ->> '$.bytes' AS bytes, \
-     l.version AS seen, l.judged, l.revision, l.last_modified \
+     l.version AS seen, l.judged, l.revision, l.last_modified, EXISTS (SELECT 1 FROM verdict v \
+     JOIN run r ON r.id = v.run_id JOIN definition d ON d.digest = r.definition \
+     JOIN run m ON m.id = ?4 JOIN definition o ON o.digest = m.definition \
+     WHERE v.dataset_id = ?2 AND v.partition = ?3 AND v.superseded = 0 \
+     AND d.stored_at > o.stored_at) AS by_later \
      FROM task_spec s LEFT JOIN ledger l ON l.dataset_id = ?2 AND l.partition = ?3 \
      WHERE s.task_id = ?1";
 
@@ -175,6 +181,7 @@ async fn place(tx: &mut Tx<'_>, task: &Completed, e: &Evaluation) -> Result<Plac
         .bind(task.task_id)
         .bind(task.dataset.as_str())
         .bind(e.partition.key.as_str())
+        .bind(task.token.task.run.to_string())
         .fetch_one(&mut *tx.connection)
         .await?;
     let partition: String = row.try_get("partition")?;
@@ -198,9 +205,12 @@ async fn place(tx: &mut Tx<'_>, task: &Completed, e: &Evaluation) -> Result<Plac
     let seen: Option<String> = row.try_get("seen")?;
     let judged: Option<String> = row.try_get("judged")?;
     let revision: Option<i64> = row.try_get("revision")?;
+    let by_later: bool = row.try_get("by_later")?;
+    let this = Some(e.version.as_str());
+    let newer = judged.is_some() && judged == seen && seen.as_deref() != this;
     Ok(Place {
         revision: revision.unwrap_or(0) + 1,
-        outdated: judged.is_some() && judged == seen && seen.as_deref() != Some(e.version.as_str()),
+        outdated: newer || (by_later && judged.as_deref() == this),
         objects: row.try_get("objects")?,
         bytes: row.try_get("bytes")?,
         last_modified: row.try_get("last_modified")?,
@@ -216,8 +226,8 @@ const LEDGER: &str = "INSERT INTO ledger (dataset_id, partition, ord, date, star
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12, ?13, ?15) \
      ON CONFLICT (dataset_id, partition) DO UPDATE SET revision = excluded.revision, \
      judged = CASE WHEN ?14 THEN judged ELSE excluded.judged END, \
-     state = CASE WHEN version = excluded.version THEN excluded.state \
-     WHEN ?14 OR state <> 'sealed' THEN state ELSE 'rewritten' END; \
+     state = CASE WHEN ?14 THEN state WHEN version = excluded.version THEN excluded.state \
+     WHEN state <> 'sealed' THEN state ELSE 'rewritten' END; \
      UPDATE verdict SET superseded = 1 WHERE NOT ?14 AND dataset_id = ?1 AND partition = ?2 \
      AND superseded = 0";
 
@@ -254,26 +264,34 @@ const PAGE: &str = concat!(
 );
 
 /// ?1 incidents, ?2 messages, ?3 when. An incident that a person has acknowledged stays so while it
-/// is open; a message that is there already is the same message.
+/// is open; one that is opened anew is opened at the instant of that. A message that is there
+/// already is the same message; one that follows another is not told where that was not.
 const TOLD: &str = "INSERT INTO incident (id, dataset_id, check_id, column_name, severity, status, \
      first_partition, last_partition, partitions, message, opened_at, updated_at, resolved_at) \
      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
      value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12 \
      FROM json_each(?1) WHERE true \
      ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, \
+     opened_at = CASE WHEN status = 'resolved' AND excluded.status <> 'resolved' \
+     THEN excluded.opened_at ELSE opened_at END, \
      status = CASE WHEN status = 'acknowledged' AND excluded.status = 'open' THEN status \
      ELSE excluded.status END, last_partition = excluded.last_partition, \
      partitions = excluded.partitions, message = excluded.message, \
      updated_at = excluded.updated_at, resolved_at = excluded.resolved_at; \
      INSERT INTO outbox (key, event, dataset_id, body, created_at) \
-     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3 FROM json_each(?2) WHERE true \
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3 FROM json_each(?2) \
+     WHERE value ->> 4 IS NULL OR EXISTS (SELECT 1 FROM outbox o WHERE o.key = value ->> 4) \
      ON CONFLICT (key) DO NOTHING";
 
-/// Empties the states that are merged: their rows and sizes stay.
+/// Empties the states that are merged: their rows and sizes stay. Those of a partition that could
+/// not be measured whole stay as they are: they are merged when the rest has been tried again.
 const EMPTY_STATES: &str = "UPDATE metric_state SET payload = NULL WHERE partition = ?3 \
      AND payload IS NOT NULL AND task_id IN (SELECT t.id FROM task_spec s \
      CROSS JOIN json_each(s.spec, '$.measured_by') m CROSS JOIN task t \
-     ON t.run_id = ?2 AND t.no = m.value WHERE s.task_id = ?1)";
+     ON t.run_id = ?2 AND t.no = m.value WHERE s.task_id = ?1) \
+     AND NOT EXISTS (SELECT 1 FROM task_spec s \
+     CROSS JOIN json_each(s.spec, '$.measured_by') m CROSS JOIN task t \
+     ON t.run_id = ?2 AND t.no = m.value AND t.state <> 'succeeded' WHERE s.task_id = ?1)";
 
 /// Writes all that an evaluation leaves.
 pub(super) async fn write(
@@ -359,8 +377,9 @@ async fn write_verdict(
         insert = insert.bind(int(count));
     }
     insert.padded().execute(&mut *tx.connection).await?;
-    let verdict = sqlx::query_scalar("SELECT id FROM verdict WHERE task_id = ?1")
+    let verdict = sqlx::query_scalar("SELECT id FROM verdict WHERE task_id = ?1 AND attempt = ?2")
         .bind(task.task_id)
+        .bind(i64::from(task.token.attempt))
         .fetch_one(&mut *tx.connection)
         .await?;
     Ok(verdict)

@@ -19,6 +19,7 @@ mod jobs;
 mod open;
 mod outputs;
 mod reads;
+mod retry;
 mod rows;
 mod snapshot;
 pub(crate) mod sql;

@@ -389,6 +389,7 @@ impl MetricStore for SqliteStore {
                 event: cells.text("event")?,
                 dataset: cells.dataset("dataset_id")?,
                 body: cells.json("body")?,
+                after: None,
             })
         })
         .await

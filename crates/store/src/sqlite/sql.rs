@@ -160,7 +160,8 @@ macro_rules! results {
     };
 }
 
-/// ?1 dataset, ?2 also superseded ones, ?3 limit, ?4 check, ?5 run, ?6 partition.
+/// ?1 dataset, ?2 also superseded ones, ?3 limit, ?4 check, ?5 run, ?6 partition. Of a run that was
+/// tried again, what each of its tasks said last.
 pub(crate) const RESULTS: &str = results!("", "");
 pub(crate) const RESULTS_OF_CHECK: &str = results!("", " AND c.check_id = ?4");
 pub(crate) const RESULTS_BAD: &str = results!(
@@ -168,11 +169,13 @@ pub(crate) const RESULTS_BAD: &str = results!(
     " AND c.outcome IN ('warn', 'fail', 'error', 'missing', 'overflow')"
 );
 pub(crate) const RESULTS_OF_RUN: &str = results!(
-    " AND v.run_id = ?5 AND (?6 IS NULL OR v.partition = ?6)",
+    " AND v.run_id = ?5 AND (?6 IS NULL OR v.partition = ?6) \
+     AND NOT EXISTS (SELECT 1 FROM verdict n WHERE n.task_id = v.task_id AND n.attempt > v.attempt)",
     ""
 );
 pub(crate) const RESULTS_OF_RUN_AND_CHECK: &str = results!(
-    " AND v.run_id = ?5 AND (?6 IS NULL OR v.partition = ?6)",
+    " AND v.run_id = ?5 AND (?6 IS NULL OR v.partition = ?6) \
+     AND NOT EXISTS (SELECT 1 FROM verdict n WHERE n.task_id = v.task_id AND n.attempt > v.attempt)",
     " AND c.check_id = ?4"
 );
 pub(crate) const RESULTS_OF_PARTITION: &str = results!(" AND v.partition = ?6", "");
@@ -239,12 +242,14 @@ pub(crate) const TASKS: &str = concat!(
 pub(crate) const RUN_TASKS: &str = "SELECT t.run_id, t.state, count(*) AS tasks \
      FROM json_each(?1) n CROSS JOIN task t ON t.run_id = n.value GROUP BY t.run_id, t.state";
 
-/// ?1 the runs, as a JSON list.
+/// ?1 the runs, as a JSON list. Of each task, what it said last.
 pub(crate) const RUN_VERDICTS: &str = "SELECT v.run_id, count(*) AS partitions, \
      sum(v.planned) AS planned, sum(v.pass) AS pass, sum(v.warn) AS warn, sum(v.fail) AS fail, \
      sum(v.error) AS error, sum(v.missing) AS missing, sum(v.learning) AS learning, \
      sum(v.skipped) AS skipped, sum(v.overflow) AS overflow \
-     FROM json_each(?1) n CROSS JOIN verdict v ON v.run_id = n.value GROUP BY v.run_id";
+     FROM json_each(?1) n CROSS JOIN verdict v ON v.run_id = n.value \
+     AND NOT EXISTS (SELECT 1 FROM verdict o WHERE o.task_id = v.task_id \
+     AND o.attempt > v.attempt) GROUP BY v.run_id";
 
 pub(crate) const ATTEMPTS: &str = "SELECT t.run_id, t.no, a.attempt, a.nonce, a.node, \
      a.assigned_at, a.started_at, a.ended_at, a.outcome, a.charged, a.reason, a.twin \

@@ -12,6 +12,7 @@ fn scripts() -> Vec<String> {
         include_str!("outputs.rs"),
         include_str!("evaluated.rs"),
         include_str!("jobs.rs"),
+        include_str!("retry.rs"),
     ];
     let consts = sources
         .iter()
@@ -316,4 +317,62 @@ fn the_database_knows_the_words_of_the_model_and_no_others() {
         "state" LedgerState, "status" MetricStatus, "severity" Severity, "origin" CheckOrigin,
         "outcome" Outcome, "status" IncidentStatus,
     );
+}
+
+/// A verdict with all that points to it, as the schema before verdicts of several attempts had it.
+const JUDGED_BEFORE: &str = "INSERT INTO definition VALUES ('d', 'orders', '1', NULL, '{}', 1); \
+     INSERT INTO run (id, dataset_id, definition, trigger_word, priority, selection, retries, \
+     task_timeout_ms, state, created_at, finished_at, deadline_at) VALUES ('r', 'orders', 'd', \
+     'manual', 'live', '{}', 2, 1, 'succeeded', 1, 2, 3); \
+     INSERT INTO task (id, run_id, no, kind, state, attempt, charged, crashes) \
+     VALUES (1, 'r', 0, 'evaluate', 'succeeded', 1, 0, 0); \
+     INSERT INTO ledger (dataset_id, partition, ord, state, version, judged, revision, objects, \
+     bytes, first_seen) VALUES ('orders', 'p', 'p', 'scanned', 'v', 'v', 1, 1, 1, 1); \
+     INSERT INTO verdict VALUES (7, 'orders', 'p', 'p', 'v', 1, 1, 0, 'r', 1, 1, 5, 1, 1, 1, 0, 0, \
+     0, 0, 0, 0, 0); \
+     INSERT INTO metric_series VALUES (1, 'orders', 'rowCount', '', '', '', 1); \
+     INSERT INTO metric VALUES (7, 1, 'computed', 'exact', '10', 10.0, NULL, NULL); \
+     INSERT INTO metric_page VALUES (7, 'page'); \
+     INSERT INTO check_result VALUES (7, 'c', 0, 1, 'error', 'declared', 'pass', 'exact', '10', \
+     10.0, '> 0', NULL, NULL);";
+
+#[tokio::test]
+async fn verdicts_of_an_earlier_schema_stay_with_all_that_points_to_them() {
+    use sqlx::Connection;
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .foreign_keys(true)
+        .in_memory(true);
+    let mut connection = sqlx::SqliteConnection::connect_with(&options)
+        .await
+        .unwrap();
+    let all = sqlx::migrate!("../../migrations/sqlite");
+    let earlier = all.iter().filter(|m| m.version < 6).cloned().collect();
+    let before = sqlx::migrate::Migrator {
+        migrations: std::borrow::Cow::Owned(earlier),
+        ..sqlx::migrate::Migrator::DEFAULT
+    };
+    before.run(&mut connection).await.unwrap();
+    sqlx::raw_sql(JUDGED_BEFORE)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    all.run(&mut connection).await.unwrap();
+    let found: (i64, String, i64, String) = sqlx::query_as(
+        "SELECT v.attempt, m.value, c.place, p.page FROM verdict v \
+         JOIN metric m ON m.verdict_id = v.id JOIN check_result c ON c.verdict_id = v.id \
+         JOIN metric_page p ON p.verdict_id = v.id WHERE v.id = 7 AND v.superseded = 0",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(found, (1, "10".to_owned(), 0, "page".to_owned()));
+    let dangling: i64 = sqlx::query_scalar("SELECT count(*) FROM pragma_foreign_key_check")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(dangling, 0);
+    let orphan = sqlx::query("DELETE FROM verdict")
+        .execute(&mut connection)
+        .await;
+    assert!(orphan.is_err(), "what points to it is checked");
 }

@@ -10,7 +10,7 @@ use assay_model::run::RunState;
 use assay_model::task::{AttemptOutcome, Task, TaskKind, TaskState};
 
 use super::Violation;
-use super::store::Attempt;
+use super::store::{Attempt, merges};
 use super::world::World;
 use crate::time::ms_between;
 
@@ -63,9 +63,12 @@ impl World {
     }
 
     fn i1_success_is_one_ok_attempt(&self, task: &Task, all: &[Attempt]) -> Result<(), Violation> {
-        let ok = all
-            .iter()
-            .filter(|a| a.outcome == Some(AttemptOutcome::Ok))
+        // What was judged again succeeded in an earlier round, too; nothing else did.
+        let round = self.store.generation(task.id);
+        let succeeded = all.iter().filter(|a| a.outcome == Some(AttemptOutcome::Ok));
+        let judges = task.spec.kind() == TaskKind::Evaluate;
+        let ok = succeeded
+            .filter(|a| a.generation == round || !judges)
             .count();
         if (task.state == TaskState::Succeeded) != (ok == 1) || ok > 1 {
             return self.fail(
@@ -86,8 +89,11 @@ impl World {
                 let mine = all.iter().find(|a| a.token == token);
                 mine.is_some_and(|a| a.outcome == Some(AttemptOutcome::Ok))
             });
-            // Each measurement of the truth has one partition, so one row.
-            if !won || !seen.insert(token.task) {
+            // Each measurement of the truth has one partition, so one row; a judgement one in each
+            // round of retries.
+            let round = attempts.and_then(|all| all.iter().find(|a| a.token == token));
+            let round = round.map_or(0, |a| a.generation);
+            if !won || !seen.insert((token.task, round)) {
                 return self.fail(
                     "I2",
                     format!("rows of attempt {} of {}", token.attempt, token.task),
@@ -190,9 +196,12 @@ impl World {
             let first = firsts().find(|a| a.token.attempt == copy.token.attempt);
             first.is_some_and(|a| a.node != copy.node && a.assigned_at <= copy.assigned_at)
         });
-        // Marked copies may overlap with their firsts, and with nothing else.
+        // Marked copies may overlap with their firsts, and with nothing else. A success carries the
+        // instant of its node's clock, which may be wrong; what follows it is of another round.
         let apart = all.windows(2).all(|pair| {
+            let next_round = pair[0].generation < pair[1].generation;
             pair[0].token.attempt == pair[1].token.attempt
+                || (next_round && pair[0].outcome == Some(AttemptOutcome::Ok))
                 || pair[0]
                     .ended_at
                     .is_some_and(|end| end <= pair[1].assigned_at)
@@ -331,8 +340,7 @@ impl World {
         for run in self.store.runs.values() {
             use RunState::{Finalising, Planning, Running};
             let at_work = matches!(run.state, Planning | Running | Finalising);
-            // A run that someone retries comes back beside one that has begun.
-            if at_work && !self.retried.contains(&run.id) && !active.insert(&run.dataset) {
+            if at_work && !active.insert(&run.dataset) {
                 return self.fail("J4", format!("two runs of {} at once", run.dataset));
             }
         }
@@ -379,13 +387,16 @@ impl World {
             Change::EndAttempt {
                 token, outcome, at, ..
             } if *outcome == AttemptOutcome::DependencyDown => {
-                // A failure while the source is known to be away does not prolong the pause.
+                // A failure while the source is known to be away does not prolong the pause, which
+                // is twice as long each time that it was over in vain.
                 if let Some(dataset) = self.dataset(token) {
-                    let known = self.asked_in_vain.get(&dataset).is_some_and(|(by, since)| {
-                        *by == epoch && *at < crate::time::after(*since, 5_000)
-                    });
+                    let before = self.asked_in_vain.get(&dataset);
+                    let before = before.filter(|(by, ..)| *by == epoch).copied();
+                    let known = before
+                        .is_some_and(|(_, since, pause)| *at < crate::time::after(since, pause));
                     if !known {
-                        self.asked_in_vain.insert(dataset, (epoch, *at));
+                        let pause = before.map_or(5_000, |(.., pause)| (2 * pause).min(60_000));
+                        self.asked_in_vain.insert(dataset, (epoch, *at, pause));
                     }
                 }
             }
@@ -393,7 +404,7 @@ impl World {
                 let task = self.store.tasks.get(&token.task);
                 let reads = task.is_some_and(|t| t.spec.kind() != TaskKind::Evaluate);
                 let vain = self.dataset(token).and_then(|d| self.asked_in_vain.get(&d));
-                let soon = vain.is_some_and(|(by, since)| {
+                let soon = vain.is_some_and(|(by, since, _)| {
                     *by == epoch && at > since && *at < crate::time::after(*since, 4_000)
                 });
                 // A late word of an earlier success closes the breaker too.
@@ -452,7 +463,13 @@ impl World {
             let task = self.store.tasks.get(id);
             let there = self.store.attempts.get(id).map_or(0, Vec::len);
             let same = task.is_some_and(|t| t.state == *before) && there == *attempts;
-            let again = self.retried.contains(&id.run) && *before != TaskState::Succeeded;
+            // Beside what failed, only what was judged without it begins anew.
+            let in_vain = task.is_some_and(|task| {
+                let anew = |no| self.store.generation(TaskId { run: id.run, no }) > 0;
+                merges(task, anew)
+            });
+            let stands = *before == TaskState::Succeeded && !in_vain;
+            let again = self.retried.contains(&id.run) && !stands;
             if !same && !again {
                 return self.fail("J2", format!("{id} was {before} and changed"));
             }

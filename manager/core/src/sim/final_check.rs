@@ -53,14 +53,14 @@ impl World {
         for (token, evaluation) in &self.store.evaluations {
             let truth = &self.truth[&token.task.run];
             let ended = |id| {
-                // An evaluation saw what had succeeded when it ran; a retry may add to it later.
                 let task = self.store.tasks.get(&id);
                 task.is_some_and(|t| t.state == TaskState::Succeeded)
             };
             let due = rows_of(truth, token.task.no, ended);
             let counted = evaluation.counts.planned;
-            let retried = self.retried.contains(&token.task.run);
-            if counted != due && !(retried && counted < due) {
+            // What was judged before its measurements were tried again is superseded.
+            let superseded = self.store.is_superseded(token) && counted < due;
+            if counted != due && !superseded {
                 return self.fail(
                     "I4",
                     format!("{} merged {counted} rows of {due}", token.task),
@@ -149,7 +149,7 @@ impl World {
                     .store
                     .evaluations
                     .iter()
-                    .filter(|e| e.0.task == task.id)
+                    .filter(|e| e.0.task == task.id && !self.store.is_superseded(&e.0))
                     .count();
                 let due = match task.spec.kind() {
                     TaskKind::Discover => (0, 0),

@@ -47,6 +47,10 @@ assay_model::words! {
         CancelLost = "cancel_lost",
         /// Two runs of a dataset are at work at once.
         TwoRunsAtOnce = "two_runs_at_once",
+        /// A run that is tried again is at work at once.
+        RetryJumpsTheQueue = "retry_jumps_the_queue",
+        /// A run that is tried again measures what failed and judges nothing again.
+        RetryJudgesNothing = "retry_judges_nothing",
         /// The leader believes in one slot more than there is.
         SlotsOvercounted = "slots_overcounted",
         /// A node's later life is taken for its earlier one.

@@ -12,7 +12,7 @@ use assay_model::ids::{AttemptToken, Epoch, Incarnation, NodeId, RunId, TaskId};
 use assay_model::node::{Node, NodeState};
 use assay_model::output::{Discovery, Evaluation, MeasuredPartition, TaskOutput};
 use assay_model::run::{Run, RunState};
-use assay_model::task::{AttemptOutcome, Task, TaskState, WaitReason};
+use assay_model::task::{AttemptOutcome, Task, TaskSpec, TaskState, WaitReason};
 use jiff::Timestamp;
 
 use super::mutant::Mutant;
@@ -404,20 +404,32 @@ impl MemoryStore {
     }
 
     fn retry_run(&mut self, run: RunId, deadline_at: Timestamp) -> Answer {
-        let again: Vec<TaskId> = self
-            .tasks_of(run)
-            .into_iter()
-            .filter(|task| task.state.is_terminal() && task.state != TaskState::Succeeded)
-            .map(|task| task.id)
-            .collect();
+        let tasks = self.tasks_of(run);
+        let failed = |task: &&Task| task.state.is_terminal() && task.state != TaskState::Succeeded;
+        let mut again: Vec<TaskId> = tasks.iter().filter(failed).map(|task| task.id).collect();
+        let nothing = again.is_empty();
+        if !self.has(Mutant::RetryJudgesNothing) {
+            // What was judged without a measurement that is tried again is judged again.
+            let in_vain = tasks.iter().filter(|task| {
+                let judged = task.state == TaskState::Succeeded;
+                judged && merges(task, |no| again.contains(&TaskId { run, no }))
+            });
+            let in_vain: Vec<TaskId> = in_vain.map(|task| task.id).collect();
+            again.extend(in_vain);
+        }
+        let at_once = self.has(Mutant::RetryJumpsTheQueue);
         let unplanned = !self.planned.contains_key(&run);
         let Some(row) = self.runs.get_mut(&run) else {
             return Answer::Fenced;
         };
-        if !row.state.is_terminal() || (again.is_empty() && !unplanned) {
+        if !row.state.is_terminal() || (nothing && !unplanned) {
             return Answer::Fenced;
         }
-        row.state = RunState::Running;
+        row.state = if at_once {
+            RunState::Running
+        } else {
+            RunState::Queued
+        };
         row.reason = None;
         row.finished_at = None;
         row.deadline_at = deadline_at;
@@ -432,6 +444,23 @@ impl MemoryStore {
             }
         }
         Answer::Ok
+    }
+
+    /// Which round of a task's retries by people is the present one, from 0.
+    #[must_use]
+    pub fn generation(&self, task: TaskId) -> u32 {
+        self.generations.get(&task).copied().unwrap_or(0)
+    }
+
+    /// Whether `token` is of an earlier round of its task: what it left is superseded.
+    #[must_use]
+    pub fn is_superseded(&self, token: &AttemptToken) -> bool {
+        let attempts = self
+            .attempts
+            .get(&token.task)
+            .map_or(&[][..], Vec::as_slice);
+        let attempt = attempts.iter().find(|a| a.token == *token);
+        attempt.is_some_and(|a| a.generation < self.generation(token.task))
     }
 
     /// Assigned → running. `None` when the attempt is fenced; repeatable.
@@ -509,6 +538,14 @@ impl MemoryStore {
             .filter(|(token, _)| by.contains(&token.task.no))
             .map(|(_, part)| part.rows)
             .sum()
+    }
+}
+
+/// Whether a task is an evaluation that merges one of the measurements that are `of`.
+pub(super) fn merges(task: &Task, of: impl Fn(u32) -> bool) -> bool {
+    match &task.spec {
+        TaskSpec::Evaluate(spec) => spec.measured_by.iter().any(|no| of(*no)),
+        TaskSpec::Discover | TaskSpec::Measure(_) => false,
     }
 }
 

@@ -115,8 +115,9 @@ pub(super) struct World {
     pub away_until: BTreeMap<String, u64>,
     /// Attempts that failed because their source was away.
     pub away: BTreeSet<AttemptToken>,
-    /// Sources that were asked in vain, by which leader and when.
-    pub asked_in_vain: BTreeMap<DatasetId, (Epoch, Timestamp)>,
+    /// Sources that were asked in vain, by which leader, when, and for how long that holds, in
+    /// milliseconds.
+    pub asked_in_vain: BTreeMap<DatasetId, (Epoch, Timestamp, u64)>,
     /// When each source last gave an answer.
     pub answered_at: BTreeMap<DatasetId, u64>,
     /// Lives that someone wants drained.
