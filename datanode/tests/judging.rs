@@ -415,3 +415,61 @@ async fn a_region_that_loses_its_rows_is_not_excused_by_a_smaller_one() {
     let series: Vec<&str> = open.iter().map(|i| i.series.as_str()).collect();
     assert_eq!(series, ["region=lu"], "{open:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_incident_of_one_region_does_not_hold_back_what_another_learns() {
+    let cluster = Cluster::new().await;
+    for day in 1..=12 {
+        write_region(&cluster, day, "eu", 900 + (day * 37) % 50);
+        write_region(&cluster, day, "lu", 100 + (day * 3) % 7);
+    }
+    let manager = cluster.manager("m1");
+    let _node = cluster.node("n1", vec![Door::Local(manager.doorway())]);
+    within("leadership", manager.leads()).await;
+    let mut dataset = cluster.dataset();
+    let mut few = failing("few_rows", MetricKey::table(Metric::RowCount));
+    few.expect = Expectation::MustBeLessThan(Bound::from(500));
+    dataset.checks = vec![few];
+    run(&manager, dataset.clone(), Trigger::Manual).await;
+    let open = cluster.metrics.incidents(Some(&dataset.id), true, 9).await;
+    let open = open.unwrap();
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert_eq!(
+        (open[0].series.as_str(), open[0].partitions),
+        ("region=eu", 12)
+    );
+
+    write_region(&cluster, 13, "lu", 104);
+    run(&manager, dataset, Trigger::Arrival).await;
+    let of_lu = result(&cluster, "day=2026-08-13/region=lu", "profile:rowCount").await;
+    let limits = of_lu.limits.unwrap_or_else(|| panic!("{:?}", of_lu.reason));
+    assert!(limits.held_back.is_empty(), "{:?}", limits.held_back);
+    assert_eq!(Span::count(&limits.learned_from), 12);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_that_the_definition_drops_takes_its_incident_with_it() {
+    let cluster = Cluster::new().await;
+    write_day(&cluster, 1, 100);
+    let manager = cluster.manager("m1");
+    let _node = cluster.node("n1", vec![Door::Local(manager.doorway())]);
+    within("leadership", manager.leads()).await;
+    let mut dataset = cluster.dataset();
+    dataset.checks = vec![
+        failing("few_rows", MetricKey::table(Metric::RowCount)),
+        failing("few_ids", MetricKey::column(Metric::DistinctCount, "id")),
+    ];
+    run(&manager, dataset.clone(), Trigger::Manual).await;
+    let open = async || {
+        let id = cluster.dataset().id;
+        let open = cluster.metrics.incidents(Some(&id), true, 9).await.unwrap();
+        let mut names: Vec<String> = open.iter().map(|i| i.check.to_string()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(open().await, ["few_ids", "few_rows"]);
+    dataset.checks.remove(0);
+    write_day(&cluster, 2, 107);
+    run(&manager, dataset, Trigger::Manual).await;
+    assert_eq!(open().await, ["few_ids"]);
+}

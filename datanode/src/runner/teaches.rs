@@ -114,12 +114,16 @@ impl<'a> Teaches<'a> {
             let (Some(first), Some(last)) = ends else {
                 continue;
             };
-            let within = self
-                .order
+            let within = past
+                .ledger
                 .iter()
-                .filter(|(_, o)| first <= **o && **o <= last);
-            for (key, _) in within {
-                let of = broken.entry(key).or_default();
+                .map(|entry| &entry.partition)
+                .filter(|p| {
+                    let between = first <= p.order.as_str() && p.order.as_str() <= last;
+                    between && p.series == incident.series
+                });
+            for partition in within {
+                let of = broken.entry(partition.key.as_str()).or_default();
                 of.entry(incident.check.clone()).or_insert_with(|| {
                     // A check that is not due any more is known by its column at least.
                     let column = (!incident.column.is_empty())
