@@ -41,6 +41,8 @@ pub struct EtcdOptions {
     pub heartbeat_ms: u64,
     /// A follower that hears nothing for so long stands for election, in milliseconds.
     pub election_ms: u64,
+    /// Whether a write waits for the disk: for measurements. Off is faster.
+    pub durable: bool,
 }
 
 impl Default for EtcdOptions {
@@ -50,6 +52,7 @@ impl Default for EtcdOptions {
             tls: None,
             heartbeat_ms: 50,
             election_ms: 500,
+            durable: false,
         }
     }
 }
@@ -316,8 +319,10 @@ impl Etcd {
             .into_iter()
             .map(|(name, value)| format!("--{name}={value}"))
             .collect();
-        // What a test writes need not outlive the machine.
-        arguments.push("--unsafe-no-fsync".to_owned());
+        // What most tests write need not outlive the machine.
+        if !self.options.durable {
+            arguments.push("--unsafe-no-fsync".to_owned());
+        }
         if self.options.tls.is_some() {
             arguments.push("--client-cert-auth".to_owned());
             arguments.push("--peer-client-cert-auth".to_owned());
