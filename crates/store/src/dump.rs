@@ -22,6 +22,9 @@ pub(crate) type Part = (&'static str, &'static str);
 /// database needs, since databases round a double in JSON each in its own way.
 const BOUND: usize = 13;
 
+/// Digits, at least, of the instant that the key of a message may end with, in microseconds.
+const MICROS: usize = 15;
+
 /// The parts, as SQLite is asked.
 pub(crate) const SQLITE: &[Part] = &[
     (
@@ -99,6 +102,14 @@ fn canonical(title: &str, line: &str) -> Result<String, StoreError> {
     {
         row[BOUND] = Value::from(bound.parse::<f64>().ok());
     }
+    if title == "messages"
+        && let Some(Value::String(key)) = row.first_mut()
+        && let Some((stem, at)) = key.rsplit_once(':')
+        && at.len() >= MICROS
+        && at.bytes().all(|b| b.is_ascii_digit())
+    {
+        *key = stem.to_owned();
+    }
     serde_json::to_string(&row).map_err(unreadable)
 }
 
@@ -106,7 +117,7 @@ fn canonical(title: &str, line: &str) -> Result<String, StoreError> {
 mod tests {
     use std::sync::Arc;
 
-    use assay_model::incident::{Incident, IncidentStatus};
+    use assay_model::incident::{Incident, IncidentStatus, OutboxEntry};
     use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricValue};
     use assay_model::outcome::Outcome;
 
@@ -154,6 +165,12 @@ mod tests {
             opened_at: verdict.judged_at,
             updated_at: verdict.judged_at,
             resolved_at: None,
+        });
+        verdict.outbox.push(OutboxEntry {
+            key: format!("{id}:incident.opened:{}", 1_795_264_135_128_000 + age),
+            event: "incident.opened".to_owned(),
+            dataset: bench.id().clone(),
+            body: serde_json::json!({}),
         });
         bench.judged("a", verdict).await;
         dump_final(&store).await.unwrap()

@@ -56,9 +56,19 @@ pub(super) enum FromChild {
     Refused { reason: String },
     /// The answer to `Look`; both counts only grow.
     Progress { rows: u64, bytes: u64 },
-    /// The end of a task; the blob holds the states.
-    Done { seq: u64, answer: Answer },
+    /// The end of a task, with all that it has read; the blob holds the states.
+    Done {
+        seq: u64,
+        answer: Answer,
+        #[serde(default)]
+        rows: u64,
+        #[serde(default)]
+        bytes: u64,
+    },
 }
+
+/// Rows and bytes that a task has read.
+pub(super) type Read = (u64, u64);
 
 /// A task as a child is told it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -125,6 +135,7 @@ pub(super) struct MeasuredHead {
 /// The frame that ends a task. A result too long for a frame is a failure that says so.
 pub(super) fn done(
     seq: u64,
+    (rows, bytes): Read,
     ended: Result<TaskOutput, TaskFailure>,
     max: u64,
 ) -> Result<Vec<u8>, FrameError> {
@@ -149,19 +160,25 @@ pub(super) fn done(
         )),
         Err(failure) => Answer::Failed(failure),
     };
-    let message = FromChild::Done { seq, answer };
+    let end = |answer| FromChild::Done {
+        seq,
+        answer,
+        rows,
+        bytes,
+    };
+    let message = end(answer);
     let encoded = frame::encode(&message, states.iter().map(Vec::as_slice), max);
-    let Err(FrameError::TooLong { bytes, max }) = encoded else {
+    let Err(FrameError::TooLong { bytes: long, max }) = encoded else {
         return encoded;
     };
     let answer = Answer::Failed(failure(
         AttemptOutcome::Permanent,
         format!(
-            "the result takes {bytes} bytes, more than the {max} that a task may answer; \
+            "the result takes {long} bytes, more than the {max} that a task may answer; \
              select fewer partitions per run or profile fewer columns"
         ),
     ));
-    frame::encode(&FromChild::Done { seq, answer }, std::iter::empty(), max)
+    frame::encode(&end(answer), std::iter::empty(), max)
 }
 
 /// What a task may answer.
@@ -188,9 +205,15 @@ pub(super) fn take(
     seq: u64,
     expected: &Expected,
     stopped: bool,
-) -> Result<Taken, String> {
+) -> Result<(Taken, Read), String> {
     let message: FromChild = frame.message().map_err(|error| error.to_string())?;
-    let FromChild::Done { seq: of, answer } = message else {
+    let FromChild::Done {
+        seq: of,
+        answer,
+        rows,
+        bytes,
+    } = message
+    else {
         return Err("a message that nobody asked for".to_owned());
     };
     if of != seq {
@@ -199,7 +222,7 @@ pub(super) fn take(
     if !frame.blob.is_empty() && !matches!(answer, Answer::Measured(_)) {
         return Err("states of a task that has none".to_owned());
     }
-    match (answer, expected) {
+    let taken = match (answer, expected) {
         (Answer::Panicked { message }, _) => Ok(Taken::Panicked(clean(&message))),
         (Answer::Failed(ended), _) => match ended.outcome {
             AttemptOutcome::Retryable | AttemptOutcome::Permanent => Ok(failed(&ended)),
@@ -217,7 +240,8 @@ pub(super) fn take(
         (Answer::Discovered(_) | Answer::Measured(_), _) => {
             Err("an answer of another kind of task".to_owned())
         }
-    }
+    };
+    taken.map(|taken| (taken, (rows, bytes)))
 }
 
 fn failed(ended: &TaskFailure) -> Taken {
@@ -313,13 +337,13 @@ mod tests {
             state: state.encode(),
         };
         let output = TaskOutput::Measured(keys.iter().map(one).collect());
-        done(7, Ok(output), 1 << 20).unwrap()
+        done(7, (0, 0), Ok(output), 1 << 20).unwrap()
     }
 
     fn taken(bytes: &[u8], stopped: bool) -> Result<Taken, String> {
         let frame = frame::read(&mut &bytes[..], 1 << 20).unwrap().unwrap();
         let asked = ["a", "b"].map(|key| PartitionKey(key.to_owned()));
-        take(&frame, 7, &Expected::Measures(asked.into()), stopped)
+        take(&frame, 7, &Expected::Measures(asked.into()), stopped).map(|(taken, _)| taken)
     }
 
     #[test]
@@ -345,9 +369,21 @@ mod tests {
         assert!(taken(&twice, false).unwrap_err().contains("two states"));
         let other_rows = measured(&["a"], 5);
         assert!(taken(&other_rows, false).unwrap_err().contains("rows"));
-        let plan = done(7, Ok(TaskOutput::Discovered(Discovery::default())), 1 << 20).unwrap();
+        let plan = done(
+            7,
+            (0, 0),
+            Ok(TaskOutput::Discovered(Discovery::default())),
+            1 << 20,
+        )
+        .unwrap();
         assert!(taken(&plan, false).unwrap_err().contains("another kind"));
-        let late = done(6, Err(failure(AttemptOutcome::Permanent, "x")), 1 << 20).unwrap();
+        let late = done(
+            6,
+            (0, 0),
+            Err(failure(AttemptOutcome::Permanent, "x")),
+            1 << 20,
+        )
+        .unwrap();
         assert!(taken(&late, false).unwrap_err().contains("instead of 7"));
     }
 
@@ -375,10 +411,16 @@ mod tests {
             AttemptOutcome::Drained,
             AttemptOutcome::NodeLost,
         ] {
-            let bytes = done(7, Err(failure(outcome, "x")), 1 << 20).unwrap();
+            let bytes = done(7, (0, 0), Err(failure(outcome, "x")), 1 << 20).unwrap();
             assert!(taken(&bytes, true).is_err(), "{outcome}");
         }
-        let cancelled = done(7, Err(failure(AttemptOutcome::Cancelled, "x")), 1 << 20).unwrap();
+        let cancelled = done(
+            7,
+            (0, 0),
+            Err(failure(AttemptOutcome::Cancelled, "x")),
+            1 << 20,
+        )
+        .unwrap();
         assert!(taken(&cancelled, false).is_err());
         assert!(taken(&cancelled, true).is_ok());
     }
@@ -398,7 +440,7 @@ mod tests {
             rows: 0,
             state: vec![0; 5000],
         }]);
-        let bytes = done(7, Ok(state), 4000).unwrap();
+        let bytes = done(7, (0, 0), Ok(state), 4000).unwrap();
         let Ok(Taken::Ended(Err(failure))) = taken(&bytes, false) else {
             panic!("not a failure");
         };

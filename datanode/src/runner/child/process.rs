@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::ChildConfig;
 use super::frame::{self, Frame, FrameReader};
 use super::limits::ChildLimits;
-use super::message::{self, Expected, FromChild, PROTOCOL, Taken, ToChild, VERSION};
+use super::message::{self, Expected, FromChild, PROTOCOL, Read, Taken, ToChild, VERSION};
 use super::words;
 
 /// Between two looks at a task's progress.
@@ -205,7 +205,9 @@ impl TaskChild {
                     };
                     if !asked || !heard(&frame, progress, &mut seen) {
                         self.owes = asked;
-                        return taken(frame, order, stopped).await;
+                        let (taken, read) = taken(frame, order, stopped).await?;
+                        advance(progress, &mut seen, read);
+                        return Ok(taken);
                     }
                     asked = false;
                     continue;
@@ -297,18 +299,22 @@ impl TaskChild {
 }
 
 /// Takes a progress report; `false` when the frame is none.
-fn heard(frame: &Frame, progress: &ScanProgress, seen: &mut (u64, u64)) -> bool {
+fn heard(frame: &Frame, progress: &ScanProgress, seen: &mut Read) -> bool {
     let Ok(FromChild::Progress { rows, bytes }) = frame.message() else {
         return false;
     };
-    // Counts only grow, whatever a child says.
-    progress.add_rows(rows.saturating_sub(seen.0));
-    progress.add_bytes(bytes.saturating_sub(seen.1));
-    *seen = (rows.max(seen.0), bytes.max(seen.1));
+    advance(progress, seen, (rows, bytes));
     true
 }
 
-async fn taken(frame: Frame, order: Order, stopped: bool) -> Result<Taken, Broken> {
+/// Counts only grow, whatever a child says.
+fn advance(progress: &ScanProgress, seen: &mut Read, (rows, bytes): Read) {
+    progress.add_rows(rows.saturating_sub(seen.0));
+    progress.add_bytes(bytes.saturating_sub(seen.1));
+    *seen = (rows.max(seen.0), bytes.max(seen.1));
+}
+
+async fn taken(frame: Frame, order: Order, stopped: bool) -> Result<(Taken, Read), Broken> {
     let long = frame.head.len() + frame.blob.len() > LONG_ANSWER;
     let take = move || message::take(&frame, order.seq, &order.expected, stopped);
     let taken = if long {

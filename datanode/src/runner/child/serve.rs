@@ -215,8 +215,12 @@ fn worker(
 /// Does a task, panics included.
 fn ended(work: Work, task: &ChildTask<'_>, context: &ScanContext) -> Vec<u8> {
     let done = catch_unwind(AssertUnwindSafe(|| work(&task.work, context)));
+    let read = (
+        context.progress.rows.load(Ordering::Relaxed),
+        context.progress.bytes.load(Ordering::Relaxed),
+    );
     let bytes = match done {
-        Ok(ended) => message::done(task.seq, ended, task.answer_bytes_max),
+        Ok(ended) => message::done(task.seq, read, ended, task.answer_bytes_max),
         Err(payload) => {
             let text = payload
                 .downcast_ref::<&str>()
@@ -228,6 +232,8 @@ fn ended(work: Work, task: &ChildTask<'_>, context: &ScanContext) -> Vec<u8> {
             let message = FromChild::Done {
                 seq: task.seq,
                 answer,
+                rows: read.0,
+                bytes: read.1,
             };
             frame::encode(&message, std::iter::empty(), u64::from(u32::MAX))
         }
