@@ -10,7 +10,7 @@ TOOLS := $(HOME)/.cache/assay/tools
 FEATURES := assay-store/postgres,assay-coordination/etcd,assay-manager/cluster,assay-datanode/cluster
 PY := $(TOOLS)/python/bin/python
 
-.PHONY: help tools verify fix lint deny test unit chaos fuzz bench score
+.PHONY: help tools verify fix lint deny test unit chaos drills fuzz bench score
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -40,8 +40,13 @@ deny: ## bans, licences, sources and unused dependencies; builds cargo-deny and 
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --offline check bans licenses sources
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) machete
 
-chaos: ## the manager's core under SEEDS (2000) hostile worlds from seed FIRST (0)
+chaos: drills ## the drills of a cluster, then the manager's core under SEEDS (2000) hostile worlds from seed FIRST (0)
 	ASSAY_SIM_SEEDS=$(or $(SEEDS),2000) ASSAY_SIM_FIRST=$(or $(FIRST),0) $(CARGO) test --locked -p assay-manager-core every_seed -- --nocapture
+
+drills: ## ROUNDS (1) rounds of the drills of a cluster of processes, their timings drawn from SEED (1) on
+	$(CARGO) build --locked -p assay-manager -p assay-datanode --features $(FEATURES)
+	for seed in $$(seq $(or $(SEED),1) $$(( $(or $(SEED),1) + $(or $(ROUNDS),1) - 1 ))); do \
+	  ASSAY_DRILL_SEED=$$seed $(CARGO) test --locked -p assay-cluster-tests --test drills || exit 1; done
 
 fuzz: ## every property with CASES (5000) cases
 	PROPTEST_CASES=$(or $(CASES),5000) $(CARGO) test --locked -p assay-model -p assay-contract -p assay-metrics -p assay-judge -p assay-scan -p assay-proto -p assay-scheduler

@@ -139,7 +139,12 @@ fn trimmed(number: &str) -> String {
         .to_owned()
 }
 
-fn dataset(folder: &Path, name: &str, target_bytes: u64) -> Dataset {
+/// The definition of a dataset of CSV files in `folder`, a task for each `target_bytes`.
+///
+/// # Panics
+/// When `name` is no name of a dataset.
+#[must_use]
+pub fn dataset(folder: &Path, name: &str, target_bytes: u64) -> Dataset {
     let column = |name: &str, kind| Column {
         name: name.to_owned(),
         logical_type: Some(kind),
