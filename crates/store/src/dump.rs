@@ -171,6 +171,7 @@ mod tests {
             event: "incident.opened".to_owned(),
             dataset: bench.id().clone(),
             body: serde_json::json!({}),
+            after: None,
         });
         bench.judged("a", verdict).await;
         dump_final(&store).await.unwrap()

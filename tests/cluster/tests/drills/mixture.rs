@@ -30,7 +30,7 @@ enum Cure {
     Nothing,
 }
 
-async fn hurt(cluster: &mut Cluster) -> Cure {
+fn hurt(cluster: &mut Cluster) -> Cure {
     let drill = std::sync::Arc::clone(&cluster.drill);
     let node = drill.draw(0, 2) as usize;
     let manager = drill.draw(0, 1) as usize;
@@ -159,7 +159,7 @@ drill!(everything_at_once_leaves_the_truth, async |name| {
     slow_commits(&cluster);
     let mut cures = Vec::new();
     for _ in 0..number("ASSAY_DRILL_FAULTS").unwrap_or(FAULTS) {
-        let cure = hurt(&mut cluster).await;
+        let cure = hurt(&mut cluster);
         cures.push(cure);
         cluster.drill.pause(300, 3_000).await;
         if cures.len() > 2 {

@@ -111,7 +111,7 @@ const SCENARIOS: [Scenario; 20] = [
                 folder,
                 "dt=2026-01-01/a.csv",
                 "id,amount,note\n1,,x\n2,NA,\n,3.5,NA\n",
-            )
+            );
         },
         tweak: |dataset| dataset.source.format.null_tokens = vec![String::new(), "NA".to_owned()],
     },
@@ -180,7 +180,7 @@ const SCENARIOS: [Scenario; 20] = [
                 folder,
                 "dt=2026-01-01/a.csv",
                 "id,amount,note\n1,2.5,a\nx,abc,b\n3,1e400,c\n",
-            )
+            );
         },
         tweak: AS_IT_IS,
     },
@@ -221,7 +221,7 @@ const SCENARIOS: [Scenario; 20] = [
                 folder,
                 "dt=2026-01-01/a.csv",
                 "id,amount,note\n1,1,a\n1,2,b\n,3,c\n",
-            )
+            );
         },
         tweak: |dataset| {
             dataset.columns[0].unique = true;
