@@ -41,8 +41,7 @@ BEGIN
                nonce = i.nonce, node = i.node, incarnation = i.incarnation, assigned_at = i.at,
                started_at = NULL
           FROM found i
-         WHERE t.ctid = i.place AND t.run_id = i.run AND t.no = i.no
-           AND t.state = 'ready' AND t.attempt = i.attempt - 1
+         WHERE t.ctid = i.place AND t.state = 'ready' AND t.attempt = i.attempt - 1
            AND (t.not_before IS NULL OR t.not_before <= i.at)
         RETURNING i.item, t.*
     ), attempts AS (
