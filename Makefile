@@ -10,10 +10,10 @@ TOOLS := $(HOME)/.cache/assay/tools
 FEATURES := assay-store/postgres,assay-coordination/etcd,assay-manager/cluster,assay-datanode/cluster
 PY := $(TOOLS)/python/bin/python
 
-.PHONY: help tools verify fix lint deny test unit chaos drills fuzz bench score
+.PHONY: help tools verify fix lint deny test unit chaos drills fuzz bench bench-cluster score
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 tools: ## install what the tests need (Rust components, Python packages, Postgres)
 	@bash .ci/tools "$(TOOLS)"
@@ -56,3 +56,7 @@ score: ## the judge's score against the anchors of the benchmark
 
 bench: tools ## the yardstick beside DuckDB and Polars, with ratios
 	@bash docs/bench/run "$(PY)"
+
+bench-cluster: ## the cluster's figures: PARTS (throughput takeover faults; all without), on etcd and Postgres
+	$(CARGO) build --release --locked -p assay-manager --features assay-manager/cluster
+	$(CARGO) bench --locked -p assay-cluster-tests --features bench --bench cluster -- $(PARTS)
