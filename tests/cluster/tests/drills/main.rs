@@ -13,6 +13,5 @@ mod mixture;
 mod network;
 mod postgres;
 mod stops;
-mod telemetry;
 mod twins;
 mod usual;
