@@ -16,16 +16,11 @@ use assay_proto::v1::{self, node_message::Kind};
 use assay_store::StoreError;
 use assay_store::port::Started;
 use assay_telemetry::series::TASK_S;
-use uuid::Uuid;
 
 use crate::held::Hold;
 use crate::node::Inner;
+use crate::pause::Pause;
 use crate::runner::{TaskJob, TaskWatch, failure};
-
-/// The first pause before the store is asked again; doubles, with full jitter.
-const PAUSE: Duration = Duration::from_millis(50);
-/// The longest such pause.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What an assignment says beside its token.
 #[derive(Debug, Clone, Copy)]
@@ -210,23 +205,5 @@ async fn commit(node: &Arc<Inner>, hold: &Hold, output: &TaskOutput) -> Option<K
                 ));
             }
         }
-    }
-}
-
-/// Growing pauses with full jitter.
-struct Pause(Duration);
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self(PAUSE)
-    }
-}
-
-impl Pause {
-    async fn wait(&mut self) {
-        // 62 random bits of a UUID, cut to thousandths.
-        let permille = u32::try_from(Uuid::new_v4().as_u64_pair().1 % 1000).unwrap_or_default();
-        tokio::time::sleep(self.0 * permille / 1000).await;
-        self.0 = (self.0 * 2).min(PAUSE_MAX);
     }
 }

@@ -18,6 +18,7 @@ mod config;
 mod held;
 mod link;
 mod node;
+mod pause;
 mod presence;
 pub mod runner;
 mod spool;

@@ -4,6 +4,8 @@ use assay_model::output::TaskOutput;
 use assay_model::task::TaskFailure;
 use assay_store::MetricStore;
 
+use crate::pause::asked;
+
 use super::{TaskJob, TaskWatch, compute, redo, scan_failure, store_failure};
 use assay_scan::ScanContext;
 use assay_scan::discover::decide::Redo;
@@ -15,7 +17,7 @@ pub(super) async fn run(
     job: TaskJob,
     watch: TaskWatch,
 ) -> Result<TaskOutput, TaskFailure> {
-    let ledger = metrics.ledger(&job.dataset.id).await;
+    let ledger = asked(|| metrics.ledger(&job.dataset.id)).await;
     let ledger = ledger.map_err(|error| store_failure(&error))?;
     let redo = if job.run.selection.rescan {
         Redo::default()

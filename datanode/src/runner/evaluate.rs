@@ -23,11 +23,12 @@ use assay_model::task::{
     AttemptOutcome, EvaluateMode, EvaluateSpec, TaskFailure, TaskSpec, TaskState,
 };
 use assay_store::MetricStore;
-use assay_store::port::{Breach, HistoryPoint, MetricHistory, ResultFilter, Verdict};
+use assay_store::port::{Breach, HistoryPoint, MetricHistory, Verdict};
 use jiff::Timestamp;
 
 use super::teaches::Teaches;
-use super::{TaskJob, checks, compute, failure, incidents, shape, store_failure};
+use super::{TaskJob, checks, compute, failure, incidents, redo, shape, store_failure};
+use crate::pause::asked;
 
 /// Earlier partitions of the series that are read: the learner's window with room for those not learned from.
 const PAST_MAX: u32 = 400;
@@ -35,9 +36,6 @@ const PAST_MAX: u32 = 400;
 const INCIDENTS_MAX: u32 = 100_000;
 /// Broken checks of one series that are looked at; a partition whose are beyond teaches nothing.
 pub(super) const BREACHES_MAX: u32 = 200_000;
-
-/// Results of one partition that are read, at most.
-const RESULTS_MAX: u32 = 1_000_000;
 
 /// Merges and judges one partition.
 pub(super) async fn run(
@@ -105,15 +103,13 @@ async fn read_states(
     job: &TaskJob,
     spec: &EvaluateSpec,
 ) -> Result<States, TaskFailure> {
-    let read = metrics
-        .states(job.run.id, &spec.partition.key, &spec.measured_by)
-        .await
-        .map_err(|error| store_failure(&error))?;
+    let states = || metrics.states(job.run.id, &spec.partition.key, &spec.measured_by);
+    let read = asked(states).await.map_err(|error| store_failure(&error))?;
     let there: BTreeSet<u32> = read.iter().map(|(no, _)| *no).collect();
     if spec.measured_by.iter().any(|no| !there.contains(no)) {
         // A batch without a row of this partition leaves no state; one that failed leaves none,
         // too: their tasks tell which it is.
-        let tasks = metrics.tasks(job.run.id).await;
+        let tasks = asked(|| metrics.tasks(job.run.id)).await;
         let tasks = tasks.map_err(|error| store_failure(&error))?;
         for (task, _) in tasks {
             let needed = spec.measured_by.contains(&task.id.no);
@@ -139,12 +135,7 @@ async fn read_results(
     job: &TaskJob,
     spec: &EvaluateSpec,
 ) -> Result<States, TaskFailure> {
-    let filter = ResultFilter {
-        partition: Some(spec.partition.key.clone()),
-        limit: RESULTS_MAX,
-        ..ResultFilter::default()
-    };
-    let rows = metrics.results(&job.dataset.id, &filter).await;
+    let rows = redo::in_force(metrics, &job.dataset.id, &spec.partition.key).await;
     let rows = rows.map_err(|error| store_failure(&error))?;
     Ok(States::Stored(
         rows.into_iter().map(|row| row.result).collect(),
@@ -193,7 +184,7 @@ async fn read_past(
 ) -> Result<Past, TaskFailure> {
     let id = &dataset.id;
     let read = async {
-        let ledger = metrics.ledger(id).await?;
+        let ledger = asked(|| metrics.ledger(id)).await?;
         let judged_before = ledger.iter().any(|entry| {
             entry.partition.key == spec.partition.key
                 && entry
@@ -210,7 +201,7 @@ async fn read_past(
             .count();
         let newer = u32::try_from(newer).unwrap_or(u32::MAX);
         let verdicts = PAST_MAX.saturating_add(newer);
-        let verdicts = metrics.verdicts(id, Some(series), verdicts).await?;
+        let verdicts = asked(|| metrics.verdicts(id, Some(series), verdicts)).await?;
         // What was judged while it grew is expected to have changed since.
         let of_this = verdicts
             .iter()
@@ -218,18 +209,18 @@ async fn read_past(
         let was_complete = judged_before && of_this.is_some_and(|v| v.sealed);
         let stored = if judged_before {
             let after = just_after(&spec.partition);
-            let one = metrics.history(id, Some(&after), 1).await?;
+            let one = asked(|| metrics.history(id, Some(&after), 1)).await?;
             version_of(&one, &spec.partition.key)
         } else {
             Vec::new()
         };
         Ok(Past {
-            history: metrics.history(id, Some(&spec.partition), PAST_MAX).await?,
+            history: asked(|| metrics.history(id, Some(&spec.partition), PAST_MAX)).await?,
             earlier: was_complete.then(|| stored.clone()),
             stored,
             verdicts,
-            breaches: metrics.breaches(id, series, BREACHES_MAX).await?,
-            open: metrics.incidents(Some(id), true, INCIDENTS_MAX).await?,
+            breaches: asked(|| metrics.breaches(id, series, BREACHES_MAX)).await?,
+            open: asked(|| metrics.incidents(Some(id), true, INCIDENTS_MAX)).await?,
             ledger,
         })
     };
@@ -294,7 +285,7 @@ fn judge(
         .iter()
         .map(|entry| (entry.partition.key.clone(), entry.partition.order.clone()))
         .collect();
-    let newest = !has_later(past, &spec.partition, job.now);
+    let newest = later(past, &spec.partition, job.now).next().is_none();
     let rejudged = past
         .verdicts
         .iter()
@@ -328,11 +319,15 @@ fn judge(
     })
 }
 
-/// Whether the ledger knows a later partition of the series whose time has come: one that claims to
-/// be of the future says nothing of how far the data has come.
-fn has_later(past: &Past, partition: &Partition, now: Timestamp) -> bool {
-    let mut others = past.ledger.iter().map(|entry| &entry.partition);
-    others.any(|other| {
+/// The later partitions of the series whose time has come: one that claims to be of the future says
+/// nothing of how far the data has come.
+fn later<'a>(
+    past: &'a Past,
+    partition: &'a Partition,
+    now: Timestamp,
+) -> impl Iterator<Item = &'a LedgerEntry> {
+    past.ledger.iter().filter(move |entry| {
+        let other = &entry.partition;
         other.series == partition.series
             && other.order > partition.order
             && other.start.is_none_or(|start| start <= now)
@@ -370,12 +365,7 @@ fn stored(
 
 /// Whether later data of the series is there: what is missing, gone or of the future is not.
 fn followed(past: &Past, partition: &Partition, now: Timestamp) -> bool {
-    let content = past.ledger.iter().filter(|e| e.version.is_content());
-    content.map(|entry| &entry.partition).any(|other| {
-        other.series == partition.series
-            && other.order > partition.order
-            && other.start.is_none_or(|start| start <= now)
-    })
+    later(past, partition, now).any(|entry| entry.version.is_content())
 }
 
 /// The merge of all states, in the order of the tasks.

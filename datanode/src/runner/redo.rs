@@ -11,17 +11,37 @@ use assay_judge::compare::meets;
 use assay_judge::evaluate::OF_THE_NEWEST;
 use assay_model::check::{Check, Expectation};
 use assay_model::dataset::Dataset;
+use assay_model::ids::DatasetId;
 use assay_model::ledger::LedgerEntry;
 use assay_model::metric::{Metric, MetricKey, MetricStatus, MetricValue};
 use assay_model::outcome::Outcome;
-use assay_model::partition::Partition;
+use assay_model::partition::{Partition, PartitionKey};
 use assay_scan::discover::decide::Redo;
 use assay_store::port::{MetricHistory, ResultFilter, ResultRow, Verdict};
 use assay_store::{MetricStore, StoreError};
 use jiff::Timestamp;
 
+use crate::pause::asked;
+
 /// Results of one partition that are read, at most.
 const RESULTS_MAX: u32 = 1_000_000;
+
+/// More partitions than a dataset has.
+const ALL: u32 = i32::MAX as u32;
+
+/// The results in force of a partition.
+pub(super) async fn in_force(
+    metrics: &dyn MetricStore,
+    dataset: &DatasetId,
+    partition: &PartitionKey,
+) -> Result<Vec<ResultRow>, StoreError> {
+    let filter = ResultFilter {
+        partition: Some(partition.clone()),
+        limit: RESULTS_MAX,
+        ..ResultFilter::default()
+    };
+    asked(|| metrics.results(dataset, &filter)).await
+}
 
 /// How far a definition is from the one in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +67,7 @@ pub(super) async fn redo(
         .filter(|entry| entry.version.is_content() && entry.judged.as_ref() == Some(&entry.version))
         .map(|entry| entry.partition.key.as_str())
         .collect();
-    let mut verdicts = metrics.verdicts(&dataset.id, None, i32::MAX as u32).await?;
+    let mut verdicts = asked(|| metrics.verdicts(&dataset.id, None, ALL)).await?;
     verdicts.retain(|verdict| judged.contains(verdict.partition.key.as_str()));
     by_another_definition(metrics, dataset, &verdicts, &mut redo).await?;
     let ages: Vec<&Check> = dataset.checks.iter().filter(|c| is_age(c)).collect();
@@ -76,7 +96,7 @@ async fn by_another_definition(
             let change = if digest == ours {
                 Change::None
             } else {
-                let before = metrics.definition_by(digest).await?;
+                let before = asked(|| metrics.definition_by(digest)).await?;
                 let change = change(before.as_ref(), dataset);
                 if change == Change::Judging {
                     missing.extend(untold(before.as_ref(), dataset));
@@ -90,7 +110,7 @@ async fn by_another_definition(
         .extend(keys_of(verdicts, &changes, Change::Reading));
     let judge = keys_of(verdicts, &changes, Change::Judging);
     if !judge.is_empty() {
-        let history = metrics.history(&dataset.id, None, i32::MAX as u32).await?;
+        let history = asked(|| metrics.history(&dataset.id, None, ALL)).await?;
         let stored = Stored::of(&history);
         for key in judge {
             let again = if missing.is_empty() && stored.answers(&key, dataset) {
@@ -212,12 +232,7 @@ async fn of_age(
     if redo.judge.contains(key) || redo.measure.contains(key) {
         return Ok(());
     }
-    let filter = ResultFilter {
-        partition: Some(partition.key.clone()),
-        limit: RESULTS_MAX,
-        ..ResultFilter::default()
-    };
-    let rows = metrics.results(&dataset.id, &filter).await?;
+    let rows = in_force(metrics, &dataset.id, &partition.key).await?;
     let of = |row: &&ResultRow| ages.iter().find(|c| c.id == row.result.check).copied();
     let aged = || rows.iter().filter_map(|row| Some((row, of(&row)?)));
     if aged().any(|(row, _)| row.result.outcome.needs_a_look()) {

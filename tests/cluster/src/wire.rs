@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::who::People;
+use crate::who::{Caller, People};
 
 /// Bytes that are passed at once.
 const CHUNK: usize = 64 << 10;
@@ -141,12 +141,16 @@ impl Wire {
         port: u16,
     ) -> io::Result<()> {
         let people = Arc::clone(&self.people);
-        let name = tokio::task::spawn_blocking(move || people.at(from)).await?;
-        if name.is_none() {
-            self.unknown.fetch_add(1, Ordering::Relaxed);
-        }
+        let name = match tokio::task::spawn_blocking(move || people.at(from)).await? {
+            Caller::Known(name) => name,
+            Caller::Gone => return Ok(()),
+            Caller::Stranger => {
+                self.unknown.fetch_add(1, Ordering::Relaxed);
+                String::new()
+            }
+        };
         let link = Link {
-            key: (name.unwrap_or_default(), to),
+            key: (name, to),
             rules: self.rules.subscribe(),
             wire: self,
         };

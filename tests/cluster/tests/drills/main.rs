@@ -13,5 +13,6 @@ mod mixture;
 mod network;
 mod postgres;
 mod stops;
+mod telemetry;
 mod twins;
 mod usual;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use assay_cluster_tests::checker::Facts;
 use assay_cluster_tests::cluster::blocking;
 use assay_cluster_tests::data::Shape;
 use assay_cluster_tests::database::Database;
@@ -213,5 +214,22 @@ drill!(
         ends_right(&cluster, &data, &run, &uncharged()).await;
         let epochs = texts(&cluster, "SELECT epoch::text FROM leader_epoch").await;
         cluster.drill.note(format!("epoch {epochs:?}"));
+    }
+);
+
+drill!(
+    one_node_whose_answers_are_lost_commits_each_result_once,
+    async |name| {
+        let (cluster, data, run) = begun(name, Plan::default(), Shape::USUAL).await;
+        let node = cluster.busy("measure").await;
+        let who = cluster.nodes[node].name.clone();
+        cluster
+            .wire
+            .change(&who, "postgres", |rule| rule.lost_permille = 100);
+        cluster
+            .drill
+            .note(format!("of ten answers to {who}, one is lost"));
+        ends_right(&cluster, &data, &run, &Facts::default()).await;
+        assert!(cluster.wire.lost() > 0);
     }
 );
