@@ -4,6 +4,7 @@
 //! the data folder, which is opened for reading only. Both ways show the same.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use assay_model::ids::DatasetId;
@@ -409,15 +410,15 @@ async fn from_store(store: &dyn MetricStore, id: &DatasetId, limit: u32) -> Resu
         let points = points
             .into_iter()
             .map(|point| {
-                let results = judged.get(&(&key, &point.partition.key, &point.version));
+                let results = judged.get(&(&key, &point.partition.key, &*point.version));
                 let shown = results.and_then(|results| CheckResult::shown(results));
                 let (outcome, limits, also_expected) = match shown {
                     Some((result, others)) => (Some(result.outcome), result.limits.clone(), others),
                     None => (None, None, Vec::new()),
                 };
                 Point {
-                    partition: point.partition,
-                    version: point.version,
+                    partition: Arc::unwrap_or_clone(point.partition),
+                    version: Arc::unwrap_or_clone(point.version),
                     status: point.status,
                     value: point.value,
                     error_bound: point.error_bound,

@@ -8,6 +8,8 @@
 //! `-12`. An estimate has its kind in capitals and its error before the value: `17 cF0.008125 1e6`.
 //! Texts are JSON strings, so that a line holds no line break. Lines are sorted by series.
 
+use std::sync::Arc;
+
 use assay_model::metric::{MetricKey, MetricStatus, MetricValue};
 use assay_model::partition::{Partition, PartitionVersion};
 
@@ -17,8 +19,8 @@ use crate::values::{corrupt, value_of};
 
 /// The metrics of one verdict.
 pub(crate) struct Page {
-    pub(crate) partition: Partition,
-    pub(crate) version: PartitionVersion,
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) version: Arc<PartitionVersion>,
     pub(crate) text: String,
 }
 
@@ -31,7 +33,7 @@ pub(crate) fn assemble(
         .iter()
         .map(|_| Vec::with_capacity(pages.len()))
         .collect();
-    for page in pages {
+    for (place, page) in pages.iter().enumerate() {
         let mut at = 0;
         for line in page.text.split('\n').filter(|line| !line.is_empty()) {
             let Line {
@@ -48,8 +50,9 @@ pub(crate) fn assemble(
                 return Err(corrupt("metric", format!("series {id} is not known")));
             };
             list.push(HistoryPoint {
-                partition: page.partition.clone(),
-                version: page.version.clone(),
+                at: place,
+                partition: Arc::clone(&page.partition),
+                version: Arc::clone(&page.version),
                 status,
                 value,
                 error_bound,
@@ -133,8 +136,8 @@ mod tests {
             assert!(read(bad).is_err(), "{bad}");
         }
         let page = Page {
-            partition: Partition::all(),
-            version: PartitionVersion("v".to_owned()),
+            partition: Arc::new(Partition::all()),
+            version: Arc::new(PartitionVersion("v".to_owned())),
             text: "7 ce1".to_owned(),
         };
         assert!(assemble(Vec::new(), &[page]).is_err());

@@ -2,6 +2,7 @@
 //! ([`MetricStore`]).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use assay_model::change::{Answer, Change};
 use assay_model::dataset::Dataset;
@@ -41,7 +42,7 @@ pub struct Started {
     /// The task.
     pub task: Task,
     /// The definition that the run was planned with.
-    pub dataset: std::sync::Arc<Dataset>,
+    pub dataset: Arc<Dataset>,
     /// The present, by the clock of the store's server where it has one: nodes whose clocks differ
     /// judge ages and deadlines alike.
     pub at: Timestamp,
@@ -106,10 +107,13 @@ pub struct RunFilter {
 /// One stored value of a metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryPoint {
-    /// The partition.
-    pub partition: Partition,
+    /// The place of its partition among those that were read, from 0: points of several metrics
+    /// with the same place are of the same partition.
+    pub at: usize,
+    /// The partition, shared by the points of all metrics.
+    pub partition: Arc<Partition>,
     /// The version that it was measured in.
-    pub version: PartitionVersion,
+    pub version: Arc<PartitionVersion>,
     /// Whether it could be computed.
     pub status: MetricStatus,
     /// The value.

@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_judge::schema::changed_columns;
-use assay_judge::{Context, History, Point, Policy, evaluate, in_words};
+use assay_judge::{Context, Policy, evaluate, in_words};
 use assay_metrics::TableState;
 use assay_model::check::{Check, Expectation};
 use assay_model::dataset::Dataset;
 use assay_model::ids::CheckId;
 use assay_model::incident::Incident;
 use assay_model::ledger::{LedgerEntry, LedgerState};
-use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
+use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricValue};
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
 use assay_model::output::{Evaluation, TaskOutput};
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
@@ -26,6 +26,7 @@ use assay_store::MetricStore;
 use assay_store::port::{Breach, HistoryPoint, MetricHistory, Verdict};
 use jiff::Timestamp;
 
+use super::past::Line;
 use super::teaches::Teaches;
 use super::{TaskJob, checks, compute, failure, incidents, redo, shape, store_failure};
 use crate::pause::asked;
@@ -403,24 +404,20 @@ fn results(
     past: &Past,
 ) -> Vec<CheckResult> {
     let dataset = &*job.dataset;
-    let before = partitions_of(&past.history, &spec.partition);
+    let line = Line::of(&past.history, &spec.partition);
+    let before = &line.partitions;
     let teaches = Teaches::new(dataset, &due, past);
-    let rows = rows_of(&past.history);
-    let histories: Vec<History> = past
-        .history
-        .iter()
-        .map(|(key, points)| aligned(key, points, &before, &rows, &teaches))
-        .collect();
+    let histories = line.histories(&teaches);
     let keys: Vec<String> = before.iter().map(|p| p.key.as_str().to_owned()).collect();
     let schema = shape::measured(points);
     let declared = schema
         .as_ref()
         .and_then(|actual| shape::declared(dataset, actual));
     let key = MetricKey::table(Metric::Schema);
-    let in_order = |p: &Partition| teaches.metric(p, &key);
+    let in_order = |p: &Partition| teaches.of(p).teaches(&key);
     let settled = schema
         .as_ref()
-        .and_then(|is| shape::held_against(dataset, is, &past.history, &before, in_order));
+        .and_then(|is| shape::held_against(dataset, is, &past.history, before, in_order));
     if let (Some(is), Some(was)) = (&schema, &settled) {
         checks::add_lost(
             dataset,
@@ -447,57 +444,4 @@ fn results(
         earlier_version: past.earlier.as_deref(),
     };
     evaluate(&due, points, &histories, &policy, &context).results
-}
-
-/// The partitions of the history, in their order; never the judged one or one after it.
-fn partitions_of<'a>(history: &'a MetricHistory, judged: &Partition) -> Vec<&'a Partition> {
-    let all: BTreeSet<&Partition> = history
-        .iter()
-        .flat_map(|(_, points)| points.iter().map(|p| &p.partition))
-        .filter(|p| p.order < judged.order && p.key != judged.key)
-        .collect();
-    all.into_iter().collect()
-}
-
-fn rows_of(history: &MetricHistory) -> BTreeMap<&PartitionKey, f64> {
-    let row_count = MetricKey::table(Metric::RowCount);
-    let counts = history.iter().find(|(key, _)| *key == row_count);
-    counts
-        .into_iter()
-        .flat_map(|(_, points)| points)
-        .filter_map(|p| Some((&p.partition.key, p.value.as_f64()?)))
-        .collect()
-}
-
-/// One point per partition from the metric's first one on: every history ends with the previous
-/// partition, whether or not the metric had a value there.
-fn aligned(
-    key: &MetricKey,
-    points: &[HistoryPoint],
-    before: &[&Partition],
-    rows: &BTreeMap<&PartitionKey, f64>,
-    teaches: &Teaches<'_>,
-) -> History {
-    let values: BTreeMap<&PartitionKey, Option<f64>> = points
-        .iter()
-        .map(|p| {
-            let computed = p.status == MetricStatus::Computed;
-            let value = p.value.as_f64().filter(|_| computed);
-            (&p.partition.key, value)
-        })
-        .collect();
-    let lived = || before.iter().skip_while(|p| !values.contains_key(&p.key));
-    let points = lived()
-        .map(|p| Point {
-            value: values.get(&p.key).copied().flatten(),
-            eligible: teaches.metric(p, key),
-            date: p.date,
-            rows: rows.get(&p.key).copied(),
-        })
-        .collect();
-    History {
-        key: key.clone(),
-        points,
-        held_back: lived().filter_map(|p| teaches.held_back(p, key)).collect(),
-    }
 }

@@ -10,6 +10,7 @@ mod discover;
 mod evaluate;
 pub mod incidents;
 mod measure;
+mod past;
 mod redo;
 mod shape;
 mod teaches;

@@ -168,21 +168,14 @@ impl<'a> Teaches<'a> {
         }
     }
 
-    /// Whether the value of `key` in `partition` teaches.
-    pub(super) fn metric(&self, partition: &Partition, key: &MetricKey) -> bool {
-        !self.barred.contains(&partition.key)
-            && !self.excluded(partition)
-            && self.held_back(partition, key).is_none()
-    }
-
-    /// The first check, by name, that keeps the value of `key` in `partition` from teaching.
-    pub(super) fn held_back(&self, partition: &Partition, key: &MetricKey) -> Option<HeldBack> {
-        let of = self.suspicions.get(partition.key.as_str())?;
-        let first = of.iter().find(|suspicion| suspicion.reach.holds(key))?;
-        Some(HeldBack {
-            partition: partition.key.as_str().to_owned(),
-            by: first.by.clone(),
-        })
+    /// What is to be learned from `partition`.
+    pub(super) fn of(&self, partition: &Partition) -> Lesson<'_> {
+        let key = partition.key.as_str();
+        let suspicions = self.suspicions.get_key_value(key);
+        Lesson {
+            none: self.barred.contains(&partition.key) || self.excluded(partition),
+            suspicions: suspicions.map(|(key, of)| (*key, &of[..])),
+        }
     }
 
     /// Excluded by the owner. A bound that is no known key is a day, whatever the parts of the
@@ -202,6 +195,36 @@ impl<'a> Teaches<'a> {
             .as_ref()
             .is_some_and(|from| compare(from).is_lt());
         in_window || too_old
+    }
+}
+
+/// What one partition teaches.
+pub(super) struct Lesson<'a> {
+    /// Nothing, whatever the metric.
+    none: bool,
+    /// Its key, and the checks that were broken in it.
+    suspicions: Option<(&'a str, &'a [Suspicion])>,
+}
+
+impl Lesson<'_> {
+    /// Whether the value of `key` teaches.
+    pub(super) fn teaches(&self, key: &MetricKey) -> bool {
+        !self.none && self.broken(key).is_none()
+    }
+
+    /// The first check, by name, that keeps the value of `key` from teaching.
+    pub(super) fn held_back(&self, key: &MetricKey) -> Option<HeldBack> {
+        let (partition, first) = self.broken(key)?;
+        Some(HeldBack {
+            partition: partition.to_owned(),
+            by: first.by.clone(),
+        })
+    }
+
+    fn broken(&self, key: &MetricKey) -> Option<(&str, &Suspicion)> {
+        let (partition, of) = self.suspicions?;
+        let first = of.iter().find(|suspicion| suspicion.reach.holds(key))?;
+        Some((partition, first))
     }
 }
 

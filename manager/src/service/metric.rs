@@ -65,7 +65,7 @@ fn series(history: &MetricHistory, results: &[ResultRow]) -> Vec<v1::MetricSerie
                 .iter()
                 .map(|point| {
                     let mut wire = rows::point(point);
-                    let results = judged.get(&(key, &point.partition.key, &point.version));
+                    let results = judged.get(&(key, &point.partition.key, &*point.version));
                     if let Some((result, others)) = results.and_then(|r| CheckResult::shown(r)) {
                         wire.outcome = result.outcome.to_string();
                         wire.limits = result.limits.as_ref().map(convert::limits_of);
@@ -276,8 +276,9 @@ mod tests {
             },
         };
         let point = HistoryPoint {
-            partition: Partition::all(),
-            version: version.clone(),
+            at: 0,
+            partition: Arc::new(Partition::all()),
+            version: Arc::new(version.clone()),
             status: MetricStatus::Computed,
             value: MetricValue::integer(1),
             error_bound: None,

@@ -92,6 +92,7 @@ impl Cluster {
     pub async fn start(drill: &Arc<Drill>, plan: Plan) -> Self {
         let servers = blocking(|| Servers::start(plan.etcd, plan.postgres));
         let people = Arc::new(People::default());
+        people.meet(std::process::id(), "drill");
         let wire = Wire::new(Arc::clone(&people), drill.seed);
         let url = blocking(|| servers.postgres().create_database());
         let mut cluster = Self {

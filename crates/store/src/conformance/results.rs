@@ -257,7 +257,11 @@ pub async fn history_is_in_order_and_ends_before_what_is_asked(store: Arc<dyn St
     let history = ok(bench.store.history(bench.id(), None, 10).await);
     assert_eq!(history.len(), 1);
     assert_eq!(history[0].0, MetricKey::table(Metric::RowCount));
-    let days: Vec<_> = history[0].1.iter().map(|p| p.partition.clone()).collect();
+    let days: Vec<_> = history[0]
+        .1
+        .iter()
+        .map(|p| (*p.partition).clone())
+        .collect();
     assert_eq!(days, [day(D20), day(D21), day(D22)]);
     let past = ok(bench.store.history(bench.id(), Some(&day(D22)), 10).await);
     let values: Vec<_> = past[0].1.iter().map(|p| p.value.to_string()).collect();

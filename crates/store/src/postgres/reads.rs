@@ -4,6 +4,7 @@
 //! leave out a row that it cannot read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use assay_model::dataset::Dataset;
 use assay_model::ids::{CheckId, DatasetId, NodeId, RunId};
@@ -185,8 +186,8 @@ fn attempt(cells: &Cells<'_>) -> Result<AttemptRow, StoreError> {
 
 fn page(cells: &Cells<'_>) -> Result<Page, StoreError> {
     Ok(Page {
-        partition: cells.partition()?,
-        version: PartitionVersion(cells.text("version")?),
+        partition: Arc::new(cells.partition()?),
+        version: Arc::new(PartitionVersion(cells.text("version")?)),
         text: unspelt_json(cells.get("page")?),
     })
 }

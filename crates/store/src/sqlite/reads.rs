@@ -4,6 +4,7 @@
 //! leave out a row that it cannot read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use assay_model::dataset::Dataset;
 use assay_model::ids::{AttemptToken, DatasetId, NodeId, RunId};
@@ -187,8 +188,8 @@ impl MetricStore for SqliteStore {
         let mut pages = self
             .list(query, "metric", |cells| {
                 Ok(Page {
-                    partition: cells.partition()?,
-                    version: PartitionVersion(cells.text("version")?),
+                    partition: Arc::new(cells.partition()?),
+                    version: Arc::new(PartitionVersion(cells.text("version")?)),
                     text: cells.text("page")?,
                 })
             })
