@@ -201,27 +201,35 @@ async fn read_past(
             .filter(|entry| entry.partition.order >= spec.partition.order)
             .count();
         let newer = u32::try_from(newer).unwrap_or(u32::MAX);
-        let verdicts = PAST_MAX.saturating_add(newer);
-        let verdicts = asked(|| metrics.verdicts(id, Some(series), verdicts)).await?;
+        let newest = PAST_MAX.saturating_add(newer);
+        let after = just_after(&spec.partition);
+        let judged = async {
+            if !judged_before {
+                return Ok(Vec::new());
+            }
+            let one = asked(|| metrics.history(id, Some(&after), 1)).await?;
+            Ok(version_of(&one, &spec.partition.key))
+        };
+        // Side by side: a store may be far away.
+        let (stored, verdicts, history, breaches, open) = tokio::try_join!(
+            judged,
+            asked(|| metrics.verdicts(id, Some(series), newest)),
+            asked(|| metrics.history(id, Some(&spec.partition), PAST_MAX)),
+            asked(|| metrics.breaches(id, series, BREACHES_MAX)),
+            asked(|| metrics.incidents(Some(id), true, INCIDENTS_MAX)),
+        )?;
         // What was judged while it grew is expected to have changed since.
         let of_this = verdicts
             .iter()
             .find(|v| v.partition.key == spec.partition.key);
         let was_complete = judged_before && of_this.is_some_and(|v| v.sealed);
-        let stored = if judged_before {
-            let after = just_after(&spec.partition);
-            let one = asked(|| metrics.history(id, Some(&after), 1)).await?;
-            version_of(&one, &spec.partition.key)
-        } else {
-            Vec::new()
-        };
         Ok(Past {
-            history: asked(|| metrics.history(id, Some(&spec.partition), PAST_MAX)).await?,
+            history,
             earlier: was_complete.then(|| stored.clone()),
             stored,
             verdicts,
-            breaches: asked(|| metrics.breaches(id, series, BREACHES_MAX)).await?,
-            open: asked(|| metrics.incidents(Some(id), true, INCIDENTS_MAX)).await?,
+            breaches,
+            open,
             ledger,
         })
     };
