@@ -34,6 +34,9 @@ use crate::watch::RunUpdate;
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// Between two signs of life to each node.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
+/// Between two questions whether the epoch still holds: a store that was promoted or restored behind
+/// this leader's back has forgotten what the leader goes by, and nothing else would tell it.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// Between two reads that the store could not answer.
 const READ_PAUSE: Duration = Duration::from_millis(200);
 
@@ -147,6 +150,7 @@ struct Term {
     observer: Observer,
     /// A question to the store whether the epoch still holds.
     probe: Option<JoinHandle<()>>,
+    probed: Instant,
     dropped: Option<Dropped>,
 }
 
@@ -162,6 +166,7 @@ impl Term {
             leased: BTreeMap::new(),
             observer: Observer::new(shared.parts.telemetry.clone(), &[]),
             probe: None,
+            probed: Instant::now(),
             dropped: None,
         }
     }
@@ -215,7 +220,7 @@ impl Term {
                     None => return Dropped::End(TermEnd::Failed),
                 },
                 _ = alive.tick() => {
-                    if lease.is_doubtful() {
+                    if lease.is_doubtful() || self.probed.elapsed() >= PROBE_EVERY {
                         self.probe_epoch();
                     }
                     self.links.alive();
@@ -343,6 +348,7 @@ impl Term {
         {
             return;
         }
+        self.probed = Instant::now();
         let (shared, inbox, epoch) = (Arc::clone(&self.shared), self.inbox.clone(), self.epoch);
         let now = self.now();
         self.probe = Some(tokio::spawn(async move {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use assay_proto::link::{Tls, TlsFiles};
 use assay_test_servers::port;
+use assay_test_servers::postgres::Postgres;
 use jiff::Timestamp;
 
 use crate::binaries;
@@ -18,7 +19,7 @@ use crate::data::Data;
 use crate::database::Database;
 use crate::drill::Drill;
 use crate::process::Process;
-use crate::servers::{Servers, Whose};
+use crate::servers::{Servers, Want, Whose};
 use crate::who::People;
 use crate::wire::Wire;
 
@@ -41,6 +42,8 @@ pub struct Plan {
     pub etcd: Whose,
     /// Whose Postgres.
     pub postgres: Whose,
+    /// What servers of its own lack.
+    pub want: Want,
     /// The zones that nodes lie in, by turns; none without.
     pub zones: Vec<String>,
     /// How long a node that is asked to stop may go on, in seconds.
@@ -57,6 +60,7 @@ impl Default for Plan {
             slots: 2,
             etcd: Whose::Shared,
             postgres: Whose::Shared,
+            want: Want::default(),
             zones: Vec::new(),
             drain_grace_s: 20,
             environment: Vec::new(),
@@ -90,7 +94,15 @@ impl Cluster {
     /// # Panics
     /// When that takes too long, or something is not installed.
     pub async fn start(drill: &Arc<Drill>, plan: Plan) -> Self {
-        let servers = blocking(|| Servers::start(plan.etcd, plan.postgres));
+        Self::start_with(drill, plan, |_| ()).await
+    }
+
+    /// As [`Cluster::start`], with processes that are changed before they start.
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    pub async fn start_with(drill: &Arc<Drill>, plan: Plan, change: impl Fn(&mut Process)) -> Self {
+        let servers = blocking(|| Servers::start(plan.etcd, plan.postgres, &plan.want));
         let people = Arc::new(People::default());
         people.meet(std::process::id(), "drill");
         let wire = Wire::new(Arc::clone(&people), drill.seed);
@@ -109,6 +121,9 @@ impl Cluster {
             people,
         };
         cluster.describe(&plan, &url).await;
+        for process in cluster.managers.iter_mut().chain(&mut cluster.nodes) {
+            change(process);
+        }
         for i in 0..cluster.managers.len() {
             cluster.start_manager(i);
         }
@@ -204,6 +219,11 @@ impl Cluster {
     /// When the files are no certificate and key.
     pub fn secure_client(&mut self, files: TlsFiles) {
         self.client.tls = Some(Tls::load(files).expect("good files"));
+    }
+
+    /// Makes this very process known to the wire.
+    pub fn meet_self(&self, name: &str) {
+        self.people.meet(std::process::id(), name);
     }
 
     /// Starts a manager that does not run.
@@ -358,6 +378,27 @@ impl Cluster {
         );
         let found = self.until("result", limit, &query).await;
         found.parse().expect("it was asked for like that")
+    }
+
+    /// Kills Postgres, makes `standby` the server in its place, and has its name mean that one for
+    /// everybody; the answer is when it took writes.
+    ///
+    /// # Panics
+    /// When it cannot be promoted.
+    pub fn fail_over(&mut self, standby: Postgres) -> Timestamp {
+        blocking(|| self.servers.postgres().kill());
+        self.drill.note("kill -9 of Postgres");
+        blocking(|| standby.promote());
+        let promoted = self.drill.note("its standby is promoted");
+        let name = self.database.url.rsplit('/').next().expect("it has a path");
+        let url = standby.url_of(name);
+        self.wire.leads("postgres", standby.port());
+        for process in self.managers.iter().chain(&self.nodes) {
+            self.wire.reset(&process.name, "postgres");
+        }
+        self.database = Database::at(&url);
+        drop(self.servers.replace_postgres(standby));
+        promoted
     }
 
     /// Kills every process, for good.

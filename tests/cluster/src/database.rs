@@ -63,6 +63,21 @@ impl Database {
         done.map(|_| ())
     }
 
+    /// Executes statements on a connection that nothing is said on any more, and that stays open.
+    ///
+    /// # Errors
+    /// When one fails.
+    pub async fn hold(&self, statements: &str) -> Result<(), sqlx::Error> {
+        let mut connection = self.pool.acquire().await?.detach();
+        connection.execute(AssertSqlSafe(statements)).await?;
+        tokio::spawn(async move {
+            // Until the server ends it, or the test does.
+            std::future::pending::<()>().await;
+            drop(connection);
+        });
+        Ok(())
+    }
+
     /// Gives all connections back.
     pub async fn close(&self) {
         self.pool.close().await;

@@ -70,6 +70,18 @@ impl Process {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// An environment variable of it.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        let found = self.environment.iter().find(|(n, _)| n == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Has what it logs from the next start on go to a file in another folder.
+    pub fn log_in(&mut self, folder: &Path) {
+        self.log = folder.join(format!("{}.log", self.name));
+    }
+
     /// Its id, while it runs.
     #[must_use]
     pub fn id(&self) -> Option<u32> {

@@ -57,6 +57,8 @@ pub struct Rule {
 pub struct Wire {
     people: Arc<People>,
     rules: watch::Sender<BTreeMap<(String, String), Rule>>,
+    /// Where each server is.
+    ports: Mutex<BTreeMap<String, u16>>,
     random: Mutex<StdRng>,
     lost: AtomicU64,
     unknown: AtomicU64,
@@ -69,6 +71,7 @@ impl Wire {
         Arc::new(Self {
             people,
             rules: watch::Sender::default(),
+            ports: Mutex::default(),
             random: Mutex::new(StdRng::seed_from_u64(seed)),
             lost: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
@@ -84,17 +87,28 @@ impl Wire {
             .await
             .expect("loopback has a free port");
         let ours = listener.local_addr().expect("a bound socket").port();
+        self.leads(to, port);
         let (wire, to) = (Arc::clone(self), to.to_owned());
         tokio::spawn(async move {
             while let Ok((client, from)) = listener.accept().await {
                 let (wire, to) = (Arc::clone(&wire), to.clone());
                 tokio::spawn(async move {
                     // A connection that fails ends for both sides.
-                    let _ = wire.carry(client, from.port(), to, port).await;
+                    let _ = wire.carry(client, from.port(), to).await;
                 });
             }
         });
         ours
+    }
+
+    /// The server called `to` is on `port` from here on, as when a name is made to mean another
+    /// machine; connections stay.
+    ///
+    /// # Panics
+    /// Never: nobody panics while holding the ports.
+    pub fn leads(&self, to: &str, port: u16) {
+        let mut ports = self.ports.lock().expect("nobody panics with it");
+        ports.insert(to.to_owned(), port);
     }
 
     /// Changes the rule from the client `from` to the server `to`.
@@ -133,13 +147,7 @@ impl Wire {
         self.unknown.load(Ordering::Relaxed)
     }
 
-    async fn carry(
-        self: Arc<Self>,
-        client: TcpStream,
-        from: u16,
-        to: String,
-        port: u16,
-    ) -> io::Result<()> {
+    async fn carry(self: Arc<Self>, client: TcpStream, from: u16, to: String) -> io::Result<()> {
         let people = Arc::clone(&self.people);
         let name = match tokio::task::spawn_blocking(move || people.at(from)).await? {
             Caller::Known(name) => name,
@@ -155,9 +163,11 @@ impl Wire {
             wire: self,
         };
         let generation = link.rule().generation;
+        let to = link.key.1.clone();
         let mut client = client;
         // Who cannot be reached is not connected to.
         link.clone().until_open(Way::Up).await;
+        let port = link.wire.ports.lock().expect("nobody panics with it")[&to];
         let server = TcpStream::connect(("127.0.0.1", port)).await;
         let Ok(mut server) = server else {
             return client.set_zero_linger();

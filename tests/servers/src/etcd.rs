@@ -43,6 +43,8 @@ pub struct EtcdOptions {
     pub election_ms: u64,
     /// Whether a write waits for the disk: for measurements. Off is faster.
     pub durable: bool,
+    /// Bytes that the data may take before writes are refused; etcd's own default without.
+    pub quota_bytes: Option<u64>,
 }
 
 impl Default for EtcdOptions {
@@ -53,6 +55,7 @@ impl Default for EtcdOptions {
             heartbeat_ms: 50,
             election_ms: 500,
             durable: false,
+            quota_bytes: None,
         }
     }
 }
@@ -304,6 +307,9 @@ impl Etcd {
             ("logger", "zap".to_owned()),
             ("log-level", "warn".to_owned()),
         ];
+        if let Some(bytes) = self.options.quota_bytes {
+            flags.push(("quota-backend-bytes", bytes.to_string()));
+        }
         if let Some(tls) = &self.options.tls {
             let files = [
                 ("trusted-ca-file", "peer-trusted-ca-file", &tls.ca),

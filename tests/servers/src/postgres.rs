@@ -41,6 +41,8 @@ cd /; rm -rf "$1""#;
 /// How a server differs from the usual one.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
+    /// The folder that its own is made in; the system's for temporary files without.
+    pub parent: Option<PathBuf>,
     /// Whether a commit waits for the disk: for drills that kill the server. Off is faster.
     pub fsync: bool,
     /// More settings, as in `postgresql.conf`: name and value.
@@ -86,10 +88,83 @@ impl Postgres {
     /// When Postgres is not installed, or does not start.
     #[must_use]
     pub fn start(options: Options) -> Self {
+        let mut this = Self::prepare(options);
+        this.init();
+        this.begin();
+        this
+    }
+
+    /// Starts a hot standby of this server, by a copy of its data, and waits until it answers. It
+    /// is called `standby` in what the server says of replication. When `synchronous`, no commit
+    /// is confirmed from here on that the standby has not written, too.
+    ///
+    /// # Panics
+    /// When it cannot be copied, or does not start.
+    #[must_use]
+    pub fn standby(&self, synchronous: bool) -> Self {
+        let mut this = Self::prepare(self.options.clone());
+        let from = format!(
+            "host=127.0.0.1 port={} user=postgres application_name=standby",
+            self.port
+        );
+        let mut copy = this.command("pg_basebackup");
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
+        copy.arg("--wal-method=stream").arg("--dbname").arg(from);
+        run(
+            copy.arg("-D").arg(this.folder.join("data")),
+            "pg_basebackup",
+        );
+        this.begin();
+        let streams = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+        self.await_sql(streams, "1");
+        if synchronous {
+            self.sql(
+                &self.url(),
+                "ALTER SYSTEM SET synchronous_standby_names = 'standby'",
+            );
+            self.sql(&self.url(), "SELECT pg_reload_conf()");
+            let waits = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+            self.await_sql(waits, "1");
+        }
+        this
+    }
+
+    /// Has a standby hear nothing more of its server; returns when it does not listen any more.
+    ///
+    /// # Panics
+    /// When it goes on listening.
+    pub fn fall_behind(&self) {
+        self.sql(&self.url(), "ALTER SYSTEM SET primary_conninfo = ''");
+        self.sql(&self.url(), "SELECT pg_reload_conf()");
+        self.await_sql("SELECT count(*) FROM pg_stat_wal_receiver", "0");
+    }
+
+    /// Makes a standby a server of its own; returns when it takes writes.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn promote(&self) {
+        let mut promote = self.command("pg_ctl");
+        promote.args(["promote", "--wait", "-D"]);
+        run(promote.arg(self.folder.join("data")), "pg_ctl");
+    }
+
+    /// Asks until the answer is the one that is wanted.
+    fn await_sql(&self, query: &str, wanted: &str) {
+        let begun = Instant::now();
+        while self.sql(&self.url(), query) != wanted {
+            assert!(begun.elapsed() < READY, "never {wanted}: {query}");
+            std::thread::sleep(AGAIN);
+        }
+    }
+
+    /// A server without data that does not run.
+    fn prepare(options: Options) -> Self {
         let owner = Owner::of_server();
+        let parent = options.parent.clone().unwrap_or_else(std::env::temp_dir);
         let folder = tempfile::Builder::new()
             .prefix("assay-postgres-")
-            .tempdir()
+            .tempdir_in(parent)
             .expect("a temporary folder can be made");
         if let Some(owner) = owner {
             chown(folder.path(), Some(owner.uid), Some(owner.gid)).expect("root may give away");
@@ -97,23 +172,26 @@ impl Postgres {
         // From here on the sweeper removes it, and nobody else.
         let folder = fs::canonicalize(folder.keep()).expect("it has just been made");
         let sweeper = sweeper(&folder, owner);
-        let mut this = Self {
+        Self {
             folder,
             port: 0,
             owner,
             options,
             server: Mutex::new(None),
             sweeper: Some(sweeper),
-        };
-        this.init();
+        }
+    }
+
+    /// Starts on a free port.
+    fn begin(&mut self) {
         for _ in 0..5 {
-            this.port = port::free();
+            self.port = port::free();
             // Another program may have taken the port in between.
-            if this.try_run() {
-                return this;
+            if self.try_run() {
+                return;
             }
         }
-        panic!("Postgres did not start:\n{}", this.log());
+        panic!("Postgres did not start:\n{}", self.log());
     }
 
     /// The address of the database that every server has.
@@ -177,6 +255,33 @@ impl Postgres {
     pub fn sql(&self, url: &str, statements: &str) -> String {
         let arguments = ["-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statements, url];
         run(Command::new(program("psql")).args(arguments), "psql")
+    }
+
+    /// Makes a folder that the server may write to, for a tablespace.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn own_folder(&self, folder: &Path) {
+        fs::create_dir(folder).expect("a folder can be made");
+        if let Some(owner) = self.owner {
+            chown(folder, Some(owner.uid), Some(owner.gid)).expect("root may give away");
+        }
+    }
+
+    /// Has it write its log of changes on and on, until it breaks down because there is no room.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn write_until_it_breaks(&self) {
+        let begun = Instant::now();
+        let url = self.url();
+        let write = "SELECT pg_logical_emit_message(false, 'filler', repeat('x', 8000000))";
+        while !self.log().contains("PANIC") {
+            let mut psql = Command::new(program("psql"));
+            // It is to be refused.
+            let _ = psql.args(["-qAtX", "-c", write, &url]).output();
+            assert!(begun.elapsed() < READY, "it goes on:\n{}", self.log());
+        }
     }
 
     /// Ends it quickly but orderly: open transactions are rolled back, nothing is to be recovered.

@@ -34,6 +34,7 @@ fn what_was_committed_is_there_after_a_kill_and_a_restart() {
     let server = Postgres::start(Options {
         fsync: true,
         settings: vec![("max_connections".to_owned(), "20".to_owned())],
+        ..Options::default()
     });
     let url = server.create_database();
     server.sql(&url, "CREATE TABLE t (x int); INSERT INTO t VALUES (1)");

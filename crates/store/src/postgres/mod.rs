@@ -9,6 +9,7 @@
 
 mod calls;
 mod changes;
+mod clock;
 mod errors;
 mod jobs;
 mod lane;

@@ -43,6 +43,9 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodePart
         |error: &StoreError| error.is_retryable() || matches!(error, StoreError::Open { .. }),
     )
     .await?;
+    // Not the machine's own clock, which may be wrong or be set.
+    let clock = || store.clock();
+    let now = patiently("the store's clock", clock, StoreError::is_retryable).await?;
     let tls = settings.tls.clone().map(|files| {
         Tls::load(TlsFiles {
             ca: files.ca,
@@ -80,7 +83,7 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodePart
         coordinator: Some(Arc::new(coordinator)),
         runner: Arc::new(runner),
         config,
-        now: Arc::new(jiff::Timestamp::now),
+        now,
         telemetry,
     })
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
-use assay_manager::{ManagerConfig, ManagerHandle, ManagerParts, system_clock};
+use assay_manager::{ManagerConfig, ManagerHandle, ManagerParts};
 use assay_process::run::{Failure, patiently};
 use assay_proto::link::{Tls, TlsFiles};
 use assay_store::StoreError;
@@ -27,6 +27,9 @@ pub async fn parts(
     };
     let connect = || PostgresStore::connect(options.clone());
     let store = patiently("the store", connect, StoreError::is_retryable).await?;
+    // Not the machine's own clock, which may be wrong or be set.
+    let clock = || store.clock();
+    let now = patiently("the store's clock", clock, StoreError::is_retryable).await?;
     let etcd = &settings.etcd;
     let coordinator = EtcdCoordinator::connect(EtcdOptions {
         prefix: etcd.prefix.clone(),
@@ -59,7 +62,7 @@ pub async fn parts(
         metrics: Arc::new(store),
         coordinator: Arc::new(coordinator),
         config,
-        now: system_clock(),
+        now,
         telemetry,
     })
 }

@@ -9,11 +9,11 @@ mod cost;
 mod faults;
 mod figures;
 mod node;
-mod noop;
 mod stage;
 mod takeover;
 mod throughput;
 
+use assay_cluster_tests::noop;
 use stage::Ground;
 use throughput::Case;
 

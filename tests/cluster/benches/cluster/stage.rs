@@ -51,6 +51,7 @@ impl Ground {
             postgres: Postgres::start(Options {
                 fsync: true,
                 settings: shipped.into_iter().chain(more).map(setting).collect(),
+                ..Options::default()
             }),
             etcd: Etcd::start(EtcdOptions {
                 members: 3,

@@ -5,14 +5,21 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the drill")]
 
 mod checked;
+mod clocks;
 mod etcd;
+mod full;
 mod good;
+mod held;
 mod kills;
 mod leaves;
 mod mixture;
 mod network;
+mod overload;
 mod postgres;
+mod promotion;
 mod stops;
 mod telemetry;
 mod twins;
 mod usual;
+mod versions;
+mod watches;

@@ -2,30 +2,20 @@
 
 use std::time::Duration;
 
+use assay_cluster_tests::Plan;
 use assay_cluster_tests::checker::Facts;
 use assay_cluster_tests::cluster::blocking;
 use assay_cluster_tests::data::Shape;
 use assay_cluster_tests::database::Database;
 use assay_cluster_tests::servers::Whose;
-use assay_cluster_tests::{Cluster, Plan};
-use jiff::Timestamp;
 
 use crate::drill;
-use crate::usual::{begun, ends_right, recovers, slow_commits, texts, uncharged};
+use crate::usual::{begun, ends_right, goes_on, slow_commits, texts, uncharged};
 
 fn own() -> Plan {
     Plan {
         postgres: Whose::Own,
         ..Plan::default()
-    }
-}
-
-/// The run goes on within `limit` of `healed`, and ends right without a charge.
-async fn goes_on(cluster: &Cluster, healed: Timestamp, limit: Duration) {
-    let ended = "SELECT 'x' FROM run WHERE finished_at IS NOT NULL";
-    let ended = cluster.database.texts(ended).await;
-    if ended.is_ok_and(|rows| rows.is_empty()) {
-        recovers(cluster, healed, limit).await;
     }
 }
 

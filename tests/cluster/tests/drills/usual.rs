@@ -71,6 +71,15 @@ pub async fn recovers(cluster: &Cluster, fault: jiff::Timestamp, limit: Duration
     );
 }
 
+/// The run goes on within `limit` of `healed`.
+pub async fn goes_on(cluster: &Cluster, healed: jiff::Timestamp, limit: Duration) {
+    let ended = "SELECT 'x' FROM run WHERE finished_at IS NOT NULL";
+    let ended = cluster.database.texts(ended).await;
+    if ended.is_ok_and(|rows| rows.is_empty()) {
+        recovers(cluster, healed, limit).await;
+    }
+}
+
 /// Rows as `a|b`, each of texts, for assertions.
 pub async fn texts(cluster: &Cluster, query: &str) -> Vec<String> {
     cluster.database.texts(query).await.unwrap()

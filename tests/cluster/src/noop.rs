@@ -30,7 +30,7 @@ pub struct NoOp;
 
 fn told(dataset: &Dataset, n: usize) -> u64 {
     let told = dataset.tags.get(n).and_then(|tag| tag.parse().ok());
-    told.expect("a dataset of this benchmark")
+    told.expect("a dataset of this module")
 }
 
 fn plan(tasks: u64) -> Discovery {
@@ -66,7 +66,7 @@ impl TaskRunner for NoOp {
             }
             TaskSpec::Evaluate(_) => Err(TaskFailure {
                 outcome: AttemptOutcome::Permanent,
-                message: "this benchmark judges nothing".to_owned(),
+                message: "this dataset is not judged".to_owned(),
             }),
         }
     }

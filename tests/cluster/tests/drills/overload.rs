@@ -1,0 +1,92 @@
+//! Five times as much as fits (row 38 of the matrix): tasks, and nodes that all say hello at once.
+
+use std::time::Duration;
+
+use assay_cluster_tests::checker::Facts;
+use assay_cluster_tests::crowd::{self, Crowd};
+use assay_cluster_tests::drill::number;
+use assay_cluster_tests::{Cluster, Drill, Plan, noop};
+
+use crate::drill;
+use crate::usual::{RUN, is_right, texts};
+
+/// How long a task takes, in milliseconds: long enough for slots to be what is scarce.
+const TASK_MS: u64 = 1_000;
+
+/// Finished tasks a second while the runs of the datasets called `like` were at work, the first and
+/// the last second apart: the one fills the slots, the other empties them.
+async fn goodput(cluster: &Cluster, like: &str) -> f64 {
+    let query = format!(
+        "WITH done AS (SELECT a.ended_at AS at FROM task_attempt a JOIN task t ON t.id = a.task_id \
+         JOIN run r ON r.id = t.run_id WHERE r.dataset_id LIKE '{like}' AND t.kind = 'measure' \
+         AND a.outcome = 'ok'), \
+         span AS (SELECT min(at) + interval '0.2 seconds' AS f, max(at) - interval '1 second' AS l FROM done) \
+         SELECT (count(*) / extract(epoch FROM l - f))::text FROM done, span WHERE at BETWEEN f AND l \
+         GROUP BY f, l"
+    );
+    let found = texts(cluster, &query).await;
+    found[0].parse().unwrap()
+}
+
+drill!(
+    five_times_as_much_as_fits_is_done_at_the_same_rate,
+    async |name| {
+        let drill = Drill::begin(name).await;
+        let nodes = usize::try_from(number("ASSAY_DRILL_CROWD").unwrap_or(200)).unwrap();
+        let plan = Plan {
+            nodes: 0,
+            ..Plan::default()
+        };
+        let cluster = Cluster::start(&drill, plan).await;
+        let crowd = Crowd::join(&cluster, nodes, 1, Duration::from_secs(60)).await;
+        drill.note(format!("{} nodes are there", crowd.len()));
+        let ended = |runs: usize| {
+            format!("SELECT 'x' FROM run WHERE finished_at IS NOT NULL HAVING count(*) = {runs}")
+        };
+        let limit = Duration::from_secs(10);
+        let submit = async |dataset: &assay_model::dataset::Dataset| {
+            cluster
+                .client
+                .submit(dataset, "drill", limit)
+                .await
+                .unwrap()
+        };
+        // What fits: every slot has a task, and then another one.
+        submit(&noop::dataset("fits", nodes * 4, TASK_MS)).await;
+        cluster.until("end of what fits", RUN, &ended(1)).await;
+        let peak = goodput(&cluster, "fits").await;
+        for run in 0..5 {
+            submit(&noop::dataset(&format!("much-{run}"), nodes * 2, TASK_MS)).await;
+        }
+        drill.note("five times as much is wanted");
+        drill.pause(1_500, 2_500).await;
+        for manager in &cluster.managers {
+            cluster.wire.reset(crowd::NAME, &manager.name);
+        }
+        let storm = drill.note("every stream is reset: all nodes say hello at once");
+        let done = "FROM task_attempt WHERE outcome = 'ok' AND ended_at > ";
+        let goes_on = format!("SELECT 'x' {done} '{storm}' LIMIT 1");
+        cluster.until("result", limit, &goes_on).await;
+        cluster.until("end of all", RUN, &ended(6)).await;
+        let under = goodput(&cluster, "much-%").await;
+        drill.note(format!(
+            "{peak:.0} tasks/s that fit, {under:.0} tasks/s of five times as many"
+        ));
+        let lost = "SELECT node || ' ' || state FROM event WHERE kind = 'node_moved' \
+                    AND state IN ('dead', 'excluded', 'gone')";
+        let lost = texts(&cluster, lost).await;
+        assert!(lost.is_empty(), "heartbeats wait for nothing: {lost:?}");
+        let lives = texts(&cluster, "SELECT max(incarnation)::text FROM node").await;
+        assert_eq!(lives, ["1"], "no node began anew");
+        assert!(
+            under >= 0.9 * peak,
+            "{under:.0} tasks/s, and {peak:.0} were possible"
+        );
+        let facts = Facts {
+            nothing_charged: true,
+            ..Facts::default()
+        };
+        is_right(&cluster, &[], &facts).await;
+        crowd.end().await;
+    }
+);
