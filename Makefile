@@ -40,7 +40,8 @@ deny: ## bans, licences, sources and unused dependencies; builds cargo-deny and 
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --offline check bans licenses sources
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) machete
 
-chaos: drills ## the drills of a cluster, then the manager's core under SEEDS (2000) hostile worlds from seed FIRST (0)
+chaos: export ASSAY_DRILL_CROWD ?= 1000
+chaos: drills ## the drills of a cluster of up to ASSAY_DRILL_CROWD (1000) nodes, then the manager's core under SEEDS (2000) hostile worlds from seed FIRST (0)
 	ASSAY_SIM_SEEDS=$(or $(SEEDS),2000) ASSAY_SIM_FIRST=$(or $(FIRST),0) $(CARGO) test --locked -p assay-manager-core every_seed -- --nocapture
 
 drills: ## ROUNDS (1) rounds of the drills of a cluster of processes, their timings drawn from SEED (1) on

@@ -58,6 +58,7 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
         drain_until: None,
         agreed: false,
         leader: None,
+        unknown: false,
         unheard: None,
         node,
     };
@@ -144,6 +145,8 @@ struct Link {
     agreed: bool,
     /// Where the leader is, by the word of a manager that does not lead.
     leader: Option<Door>,
+    /// A leader has said what this version does not know.
+    unknown: bool,
     /// Since when it wants to leave and reaches nobody.
     unheard: Option<Instant>,
 }
@@ -365,7 +368,20 @@ impl Link {
                 return ControlFlow::Break(End::Left);
             }
             Some(Says::Rejoin(v1::Rejoin {})) => return ControlFlow::Break(End::Rejoin),
-            Some(Says::Registered(_) | Says::Alive(_)) | None => {}
+            Some(Says::Registered(_) | Says::Alive(_)) => {}
+            // What is not understood is not done, and is no reason to leave a newer leader.
+            None => {
+                if !self.unknown {
+                    tracing::warn!(
+                        "a command that this version does not know is refused; the manager's version is newer: bring this node up to it"
+                    );
+                }
+                self.unknown = true;
+                self.node
+                    .parts
+                    .telemetry
+                    .count("assay_node_unknown_commands_total", &[], 1);
+            }
         }
         ControlFlow::Continue(())
     }

@@ -36,6 +36,8 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Telling on standard error that standard error cannot be written to panics.
+        .log_internal_errors(false)
         .with_ansi(settings.color);
     let started = match settings.format {
         LogFormat::Text => lines.try_init(),

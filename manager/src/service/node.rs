@@ -155,6 +155,10 @@ async fn first(says: &mut Streaming<v1::NodeMessage>) -> Result<Hello, Status> {
             highest_epoch,
             probe_port,
         }),
+        NodeSays::Unknown => Err(Status::invalid_argument(
+            "the first message is `hello`, and this one is of a kind that this version of the \
+             manager does not know; bring the managers up to the node's version",
+        )),
         _ => Err(Status::invalid_argument("the first message is `hello`")),
     }
 }
@@ -170,6 +174,7 @@ struct Reader {
 
 impl Reader {
     async fn run(self, mut says: Streaming<v1::NodeMessage>) {
+        let mut unknown = false;
         let left = loop {
             let message = tokio::select! {
                 // The term has ended: its streams do, too.
@@ -181,6 +186,13 @@ impl Reader {
             };
             match node_says(message) {
                 Ok(NodeSays::Goodbye) => break true,
+                // A newer node must not lose its stream for what it knows better.
+                Ok(NodeSays::Unknown) => {
+                    if !unknown {
+                        tracing::warn!(node = %self.node, "a kind of message that this version does not know is refused; the node's version is newer: bring the managers up to it");
+                    }
+                    unknown = true;
+                }
                 Ok(said) => {
                     let Some(event) = self.event(said) else {
                         tracing::warn!(node = %self.node, "a second hello: the stream ends");
@@ -214,7 +226,7 @@ impl Reader {
                 node: self.node.clone(),
                 reason,
             },
-            NodeSays::Hello { .. } | NodeSays::Goodbye => return None,
+            NodeSays::Hello { .. } | NodeSays::Goodbye | NodeSays::Unknown => return None,
         })
     }
 

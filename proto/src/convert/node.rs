@@ -4,7 +4,7 @@ use assay_model::ids::{AttemptToken, Epoch, Incarnation, NodeId, TaskId};
 use assay_model::node::{Load, Node, NodeState, Progress};
 use assay_model::task::{AttemptOutcome, TaskFailure};
 
-use super::bounds::{bounded, finite, list, name, present, text, word};
+use super::bounds::{bounded, finite, list, name, text, word};
 use super::{WireError, run_id, token};
 use crate::limits::{HELD_MAX, SLOTS_MAX, TEXT_BYTES_MAX};
 use crate::v1;
@@ -37,6 +37,8 @@ pub enum NodeSays {
     Leaving(String),
     /// It has left.
     Goodbye,
+    /// Something that this version has no word for: the node's is newer.
+    Unknown,
 }
 
 /// Checks a node's message.
@@ -45,7 +47,10 @@ pub enum NodeSays {
 /// [`WireError`] naming the field.
 pub fn node_says(message: v1::NodeMessage) -> Result<NodeSays, WireError> {
     use v1::node_message::Kind;
-    Ok(match present("kind", message.kind)? {
+    let Some(kind) = message.kind else {
+        return Ok(NodeSays::Unknown);
+    };
+    Ok(match kind {
         Kind::Hello(hello) => hello_says(hello)?,
         Kind::Heartbeat(heartbeat) => NodeSays::Heartbeat(load(heartbeat)?),
         Kind::Started(value) => NodeSays::Started(token(Some(value))?),

@@ -221,11 +221,6 @@ impl Cluster {
         self.client.tls = Some(Tls::load(files).expect("good files"));
     }
 
-    /// Makes this very process known to the wire.
-    pub fn meet_self(&self, name: &str) {
-        self.people.meet(std::process::id(), name);
-    }
-
     /// Starts a manager that does not run.
     pub fn start_manager(&mut self, i: usize) {
         let id = self.managers[i].start();

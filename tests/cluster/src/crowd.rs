@@ -1,8 +1,8 @@
 //! Many data nodes in this process: the product's, with a runner that does nothing but take its time.
 //!
-//! Comes in: a cluster, and how many. Goes out: nodes on the far side of the cluster's wire, where
-//! they are called `crowd`. They share one store and one coordinator, so that their number costs the
-//! servers nothing; it must never change anything else of a node.
+//! Comes in: a cluster whose managers tell their own addresses ([`openly`]), and how many. Goes out:
+//! nodes that share one store and one coordinator, so that their number costs the servers nothing, and
+//! that lie on no wire, which looks up every caller. It must never change anything else of a node.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,15 @@ use assay_telemetry::Telemetry;
 
 use crate::cluster::Cluster;
 use crate::noop::NoOp;
+use crate::process::Process;
 
-/// What the wire calls them.
-pub const NAME: &str = "crowd";
+/// Has a manager tell nodes its own address, not that of the wire before it.
+pub fn openly(process: &mut Process) {
+    if let Some(listen) = process.setting("ASSAY_MANAGER_LISTEN") {
+        let address = format!("http://{listen}");
+        process.set("ASSAY_MANAGER_ADVERTISE", &address);
+    }
+}
 
 /// Many nodes; they end with it.
 pub struct Crowd {
@@ -30,25 +36,21 @@ impl Crowd {
     /// # Panics
     /// When they are not within `limit`.
     pub async fn join(cluster: &Cluster, count: usize, slots: u32, limit: Duration) -> Self {
-        cluster.meet_self(NAME);
         let setting = |name: &str| cluster.managers[0].setting(name).expect("it is set");
         let store = PostgresStore::connect(PostgresOptions {
             migrate: false,
-            ..PostgresOptions::new(setting("ASSAY_STORE_URL"))
+            ..PostgresOptions::new(cluster.database.url.clone())
         });
         let store = Arc::new(store.await.expect("the store is there"));
         let now = store.clock().await.expect("the store is there");
-        let members = setting("ASSAY_ETCD").split(',').map(str::to_owned);
+        let members = cluster.servers.etcd().endpoints();
         let coordinator = EtcdCoordinator::connect(EtcdOptions {
             prefix: setting("ASSAY_ETCD_PREFIX").to_owned(),
-            ..EtcdOptions::new(members.collect())
+            ..EtcdOptions::new(members)
         });
         let coordinator = Arc::new(coordinator.await.expect("etcd is there"));
-        let doors = cluster.managers.iter().map(|manager| {
-            let address = manager.setting("ASSAY_MANAGER_ADVERTISE");
-            Door::at(address.expect("it is set").to_owned(), None)
-        });
-        let doors: Vec<Door> = doors.collect();
+        let managers = cluster.client.managers.iter();
+        let doors: Vec<Door> = managers.map(|m| Door::at(m.clone(), None)).collect();
         let start = |n: usize| {
             let parts = NodeParts {
                 store: Arc::clone(&store) as _,

@@ -1,7 +1,8 @@
 //! One drill: its folder, its seed, its log, and what is said when it fails.
 //!
 //! Comes in: a name. Goes out: a place for everything that the drill leaves. On a failure the folder
-//! stays and the command that repeats the drill is printed; else nothing is left.
+//! stays and the command that repeats the drill is printed; else nothing is left, and what was done is
+//! printed when `ASSAY_DRILL_SHOW` is set.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -99,6 +100,12 @@ impl Drop for Drill {
                 self.seed, self.name
             );
         } else {
+            if std::env::var_os("ASSAY_DRILL_SHOW").is_some() {
+                eprintln!("{}, seed {}", self.name, self.seed);
+                for entry in self.log.entries() {
+                    eprintln!("  {:9.3} {}", entry.since.as_secs_f64(), entry.what);
+                }
+            }
             // What is left of a good drill is of no use.
             let _ = std::fs::remove_dir_all(&self.folder);
         }

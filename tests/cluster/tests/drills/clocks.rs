@@ -62,7 +62,7 @@ drill!(
             };
             give(process, &library, &folder, says);
         };
-        let mut cluster = Cluster::start_with(&drill, Plan::default(), wrong).await;
+        let cluster = Cluster::start_with(&drill, Plan::default(), wrong).await;
         let begun = drill.note("clocks are ten minutes before and behind");
         let run = cluster.submit(&data, "first").await;
         slow_commits(&cluster);

@@ -5,18 +5,32 @@ use std::time::Duration;
 
 use assay_cluster_tests::checker::Facts;
 use assay_cluster_tests::cluster::blocking;
-use assay_cluster_tests::data::{self, Shape};
+use assay_cluster_tests::data::{self, Data, Shape};
 use assay_cluster_tests::servers::Whose;
-use assay_cluster_tests::{Cluster, Plan};
+use assay_cluster_tests::{Cluster, Drill, Plan};
+use assay_test_servers::postgres::Postgres;
 
 use crate::drill;
-use crate::usual::{begun, ends_right, goes_on, is_right, slow_commits, texts, uncharged};
+use crate::usual::{ends_right, goes_on, is_right, slow_commits, texts, uncharged};
 
-fn own() -> Plan {
-    Plan {
+/// A cluster with a standby of its Postgres, and a run that has begun and takes its time.
+async fn followed(
+    name: &str,
+    shape: Shape,
+    synchronous: bool,
+) -> (Cluster, Postgres, Data, String) {
+    let drill = Drill::begin(name).await;
+    let data = data::generate(drill.folder(), "orders", shape);
+    let plan = Plan {
         postgres: Whose::Own,
         ..Plan::default()
-    }
+    };
+    let cluster = Cluster::start(&drill, plan).await;
+    let standby = blocking(|| cluster.servers.postgres().standby(synchronous));
+    drill.note("a standby follows");
+    slow_commits(&cluster);
+    let run = cluster.submit(&data, "first").await;
+    (cluster, standby, data, run)
 }
 
 /// What was confirmed so far, as it can be compared later.
@@ -39,10 +53,7 @@ async fn leaps(cluster: &Cluster) {
 
 /// A synchronous standby takes over while tasks of `kind` are at work.
 async fn a_synchronous_one(name: &str, kind: &str, shape: Shape) {
-    let (mut cluster, data, run) = begun(name, own(), shape).await;
-    let standby = blocking(|| cluster.servers.postgres().standby(true));
-    cluster.drill.note("a synchronous standby follows");
-    slow_commits(&cluster);
+    let (mut cluster, standby, data, run) = followed(name, shape, true).await;
     cluster.busy(kind).await;
     cluster.drill.pause(100, 900).await;
     let before = confirmed(&cluster).await;
@@ -72,10 +83,7 @@ drill!(
 drill!(
     what_an_asynchronous_standby_lacks_is_done_again_and_never_twice,
     async |name| {
-        let (mut cluster, data, run) = begun(name, own(), Shape::USUAL).await;
-        let standby = blocking(|| cluster.servers.postgres().standby(false));
-        cluster.drill.note("an asynchronous standby follows");
-        slow_commits(&cluster);
+        let (mut cluster, standby, data, run) = followed(name, Shape::USUAL, false).await;
         cluster.busy("measure").await;
         blocking(|| standby.fall_behind());
         cluster.drill.note("it hears nothing more");
@@ -105,9 +113,7 @@ drill!(
     a_run_whose_end_was_lost_is_brought_to_its_end_again,
     async |name| {
         // The leader remembers that all is done: nothing but the server's word can tell it better.
-        let (mut cluster, data, run) = begun(name, own(), Shape::SMALL).await;
-        let standby = blocking(|| cluster.servers.postgres().standby(false));
-        slow_commits(&cluster);
+        let (mut cluster, standby, data, run) = followed(name, Shape::SMALL, false).await;
         cluster.busy("evaluate").await;
         blocking(|| standby.fall_behind());
         cluster.drill.note("the standby hears nothing more");
