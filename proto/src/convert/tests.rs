@@ -246,3 +246,10 @@ fn a_metric_of_another_vocabulary_is_refused() {
     assert!(key(Some(wire)).is_err());
     assert!(key(None).is_err());
 }
+
+#[test]
+fn a_kind_of_message_that_is_yet_to_come_is_told_from_a_broken_one() {
+    // Field 200, with two bytes.
+    let newer = v1::NodeMessage::decode(&[0xc2, 0x0c, 2, 8, 1][..]).unwrap();
+    assert_eq!(node_says(newer).unwrap(), NodeSays::Unknown);
+}
