@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -169,13 +169,14 @@ impl Newer {
         let (to, passed) = mpsc::channel(64);
         let (sender, count) = (to.clone(), Arc::clone(&self.unknown));
         tokio::spawn(async move {
-            let passed = AtomicU64::new(0);
+            let mut passed = 0_u64;
             while let Ok(Some(message)) = from.message().await {
                 let of = epoch(&message);
                 if sender.send(newer(message)).await.is_err() {
                     return;
                 }
-                if passed.fetch_add(1, Ordering::Relaxed) % EVERY == 0 {
+                passed += 1;
+                if passed.is_multiple_of(EVERY) {
                     count.fetch_add(1, Ordering::Relaxed);
                     if sender.send(unknown(of)).await.is_err() {
                         return;

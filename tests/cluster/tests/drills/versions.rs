@@ -25,12 +25,15 @@ drill!(
             ..Plan::default()
         };
         let (relay, ours) = Newer::open().await;
+        let relayed = format!("http://127.0.0.1:{ours}");
         let through = |process: &mut assay_cluster_tests::process::Process| {
             if let Some(listen) = process.setting("ASSAY_MANAGER_LISTEN") {
                 let port = listen.rsplit(':').next().unwrap().parse().unwrap();
                 relay.leads_to(port);
+                // Or nodes would be told the way around it.
+                process.set("ASSAY_MANAGER_ADVERTISE", &relayed);
             } else {
-                process.set("ASSAY_MANAGERS", &format!("http://127.0.0.1:{ours}"));
+                process.set("ASSAY_MANAGERS", &relayed);
             }
         };
         let cluster = Cluster::start_with(&drill, plan, through).await;

@@ -62,7 +62,7 @@ drill!(compactions_under_watches_are_not_felt, async |name| {
 });
 
 /// How many nodes the managers want, as they show it.
-async fn wanted(cluster: &Cluster) -> f64 {
+fn wanted(cluster: &Cluster) -> f64 {
     let pages = cluster.managers.iter().map(|m| Page::of(m.telemetry));
     pages
         .map(|page| page.sum("assay_nodes_desired", &[]).0)
@@ -103,7 +103,7 @@ drill!(
         let healed = cluster
             .drill
             .note("the wire is whole, its connections are new");
-        let look = || async { (wanted(&cluster).await >= 7.0).then_some(()) };
+        let look = || async { (wanted(&cluster) >= 7.0).then_some(()) };
         let limit = Duration::from_secs(30);
         cluster.until_some("new configuration", limit, look).await;
         let found = cluster.drill.note("the change is known");
