@@ -43,6 +43,7 @@ async fn a_promoted_server_fences_its_leader_and_the_next_epoch_leaps() {
     // A kill and a restart are no promotion.
     standby.kill();
     standby.restart();
+    let store = pg::connect(&standby.url_of(name)).await;
     assert!(leads(&store, minted).await);
     assert_eq!(store.mint_epoch("b").await.unwrap(), Epoch(1_000_002));
 }

@@ -7,9 +7,8 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-use tempfile::TempDir;
 
 use crate::port;
 use crate::supervised::Supervised;
@@ -29,6 +28,11 @@ pub struct EtcdTls {
     /// Its key.
     pub key: PathBuf,
 }
+
+/// Waits for the end of the pipe, and for members that end with the same program, as long as they may
+/// still write.
+const SWEEP: &str = r#"trap '' INT TERM HUP; cat >/dev/null
+rm -rf "$1"; n=0; while [ -e "$1" ] && [ $n -lt 50 ]; do sleep 0.1; rm -rf "$1"; n=$((n+1)); done"#;
 
 /// How the cluster is to behave.
 #[derive(Debug, Clone)]
@@ -65,7 +69,8 @@ impl Default for EtcdOptions {
 pub struct Etcd {
     options: EtcdOptions,
     members: Vec<Member>,
-    folder: TempDir,
+    folder: PathBuf,
+    sweeper: Child,
 }
 
 #[derive(Debug)]
@@ -120,12 +125,15 @@ impl Etcd {
             health: port::free(),
             process: None,
         };
+        let folder = tempfile::Builder::new()
+            .prefix("assay-etcd-")
+            .tempdir()
+            .expect("a temporary folder")
+            .keep();
         let mut etcd = Self {
             members: (0..options.members).map(member).collect(),
-            folder: tempfile::Builder::new()
-                .prefix("assay-etcd-")
-                .tempdir()
-                .expect("a temporary folder"),
+            sweeper: sweeper(&folder),
+            folder,
             options,
         };
         for i in 0..etcd.members.len() {
@@ -251,11 +259,11 @@ impl Etcd {
     }
 
     fn data(&self, i: usize) -> PathBuf {
-        self.folder.path().join(format!("m{i}"))
+        self.folder.join(format!("m{i}"))
     }
 
     fn log_path(&self, i: usize) -> PathBuf {
-        self.folder.path().join(format!("m{i}.log"))
+        self.folder.join(format!("m{i}.log"))
     }
 
     /// What a member has logged.
@@ -335,6 +343,27 @@ impl Etcd {
         }
         arguments
     }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        for i in 0..self.members.len() {
+            self.kill(i);
+        }
+        drop(self.sweeper.stdin.take());
+        // Its only work is to remove the folder.
+        let _ = self.sweeper.wait();
+    }
+}
+
+/// A shell that removes the folder when this program is done with it, however it ended: a cluster that
+/// all tests of a program share is never dropped, and its members leave hundreds of megabytes.
+fn sweeper(folder: &Path) -> Child {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", SWEEP, "sweeper"]).arg(folder);
+    shell.current_dir("/").stdin(Stdio::piped());
+    shell.stdout(Stdio::null()).stderr(Stdio::null());
+    shell.spawn().expect("every system has a shell")
 }
 
 /// The program, by its path.
