@@ -62,8 +62,9 @@ async fn nodes(ground: &mut Ground, signal: Signal, trials: usize, task_ms: u64)
         victim.signal(signal);
         let held = format!(
             "(SELECT h.*, (SELECT min(b.started_at) FROM task_attempt b WHERE b.task_id = h.task_id \
-              AND b.attempt > h.attempt AND b.node <> h.node) AS again FROM task_attempt h \
-              WHERE h.node = '{}' AND h.assigned_at < '{at}' AND (h.ended_at IS NULL OR h.ended_at > '{at}')) h",
+              AND b.attempt > h.attempt AND b.node <> h.node) AS again \
+              FROM task_attempt h JOIN task t ON t.id = h.task_id WHERE run_word(t.run_id) = '{run}' \
+              AND h.node = '{}' AND h.assigned_at < '{at}' AND (h.ended_at IS NULL OR h.ended_at > '{at}')) h",
             victim.name
         );
         let again =
