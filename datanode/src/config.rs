@@ -51,7 +51,7 @@ impl NodeConfig {
             heartbeat: Duration::from_secs(1),
             leader_silence_max: Duration::from_secs(5),
             reconnect: Duration::from_millis(50),
-            reconnect_max: Duration::from_secs(2),
+            reconnect_max: Duration::from_millis(500),
             drain_grace: Duration::from_secs(60),
             spool_results_max: 256,
             spool_bytes_max: 64 << 20,

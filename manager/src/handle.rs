@@ -22,7 +22,7 @@ use crate::outbox::{self, OutboxSink};
 use crate::parts::ManagerParts;
 use crate::seat::{NotLeading, Role, Seats};
 use crate::watch::{RunUpdate, UPDATES_MAX};
-use crate::{lead, service, settings};
+use crate::{lead, rival, service, settings};
 
 /// How long the core may take to follow or refuse a wish.
 const WISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -244,14 +244,17 @@ impl ManagerHandle {
         service::serve_doorway(&self.shared)
     }
 
-    /// Serves nodes and clients that come over TCP, whoever they say they are: for loopback.
+    /// Serves nodes and clients that come over TCP, whoever they say they are: for loopback. Other
+    /// managers are reached in the same way.
     pub fn serve(&self, listener: TcpListener) {
+        tokio::spawn(rival::watch(Arc::clone(&self.shared), None));
         service::serve_tcp(&self.shared, listener, None);
     }
 
     /// Serves nodes and clients that come over TCP and show a certificate of the authority: each in
     /// the role and under the name that it gives.
     pub fn serve_secured(&self, listener: TcpListener, tls: Tls) {
+        tokio::spawn(rival::watch(Arc::clone(&self.shared), Some(tls.clone())));
         service::serve_tcp(&self.shared, listener, Some(tls));
     }
 

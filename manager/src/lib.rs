@@ -13,12 +13,14 @@
 mod desk;
 mod handle;
 mod inbox;
+mod knock;
 mod lead;
 mod leases;
 mod links;
 mod observe;
 mod outbox;
 mod parts;
+mod rival;
 mod seat;
 mod service;
 mod settings;

@@ -90,6 +90,33 @@ pub async fn a_dead_leader_is_replaced_after_its_lease(c: &dyn Coordinator, time
     second.release().await.expect("released");
 }
 
+/// A leader whose process is known to be gone is replaced at once, and told so if it lives; whoever
+/// does not lead cannot be deposed.
+///
+/// # Panics
+/// When the promise is broken.
+pub async fn a_deposed_leader_is_replaced_at_once_and_nobody_else_is(c: &dyn Coordinator) {
+    let mut first = c.campaign(&candidate("m1")).await.expect("m1 leads");
+    for other in ["m2", "m3"] {
+        c.depose(&candidate(other)).await.expect("nothing to do");
+    }
+    let m2 = candidate("m2");
+    let second = c.campaign(&m2);
+    tokio::pin!(second);
+    let early = timeout(Duration::from_millis(200), &mut second).await;
+    assert!(early.is_err(), "two leaders");
+    assert!(!first.is_lost(), "another one was deposed");
+    c.depose(&candidate("m1")).await.expect("deposed");
+    timeout(SOON, first.lost()).await.expect("told soon");
+    let second = timeout(SOON, second)
+        .await
+        .expect("soon")
+        .expect("m2 leads");
+    c.depose(&candidate("m1")).await.expect("a repeat");
+    assert!(!second.is_lost(), "the wrong leader was deposed");
+    second.release().await.expect("released");
+}
+
 /// A candidate that gave up waiting is never elected.
 ///
 /// # Panics

@@ -330,6 +330,21 @@ impl Coordinator for LocalCoordinator {
         Ok(self.shared.leader.subscribe())
     }
 
+    async fn depose(&self, leader: &Candidate) -> Result<(), CoordinationError> {
+        self.shared.reachable()?;
+        let leads = {
+            let state = self.shared.state();
+            state.leading.filter(|id| {
+                let grant = state.grants.get(id);
+                grant.is_some_and(|grant| grant.subject == Subject::Leader(leader.clone()))
+            })
+        };
+        if let Some(id) = leads {
+            self.shared.end(id);
+        }
+        Ok(())
+    }
+
     async fn register(&self, advert: &Advert) -> Result<Lease, CoordinationError> {
         self.shared.reachable()?;
         let lives: Vec<(u64, Incarnation)> = self

@@ -198,6 +198,11 @@ pub trait Coordinator: Send + Sync {
     /// Who leads, now and after each change.
     async fn watch_leader(&self) -> Result<watch::Receiver<Option<Candidate>>, CoordinationError>;
 
+    /// Ends the candidacy of a leader whose process is gone, so that its lease need not lapse before
+    /// another one leads. Whoever leads by then, or is not `leader`, is left alone. A leader that lives
+    /// is told that it has lost its lease; what it wrote until then stands or falls by its epoch.
+    async fn depose(&self, leader: &Candidate) -> Result<(), CoordinationError>;
+
     /// Registers a life of a node. A later life replaces an earlier one, whose lease is lost; an
     /// earlier one is refused with [`CoordinationError::LeaseLost`].
     async fn register(&self, advert: &Advert) -> Result<Lease, CoordinationError>;

@@ -22,6 +22,11 @@ async fn a_dead_leader_is_replaced_after_its_lease() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deposed_leader_is_replaced_at_once_and_nobody_else_is() {
+    suite::a_deposed_leader_is_replaced_at_once_and_nobody_else_is(&coordinator().0).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_candidate_that_gave_up_is_not_elected() {
     suite::a_candidate_that_gave_up_is_not_elected(&coordinator().0).await;
 }

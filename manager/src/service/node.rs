@@ -17,7 +17,6 @@ use assay_proto::link::PeerRole;
 use assay_proto::v1;
 use assay_proto::v1::node_service_server::NodeService;
 use assay_store::StoreError;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -25,6 +24,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{only, peer, store_status};
 use crate::handle::Shared;
 use crate::inbox::{Inbox, Input, Opened};
+use crate::knock;
 use crate::links::{LINK_MAX, Link};
 use crate::seat::Seat;
 
@@ -32,8 +32,6 @@ use crate::seat::Seat;
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// A stream that says nothing for so long has ended, whatever TCP says.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
-/// How long a probe of a node's port may take.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The service.
 pub(crate) struct Nodes {
@@ -242,7 +240,7 @@ impl Reader {
             return;
         }
         let Some(address) = self.probe else { return };
-        if refuses(address).await {
+        if knock::refuses(address).await {
             let refuses = Input::NodeRefuses {
                 node: self.node.clone(),
                 incarnation: self.incarnation,
@@ -251,21 +249,4 @@ impl Reader {
             let _ = self.inbox.send(refuses).await;
         }
     }
-}
-
-/// Whether a port refuses connections, twice in a row: sockets of a dying process close one after
-/// the other.
-async fn refuses(address: SocketAddr) -> bool {
-    for pause_ms in [20, 150] {
-        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-        let knock = tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(address)).await;
-        let refused = matches!(
-            knock,
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused
-        );
-        if !refused {
-            return false;
-        }
-    }
-    true
 }

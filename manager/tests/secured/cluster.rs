@@ -44,8 +44,13 @@ impl Cluster {
 
     /// Two managers of one cluster; the first leads, and the second knows.
     pub async fn two() -> (Self, Self) {
+        Self::two_with(LeaseTimes::default()).await
+    }
+
+    /// The same, with leases that last so long.
+    pub async fn two_with(times: LeaseTimes) -> (Self, Self) {
         let store = SqliteStore::in_memory().await.unwrap();
-        let coordinator = Arc::new(LocalCoordinator::new(LeaseTimes::default()));
+        let coordinator = Arc::new(LocalCoordinator::new(times));
         let authority = Arc::new(Authority::new());
         let first = Self::start(
             "manager-1",
@@ -62,7 +67,8 @@ impl Cluster {
         (first, second)
     }
 
-    async fn start(
+    /// A manager of this name.
+    pub async fn start(
         name: &str,
         store: &SqliteStore,
         coordinator: Arc<LocalCoordinator>,

@@ -5,6 +5,7 @@
 mod cluster;
 mod hostile;
 mod pki;
+mod rival;
 
 use std::time::Duration;
 

@@ -43,6 +43,21 @@ pub(super) async fn campaign(
     }
 }
 
+/// Ends the lease of the oldest candidate, if it is `leader`.
+pub(super) async fn depose(core: &Arc<Core>, leader: &Candidate) -> Result<(), CoordinationError> {
+    let (pairs, _) = core.members.list(&core.keys.leaders()).await?;
+    let Some((key, candidate)) = oldest(&Listing::of(pairs)) else {
+        return Ok(());
+    };
+    match core.keys.lease_in(&key) {
+        Some(lease) if candidate == *leader => {
+            tracing::info!(key, leader = %leader.name, "its process is gone: its lease is ended");
+            core.members.revoke(lease).await
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes the candidate's key.
 async fn stand(
     core: &Arc<Core>,

@@ -31,7 +31,7 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    fn of(pairs: Vec<KeyValue>) -> Self {
+    pub(super) fn of(pairs: Vec<KeyValue>) -> Self {
         let mut listing = Self::default();
         for pair in pairs {
             listing.take(&pair);

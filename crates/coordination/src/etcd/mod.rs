@@ -106,6 +106,13 @@ impl Coordinator for EtcdCoordinator {
         present.await?
     }
 
+    async fn depose(&self, leader: &Candidate) -> Result<(), CoordinationError> {
+        let (core, leader) = (Arc::clone(&self.core), leader.clone());
+        self.thread
+            .run(async move { election::depose(&core, &leader).await })
+            .await?
+    }
+
     async fn register(&self, advert: &Advert) -> Result<Lease, CoordinationError> {
         let (core, advert) = (Arc::clone(&self.core), advert.clone());
         let held = self

@@ -38,6 +38,11 @@ impl Keys {
         format!("{}/leader/{lease:016x}", self.prefix)
     }
 
+    /// The lease that a candidate's key is bound to.
+    pub(super) fn lease_in(&self, key: &str) -> Option<i64> {
+        i64::from_str_radix(key.strip_prefix(&self.leaders())?, 16).ok()
+    }
+
     pub(super) fn nodes(&self) -> String {
         format!("{}/nodes/", self.prefix)
     }
@@ -230,5 +235,9 @@ mod tests {
         assert!(keys.node(&NodeId::new("n1/load")).is_err());
         assert!(keys.node(&NodeId::new("")).is_err());
         assert_eq!(keys.node(&NodeId::new("n1")).unwrap(), "/a/nodes/n1");
+        assert_eq!(keys.lease_in(&keys.leader(0x1f)), Some(0x1f));
+        for odd in ["/a/leader/", "/a/leader/x", "/b/leader/1"] {
+            assert_eq!(keys.lease_in(odd), None, "{odd}");
+        }
     }
 }

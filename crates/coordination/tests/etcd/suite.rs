@@ -54,6 +54,12 @@ macro_rules! cases {
             }
 
             #[tokio::test(flavor = "multi_thread")]
+            async fn a_deposed_leader_is_replaced_at_once_and_nobody_else_is() {
+                let c = connect(shared($members)).await;
+                suite::a_deposed_leader_is_replaced_at_once_and_nobody_else_is(&c).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
             async fn a_candidate_that_gave_up_is_not_elected() {
                 let c = connect(shared($members)).await;
                 suite::a_candidate_that_gave_up_is_not_elected(&c).await;
