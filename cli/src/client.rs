@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use assay_proto::limits::ANSWER_BYTES_MAX;
-use assay_proto::link::{Door, Tls, TlsFiles};
+use assay_proto::link::{Door, Tls, TlsFiles, causes, why};
 use assay_proto::v1::cluster_service_client::ClusterServiceClient;
 use assay_proto::v1::metric_service_client::MetricServiceClient;
 use assay_proto::v1::run_service_client::RunServiceClient;
@@ -130,7 +130,7 @@ pub fn coded(exit: Exit, text: impl std::fmt::Display) -> anyhow::Error {
 
 /// What a refusal of the manager means for the one who typed the command.
 pub fn refused(status: &Status) -> anyhow::Error {
-    let said = status.message();
+    let said = why(status);
     match status.code() {
         Code::Unavailable => no_server(format!("the manager is away: {said}\n  {REMEDY}")),
         Code::DeadlineExceeded | Code::Cancelled => no_server(
@@ -141,7 +141,7 @@ pub fn refused(status: &Status) -> anyhow::Error {
         Code::Unauthenticated | Code::PermissionDenied => {
             no_server(format!("the manager refuses: {said}"))
         }
-        Code::NotFound | Code::InvalidArgument => coded(Exit::Usage, said),
+        Code::NotFound | Code::InvalidArgument => coded(Exit::Usage, &said),
         Code::Unimplemented => no_server(
             "the manager does not know this call: it is of another version\n  \
              compare: assay version"
@@ -202,17 +202,8 @@ fn with_scheme(address: &str, tls: bool) -> Result<String, String> {
 }
 
 /// Why a manager was not reached.
-fn unreached(address: &str, error: &dyn std::error::Error) -> String {
-    format!("no manager answers at {address}: {}", innermost(error))
-}
-
-/// The cause at the bottom, which is the one that says something.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
+fn unreached(address: &str, error: &(dyn std::error::Error + 'static)) -> String {
+    format!("no manager answers at {address}: {}", causes(error))
 }
 
 #[cfg(test)]

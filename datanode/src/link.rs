@@ -14,7 +14,7 @@ use assay_model::ids::{Epoch, Incarnation};
 use assay_model::node::{Load, Node, NodeState};
 use assay_proto::convert::{hello_of, load_of, token};
 use assay_proto::limits::MESSAGE_BYTES_MAX;
-use assay_proto::link::{Door, leader_of};
+use assay_proto::link::{Door, causes, leader_of, why};
 use assay_proto::v1::node_service_client::NodeServiceClient;
 use assay_proto::v1::{self, manager_message, node_message::Kind};
 use assay_telemetry::ProcessLoad;
@@ -189,7 +189,7 @@ impl Link {
         says: &mpsc::Sender<v1::NodeMessage>,
         stream: mpsc::Receiver<v1::NodeMessage>,
     ) -> Result<(Streaming<v1::ManagerMessage>, Epoch), String> {
-        let channel = door.open().await.map_err(|error| error.to_string())?;
+        let channel = door.open().await.map_err(|error| causes(&error))?;
         let config = &self.node.parts.config;
         let node = Node {
             id: config.id.clone(),
@@ -215,10 +215,10 @@ impl Link {
             .map_err(|status| {
                 let leader = leader_of(&status);
                 self.leader = leader.and_then(|address| door.beside(address));
-                status.message().to_owned()
+                why(&status)
             })?;
         let mut hears = answer.into_inner();
-        let first = hears.message().await.map_err(|s| s.message().to_owned())?;
+        let first = hears.message().await.map_err(|status| why(&status))?;
         let first = first.ok_or("the stream ended before its first message")?;
         let Some(manager_message::Kind::Registered(registered)) = first.kind else {
             return Err("the first message was not `registered`".to_owned());

@@ -45,6 +45,9 @@ pub enum SubmitError {
     /// The dataset is not known here.
     #[error("no dataset `{0}` is registered here; register its definition first")]
     UnknownDataset(DatasetId),
+    /// The node is not one of the cluster.
+    #[error("no node `{0}` is registered: it never was, or has left; see: assay node list")]
+    UnknownNode(NodeId),
     /// It cannot be followed.
     #[error("{0}")]
     Refused(String),
@@ -377,11 +380,28 @@ impl Shared {
     }
 
     pub(crate) async fn drain(&self, node: &NodeId, reason: &str) -> Result<(), SubmitError> {
+        self.registered(node).await?;
         let event = Event::DrainNode {
             node: node.clone(),
             reason: reason.to_owned(),
         };
         self.wish(event, node.to_string(), Until::Drained).await
+    }
+
+    pub(crate) async fn uncordon(&self, node: NodeId) -> Result<(), SubmitError> {
+        self.registered(&node).await?;
+        let subject = node.to_string();
+        let event = Event::UncordonNode { node };
+        self.wish(event, subject, Until::Uncordoned).await
+    }
+
+    /// Whether a wish about `node` has somebody to be about.
+    async fn registered(&self, node: &NodeId) -> Result<(), SubmitError> {
+        let view = self.view().await?;
+        if view.nodes.iter().any(|known| known.node == *node) {
+            return Ok(());
+        }
+        Err(SubmitError::UnknownNode(node.clone()))
     }
 
     pub(crate) async fn wish(

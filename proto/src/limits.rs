@@ -4,10 +4,15 @@ use std::time::Duration;
 
 /// The largest message that is taken in, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
+/// The largest message of a node that is taken in, in bytes: a node that holds [`HELD_MAX`] attempts
+/// fits, and what a smaller message decodes to cannot fill a manager's memory.
+pub const NODE_MESSAGE_BYTES_MAX: usize = 512 << 10;
 /// The largest answer of a read that a client takes in, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// The longest name or key, in bytes.
 pub const NAME_BYTES_MAX: usize = 1024;
+/// The longest name of a node, in bytes.
+pub const NODE_NAME_BYTES_MAX: usize = 256;
 /// The longest text for people, in bytes.
 pub const TEXT_BYTES_MAX: usize = 16 << 10;
 /// The largest definition, in bytes of JSON.
@@ -25,6 +30,9 @@ pub const HEADER_BYTES_MAX: u32 = 16 << 10;
 
 /// The deadline of a unary call.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// A call whose answer has not begun after so long is ended, whatever deadline its caller has set:
+/// half a request must not be waited for without end.
+pub const SERVED_WITHIN: Duration = Duration::from_secs(15);
 /// The deadline of opening a connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two pings of a connection.

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use assay_proto::link::{Door, Tls, leader_of};
+use assay_proto::link::{Door, Tls, leader_of, why};
 use assay_proto::v1;
 use tonic::{Code, Status};
 
@@ -76,7 +76,7 @@ async fn ask(address: &str, tls: Option<&Tls>, timeout: Duration) -> Answer {
     }
     match refusal.code() {
         Code::FailedPrecondition | Code::Unavailable | Code::DeadlineExceeded => {
-            Answer::NotYet(format!("{address}: {}", refusal.message()))
+            Answer::NotYet(format!("{address}: {}", why(&refusal)))
         }
         _ => Answer::Refuses(refusal),
     }

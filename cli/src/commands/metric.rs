@@ -17,6 +17,7 @@ use assay_proto::v1;
 use assay_store::MetricStore;
 use assay_store::port::{ResultFilter, RunFilter};
 use serde_json::{Value, json};
+use tonic::Code;
 
 use super::by_prefix;
 use crate::args::MetricCommand;
@@ -338,10 +339,15 @@ async fn from_manager(
         limit,
     });
     let answer = client.metrics().history(request).await;
-    let answer = answer.map_err(|status| refused(&status))?.into_inner();
-    if answer.series.is_empty() && metric.is_none() && !names.contains(&id.to_string()) {
-        by_prefix("dataset", dataset, &names)?;
-    }
+    let answer = match answer {
+        Ok(answer) => answer.into_inner(),
+        Err(status) if status.code() == Code::NotFound => {
+            // Says what may have been meant.
+            by_prefix("dataset", dataset, &names)?;
+            return Err(refused(&status));
+        }
+        Err(status) => return Err(refused(&status)),
+    };
     let series: Result<Vec<Series>, WireError> =
         answer.series.into_iter().map(series_of_wire).collect();
     let series = series.context("the manager's answer cannot be read; compare: assay version")?;

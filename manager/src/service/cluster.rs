@@ -85,11 +85,7 @@ impl ClusterService for Cluster {
     ) -> Result<Response<v1::UncordonNodeResponse>, Status> {
         only(&request, ASKERS)?;
         let node = NodeId::new(convert::name("node", request.into_inner().node)?);
-        let subject = node.to_string();
-        let wish = self
-            .shared
-            .wish(Event::UncordonNode { node }, subject, Until::Uncordoned);
-        wish.await?;
+        self.shared.uncordon(node).await?;
         Ok(Response::new(v1::UncordonNodeResponse {}))
     }
 
@@ -144,8 +140,25 @@ impl ClusterService for Cluster {
                     version: dataset.version.clone(),
                     digest: dataset.digest(),
                     status: dataset.status.to_string(),
+                    owner: dataset.owner.clone().unwrap_or_default(),
+                    checks: u32::try_from(dataset.checks.len()).unwrap_or(u32::MAX),
+                    schedule: dataset.run.schedule.clone().unwrap_or_default(),
                 })
                 .collect(),
+        }))
+    }
+
+    async fn get_definition(
+        &self,
+        request: Request<v1::GetDefinitionRequest>,
+    ) -> Result<Response<v1::GetDefinitionResponse>, Status> {
+        only(&request, ASKERS)?;
+        let id = convert::dataset_id(request.into_inner().dataset)?;
+        let dataset = self.shared.definition(id).await?;
+        let json = serde_json::to_string(&dataset);
+        Ok(Response::new(v1::GetDefinitionResponse {
+            definition_json: json.map_err(|error| Status::internal(error.to_string()))?,
+            digest: dataset.digest(),
         }))
     }
 }

@@ -8,6 +8,7 @@ use assay_model::metric::MetricKey;
 use assay_model::outcome::CheckResult;
 use assay_model::partition::{PartitionKey, PartitionVersion};
 use assay_proto::convert;
+use assay_proto::limits::KEYS_MAX;
 use assay_proto::v1;
 use assay_proto::v1::metric_service_server::MetricService;
 use assay_store::port::{MetricHistory, ResultFilter, ResultRow};
@@ -35,6 +36,14 @@ impl Metrics {
     async fn history(&self, dataset: &DatasetId, limit: u32) -> Result<MetricHistory, Status> {
         let history = self.shared.parts.metrics.history(dataset, None, limit);
         history.await.map_err(|error| store_status(&error))
+    }
+
+    /// An answer without anything in it: right of a dataset that is known, and of no other.
+    async fn known(&self, dataset: &DatasetId, is_empty: bool) -> Result<(), Status> {
+        if is_empty {
+            self.shared.definition(dataset.clone()).await?;
+        }
+        Ok(())
     }
 
     async fn results(
@@ -87,6 +96,7 @@ impl MetricService for Metrics {
         only(&request, ASKERS)?;
         let dataset = convert::dataset_id(request.into_inner().dataset)?;
         let history = self.history(&dataset, 30).await?;
+        self.known(&dataset, history.is_empty()).await?;
         let filter = ResultFilter {
             limit: JOINED_MAX,
             ..ResultFilter::default()
@@ -114,12 +124,15 @@ impl MetricService for Metrics {
             "" => None,
             _ => Some(convert::word("metric", request.metric)?),
         };
+        let column = request.column.map(|column| convert::text("column", column));
+        let column = column.transpose()?;
         let mut history = self
             .history(&dataset, bound(request.limit, 30, 2000))
             .await?;
+        self.known(&dataset, history.is_empty()).await?;
         history.retain(|(key, _)| {
             metric.is_none_or(|metric| key.metric == metric)
-                && request.column.as_ref().is_none_or(|c| key.column == *c)
+                && column.as_ref().is_none_or(|c| key.column == *c)
         });
         let filter = ResultFilter {
             limit: JOINED_MAX,
@@ -151,6 +164,7 @@ impl MetricService for Metrics {
             limit: bound(request.limit, 500, 10_000),
         };
         let results = self.results(&dataset, &filter).await?;
+        self.known(&dataset, results.is_empty()).await?;
         Ok(Response::new(v1::ResultsResponse {
             results: results.iter().map(rows::result).collect(),
         }))
@@ -163,15 +177,17 @@ impl MetricService for Metrics {
         only(&request, ASKERS)?;
         let request = request.into_inner();
         let dataset = convert::dataset_id(request.dataset)?;
-        let runs: Result<Vec<_>, _> = request.run_ids.into_iter().map(convert::run_id).collect();
-        let runs = runs?;
+        let runs = convert::list("run_ids", request.run_ids, KEYS_MAX, convert::run_id)?;
+        let keys = convert::list("keys", request.keys, KEYS_MAX, |k| convert::name("keys", k))?;
         let look = Look {
             runs: &runs,
-            keys: &request.keys,
+            keys: &keys,
             limit: bound(request.limit, 500, 10_000),
         };
         let found = standing(self.shared.parts.metrics.as_ref(), &dataset, look).await;
         let found = found.map_err(|error| store_status(&error))?;
+        let nothing = found.judged.is_empty() && found.elsewhere.is_empty();
+        self.known(&dataset, nothing).await?;
         Ok(Response::new(v1::StandingResponse {
             results: found.rows.iter().map(rows::result).collect(),
             judged: Some(convert::counts_of(&found.judged_counts)),
@@ -197,6 +213,7 @@ impl MetricService for Metrics {
             .verdicts(&dataset, None, limit)
             .await;
         let verdicts = verdicts.map_err(|error| store_status(&error))?;
+        self.known(&dataset, verdicts.is_empty()).await?;
         Ok(Response::new(v1::VerdictsResponse {
             verdicts: verdicts.iter().map(rows::verdict).collect(),
         }))
@@ -215,6 +232,9 @@ impl MetricService for Metrics {
             .incidents(dataset.as_ref(), request.only_open, limit)
             .await
             .map_err(|error| store_status(&error))?;
+        if let Some(dataset) = &dataset {
+            self.known(dataset, incidents.is_empty()).await?;
+        }
         Ok(Response::new(v1::IncidentsResponse {
             incidents: incidents.iter().map(convert::incident_of).collect(),
         }))
@@ -229,6 +249,7 @@ impl MetricService for Metrics {
         let dataset = convert::dataset_id(request.dataset)?;
         let ledger = self.shared.parts.metrics.ledger(&dataset).await;
         let ledger = ledger.map_err(|error| store_status(&error))?;
+        self.known(&dataset, ledger.is_empty()).await?;
         let limit = bound(request.limit, 100, 10_000) as usize;
         let left_out = ledger.len().saturating_sub(limit);
         Ok(Response::new(v1::LedgerResponse {

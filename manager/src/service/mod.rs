@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use assay_proto::limits::{
     ANSWER_BYTES_MAX, CALLS_PER_CONNECTION_MAX, CONNECTION_AGE_MAX, HEADER_BYTES_MAX,
-    MESSAGE_BYTES_MAX, PING_INTERVAL, PING_TIMEOUT, STREAMS_MAX,
+    MESSAGE_BYTES_MAX, NODE_MESSAGE_BYTES_MAX, PING_INTERVAL, PING_TIMEOUT, SERVED_WITHIN,
+    STREAMS_MAX,
 };
 use assay_proto::link::{Connection, Doorway, Peer, PeerRole, Tls, accept};
 use assay_proto::v1::cluster_service_server::ClusterServiceServer;
@@ -90,8 +91,9 @@ fn router(shared: &Arc<Shared>) -> Router {
     let cluster = ClusterServiceServer::new(cluster::Cluster::new(shared))
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
     let nodes = NodeServiceServer::new(node::Nodes::new(shared))
-        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+        .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
     tonic::transport::Server::builder()
+        .timeout(SERVED_WITHIN)
         .http2_keepalive_interval(Some(PING_INTERVAL))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
@@ -173,7 +175,9 @@ impl From<SubmitError> for Status {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::NotLeading(error) => error.into(),
-            SubmitError::UnknownDataset(_) => Self::not_found(error.to_string()),
+            SubmitError::UnknownDataset(_) | SubmitError::UnknownNode(_) => {
+                Self::not_found(error.to_string())
+            }
             SubmitError::Refused(reason) => Self::failed_precondition(reason),
             SubmitError::NoAnswer => Self::unavailable(error.to_string()),
             SubmitError::Store(error) => store_status(&error),

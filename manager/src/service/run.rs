@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use assay_manager_core::View;
 use assay_model::ids::{RunId, TaskId};
-use assay_model::run::{RunState, Trigger};
+use assay_model::run::{RunState, Selection, Trigger};
 use assay_model::task::TaskState;
 use assay_proto::convert::{self, time_of};
 use assay_proto::v1;
@@ -15,6 +15,7 @@ use assay_proto::v1::run_event::Kind;
 use assay_proto::v1::run_service_server::RunService;
 use assay_store::port::{RunFilter, RunSum};
 use futures::Stream;
+use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -72,11 +73,40 @@ impl Runs {
         }
     }
 
+    /// Checks that a run that was there is what is asked for: the answer to a repeat must not be a
+    /// run over other partitions.
+    async fn is_repeat(&self, run: RunId, key: &str, asked: &Selection) -> Result<(), Status> {
+        let row = self.shared.run(run).await.map_err(|e| store_status(&e))?;
+        if row.selection == *asked {
+            return Ok(());
+        }
+        Err(Status::failed_precondition(format!(
+            "the key `{key}` is that of {run}, which was asked to look at other partitions; take \
+             another key"
+        )))
+    }
+
     /// What each of `runs` has come to; every one of them is in the answer.
     async fn sums(&self, runs: &[RunId]) -> Result<BTreeMap<RunId, RunSum>, Status> {
         let sums = self.shared.parts.metrics.run_sums(runs).await;
         sums.map_err(|error| store_status(&error))
     }
+}
+
+/// Checks that a slot comes with its schedule and alone: a run by hand must not take the place of
+/// one that is scheduled.
+fn placed(trigger: Trigger, slot: Option<Timestamp>, key: Option<&str>) -> Result<(), Status> {
+    let wrong = match (trigger, slot, key) {
+        (Trigger::Schedule, None, _) => {
+            "the field `slot` is absent: a scheduled run is that of an instant"
+        }
+        (Trigger::Schedule, Some(_), Some(_)) => {
+            "the field `idempotency_key` is not for scheduled runs: their slot is their key"
+        }
+        (Trigger::Schedule, ..) | (_, None, _) => return Ok(()),
+        (_, Some(_), _) => "the field `slot` is for the trigger `schedule` alone",
+    };
+    Err(Status::invalid_argument(wrong))
 }
 
 #[tonic::async_trait]
@@ -94,6 +124,7 @@ impl RunService for Runs {
         let selection = convert::selection(request.selection)?;
         let slot = convert::opt_time("slot", request.slot)?;
         let key = convert::opt_text("idempotency_key", request.idempotency_key)?;
+        placed(trigger, slot, key.as_deref())?;
         // Nothing is stored before every field is known to be valid.
         let dataset = match what {
             v1::submit_request::What::DatasetId(id) => {
@@ -108,15 +139,18 @@ impl RunService for Runs {
                 dataset
             }
         };
-        let id = match (slot, key) {
+        let id = match (slot, &key) {
             (Some(slot), _) => RunId::of_slot(&dataset.id, slot),
             (None, Some(key)) => RunId::of_key(&dataset.id, &format!("key|{key}")),
             (None, None) => RunId(Uuid::now_v7()),
         };
         let submitted = self
             .shared
-            .submit(&dataset, id, trigger, slot, selection)
+            .submit(&dataset, id, trigger, slot, selection.clone())
             .await?;
+        if let (true, Some(key)) = (submitted.existed, key) {
+            self.is_repeat(id, &key, &selection).await?;
+        }
         Ok(Response::new(v1::SubmitResponse {
             run_id: submitted.run.to_string(),
             existed: submitted.existed,

@@ -119,9 +119,9 @@ async fn cluster_calls(cluster: &Cluster, found: &mut Refusals) {
     refusals! { found;
         "drain of no node": client.drain_node(drain(String::new())) => InvalidArgument,
         "drain of a name with a line break": client.drain_node(drain("a\nb".to_owned())) => InvalidArgument,
-        "drain of an unknown node": client.drain_node(drain("nobody".to_owned())) => FailedPrecondition,
+        "drain of an unknown node": client.drain_node(drain("nobody".to_owned())) => NotFound,
         "uncordon of an unknown node":
-            client.uncordon_node(v1::UncordonNodeRequest { node: "nobody".to_owned() }) => FailedPrecondition,
+            client.uncordon_node(v1::UncordonNodeRequest { node: "nobody".to_owned() }) => NotFound,
         "a fleet of nobody": client.scale(v1::ScaleRequest { min: 0, max: 0 }) => InvalidArgument,
         "a fleet upside down": client.scale(v1::ScaleRequest { min: 5, max: 1 }) => InvalidArgument,
         "an absurd fleet": client.scale(v1::ScaleRequest { min: 1, max: u32::MAX }) => InvalidArgument,

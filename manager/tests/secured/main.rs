@@ -4,6 +4,7 @@
 
 mod cluster;
 mod hostile;
+mod limits;
 mod pki;
 mod rival;
 

@@ -116,11 +116,14 @@ pub fn opt_text(field: &'static str, value: String) -> Result<Option<String>, Wi
 /// A word of a vocabulary.
 ///
 /// # Errors
-/// [`WireError::NotAWord`].
+/// [`WireError::Absent`], [`WireError::NotAWord`].
 pub fn word<T>(field: &'static str, value: String) -> Result<T, WireError>
 where
     T: FromStr<Err = UnknownWord>,
 {
+    if value.is_empty() {
+        return Err(WireError::Absent { field });
+    }
     Ok(bounded(field, value, 64)?.parse()?)
 }
 

@@ -6,7 +6,7 @@ use assay_model::task::{AttemptOutcome, TaskFailure};
 
 use super::bounds::{bounded, finite, list, name, text, word};
 use super::{WireError, run_id, token};
-use crate::limits::{HELD_MAX, SLOTS_MAX, TEXT_BYTES_MAX};
+use crate::limits::{HELD_MAX, NODE_NAME_BYTES_MAX, SLOTS_MAX, TEXT_BYTES_MAX};
 use crate::v1;
 
 /// A node's message, checked.
@@ -75,7 +75,7 @@ fn hello_says(hello: v1::Hello) -> Result<NodeSays, WireError> {
         });
     }
     let node = Node {
-        id: NodeId::new(name("node", hello.node)?),
+        id: NodeId::new(node_name(hello.node)?),
         incarnation: Incarnation(hello.incarnation),
         state: NodeState::Registering,
         slots: hello.slots,
@@ -90,6 +90,18 @@ fn hello_says(hello: v1::Hello) -> Result<NodeSays, WireError> {
             .ok()
             .filter(|port| *port > 0),
     })
+}
+
+/// The name of a node as it is part of keys and paths.
+fn node_name(value: String) -> Result<String, WireError> {
+    let value = bounded("node", name("node", value)?, NODE_NAME_BYTES_MAX)?;
+    if value.contains('/') {
+        return Err(WireError::OutOfRange {
+            field: "node",
+            detail: "a node's name has no slash".to_owned(),
+        });
+    }
+    Ok(value)
 }
 
 /// A failure as a node may report it: never a success, never an outcome that only a leader gives.

@@ -195,6 +195,11 @@ fn a_hello_outside_of_the_bounds_is_refused() {
     let mut forged = hello(4);
     forged.node = "node\n1".to_owned();
     assert!(says(Kind::Hello(forged)).is_err());
+    for name in ["a/b".to_owned(), "n".repeat(257)] {
+        let mut elsewhere = hello(4);
+        elsewhere.node = name;
+        assert!(says(Kind::Hello(elsewhere)).is_err());
+    }
     let mut greedy = hello(4);
     greedy.held = vec![v1::AttemptToken::default(); crate::limits::HELD_MAX + 1];
     assert!(matches!(

@@ -8,15 +8,17 @@
 mod accept;
 mod peer;
 mod tls;
+mod words;
 
 pub use accept::{Connection, accept};
 pub use peer::{Identity, Peer, PeerRole, URI_PREFIX};
 pub use tls::{Tls, TlsError, TlsFiles};
+pub use words::{causes, why};
 
 use std::io;
 use std::sync::Arc;
 
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncBufReadExt as _, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
@@ -153,12 +155,19 @@ async fn secured(to: &Uri, tls: &Tls) -> io::Result<tokio_rustls::client::TlsStr
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     stream.set_nodelay(true)?;
     let handshake = TlsConnector::from(tls.client()).connect(name, stream);
-    let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake)
+    let mut stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
         .map_err(tls::refused)?;
     let shown = stream.get_ref().1.peer_certificates();
     let identity = shown.and_then(|chain| Identity::of(chain.first()?));
+    // This end's certificate is judged after the handshake is over here: whoever lets us in speaks
+    // first, and whoever does not says why.
+    let word = tokio::time::timeout(HANDSHAKE_TIMEOUT, stream.fill_buf());
+    let word = word.await.map_err(|_| io::ErrorKind::TimedOut)?;
+    if word.map_err(tls::refused)?.is_empty() {
+        return Err(tls::refused(format!("{host} has hung up without a word")));
+    }
     match identity {
         Some(identity) if identity.role == PeerRole::Manager => Ok(stream),
         Some(other) => Err(tls::refused(format!("{host} is {other}, not a manager"))),

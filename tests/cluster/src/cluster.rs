@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use assay_proto::link::{Tls, TlsFiles};
+use assay_proto::link::{PeerRole, Tls, TlsFiles};
 use assay_test_servers::port;
 use assay_test_servers::postgres::Postgres;
 use jiff::Timestamp;
@@ -18,6 +18,7 @@ use crate::client::Client;
 use crate::data::Data;
 use crate::database::Database;
 use crate::drill::Drill;
+use crate::pki::{Authority, Files, Holds, identity};
 use crate::process::Process;
 use crate::servers::{Servers, Want, Whose};
 use crate::who::People;
@@ -48,6 +49,8 @@ pub struct Plan {
     pub zones: Vec<String>,
     /// How long a node that is asked to stop may go on, in seconds.
     pub drain_grace_s: u64,
+    /// Whether all speak TLS, each with a certificate of one authority.
+    pub secured: bool,
     /// Environment of all processes, beside the usual one.
     pub environment: Vec<(String, String)>,
 }
@@ -63,6 +66,7 @@ impl Default for Plan {
             want: Want::default(),
             zones: Vec::new(),
             drain_grace_s: 20,
+            secured: false,
             environment: Vec::new(),
         }
     }
@@ -85,6 +89,10 @@ pub struct Cluster {
     pub database: Database,
     /// A client of its managers.
     pub client: Client,
+    /// The authority that all believe, when they speak TLS.
+    pub authority: Authority,
+    /// The files of TLS of each process, and of the drill's own client, `drill`.
+    pub files: Files,
     people: Arc<People>,
 }
 
@@ -118,8 +126,14 @@ impl Cluster {
             wire,
             managers: Vec::new(),
             nodes: Vec::new(),
+            authority: Authority::new("the first authority"),
+            files: Files::below(drill.folder()),
             people,
         };
+        if plan.secured {
+            let files = cluster.identify(PeerRole::Client, "drill");
+            cluster.client.tls = Some(Tls::load(files).expect("good files"));
+        }
         cluster.describe(&plan, &url).await;
         for process in cluster.managers.iter_mut().chain(&mut cluster.nodes) {
             change(process);
@@ -163,11 +177,7 @@ impl Cluster {
             ),
         ];
         common.extend(plan.environment.iter().cloned());
-        let secured = plan
-            .environment
-            .iter()
-            .any(|(name, _)| name == "ASSAY_TLS_CA");
-        let scheme = if secured { "https" } else { "http" };
+        let scheme = if plan.secured { "https" } else { "http" };
         let mut doors = Vec::new();
         for i in 1..=plan.managers {
             let name = format!("manager-{i}");
@@ -188,6 +198,7 @@ impl Cluster {
                 ),
                 ("ASSAY_TELEMETRY_LISTEN", &format!("127.0.0.1:{telemetry}")),
             ]));
+            environment.extend(self.secured(plan, PeerRole::Manager, &name));
             let program = binaries::path_of("assay-manager");
             let process = Process::new(&name, program, environment, self.drill.folder(), telemetry);
             self.managers.push(process);
@@ -207,18 +218,33 @@ impl Cluster {
                 ("ASSAY_DRAIN_GRACE_S", &plan.drain_grace_s.to_string()),
                 ("ASSAY_TELEMETRY_LISTEN", &format!("127.0.0.1:{telemetry}")),
             ]));
+            environment.extend(self.secured(plan, PeerRole::Node, &name));
             let program = binaries::path_of("assay-datanode");
             let process = Process::new(&name, program, environment, self.drill.folder(), telemetry);
             self.nodes.push(process);
         }
     }
 
-    /// Gives a client certificate to the drill's own client.
-    ///
-    /// # Panics
-    /// When the files are no certificate and key.
-    pub fn secure_client(&mut self, files: TlsFiles) {
-        self.client.tls = Some(Tls::load(files).expect("good files"));
+    /// Makes the files of TLS of one process, and says where they lie.
+    fn secured(&self, plan: &Plan, role: PeerRole, name: &str) -> Vec<(String, String)> {
+        if !plan.secured {
+            return Vec::new();
+        }
+        let files = self.identify(role, name);
+        let said = |path: &std::path::Path| path.display().to_string();
+        own(&[
+            ("ASSAY_TLS_CA", &said(&files.ca)),
+            ("ASSAY_TLS_CERT", &said(&files.cert)),
+            ("ASSAY_TLS_KEY", &said(&files.key)),
+        ])
+    }
+
+    /// The files of an identity of the cluster's authority.
+    pub fn identify(&self, role: PeerRole, name: &str) -> TlsFiles {
+        let issued = identity(&self.authority, role, name, Holds::Today);
+        self.files.show(name, &issued);
+        self.files.believe(name, &[&self.authority]);
+        self.files.of(name)
     }
 
     /// Starts a manager that does not run.

@@ -18,6 +18,7 @@ pub mod log;
 pub mod machine;
 pub mod newer;
 pub mod noop;
+pub mod pki;
 pub mod process;
 pub mod scrape;
 pub mod servers;

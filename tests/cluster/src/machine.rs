@@ -25,6 +25,13 @@ pub fn state_of(pid: u32) -> Option<String> {
     cell(pid, 0)
 }
 
+/// What a process has computed, in ticks.
+#[must_use]
+pub fn ticks_of(pid: u32) -> Option<u64> {
+    let of = |n| cell(pid, n)?.parse::<u64>().ok();
+    Some(of(11)? + of(12)?)
+}
+
 fn cell(pid: u32, n: usize) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // pid (name) state parent …; the name may hold anything, even brackets.
