@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use etcd_client::{
-    Certificate, Client, ConnectOptions, Error, GetOptions, Identity, KeyValue, LeaseGrantOptions,
-    TlsOptions, Txn, WatchOptions, WatchStream,
+    Client, ConnectOptions, Error, GetOptions, KeyValue, LeaseGrantOptions, Txn, WatchOptions,
+    WatchStream,
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::options::{EtcdOptions, EtcdTls};
+use super::options::EtcdOptions;
+use super::renewal::{Doors, Renewal};
 use crate::port::CoordinationError;
 
 /// etcd refuses pings that come faster than every 5 s.
@@ -61,7 +62,7 @@ fn is_final(error: &Error) -> bool {
 }
 
 /// Says the causes too: a transport error by itself says nothing.
-fn told(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = match error.downcast_ref::<Error>() {
         Some(Error::GRpcStatus(status)) => std::error::Error::source(status),
@@ -79,7 +80,7 @@ fn told(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// One client per member, so that a call goes to a member of our choice.
 pub(super) struct Members {
-    clients: Vec<Client>,
+    doors: Renewal,
     preferred: AtomicUsize,
     request_timeout: Duration,
     call_deadline: Duration,
@@ -87,28 +88,22 @@ pub(super) struct Members {
 
 impl Members {
     pub(super) async fn open(options: &EtcdOptions) -> Result<Self, CoordinationError> {
-        let mut connect = ConnectOptions::new()
+        let connect = ConnectOptions::new()
             .with_connect_timeout(options.dial_timeout)
             .with_keep_alive(PING, PING_TIMEOUT)
             .with_keep_alive_while_idle(false)
             .with_require_leader(true);
-        if let Some(tls) = &options.tls {
-            connect = connect.with_tls(tls_of(tls)?);
-        }
         if options.endpoints.is_empty() {
             let none = "no endpoint of etcd is configured".to_owned();
             return Err(CoordinationError::Refused(none));
         }
-        let mut clients = Vec::new();
-        for endpoint in &options.endpoints {
-            let client = Client::connect([endpoint], Some(connect.clone())).await;
-            clients.push(client.map_err(|error| {
-                let why = told(&error);
-                CoordinationError::Refused(format!("the endpoint {endpoint} cannot be used: {why}"))
-            })?);
-        }
+        let doors = Doors {
+            endpoints: options.endpoints.clone(),
+            connect,
+            tls: options.tls.clone(),
+        };
         Ok(Self {
-            clients,
+            doors: Renewal::open(doors).await?,
             preferred: AtomicUsize::new(0),
             request_timeout: options.request_timeout,
             call_deadline: options.call_deadline,
@@ -128,7 +123,8 @@ impl Members {
         let mut failures = 0_usize;
         loop {
             let present = self.preferred.load(Ordering::Relaxed);
-            let client = self.clients[present % self.clients.len()].clone();
+            let clients = self.doors.clients().await;
+            let client = clients[present % clients.len()].clone();
             let why = match timeout(self.request_timeout, call(client)).await {
                 Ok(Ok(answer)) => return Ok(Ok(answer)),
                 Ok(Err(error)) if is_final(&error) => return Ok(Err(error)),
@@ -140,7 +136,7 @@ impl Members {
             if Instant::now() >= until {
                 return Err(CoordinationError::Unavailable(why));
             }
-            if failures.is_multiple_of(self.clients.len()) {
+            if failures.is_multiple_of(clients.len()) {
                 sleep(PAUSE).await;
             }
         }
@@ -273,17 +269,4 @@ impl Members {
         })
         .await
     }
-}
-
-fn tls_of(files: &EtcdTls) -> Result<TlsOptions, CoordinationError> {
-    let read = |path: &std::path::Path| {
-        std::fs::read(path).map_err(|error| {
-            let path = path.display();
-            CoordinationError::Refused(format!("{path} cannot be read: {error}"))
-        })
-    };
-    let identity = Identity::from_pem(read(&files.certificate)?, read(&files.key)?);
-    Ok(TlsOptions::new()
-        .ca_certificate(Certificate::from_pem(read(&files.ca)?))
-        .identity(identity))
 }

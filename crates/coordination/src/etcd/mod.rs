@@ -18,6 +18,7 @@ mod members;
 mod nodes;
 mod options;
 mod records;
+mod renewal;
 mod thread;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! TLS with certificates on both sides.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use assay_coordination::conformance as suite;
 use assay_coordination::{CoordinationError, EtcdCoordinator, EtcdTls};
@@ -121,4 +122,82 @@ async fn files_that_cannot_be_used_are_named() {
         ..good
     };
     connect(broken).await;
+}
+
+/// Calls until one is answered, as long as a renewal of files may take to be seen.
+async fn answers(coordinator: &EtcdCoordinator) -> bool {
+    let until = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < until {
+        if coordinator.check().await.is_ok() {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    false
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renewed_files_are_shown_and_believed_without_a_restart_and_half_of_them_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |file: &str| folder.path().join(file);
+    let old = Authority::new(folder.path(), "old");
+    let new = Authority::new(folder.path(), "new");
+    let put = |from: &Path, to: &str| std::fs::copy(from, at(to)).map(drop).unwrap();
+    let believe = |to: &str, authorities: &[&Authority]| {
+        let texts = authorities
+            .iter()
+            .map(|a| std::fs::read_to_string(&a.file).unwrap());
+        std::fs::write(at(to), texts.collect::<String>()).unwrap();
+    };
+    let show = |authority: &Authority, to: &str| {
+        let (certificate, key) = authority.sign(folder.path(), &format!("signed-for-{to}"));
+        put(&certificate, &format!("{to}-cert.pem"));
+        put(&key, &format!("{to}-key.pem"));
+    };
+    show(&old, "server");
+    believe("server-ca.pem", &[&old]);
+    let mut etcd = Etcd::start(etcd::EtcdOptions {
+        members: 1,
+        tls: Some(etcd::EtcdTls {
+            ca: at("server-ca.pem"),
+            certificate: at("server-cert.pem"),
+            key: at("server-key.pem"),
+        }),
+        ..etcd::EtcdOptions::default()
+    });
+    show(&old, "client");
+    believe("client-ca.pem", &[&old]);
+    let mut options = options(etcd.endpoints());
+    options.tls = Some(EtcdTls {
+        ca: at("client-ca.pem"),
+        certificate: at("client-cert.pem"),
+        key: at("client-key.pem"),
+    });
+    let coordinator = EtcdCoordinator::connect(options).await.unwrap();
+    coordinator.check().await.unwrap();
+
+    // A certificate without its key is not taken up.
+    let (certificate, _) = new.sign(folder.path(), "half");
+    put(&certificate, "client-cert.pem");
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    coordinator.check().await.unwrap();
+    etcd.kill(0);
+    etcd.restart(0);
+    etcd.await_ready();
+    assert!(answers(&coordinator).await, "the old set is in force");
+
+    // The client has all of the new set, and etcd is of the new authority only.
+    show(&new, "client");
+    believe("client-ca.pem", &[&old, &new]);
+    coordinator.check().await.unwrap();
+    show(&new, "server");
+    believe("server-ca.pem", &[&new]);
+    etcd.kill(0);
+    etcd.restart(0);
+    etcd.await_ready();
+    assert!(answers(&coordinator).await, "the new set is in force");
+    believe("client-ca.pem", &[&new]);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(answers(&coordinator).await);
+    suite::a_resignation_hands_over_at_once(&coordinator).await;
 }
