@@ -104,6 +104,10 @@ fn failed(hold: &Hold, failure: TaskFailure) -> Kind {
     })
 }
 
+/// How long a task that is stopped at its time-out may take to end; longer than any runner waits
+/// until it ends the task by force, and shorter than the leader waits for the word of a time-out.
+const DEAF_AFTER: Duration = Duration::from_millis(1500);
+
 /// Assigned → running; `None` when another attempt is at work.
 async fn start(node: &Inner, hold: &Hold) -> Result<Option<Started>, StoreError> {
     let mut pause = Pause::default();
@@ -157,13 +161,27 @@ async fn work(
         Ok(Err(_)) => Err(failure(AttemptOutcome::Drained, "the node stops")),
         Err(_) => {
             hold.stop.store(true, Ordering::Relaxed);
+            let asked = tokio::time::timeout(DEAF_AFTER, &mut running).await;
             running.abort();
-            let seconds = terms.timeout.as_secs();
-            Err(failure(
-                AttemptOutcome::TimedOut,
-                format!("not done within {seconds} s; raise `timeout` or cut smaller batches"),
-            ))
+            Err(too_long(asked.ok().and_then(Result::ok), terms.timeout))
         }
+    }
+}
+
+/// Why a task that was stopped at its time-out failed. One that does not even hear that it shall
+/// stop is in a loop that its input has led it into, or hangs: that is as good as a crash, and
+/// twice is enough.
+fn too_long(answer: Option<Result<TaskOutput, TaskFailure>>, timeout: Duration) -> TaskFailure {
+    let seconds = timeout.as_secs();
+    match answer {
+        Some(Err(answer)) if answer.outcome == AttemptOutcome::Crashed => failure(
+            AttemptOutcome::Crashed,
+            format!("not done within {seconds} s, and {}", answer.message),
+        ),
+        _ => failure(
+            AttemptOutcome::TimedOut,
+            format!("not done within {seconds} s; raise `timeout` or cut smaller batches"),
+        ),
     }
 }
 

@@ -121,7 +121,7 @@ fn work(work: &ChildWork<'_>, context: &ScanContext) -> Result<TaskOutput, TaskF
         ["abort-when-full", key] if only(key) && context.memory_bytes >= FULL => {
             std::process::abort()
         }
-        ["abort", key] if only(key) => std::process::abort(),
+        [poison @ ("abort" | "spin"), key] if only(key) => take(poison, context),
         [poison] => take(poison, context),
         _ => scan(work, context),
     }

@@ -52,7 +52,8 @@ pub async fn an_endless_loop_is_killed_after_its_grace() {
     let began = Instant::now();
     let failure = runner.run(job("spin"), watch).await.unwrap_err();
     stopped.await.unwrap();
-    assert_eq!(failure.outcome, AttemptOutcome::Cancelled);
+    assert_eq!(failure.outcome, AttemptOutcome::Crashed);
+    assert!(failure.message.contains("was killed"), "{failure:?}");
     let took = began.elapsed();
     assert!(
         took > Duration::from_millis(600) && took < Duration::from_secs(3),

@@ -82,6 +82,27 @@ pub async fn poison_is_quarantined_after_two_deaths_and_the_rest_of_the_run_stan
     node.kill().await;
 }
 
+pub async fn what_loops_for_ever_is_quarantined_after_two_deaths() {
+    let cluster = Cluster::new().await;
+    cluster.write_days(3);
+    let manager = cluster.manager("m1");
+    within("leadership", manager.leads()).await;
+    let node = node(&cluster, &manager);
+    let mut dataset = cluster.dataset();
+    dataset.tags = ["spin", "2026-10-02"].map(str::to_owned).to_vec();
+    dataset.run.timeout_s = 1;
+    let submitted = manager.submit(dataset, Trigger::Manual, Selection::default(), None);
+    let run = submitted.await.unwrap().run;
+    let ended = within("the end", manager.wait(run)).await.unwrap();
+    assert_eq!(ended.state, RunState::Partial, "{ended:?}");
+    let crashed = ["crashed", "crashed"].map(str::to_owned).to_vec();
+    assert_eq!(
+        troubled(&cluster, run).await,
+        [(TaskState::Quarantined, crashed)]
+    );
+    node.kill().await;
+}
+
 pub async fn a_killed_child_costs_one_attempt() {
     let cluster = Cluster::new().await;
     cluster.write_days(3);

@@ -111,7 +111,7 @@ impl Pool {
                 self.replace(memory_bytes).await;
                 return;
             }
-            None => (Err(stopped()), false),
+            None => (Err(deaf()), false),
         };
         let _ = tell.send(ended);
         if keeps && child.settles().await && child.is_fit(self.config.tasks_max) {
@@ -213,6 +213,14 @@ async fn unwanted(tell: &mut oneshot::Sender<Ended>, stop: &AtomicBool) {
 
 fn stopped() -> TaskFailure {
     failure(AttemptOutcome::Cancelled, "stopped")
+}
+
+/// The end of a task that did not hear that it shall stop.
+fn deaf() -> TaskFailure {
+    failure(
+        AttemptOutcome::Crashed,
+        "it did not end when it was asked to, so its process was killed",
+    )
 }
 
 /// The crash of the attempt that a broken child was at.
