@@ -45,12 +45,13 @@ chaos: drills ## the drills of a cluster of up to ASSAY_DRILL_CROWD (1000) nodes
 	ASSAY_SIM_SEEDS=$(or $(SEEDS),2000) ASSAY_SIM_FIRST=$(or $(FIRST),0) $(CARGO) test --locked -p assay-manager-core every_seed -- --nocapture
 
 drills: ## ROUNDS (1) rounds of the drills of a cluster of processes, their timings drawn from SEED (1) on
-	$(CARGO) build --locked -p assay-manager -p assay-datanode --features $(FEATURES)
+	$(CARGO) build --locked -p assay-manager -p assay-datanode -p assay --features $(FEATURES)
 	for seed in $$(seq $(or $(SEED),1) $$(( $(or $(SEED),1) + $(or $(ROUNDS),1) - 1 ))); do \
 	  ASSAY_DRILL_SEED=$$seed $(CARGO) test --locked -p assay-cluster-tests --test drills || exit 1; done
 
 fuzz: ## every property with CASES (5000) cases
 	PROPTEST_CASES=$(or $(CASES),5000) $(CARGO) test --locked -p assay-model -p assay-contract -p assay-metrics -p assay-judge -p assay-scan -p assay-proto -p assay-scheduler
+	PROPTEST_CASES=$(or $(CASES),5000) $(CARGO) test --locked -p assay-manager-core --lib tests::hostile
 
 score: ## the judge's score against the anchors of the benchmark
 	$(CARGO) test --locked -p assay-judge --test score -- --nocapture

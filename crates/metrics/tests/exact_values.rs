@@ -111,8 +111,16 @@ fn moderate() -> impl Strategy<Value = f64> {
     ]
 }
 
+/// So many cases, unless `PROPTEST_CASES` says otherwise.
+fn cases(usual: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|n| n.parse().ok());
+    ProptestConfig::with_cases(asked.unwrap_or(usual))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..cases(1000) })]
 
     #[test]
     fn a_float_sum_is_fsum(mut values in proptest::collection::vec(moderate(), 0..60), cancel: bool) {

@@ -15,6 +15,7 @@ use crate::sim::MemoryStore;
 use crate::time::after;
 use crate::{Command, Config, Core, Event, ScaleConfig, SeededIds, ToNode};
 
+mod hostile;
 mod retries;
 mod stragglers;
 
