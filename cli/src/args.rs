@@ -319,17 +319,17 @@ pub enum DatasetCommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// List the registry
+    /// List the registry, or what a server knows
     List {
-        /// The registry's folder [default: ./datasets, or as set].
+        /// The registry's folder [default: that of the server, ./datasets without one, or as set].
         #[arg(long)]
         dir: Option<PathBuf>,
     },
-    /// Show one definition
+    /// Show one definition, of the registry or as a server has it
     Get {
         /// The dataset, by id or unique beginning.
         id: String,
-        /// The registry's folder [default: ./datasets, or as set].
+        /// The registry's folder [default: that of the server, ./datasets without one, or as set].
         #[arg(long)]
         dir: Option<PathBuf>,
     },

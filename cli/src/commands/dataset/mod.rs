@@ -5,6 +5,7 @@
 
 mod apply;
 mod init;
+mod remote;
 mod submit;
 mod validate;
 
@@ -40,15 +41,24 @@ pub async fn run(command: DatasetCommand, cx: &Context) -> Result<Exit> {
             dir,
             dry_run,
         } => {
-            if dir.is_none() && cx.settings.text("client.server").is_some() {
+            if is_remote(dir.as_ref(), cx) {
                 return submit::run(&files, dry_run, cx).await;
             }
             let dir = dir.unwrap_or_else(|| cx.registry_dir());
             apply::run(&files, &dir, dry_run, cx).await
         }
+        DatasetCommand::List { dir } if is_remote(dir.as_ref(), cx) => remote::list(cx).await,
+        DatasetCommand::Get { id, dir } if is_remote(dir.as_ref(), cx) => {
+            remote::get(&id, cx).await
+        }
         DatasetCommand::List { dir } => list(dir, cx).await,
         DatasetCommand::Get { id, dir } => get(&id, dir, cx).await,
     }
+}
+
+/// Whether a cluster is meant and no folder.
+fn is_remote(dir: Option<&PathBuf>, cx: &Context) -> bool {
+    dir.is_none() && cx.settings.text("client.server").is_some()
 }
 
 /// One dataset file as it was read.

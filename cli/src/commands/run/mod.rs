@@ -7,6 +7,7 @@ mod follow;
 mod list;
 mod report;
 mod sum;
+mod tasks;
 
 use std::time::Duration;
 

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::sum::Sum;
+use super::tasks;
 use crate::client::{Client, refused};
 use crate::context::Context;
 use crate::exit::Exit;
@@ -227,9 +228,7 @@ impl Report {
             out.push_str(&format!("  {reason}\n"));
         }
         out.push_str(&format!("  tasks  {}\n\n", self.sum.task_states()));
-        for task in self.broken().take(LINES_MAX) {
-            out.push_str(&broken_line(task, cx.screen.color));
-        }
+        out.push_str(&tasks::lines(&self.tasks, now, cx.screen.color));
         let worth: Vec<&Finding> = self
             .findings
             .iter()
@@ -285,7 +284,7 @@ impl Report {
 
     fn json(&self) -> Value {
         let mut item = run_json(&self.run);
-        let tasks: Vec<Value> = self.tasks.iter().map(task_json).collect();
+        let tasks: Vec<Value> = self.tasks.iter().map(tasks::json_of).collect();
         let results: Vec<Value> = self.findings.iter().map(finding_json).collect();
         self.sum.add_to(&mut item);
         item["tasks"] = Value::Array(tasks);
@@ -357,23 +356,6 @@ const fn gravity(outcome: Outcome) -> u8 {
     }
 }
 
-fn broken_line(task: &v1::Task, color: bool) -> String {
-    let word = text::paint(&format!("{:<8}", "ERROR"), "35", color);
-    let reason = if task.reason.is_empty() {
-        "no reason was given"
-    } else {
-        &task.reason
-    };
-    format!(
-        "  {word} task {} {} {}  {} after {}: {reason}\n",
-        task.no,
-        task.kind,
-        task.partition,
-        task.state,
-        text::counted(task.attempt as usize, "attempt")
-    )
-}
-
 fn finding_line(finding: &Finding, color: bool) -> Line {
     let result = &finding.result;
     // A check of the profile is named after its metric; once is enough.
@@ -428,20 +410,6 @@ pub fn run_json(run: &Run) -> Value {
         "finishedAt": run.finished_at,
         "deadlineAt": run.deadline_at,
         "plannedTasks": run.planned_tasks,
-    })
-}
-
-fn task_json(task: &v1::Task) -> Value {
-    json!({
-        "no": task.no,
-        "kind": task.kind,
-        "partition": task.partition,
-        "state": task.state,
-        "wait": task.wait,
-        "attempts": task.attempt,
-        "node": task.node,
-        "bytes": task.bytes,
-        "reason": task.reason,
     })
 }
 

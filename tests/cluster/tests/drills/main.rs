@@ -6,10 +6,12 @@
 
 mod checked;
 mod clocks;
+mod command;
 mod etcd;
 mod full;
 mod good;
 mod held;
+mod hostile;
 mod kills;
 mod leaves;
 mod mixture;
@@ -17,6 +19,9 @@ mod network;
 mod overload;
 mod postgres;
 mod promotion;
+mod poison;
+mod postgres;
+mod rotation;
 mod stops;
 mod telemetry;
 mod twins;
