@@ -115,7 +115,10 @@ impl Secured {
 
     /// Why the store cannot be opened.
     async fn refusal(&self) -> String {
-        self.open().await.err().expect("it is refused").to_string()
+        let Err(why) = self.open().await else {
+            panic!("it was let in");
+        };
+        why.to_string()
     }
 }
 

@@ -44,7 +44,7 @@ async fn half_requests(channel: &Channel) {
         let codec: ProstCodec<v1::StatusRequest, v1::StatusResponse> = ProstCodec::default();
         let call = grpc.client_streaming(never, PathAndQuery::from_static(path), codec);
         let (ended, took) = timed(call).await;
-        let status: Status = ended.err().expect("there was no request");
+        let status: Status = ended.expect_err("there was no request");
         let right = [Code::Cancelled, Code::DeadlineExceeded];
         assert!(right.contains(&status.code()), "{path}: {status}");
         assert!(
@@ -58,7 +58,7 @@ async fn half_requests(channel: &Channel) {
 async fn no_hello(channel: Channel) {
     let nothing = tokio_stream::pending::<v1::NodeMessage>();
     let (ended, _) = timed(NodeServiceClient::new(channel).connect(nothing)).await;
-    let status = ended.err().expect("nobody said hello");
+    let status = ended.expect_err("nobody said hello");
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     assert!(status.message().contains("hello"), "{status}");
 }

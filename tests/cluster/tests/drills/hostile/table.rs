@@ -109,7 +109,7 @@ fn submits() -> Vec<Case> {
             r.trigger = "whim".to_owned();
         }),
         of("of too many keys", bad, "selection.keys", &|r| {
-            r.selection = keys(vec!["k".to_owned(); KEYS_MAX + 1])
+            r.selection = keys(vec!["k".to_owned(); KEYS_MAX + 1]);
         }),
         of("of a key that is empty", bad, "selection.keys", &|r| {
             r.selection = keys(vec![String::new()]);
