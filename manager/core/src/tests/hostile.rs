@@ -340,12 +340,12 @@ impl Bench {
                 self.about(&which, |token| Event::TaskFailed { token, failure });
             }
             Word::Dropped(which) => self.about(&which, |token| Event::TaskDropped { token }),
-            other => self.asked(other),
+            other => self.asked(&other),
         }
     }
 
-    fn asked(&mut self, word: Word) {
-        match word {
+    fn asked(&mut self, word: &Word) {
+        match *word {
             Word::Submit(key, timeout, retries) => {
                 let dataset = DatasetId::new(format!("d{key}")).unwrap();
                 let run = Run {
