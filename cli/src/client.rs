@@ -6,6 +6,7 @@
 mod leader;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -31,6 +32,15 @@ pub struct Client {
     pub address: String,
     channel: Channel,
     timeout: Duration,
+    /// Where a leader is looked for again.
+    ways: Arc<Ways>,
+}
+
+/// The managers that are named, and how to reach them.
+#[derive(Debug)]
+struct Ways {
+    addresses: Vec<String>,
+    tls: Option<Tls>,
 }
 
 impl Client {
@@ -56,9 +66,8 @@ impl Client {
             let addresses: Result<Vec<String>, String> =
                 named.map(|a| with_scheme(a, tls.is_some())).collect();
             let addresses = addresses.map_err(no_server)?;
-            return leader::find(&addresses, tls.as_ref(), timeout)
-                .await
-                .map(Some);
+            let ways = Arc::new(Ways { addresses, tls });
+            return leader::find(&ways, timeout).await.map(Some);
         }
         let held = holder_of(&cx.data_dir()).and_then(|holder| holder.address);
         let Some(address) = held else {
@@ -70,11 +79,24 @@ impl Client {
             .open()
             .await
             .map_err(|error| no_server(format!("{}\n  {REMEDY}", unreached(&address, &error))))?;
+        let addresses = vec![address.clone()];
         Ok(Some(Self {
             address,
             channel,
             timeout,
+            ways: Arc::new(Ways {
+                addresses,
+                tls: None,
+            }),
         }))
+    }
+
+    /// Looks for the leader again, where it was looked for before: another manager may lead since.
+    ///
+    /// # Errors
+    /// When none is found within the time of one call.
+    pub async fn again(&self) -> Result<Self> {
+        leader::find(&self.ways, self.timeout).await
     }
 
     /// A call with the deadline of the settings.

@@ -34,6 +34,8 @@ const ADMISSION_TIMEOUT: Duration = Duration::from_secs(5);
 const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two tries of the probe port to accept.
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
+/// How often a reason that stays is said again.
+const SAID_FOR: Duration = Duration::from_secs(30);
 /// Messages that may wait on one stream.
 const STREAM_MAX: usize = 256;
 
@@ -65,6 +67,7 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
     let config = link.node.parts.config.clone();
     let mut failures = 0_u32;
     let mut turn = 0_usize;
+    let mut outside = Outside::default();
     while !config.doors.is_empty() {
         // A hint is followed once; then the turn goes on.
         let hint = link.leader.take();
@@ -83,7 +86,13 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
                 failures = 0;
             }
             End::Broken(reason) => {
-                tracing::debug!(node = %config.id, %reason, "no link to a leader");
+                // Until all doors were tried, another manager may lead since.
+                let all_tried = failures as usize >= config.doors.len();
+                if all_tried && outside.is_news(&reason) {
+                    tracing::warn!(node = %config.id, %door, %reason, "no manager takes this node in; it goes on asking");
+                } else {
+                    tracing::debug!(node = %config.id, %door, %reason, "no link to a leader");
+                }
             }
         }
         link.node.status.send_replace(NodeStatus::Connecting);
@@ -98,6 +107,24 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
         let pause = (config.reconnect * 2_u32.pow(rounds.min(10))).min(config.reconnect_max);
         tokio::time::sleep(jittered(pause)).await;
         failures = failures.saturating_add(1);
+    }
+}
+
+/// What was said of why no manager takes the node in.
+#[derive(Default)]
+struct Outside {
+    said: Option<(String, Instant)>,
+}
+
+impl Outside {
+    /// Whether a reason is worth saying: it is another one than before, or was said long ago.
+    fn is_news(&mut self, reason: &str) -> bool {
+        let known = self.said.as_ref();
+        if known.is_some_and(|(said, at)| said == reason && at.elapsed() < SAID_FOR) {
+            return false;
+        }
+        self.said = Some((reason.to_owned(), Instant::now()));
+        true
     }
 }
 

@@ -265,6 +265,13 @@ impl Observer {
 
     fn moved(&mut self, node: &NodeId, state: NodeState, at: Timestamp) {
         let word = state.to_string();
+        match state {
+            NodeState::Dead => tracing::warn!(%node, "the node is dead: others get its tasks"),
+            NodeState::Suspect => {
+                tracing::warn!(%node, "the node is not heard: it gets no new task")
+            }
+            _ => tracing::info!(%node, state = %word, "the node has moved"),
+        }
         let labels = [("state", word.as_str())];
         self.telemetry.count("assay_node_moves_total", &labels, 1);
         match state {

@@ -3,14 +3,15 @@
 //! Comes in: the addresses of one or several managers. Goes out: a connection to the one that
 //! leads. A manager that does not lead says who does; while nobody does, it waits for an election.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use assay_proto::link::{Door, Tls, leader_of, why};
+use assay_proto::link::{Door, leader_of, why};
 use assay_proto::v1;
 use tonic::{Code, Status};
 
-use super::{Client, REMEDY, no_server, refused, unreached};
+use super::{Client, REMEDY, Ways, no_server, refused, unreached};
 
 /// Between two rounds while nobody leads.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -25,15 +26,15 @@ enum Answer {
 }
 
 /// Finds the leader within `timeout`.
-pub async fn find(addresses: &[String], tls: Option<&Tls>, timeout: Duration) -> Result<Client> {
+pub(super) async fn find(ways: &Arc<Ways>, timeout: Duration) -> Result<Client> {
     let until = Instant::now() + timeout;
     loop {
         let mut unreached = Vec::new();
-        let mut asked = addresses.to_vec();
+        let mut asked = ways.addresses.clone();
         let mut at = 0;
         while let Some(address) = asked.get(at).cloned() {
             at += 1;
-            match ask(&address, tls, timeout).await {
+            match ask(&address, ways, timeout).await {
                 Answer::Leads(client) => return Ok(*client),
                 Answer::Refuses(status) => return Err(refused(&status)),
                 Answer::NotYet(why) => unreached.push(why),
@@ -53,8 +54,8 @@ pub async fn find(addresses: &[String], tls: Option<&Tls>, timeout: Duration) ->
     }
 }
 
-async fn ask(address: &str, tls: Option<&Tls>, timeout: Duration) -> Answer {
-    let door = Door::at(address.to_owned(), tls);
+async fn ask(address: &str, ways: &Arc<Ways>, timeout: Duration) -> Answer {
+    let door = Door::at(address.to_owned(), ways.tls.as_ref());
     let channel = match door.open().await {
         Ok(channel) => channel,
         Err(error) => return Answer::NotYet(unreached(address, &error)),
@@ -63,6 +64,7 @@ async fn ask(address: &str, tls: Option<&Tls>, timeout: Duration) -> Answer {
         address: address.to_owned(),
         channel,
         timeout,
+        ways: Arc::clone(ways),
     };
     let status = client
         .cluster()

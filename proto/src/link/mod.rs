@@ -15,6 +15,7 @@ pub use peer::{Identity, Peer, PeerRole, URI_PREFIX};
 pub use tls::{Tls, TlsError, TlsFiles};
 pub use words::{causes, why};
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -42,6 +43,15 @@ pub enum Door {
     Tls(String, Tls),
     /// In this process.
     Local(Doorway),
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) | Self::Tls(address, _) => f.write_str(address),
+            Self::Local(_) => f.write_str("this process"),
+        }
+    }
 }
 
 /// The in-process door of a manager: each knock is a connection over a pipe in memory.

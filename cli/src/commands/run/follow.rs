@@ -19,8 +19,8 @@ use crate::client::{Client, refused};
 use crate::context::Context;
 use crate::show::{Screen, text};
 
-/// Streams that may break in a row.
-const BROKEN_MAX: u32 = 15;
+/// How long nothing may be heard of a run before its watch is given up: longer than an election takes.
+const SILENT_MAX: Duration = Duration::from_secs(60);
 /// The pause before the next.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -44,16 +44,25 @@ pub async fn follow(
 ) -> Result<Ended> {
     let mut teller = Teller::new(run, show, cx.screen);
     let ended = async {
-        let mut broken = 0;
+        let mut client = client.clone();
         loop {
-            match stream(client, run, &mut teller).await {
+            match stream(&client, run, &mut teller).await {
                 Ok(true) => return Ok(Ended::Yes),
                 // A stream that ends without an end of the run is one that broke.
-                Ok(false) => broken = 1,
-                Err(status) if is_passing(status.code()) && broken < BROKEN_MAX => broken += 1,
-                Err(status) => return Err(refused(&status)),
+                Ok(false) => {}
+                Err(status) => {
+                    let patient = teller.heard.elapsed() < SILENT_MAX;
+                    if !is_passing(status.code()) || !patient {
+                        return Err(refused(&status));
+                    }
+                }
             }
+            teller.away(&client.address);
             tokio::time::sleep(PAUSE).await;
+            // Another manager may lead since; while none does, the one that led is asked again.
+            if let Ok(found) = client.again().await {
+                client = found;
+            }
         }
     };
     let ended = match deadline {
@@ -69,7 +78,12 @@ pub async fn follow(
 const fn is_passing(code: Code) -> bool {
     matches!(
         code,
-        Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal
+        Code::Unavailable
+            | Code::Unknown
+            | Code::Cancelled
+            | Code::Internal
+            | Code::DeadlineExceeded
+            | Code::FailedPrecondition
     )
 }
 
@@ -80,6 +94,7 @@ async fn stream(client: &Client, run: RunId, teller: &mut Teller) -> Result<bool
     };
     let mut events = client.runs().watch(request).await?.into_inner();
     while let Some(event) = events.message().await? {
+        teller.hear();
         match event.kind {
             Some(Kind::Run(moved)) => {
                 let ended = moved
@@ -107,6 +122,10 @@ struct Teller {
     bar: Option<ProgressBar>,
     state: String,
     failed: u32,
+    /// When something was heard last.
+    heard: Instant,
+    /// It is said that nothing is heard.
+    away: bool,
 }
 
 impl Teller {
@@ -130,6 +149,22 @@ impl Teller {
             bar,
             state: String::new(),
             failed: 0,
+            heard: Instant::now(),
+            away: false,
+        }
+    }
+
+    fn hear(&mut self) {
+        self.heard = Instant::now();
+        self.away = false;
+    }
+
+    /// The stream of the manager at `address` broke.
+    fn away(&mut self, address: &str) {
+        if !std::mem::replace(&mut self.away, true) {
+            self.line(&format!(
+                "  {address} does not answer any more; looking for the manager that leads"
+            ));
         }
     }
 

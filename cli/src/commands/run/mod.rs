@@ -222,7 +222,9 @@ async fn ends(
         };
         match ended {
             Ended::Yes => {
-                let report = Report::read(client, one.run, Stands::Too).await?;
+                // The leader may be another one by then.
+                let leader = client.again().await?;
+                let report = Report::read(&leader, one.run, Stands::Too).await?;
                 exit = exit.max(report.exit());
                 reports.push(report);
             }

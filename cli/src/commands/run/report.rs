@@ -62,6 +62,14 @@ pub enum Stands {
     WhenAlone,
 }
 
+impl Stands {
+    /// Whether earlier verdicts are told beside `own` results of a run in `state`. A run that did not
+    /// get to its end has found nothing about what it did not judge, not even that nothing is new.
+    fn told(self, state: RunState, own: usize) -> bool {
+        state == RunState::Succeeded && (self == Self::Too || own == 0)
+    }
+}
+
 impl Report {
     /// Reads what the manager stores of `run`.
     ///
@@ -97,13 +105,10 @@ impl Report {
         };
         let results = report.results(client).await?;
         report.counts = report.sum.counts();
-        let ended = report.run.state.is_terminal();
-        let standing = match stands {
-            Stands::Too if ended => report.stand(client, &results).await?,
-            Stands::WhenAlone if ended && results.is_empty() => {
-                report.stand(client, &results).await?
-            }
-            _ => Vec::new(),
+        let standing = if stands.told(report.run.state, results.len()) {
+            report.stand(client, &results).await?
+        } else {
+            Vec::new()
         };
         report.keep(results.into_iter().chain(standing))?;
         Ok(report)
@@ -156,7 +161,7 @@ impl Report {
             .context("the manager's answer cannot be read; compare: assay version")?;
         self.elsewhere = answer.elsewhere_partitions;
         self.counts.merge(&elsewhere);
-        self.unchanged = own.is_empty() && self.run.state == RunState::Succeeded;
+        self.unchanged = own.is_empty();
         let named = !self.run.selection.keys.is_empty();
         if own.is_empty() {
             self.counts.merge(&judged);
@@ -250,12 +255,7 @@ impl Report {
         for remark in self.remarks.lines() {
             out.push_str(&text::remark(&remark, cx.screen.color));
         }
-        let what = if self.unchanged {
-            "nothing new; earlier verdicts stand: ".to_owned()
-        } else {
-            format!("{} judged: ", text::counted(self.partitions, "partition"))
-        };
-        out.push_str(&format!("{what}{}\n", text::counts(&self.counts)));
+        out.push_str(&self.total());
         if self.elsewhere > 0 {
             out.push_str(&format!(
                 "  {} of earlier looks still {} a look\n",
@@ -280,6 +280,20 @@ impl Report {
                 self.tasks_left_out
             ));
         }
+    }
+
+    /// The line of all outcomes.
+    fn total(&self) -> String {
+        let state = self.run.state;
+        if self.counts.planned == 0 && state.is_terminal() && state != RunState::Succeeded {
+            return format!("nothing judged: the run is {state}\n");
+        }
+        let what = if self.unchanged {
+            "nothing new; earlier verdicts stand: ".to_owned()
+        } else {
+            format!("{} judged: ", text::counted(self.partitions, "partition"))
+        };
+        format!("{what}{}\n", text::counts(&self.counts))
     }
 
     fn json(&self) -> Value {
@@ -442,6 +456,18 @@ mod tests {
             counts.add(*outcome, 1);
         }
         counts
+    }
+
+    #[test]
+    fn a_run_that_did_not_get_to_its_end_shows_no_verdict_of_another() {
+        for state in [RunState::Cancelled, RunState::Failed, RunState::Running] {
+            for stands in [Stands::Too, Stands::WhenAlone] {
+                assert!(!stands.told(state, 0), "{state}");
+            }
+        }
+        assert!(Stands::Too.told(RunState::Succeeded, 9));
+        assert!(Stands::WhenAlone.told(RunState::Succeeded, 0));
+        assert!(!Stands::WhenAlone.told(RunState::Succeeded, 9));
     }
 
     #[test]
