@@ -268,7 +268,7 @@ impl Observer {
         match state {
             NodeState::Dead => tracing::warn!(%node, "the node is dead: others get its tasks"),
             NodeState::Suspect => {
-                tracing::warn!(%node, "the node is not heard: it gets no new task")
+                tracing::warn!(%node, "the node is not heard: it gets no new task");
             }
             _ => tracing::info!(%node, state = %word, "the node has moved"),
         }
