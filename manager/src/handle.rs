@@ -20,6 +20,7 @@ use crate::desk::Until;
 use crate::inbox::{Input, Wish};
 use crate::outbox::{self, OutboxSink};
 use crate::parts::ManagerParts;
+use crate::reach::Away;
 use crate::seat::{NotLeading, Role, Seats};
 use crate::watch::{RunUpdate, UPDATES_MAX};
 use crate::{lead, rival, service, settings};
@@ -225,6 +226,13 @@ impl ManagerHandle {
     #[must_use]
     pub fn roles(&self) -> watch::Receiver<Role> {
         self.shared.seats.roles()
+    }
+
+    /// Since when and why the store does not answer this manager, from here on; `None` while it does,
+    /// or is not asked.
+    #[must_use]
+    pub fn store_away(&self) -> watch::Receiver<Option<Away>> {
+        self.shared.seats.reach.watch()
     }
 
     /// Waits until this manager leads.

@@ -70,7 +70,9 @@ async fn stand_by(shared: &Arc<Shared>) -> Option<Lease> {
 /// Leads until the lease is lost, the epoch fenced, or the manager told to stop.
 async fn lead(shared: &Arc<Shared>, mut lease: Lease, stop: &mut watch::Receiver<bool>) -> TermEnd {
     let parts = &shared.parts;
-    let ended = match parts.store.mint_epoch(&parts.config.name).await {
+    let minted = parts.store.mint_epoch(&parts.config.name).await;
+    shared.seats.reach.note((parts.now)(), &minted);
+    let ended = match minted {
         Ok(epoch) => {
             tracing::info!(epoch = epoch.0, manager = %parts.config.name, "leads");
             shared.seats.elected(&parts.telemetry, epoch);

@@ -11,6 +11,7 @@ use assay_telemetry::series::RECOVERY_S;
 use tokio::sync::watch;
 
 use crate::inbox::Inbox;
+use crate::reach::Reach;
 
 /// What a manager is at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,16 @@ pub enum NotLeading {
     /// Nobody is known to.
     #[error("no manager leads at this moment; ask again in a few seconds")]
     Nobody,
+    /// Nobody can without the store.
+    #[error(
+        "nobody leads without the store, which has not answered this manager since {since}: {reason}"
+    )]
+    StoreAway {
+        /// Since when.
+        since: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl From<NotLeading> for tonic::Status {
@@ -70,6 +81,7 @@ pub(crate) struct Seats {
     seat: watch::Sender<Option<Seat>>,
     // Since when no manager is known to lead; held for a moment, never across an await.
     leaderless: Mutex<Option<Instant>>,
+    pub(crate) reach: Reach,
 }
 
 impl Default for Seats {
@@ -78,6 +90,7 @@ impl Default for Seats {
             role: watch::Sender::new(Role::Standby { leader: None }),
             seat: watch::Sender::new(None),
             leaderless: Mutex::new(None),
+            reach: Reach::default(),
         }
     }
 }
@@ -162,7 +175,13 @@ impl Seats {
                 name: leader.name.clone(),
                 address: leader.address.clone(),
             }),
-            _ => Err(NotLeading::Nobody),
+            _ => Err(match self.reach.away() {
+                Some(away) => NotLeading::StoreAway {
+                    since: away.since.to_string(),
+                    reason: away.reason,
+                },
+                None => NotLeading::Nobody,
+            }),
         }
     }
 }

@@ -37,6 +37,8 @@ const ALIVE_EVERY: Duration = Duration::from_secs(1);
 /// Between two questions whether the epoch still holds: a store that was promoted or restored behind
 /// this leader's back has forgotten what the leader goes by, and nothing else would tell it.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// How long such a question may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two reads that the store could not answer.
 const READ_PAUSE: Duration = Duration::from_millis(200);
 
@@ -109,7 +111,9 @@ pub(crate) async fn lead(
 /// Reads what is not finished, for as long as reading again may help.
 async fn load(shared: &Arc<Shared>, epoch: Epoch) -> Result<Unfinished, TermEnd> {
     loop {
-        match shared.parts.store.load(epoch).await {
+        let read = shared.parts.store.load(epoch).await;
+        shared.seats.reach.note((shared.parts.now)(), &read);
+        match read {
             Ok(unfinished) => return Ok(unfinished),
             Err(StoreError::FencedEpoch { .. }) => return Err(TermEnd::Fenced),
             Err(error) if error.is_retryable() => {
@@ -352,9 +356,13 @@ impl Term {
         let (shared, inbox, epoch) = (Arc::clone(&self.shared), self.inbox.clone(), self.epoch);
         let now = self.now();
         self.probe = Some(tokio::spawn(async move {
-            if let Err(StoreError::FencedEpoch { .. }) =
-                shared.parts.store.sent(epoch, &[], now).await
-            {
+            let asked = shared.parts.store.sent(epoch, &[], now);
+            let Ok(answer) = tokio::time::timeout(PROBE_TIMEOUT, asked).await else {
+                shared.seats.reach.silent(now, "it did not answer in time");
+                return;
+            };
+            shared.seats.reach.note(now, &answer);
+            if let Err(StoreError::FencedEpoch { .. }) = answer {
                 // A term that has ended needs no word.
                 let _ = inbox.send(Input::Fenced).await;
             }

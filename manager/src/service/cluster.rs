@@ -50,6 +50,7 @@ impl ClusterService for Cluster {
         };
         let queue = u32::try_from(view.queue_depth).unwrap_or(u32::MAX);
         let (nodes_desired, nodes_desired_reason) = self.shared.desired.borrow().clone();
+        let away = self.shared.seats.reach.away();
         Ok(Response::new(v1::StatusResponse {
             leader: self.shared.parts.config.name.clone(),
             epoch: seat.epoch.0,
@@ -64,6 +65,8 @@ impl ClusterService for Cluster {
             tasks_running: of(&[TaskState::Assigned, TaskState::Running]),
             nodes_desired,
             nodes_desired_reason,
+            store_away_since: away.as_ref().map(|away| convert::time_of(away.since)),
+            store_away: away.map(|away| away.reason).unwrap_or_default(),
         }))
     }
 

@@ -5,7 +5,9 @@
 mod certs;
 
 use anyhow::Result;
+use assay_proto::convert::opt_time;
 use assay_proto::v1;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::node;
@@ -33,6 +35,21 @@ async fn status(cx: &Context) -> Result<Exit> {
         "leader   {} at {}, epoch {}\n",
         status.leader, client.address, status.epoch
     );
+    let away_since = opt_time("store_away_since", status.store_away_since)
+        .ok()
+        .flatten();
+    if !status.store_away.is_empty() {
+        let since = away_since.map_or_else(String::new, |since| {
+            format!(
+                " since {}",
+                text::when(since, Timestamp::now(), cx.screen.times)
+            )
+        });
+        out.push_str(&format!(
+            "store    does not answer{since}: {}\n         nothing is assigned or judged until it does; nothing is lost\n",
+            status.store_away
+        ));
+    }
     out.push_str(&format!(
         "nodes    {} of {} wanted ({}), {used} of {slots} slots used\n",
         status.nodes.len(),
@@ -63,6 +80,8 @@ async fn status(cx: &Context) -> Result<Exit> {
         "tasksReady": status.tasks_ready,
         "tasksWaiting": status.tasks_waiting,
         "tasksRunning": status.tasks_running,
+        "storeAway": (!status.store_away.is_empty()).then_some(&status.store_away),
+        "storeAwaySince": away_since,
     });
     cx.screen
         .items("ClusterStatus", &[item], &json!({}), Exit::Ok)?;

@@ -73,17 +73,24 @@ async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
 }
 
 fn pages_of(manager: &ManagerHandle, telemetry: Telemetry) -> Pages {
-    let roles = manager.roles();
+    let (roles, store) = (manager.roles(), manager.store_away());
     Pages {
         telemetry,
         refresh: machine::refresh("assay_manager"),
-        ready: Arc::new(move || match &*roles.borrow() {
-            Role::Leading { epoch } => Ok(format!("leads in epoch {}", epoch.0)),
-            Role::Standby {
-                leader: Some(leader),
-            } => Ok(format!("stands by for {}", leader.name)),
-            Role::Standby { leader: None } => Err("no leader is known".to_owned()),
-            Role::Stopped => Err("stopped".to_owned()),
+        ready: Arc::new(move || match (&*roles.borrow(), &*store.borrow()) {
+            (Role::Leading { .. } | Role::Standby { leader: None }, Some(away)) => Err(format!(
+                "the store has not answered since {}: {}",
+                away.since, away.reason
+            )),
+            (Role::Leading { epoch }, None) => Ok(format!("leads in epoch {}", epoch.0)),
+            (
+                Role::Standby {
+                    leader: Some(leader),
+                },
+                _,
+            ) => Ok(format!("stands by for {}", leader.name)),
+            (Role::Standby { leader: None }, None) => Err("no leader is known".to_owned()),
+            (Role::Stopped, _) => Err("stopped".to_owned()),
         }),
     }
 }

@@ -1,33 +1,43 @@
 //! The command against a cluster: what operators see of it while it works, waits and fails.
 
-use std::process::{Command, Output};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use assay_cluster_tests::checker::Facts;
 use assay_cluster_tests::data::{self, Shape};
 use assay_cluster_tests::{Cluster, Drill, Flow, Plan, binaries};
+use assay_telemetry::http;
 
 use crate::drill;
 use crate::usual::{RUN, is_right, slow_commits};
 
 /// `assay …` against all managers of the cluster; the answer is what it says, whatever its code.
 fn assay(cluster: &Cluster, arguments: &[&str]) -> (i32, String, String) {
+    let said = assay_cluster_tests::cluster::blocking(|| command(cluster, arguments).output());
+    words(said.expect("the command is built"))
+}
+
+fn command(cluster: &Cluster, arguments: &[&str]) -> Command {
     let files = cluster.files.of("drill");
-    let said = assay_cluster_tests::cluster::blocking(|| {
-        Command::new(binaries::path_of("assay"))
-            .args(arguments)
-            .current_dir(cluster.drill.folder())
-            .env("ASSAY_SERVER", cluster.client.managers.join(","))
-            .env("ASSAY_TLS_CA", &files.ca)
-            .env("ASSAY_TLS_CERT", &files.cert)
-            .env("ASSAY_TLS_KEY", &files.key)
-            .env("NO_COLOR", "1")
-            .output()
-    });
+    let mut command = Command::new(binaries::path_of("assay"));
+    command
+        .args(arguments)
+        .current_dir(cluster.drill.folder())
+        .env("ASSAY_SERVER", cluster.client.managers.join(","))
+        .env("ASSAY_TLS_CA", &files.ca)
+        .env("ASSAY_TLS_CERT", &files.cert)
+        .env("ASSAY_TLS_KEY", &files.key)
+        .env("NO_COLOR", "1");
+    command
+}
+
+fn words(said: Output) -> (i32, String, String) {
     let Output {
         status,
         stdout,
         stderr,
-    } = said.expect("the command is built");
+    } = said;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     (status.code().unwrap_or(-1), text(stdout), text(stderr))
 }
@@ -138,7 +148,7 @@ drill!(
             cluster.ended(&id, Duration::from_secs(30)).await,
             "cancelled"
         );
-        let facts = assay_cluster_tests::checker::Facts {
+        let facts = Facts {
             may_be_partial: true,
             ..Default::default()
         };
@@ -159,3 +169,77 @@ fn shown_of_running(cluster: &Cluster, run: &str) -> String {
     cluster.drill.note(last.clone());
     last
 }
+
+drill!(a_watch_follows_the_lead_to_another_manager, async |name| {
+    let drill = Drill::begin(name).await;
+    let data = data::generate(drill.folder(), "orders", Shape::USUAL);
+    let plan = Plan {
+        secured: true,
+        ..Plan::default()
+    };
+    let mut cluster = Cluster::start(&drill, plan).await;
+    slow_commits(&cluster);
+    let run = cluster.submit(&data, "first").await;
+    cluster.busy("measure").await;
+    let mut watch = command(&cluster, &["run", "watch", &run, "--timeout", "120s"]);
+    let watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let watch = watch.expect("the command is built");
+    // It has found the leader, and follows.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let first = cluster.leader().await;
+    cluster.managers[first].kill();
+    drill.note("kill -9 of the leader");
+    let minted = "SELECT 'x' FROM leader_epoch WHERE epoch = 2";
+    cluster.until("new leader", RUN, minted).await;
+    cluster.wire.heal();
+    let said = assay_cluster_tests::cluster::blocking(|| watch.wait_with_output());
+    let (code, out, err) = words(said.expect("it ends"));
+    drill.note(format!("assay run watch\n{out}{err}"));
+    assert_eq!(code, 0, "{out}\n{err}");
+    has(&err, &["looking for the manager that leads"]);
+    has(&out, &["succeeded"]);
+    is_right(&cluster, &[&data], &Facts::default()).await;
+});
+
+drill!(
+    a_store_that_is_away_is_told_while_nothing_runs,
+    async |name| {
+        let drill = Drill::begin(name).await;
+        let plan = Plan {
+            secured: true,
+            ..Plan::default()
+        };
+        let cluster = Cluster::start(&drill, plan).await;
+        let told = async |away: bool| {
+            let limit = Duration::from_secs(60);
+            let what = if away {
+                "word of a store that is away"
+            } else {
+                "word of its return"
+            };
+            cluster
+                .until_some(what, limit, async || {
+                    let (code, out, err) = assay(&cluster, &["cluster", "status"]);
+                    let says = (out + &err).contains("store    does not answer");
+                    (code == 0 && says == away).then_some(())
+                })
+                .await;
+        };
+        told(false).await;
+        for manager in &cluster.managers {
+            cluster
+                .wire
+                .change(&manager.name, "postgres", |rule| rule.flow = Flow::Cut);
+        }
+        drill.note("managers are cut off from Postgres");
+        told(true).await;
+        let port = cluster.managers[cluster.leader().await].telemetry;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let ready = assay_cluster_tests::cluster::blocking(|| http::ask(address, "/readyz"));
+        let ready = format!("{ready:?}");
+        has(&ready, &["the store has not answered since"]);
+        cluster.wire.heal();
+        drill.note("Postgres is back");
+        told(false).await;
+    }
+);
