@@ -153,7 +153,13 @@ pub fn coded(exit: Exit, text: impl std::fmt::Display) -> anyhow::Error {
 /// What a refusal of the manager means for the one who typed the command.
 pub fn refused(status: &Status) -> anyhow::Error {
     let said = why(status);
+    // What the transport says by itself is no word of a manager.
+    let of_transport = std::error::Error::source(status).is_some();
     match status.code() {
+        Code::Unknown | Code::Internal | Code::Cancelled if of_transport => no_server(format!(
+            "the connection to the manager broke: {said}\n  \
+             is it a manager's port, and does it want https://? compare: --server"
+        )),
         Code::Unavailable => no_server(format!("the manager is away: {said}\n  {REMEDY}")),
         Code::DeadlineExceeded | Code::Cancelled => no_server(
             "the manager did not answer in time\n  \

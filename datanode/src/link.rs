@@ -80,6 +80,7 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
         match ended {
             End::Left => return,
             End::Rejoin => {
+                tracing::warn!(node = %config.id, incarnation = link.incarnation.0, "this life of the node is over: it was taken for dead, or another process came under its name; it joins anew");
                 link.node.held.cancel_all();
                 link.incarnation = Incarnation(0);
                 link.node.presence.life.send_replace(None);

@@ -16,7 +16,7 @@ pub enum StoreError {
     #[error("the store did not confirm the write: {0}")]
     Unknown(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The disk or database is full: certainly not applied.
-    #[error("the store at {place} is full: free some space, or move it with --data-dir")]
+    #[error("the store at {place} is full: free some space there")]
     Full {
         /// Where the store is.
         place: String,

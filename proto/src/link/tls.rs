@@ -17,6 +17,8 @@ use tokio_rustls::rustls::{
     ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion, crypto, version,
 };
 
+use super::peer::{Identity, PeerRole};
+
 /// Between two looks at the files.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What is spoken inside.
@@ -53,6 +55,18 @@ pub enum TlsError {
         cert: PathBuf,
         /// What rustls says.
         detail: String,
+    },
+    /// The certificate is not of the process that shows it.
+    #[error(
+        "the certificate {cert} is {is}, and this process is {needed}: give it one of its own (assay cluster certs makes some)"
+    )]
+    NotOurs {
+        /// The certificate.
+        cert: PathBuf,
+        /// Whose it is.
+        is: String,
+        /// Who shows it.
+        needed: String,
     },
 }
 
@@ -103,6 +117,30 @@ impl Tls {
                 files,
                 present: Mutex::new(present),
             }),
+        })
+    }
+
+    /// Checks that the certificate is of `role`, and of `name` when one is given: whoever shows one
+    /// of another is refused by all, and says so better itself.
+    ///
+    /// # Errors
+    /// [`TlsError`] naming the certificate.
+    pub fn is_of(&self, role: PeerRole, name: Option<&str>) -> Result<(), TlsError> {
+        let cert = &self.inner.files.cert;
+        let identity = certificates(cert)?.first().and_then(Identity::of);
+        let fits = identity
+            .as_ref()
+            .is_some_and(|is| is.role == role && name.is_none_or(|name| name == is.name));
+        if fits {
+            return Ok(());
+        }
+        Err(TlsError::NotOurs {
+            cert: cert.clone(),
+            is: identity.map_or_else(|| "of nobody here".to_owned(), |is| format!("of {is}")),
+            needed: match name {
+                Some(name) => format!("{} `{name}`", role.word()),
+                None => format!("a {}", role.word()),
+            },
         })
     }
 

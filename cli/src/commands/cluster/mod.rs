@@ -51,7 +51,7 @@ async fn status(cx: &Context) -> Result<Exit> {
         ));
     }
     out.push_str(&format!(
-        "nodes    {} of {} wanted ({}), {used} of {slots} slots used\n",
+        "nodes    {}, {} wanted ({}), {used} of {slots} slots used\n",
         status.nodes.len(),
         status.nodes_desired,
         status.nodes_desired_reason

@@ -10,7 +10,7 @@ use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
 use assay_datanode::runner::child::{self, ChildConfig, ChildRunner};
 use assay_datanode::{NodeConfig, NodeParts};
 use assay_process::run::{Failure, patiently};
-use assay_proto::link::{Door, Tls, TlsFiles};
+use assay_proto::link::{Door, PeerRole, Tls, TlsFiles};
 use assay_store::StoreError;
 use assay_store::postgres::{PostgresOptions, PostgresStore};
 use assay_telemetry::Telemetry;
@@ -31,6 +31,18 @@ pub fn serve_child() -> ExitCode {
 
 /// What the node is made of.
 pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodeParts, Failure> {
+    let tls = settings.tls.clone().map(|files| {
+        Tls::load(TlsFiles {
+            ca: files.ca,
+            cert: files.cert,
+            key: files.key,
+        })
+    });
+    let tls = tls.transpose()?;
+    if let Some(tls) = &tls {
+        // No manager would take it in.
+        tls.is_of(PeerRole::Node, Some(&settings.id))?;
+    }
     let options = PostgresOptions {
         migrate: false,
         ..PostgresOptions::new(settings.store.clone())
@@ -46,14 +58,6 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodePart
     // Not the machine's own clock, which may be wrong or be set.
     let clock = || store.clock();
     let now = patiently("the store's clock", clock, StoreError::is_retryable).await?;
-    let tls = settings.tls.clone().map(|files| {
-        Tls::load(TlsFiles {
-            ca: files.ca,
-            cert: files.cert,
-            key: files.key,
-        })
-    });
-    let tls = tls.transpose()?;
     let etcd = &settings.etcd;
     let coordinator = EtcdCoordinator::connect(EtcdOptions {
         prefix: etcd.prefix.clone(),

@@ -48,13 +48,14 @@ async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
     machine::describe(&telemetry, env!("CARGO_PKG_VERSION"));
     let pages = listen("telemetry", settings.telemetry).await?;
     let door = listen("nodes and clients", settings.listen).await?;
+    let tls = wiring::tls(&settings)?;
     let started = tokio::select! {
         () = stop.asked() => return Ok(()),
         started = wiring::parts(&settings, telemetry.clone(), &door) => started?,
     };
     let manager = Manager::start(started);
     tokio::spawn(http::serve(pages, pages_of(&manager, telemetry)));
-    wiring::serve(&settings, &manager, door)?;
+    wiring::serve(&manager, door, tls);
     tracing::info!(name = %settings.name, listen = %settings.listen, telemetry = %settings.telemetry, "the manager is up");
     stop.asked().await;
     tracing::info!("asked to stop: gives the lead back");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
 use assay_manager::{ManagerConfig, ManagerHandle, ManagerParts};
 use assay_process::run::{Failure, patiently};
-use assay_proto::link::{Tls, TlsFiles};
+use assay_proto::link::{PeerRole, Tls, TlsFiles};
 use assay_store::StoreError;
 use assay_store::postgres::{PostgresOptions, PostgresStore};
 use assay_telemetry::Telemetry;
@@ -67,22 +67,25 @@ pub async fn parts(
     })
 }
 
+/// What the manager shows of itself, if it is to.
+pub fn tls(settings: &Settings) -> Result<Option<Tls>, Failure> {
+    let Some(files) = settings.tls.clone() else {
+        return Ok(None);
+    };
+    let tls = Tls::load(TlsFiles {
+        ca: files.ca,
+        cert: files.cert,
+        key: files.key,
+    })?;
+    // One that everybody refuses must not come to lead.
+    tls.is_of(PeerRole::Manager, None)?;
+    Ok(Some(tls))
+}
+
 /// Lets nodes and clients in.
-pub fn serve(
-    settings: &Settings,
-    manager: &ManagerHandle,
-    door: TcpListener,
-) -> Result<(), Failure> {
-    match settings.tls.clone() {
-        Some(files) => manager.serve_secured(
-            door,
-            Tls::load(TlsFiles {
-                ca: files.ca,
-                cert: files.cert,
-                key: files.key,
-            })?,
-        ),
+pub fn serve(manager: &ManagerHandle, door: TcpListener, tls: Option<Tls>) {
+    match tls {
+        Some(tls) => manager.serve_secured(door, tls),
         None => manager.serve(door),
     }
-    Ok(())
 }
