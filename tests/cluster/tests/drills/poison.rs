@@ -19,7 +19,7 @@ use crate::usual::{RUN, texts};
 const LONG: Shape = Shape {
     days: 1,
     files: 1,
-    rows: 2_500_000,
+    rows: 4_000_000,
 };
 
 /// What a child has computed, in ticks, that is at a task and not merely starting.
@@ -179,29 +179,29 @@ drill!(
             ..Plan::default()
         };
         let cluster = Cluster::start(&drill, plan).await;
-        let mut poisons = Vec::new();
-        for (name, death) in [
+        let data = [
             ("killed", Death::Signals(Signal::KILL, Signal::ABORT)),
             ("aborted", Death::Signals(Signal::ABORT, Signal::XCPU)),
             ("endless", Death::Never),
             ("huge", Death::Memory),
-        ] {
-            let data = poison(drill.folder(), name, death, &long);
-            let run = cluster.submit(&data, "poison").await;
-            poisons.push(Poison { death, data, run });
-        }
-        let run = cluster.submit(&good, "first").await;
-        let hunts = poisons.iter().map(|poison| {
+        ]
+        .map(|(name, death)| (death, poison(drill.folder(), name, death, &long)));
+        // Each is hunted from the moment that it is known: it reads for a second or two.
+        let hunts = data.into_iter().map(|(death, data)| {
             let cluster = &cluster;
             async move {
-                match poison.death {
-                    Death::Signals(first, second) => hunt(cluster, poison, [first, second]).await,
-                    Death::Never => hunt(cluster, poison, [Signal::STOP; 2]).await,
+                let run = cluster.submit(&data, "poison").await;
+                let poison = Poison { death, data, run };
+                match death {
+                    Death::Signals(first, second) => hunt(cluster, &poison, [first, second]).await,
+                    Death::Never => hunt(cluster, &poison, [Signal::STOP; 2]).await,
                     Death::Memory => {}
                 }
+                poison
             }
         });
-        futures::future::join_all(hunts).await;
+        let hunts = futures::future::join_all(hunts);
+        let (poisons, run) = tokio::join!(hunts, cluster.submit(&good, "first"));
         assert_eq!(cluster.ended(&run, RUN).await, "succeeded");
         for poison in &poisons {
             cluster.ended(&poison.run, RUN).await;

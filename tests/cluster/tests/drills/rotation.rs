@@ -103,11 +103,14 @@ drill!(
             .unwrap_err();
         drill.note(format!("with an expired certificate: {expired}"));
         assert!(expired.contains("has expired"), "{expired}");
-        let said = cluster
-            .managers
-            .iter()
-            .any(|m| m.log().contains("certificate expired"));
-        assert!(said, "a manager says why\n{}", cluster.tails());
+        let said = || async {
+            let mut managers = cluster.managers.iter();
+            managers
+                .any(|m| m.log().contains("certificate expired"))
+                .then_some(())
+        };
+        let limit = Duration::from_secs(20);
+        cluster.until_some("word of a manager", limit, said).await;
 
         // Another leader: every connection of the nodes is a new handshake.
         let leader = cluster.leader().await;
