@@ -197,17 +197,13 @@ impl<'a> Stage<'a> {
     pub async fn until(&self, what: &str, query: &str) -> String {
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Ok(Some(found)) = self
-                .database
-                .texts(query)
-                .await
-                .map(|all| all.into_iter().next())
-            {
-                return found;
+            let all = self.database.texts(query).await;
+            if let Ok(Some(found)) = all.as_ref().map(|all| all.first()) {
+                return found.clone();
             }
             assert!(
                 Instant::now() < until,
-                "no {what} within {PATIENCE:?}: {query}"
+                "no {what} within {PATIENCE:?}: {all:?} for {query}"
             );
             tokio::time::sleep(LOOK).await;
         }
