@@ -156,6 +156,16 @@ pub enum Location {
     },
 }
 
+impl Location {
+    /// The place as an address: a scheme and what it means there. Patterns stay as they are.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::Local { path } => format!("file://{path}"),
+        }
+    }
+}
+
 crate::words! {
     /// The format of a file's records.
     pub enum FormatKind {

@@ -4,12 +4,16 @@
 //! definitions in force, and the files that are invalid with their diagnostics. It must never let
 //! a bad file take down a good one, or a definition disappear because its file has become invalid.
 
+mod agenda;
 pub mod conformance;
 mod folder;
+mod policy;
 mod port;
 mod watch;
 
+pub use agenda::{Agenda, Cursor, Entry, Look, Marked, Page};
 pub use folder::FolderRegistry;
+pub use policy::{EVERYBODY, Policy};
 pub use port::{
     Conflict, Definition, InvalidFile, Listing, Precondition, Registry, RegistryError, digest,
 };

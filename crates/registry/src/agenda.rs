@@ -1,0 +1,89 @@
+//! The agenda: which datasets a tick has to look at, and what became of the look.
+//!
+//! Comes in: an instant, and what a tick has done about a dataset. Goes out: the entries whose time
+//! has come, a page at a time. It must never answer with the whole registry when little is due, nor
+//! let an entry that nobody can read hide the others. The store's watermark stays the truth about
+//! what was emitted: the one kept here says when to look again, and may lag.
+
+use assay_model::ids::DatasetId;
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::policy::Policy;
+use crate::port::{Definition, InvalidFile, RegistryError};
+
+/// One dataset as the agenda knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The key that it is kept under: the id of the dataset, unless somebody made it something else.
+    pub key: String,
+    /// The definition in force, or what is wrong with the one that is kept.
+    pub definition: Result<Definition, InvalidFile>,
+    /// Up to where its slots have been emitted, as far as is known here; absent: never looked at.
+    pub emitted_through: Option<Timestamp>,
+    /// Whether the run over its past has been asked for.
+    pub registered: bool,
+    /// Since when it is to be looked at; absent: not at all, until its definition changes.
+    pub due_at: Option<Timestamp>,
+    /// What the last look had to say, when it was about something wrong.
+    pub note: Option<String>,
+}
+
+/// What a tick has made of an entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Up to where its slots are emitted. A watermark that is kept never goes back.
+    pub through: Option<Timestamp>,
+    /// Whether the run over its past has been asked for.
+    pub registered: bool,
+    /// When it is to be looked at again; absent: when its definition changes.
+    pub next: Option<Timestamp>,
+    /// What is wrong with it, for people; absent clears what was said before.
+    pub note: Option<String>,
+}
+
+/// Whether a mark was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marked {
+    /// It was.
+    Kept,
+    /// Its definition or its watermark has changed since it was read: nothing was changed, and the
+    /// next tick looks again.
+    Overtaken,
+}
+
+/// Where a page ends: opaque, and of one agenda only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(pub(crate) String);
+
+/// Entries, and where to go on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Page {
+    /// Due entries; those due longest come first within one part of the agenda.
+    pub entries: Vec<Entry>,
+    /// Where the next page begins; absent: this is the last one.
+    pub next: Option<Cursor>,
+}
+
+/// Knows what is due.
+#[async_trait]
+pub trait Agenda: Send + Sync {
+    /// At most about `limit` entries that are to be looked at by `now`, from `after` on. Entries that
+    /// are marked meanwhile may be left out or met once more; others are met exactly once.
+    async fn due(
+        &self,
+        now: Timestamp,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page, RegistryError>;
+
+    /// The entry of one dataset, due or not.
+    async fn entry(&self, id: &DatasetId) -> Result<Option<Entry>, RegistryError>;
+
+    /// Keeps what a tick has made of `entry`, if neither its definition nor its watermark has changed
+    /// since it was read.
+    async fn mark(&self, entry: &Entry, look: &Look) -> Result<Marked, RegistryError>;
+
+    /// From where each owner's data may come.
+    async fn policy(&self) -> Result<Policy, RegistryError>;
+}
