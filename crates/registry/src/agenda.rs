@@ -12,6 +12,10 @@ use jiff::Timestamp;
 use crate::policy::Policy;
 use crate::port::{Definition, InvalidFile, RegistryError};
 
+/// The instant since which an entry is due whose definition is new or has changed: before any
+/// other, whatever the clocks say of those who write and those who read.
+pub const AT_ONCE: Timestamp = Timestamp::UNIX_EPOCH;
+
 /// One dataset as the agenda knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
@@ -23,7 +27,8 @@ pub struct Entry {
     pub emitted_through: Option<Timestamp>,
     /// Whether the run over its past has been asked for.
     pub registered: bool,
-    /// Since when it is to be looked at; absent: not at all, until its definition changes.
+    /// Since when it is to be looked at ([`AT_ONCE`] when its definition has changed); absent: not at
+    /// all, until its definition changes.
     pub due_at: Option<Timestamp>,
     /// What the last look had to say, when it was about something wrong.
     pub note: Option<String>,
@@ -55,6 +60,19 @@ pub enum Marked {
 /// Where a page ends: opaque, and of one agenda only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub(crate) String);
+
+impl Cursor {
+    /// The error of a cursor that another agenda gave.
+    pub(crate) fn foreign() -> RegistryError {
+        RegistryError::Unavailable {
+            place: "the agenda".to_owned(),
+            reason: "the page asked for begins where no page of this agenda ends".to_owned(),
+            remedy: "begin again with the first page".to_owned(),
+            passing: false,
+            unchanged: true,
+        }
+    }
+}
 
 /// Entries, and where to go on.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -3,6 +3,8 @@
 //! In: an empty registry. Out: nothing, or what went wrong. An adapter's tests call each case
 //! with a registry of its own.
 
+pub mod agenda;
+
 use assay_model::dataset::DatasetStatus;
 use assay_model::ids::DatasetId;
 

@@ -137,7 +137,11 @@ impl Registry for FolderRegistry {
             };
             if found.digest != expected || inner.on_disk(&path)?.as_ref() != Some(&expected) {
                 let found = inner.on_disk(&path)?;
-                return Err(RegistryError::Conflict(Conflict { id, found }));
+                return Err(RegistryError::Conflict(Conflict {
+                    id,
+                    found,
+                    told: String::new(),
+                }));
             }
             let text = assay_contract::with_status(&found.text, DatasetStatus::Retired)
                 .unwrap_or_else(|| found.text.to_string());
@@ -374,11 +378,19 @@ impl Inner {
             Precondition::Digest(expected) => found.as_ref() == Some(expected),
         };
         if !holds {
-            return Err(RegistryError::Conflict(Conflict { id, found }));
+            return Err(RegistryError::Conflict(Conflict {
+                id,
+                found,
+                told: String::new(),
+            }));
         }
         if !self.write(&path, text, found.is_none())? {
             let found = self.on_disk(&path)?;
-            return Err(RegistryError::Conflict(Conflict { id, found }));
+            return Err(RegistryError::Conflict(Conflict {
+                id,
+                found,
+                told: String::new(),
+            }));
         }
         if let Some(file) = state.files.get_mut(&path) {
             file.mark = None;
@@ -387,7 +399,11 @@ impl Inner {
         let written = state.definition(&id).map(|(_, d)| d.clone());
         written.filter(|d| *d.text == *text).ok_or_else(|| {
             let found = self.on_disk(&path).ok().flatten();
-            RegistryError::Conflict(Conflict { id, found })
+            RegistryError::Conflict(Conflict {
+                id,
+                found,
+                told: String::new(),
+            })
         })
     }
 

@@ -7,12 +7,14 @@
 mod agenda;
 pub mod conformance;
 mod folder;
+mod memory;
 mod policy;
 mod port;
 mod watch;
 
-pub use agenda::{Agenda, Cursor, Entry, Look, Marked, Page};
+pub use agenda::{AT_ONCE, Agenda, Cursor, Entry, Look, Marked, Page};
 pub use folder::FolderRegistry;
+pub use memory::{MemoryAgenda, Watermarks};
 pub use policy::{EVERYBODY, Policy};
 pub use port::{
     Conflict, Definition, InvalidFile, Listing, Precondition, Registry, RegistryError, digest,

@@ -5,8 +5,11 @@
 //! prefix ends where a name ends.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use assay_model::dataset::Dataset;
+
+use crate::port::RegistryError;
 
 /// The owner whose list holds for those who have none of their own.
 pub const EVERYBODY: &str = "*";
@@ -19,6 +22,33 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The lists of a TOML file: `owner = ["s3://bucket/prefix/"]`, a line an owner, and `"*"` for
+    /// everybody else. A file that is not there allows everything.
+    ///
+    /// # Errors
+    /// When it cannot be read, or says something else.
+    pub fn read(path: &Path) -> Result<Self, RegistryError> {
+        let place = || path.display().to_string();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(source) => {
+                let place = place();
+                return Err(RegistryError::Io { place, source });
+            }
+        };
+        let owners = toml::from_str(&text).map_err(|error| RegistryError::Unavailable {
+            place: place(),
+            reason: error.to_string(),
+            remedy: "write one list an owner: name = [\"s3://bucket/prefix/\"]".to_owned(),
+            passing: false,
+            unchanged: true,
+        })?;
+        Ok(Self { owners })
+    }
+
     /// Why the source of `dataset` is not allowed to its owner; `None` when it is.
     #[must_use]
     pub fn refusal(&self, dataset: &Dataset) -> Option<String> {

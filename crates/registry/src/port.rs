@@ -79,6 +79,28 @@ pub struct Conflict {
     pub id: DatasetId,
     /// The digest of the document that is there; absent when there is none.
     pub found: Option<String>,
+    /// What is there, for people (`revision 7 of 2026-03-01, put by ana`); empty when there is
+    /// nothing to tell beyond the digest.
+    pub told: String,
+}
+
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let id = &self.id;
+        match (&self.found, self.told.as_str()) {
+            (None, _) => write!(
+                f,
+                "`{id}` is not there, and the change names a version of it"
+            ),
+            (Some(_), "") => write!(f, "`{id}` was changed by someone else: read it again"),
+            (Some(_), told) => {
+                write!(
+                    f,
+                    "`{id}` was changed by someone else: it is {told}; read it again"
+                )
+            }
+        }
+    }
 }
 
 /// Why a registry could not do what it was asked.
@@ -88,8 +110,32 @@ pub enum RegistryError {
     #[error("the definition is invalid: {}", first(.0))]
     Invalid(Vec<Diagnostic>),
     /// Someone else has changed it; nothing was changed.
-    #[error("`{}` was changed by someone else: read it again", .0.id)]
+    #[error("{0}")]
     Conflict(Conflict),
+    /// The dataset belongs to somebody else, or its source is not allowed to its owner; nothing was
+    /// changed.
+    #[error("`{id}` is refused: {reason}; {remedy}")]
+    Refused {
+        /// The dataset.
+        id: DatasetId,
+        /// Why.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// The document does not fit where definitions are kept; nothing was changed.
+    #[error(
+        "`{id}` takes {bytes} bytes where it is kept, and at most {limit} fit: shorten its \
+         descriptions and lists, or describe its parts as datasets of their own"
+    )]
+    TooLarge {
+        /// The dataset.
+        id: DatasetId,
+        /// Bytes that it takes, compressed.
+        bytes: usize,
+        /// The most that are kept.
+        limit: usize,
+    },
     /// There is no such dataset.
     #[error("there is no dataset `{0}`")]
     NotFound(DatasetId),
@@ -100,6 +146,20 @@ pub enum RegistryError {
         place: String,
         /// Why.
         source: std::io::Error,
+    },
+    /// The service that keeps definitions did not do it.
+    #[error("{place}: {reason}; {remedy}")]
+    Unavailable {
+        /// Which place (a table and its region).
+        place: String,
+        /// What it answered, or that it did not.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+        /// Whether the same call may work later without anybody's doing.
+        passing: bool,
+        /// Whether it is certain that nothing was changed.
+        unchanged: bool,
     },
     /// The work was stopped before it ended; whether the change was made is unknown.
     #[error("the registry was shut down: {0}")]
@@ -118,13 +178,21 @@ impl RegistryError {
     /// Whether the same call may work later.
     #[must_use]
     pub fn is_worth_a_retry(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::Stopped(_))
+        match self {
+            Self::Io { .. } | Self::Stopped(_) => true,
+            Self::Unavailable { passing, .. } => *passing,
+            _ => false,
+        }
     }
 
     /// Whether it is certain that nothing was changed.
     #[must_use]
     pub fn nothing_happened(&self) -> bool {
-        !matches!(self, Self::Stopped(_))
+        match self {
+            Self::Stopped(_) => false,
+            Self::Unavailable { unchanged, .. } => *unchanged,
+            _ => true,
+        }
     }
 }
 
