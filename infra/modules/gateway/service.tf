@@ -1,0 +1,102 @@
+# The gateways.
+
+locals {
+  parts = { CA = "ca", CERT = "cert", KEY = "key" }
+}
+
+# The gateways' certificate towards managers: a place without a value, filled from `assay cluster certs`.
+resource "aws_secretsmanager_secret" "tls" {
+  name                    = "${var.name}/tls/gateway"
+  description             = "Certificate of gateways towards managers: {\"ca\",\"cert\",\"key\"} in PEM"
+  kms_key_id              = var.kms_key_arn
+  recovery_window_in_days = var.secret_recovery_days
+}
+
+resource "aws_service_discovery_service" "gateway" {
+  name = "gateway"
+
+  dns_config {
+    namespace_id   = var.namespace_id
+    routing_policy = "MULTIVALUE"
+
+    dns_records {
+      type = "A"
+      ttl  = 10
+    }
+  }
+}
+
+module "gateway" {
+  source = "../task"
+
+  name           = var.name
+  service        = "gateway"
+  image          = "${var.repository.url}:${var.image_tag}"
+  repository_arn = var.repository.arn
+  architecture   = var.architecture
+  cpu            = var.gateway.cpu
+  memory_mb      = var.gateway.memory_mb
+  ports          = [var.ports.gateway, var.ports.gateway_telemetry]
+  health_command = ["/usr/local/bin/assay-gateway", "--health"]
+  stop_timeout_s = 60
+
+  environment = merge(
+    {
+      ASSAY_LOG              = "info"
+      ASSAY_LOG_FORMAT       = "json"
+      ASSAY_CLUSTER_NAME     = var.name
+      ASSAY_GATEWAY_LISTEN   = "0.0.0.0:${var.ports.gateway}"
+      ASSAY_TELEMETRY_LISTEN = "0.0.0.0:${var.ports.gateway_telemetry}"
+      ASSAY_MANAGERS         = var.managers
+      ASSAY_TLS_SERVER_NAME  = var.tls_server_name
+      ASSAY_TLS_CA           = "env:TLS_CA"
+      ASSAY_TLS_CERT         = "env:TLS_CERT"
+      ASSAY_TLS_KEY          = "env:TLS_KEY"
+    },
+    var.environment,
+  )
+
+  secrets     = { for name, key in local.parts : "TLS_${name}" => "${aws_secretsmanager_secret.tls.arn}:${key}::" }
+  secret_arns = [aws_secretsmanager_secret.tls.arn]
+  policies    = var.policies
+
+  kms_key_arn        = var.kms_key_arn
+  log_retention_days = var.log_retention_days
+}
+
+resource "aws_ecs_service" "gateway" {
+  name                               = "gateway"
+  cluster                            = var.cluster_arn
+  task_definition                    = module.gateway.task_definition_arn
+  desired_count                      = var.running ? var.gateway.count : 0
+  launch_type                        = "FARGATE"
+  availability_zone_rebalancing      = "ENABLED"
+  deployment_minimum_healthy_percent = 100
+  deployment_maximum_percent         = 200
+  health_check_grace_period_seconds  = 60
+  enable_ecs_managed_tags            = true
+  propagate_tags                     = "SERVICE"
+
+  network_configuration {
+    subnets          = var.subnet_ids
+    security_groups  = [var.security_group_ids.gateway]
+    assign_public_ip = false
+  }
+
+  load_balancer {
+    target_group_arn = aws_lb_target_group.gateway.arn
+    container_name   = module.gateway.container_name
+    container_port   = var.ports.gateway
+  }
+
+  service_registries {
+    registry_arn = aws_service_discovery_service.gateway.arn
+  }
+
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  depends_on = [aws_lb_listener.https]
+}

@@ -1,0 +1,233 @@
+variable "name" {
+  description = "Name of the cluster; every resource of this module begins with it."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
+    error_message = "name must have 3 to 24 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen."
+  }
+}
+
+variable "vpc_id" {
+  description = "Id of the VPC."
+  type        = string
+
+  validation {
+    condition     = length(var.vpc_id) > 0
+    error_message = "vpc_id must be the id of a VPC."
+  }
+}
+
+variable "public_subnet_ids" {
+  description = "Public subnets that the load balancer stands in."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.public_subnet_ids) >= 2
+    error_message = "public_subnet_ids must name at least two subnets: a load balancer wants two zones."
+  }
+}
+
+variable "subnet_ids" {
+  description = "Private subnets in three zones."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.subnet_ids) >= 3
+    error_message = "subnet_ids must name a subnet in each of three zones."
+  }
+}
+
+variable "security_group_ids" {
+  description = "Security groups of the load balancer and of the gateways: of the output security_group_ids of the module network."
+  type = object({
+    alb     = string
+    gateway = string
+  })
+}
+
+variable "ports" {
+  description = "Ports by name: output ports of the module network."
+  type = object({
+    gateway           = number
+    gateway_telemetry = number
+  })
+  default = {
+    gateway           = 8080
+    gateway_telemetry = 9171
+  }
+}
+
+variable "namespace_id" {
+  description = "Id of the private DNS namespace, for the collector to find gateways."
+  type        = string
+}
+
+variable "cluster_arn" {
+  description = "ARN of the ECS cluster."
+  type        = string
+}
+
+variable "certificate_arn" {
+  description = "ARN of the ACM certificate that the load balancer shows, in this region."
+  type        = string
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$", var.certificate_arn))
+    error_message = "certificate_arn must be the ARN of an ACM certificate: there is no listener without TLS."
+  }
+}
+
+variable "tls_policy" {
+  description = "TLS policy of the listener. All that are allowed here refuse what is older than TLS 1.2."
+  type        = string
+  default     = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+
+  validation {
+    condition     = contains(["ELBSecurityPolicy-TLS13-1-2-2021-06", "ELBSecurityPolicy-TLS13-1-2-Res-2021-06", "ELBSecurityPolicy-TLS13-1-3-2021-06"], var.tls_policy)
+    error_message = "tls_policy must be one of ELBSecurityPolicy-TLS13-1-2-2021-06, -TLS13-1-2-Res-2021-06 and -TLS13-1-3-2021-06."
+  }
+}
+
+variable "repository" {
+  description = "Repository of the gateway's image."
+  type = object({
+    url = string
+    arn = string
+  })
+}
+
+variable "image_tag" {
+  description = "Tag of the image (a version or a commit)."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.image_tag)) && var.image_tag != "latest"
+    error_message = "image_tag must be a tag other than latest: it says nothing about what runs, and tags here do not move."
+  }
+}
+
+variable "architecture" {
+  description = "Architecture of the image: x86_64 or arm64."
+  type        = string
+  default     = "x86_64"
+
+  validation {
+    condition     = contains(["x86_64", "arm64"], var.architecture)
+    error_message = "architecture must be x86_64 or arm64."
+  }
+}
+
+variable "running" {
+  description = "Whether the service runs."
+  type        = bool
+  default     = true
+}
+
+variable "gateway" {
+  description = "Gateways: how many, and how large each is."
+  type = object({
+    count     = optional(number, 2)
+    cpu       = optional(number, 256)
+    memory_mb = optional(number, 512)
+  })
+  default = {}
+
+  validation {
+    condition     = var.gateway.count >= 2
+    error_message = "gateway.count must be at least 2: one per zone that is to be outlived."
+  }
+}
+
+variable "environment" {
+  description = "Further environment of the gateways."
+  type        = map(string)
+  default     = {}
+}
+
+variable "managers" {
+  description = "Address of the managers: output managers of the module cluster."
+  type        = string
+
+  validation {
+    condition     = can(regex("^https://[^/,\\s]+:[0-9]+$", var.managers))
+    error_message = "managers must be https://host:port."
+  }
+}
+
+variable "tls_server_name" {
+  description = "Name that the managers' certificates are checked for."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9.-]+$", var.tls_server_name))
+    error_message = "tls_server_name must be a host name."
+  }
+}
+
+variable "policies" {
+  description = "What gateways may do: IAM policies (JSON) by name. The registry's, where datasets are registered through them."
+  type        = map(string)
+  default     = {}
+}
+
+variable "web_acl_arn" {
+  description = "ARN of a web ACL (WAFv2, regional) before the load balancer; null has none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.web_acl_arn == null || can(regex("^arn:[a-z-]+:wafv2:", var.web_acl_arn))
+    error_message = "web_acl_arn must be the ARN of a WAFv2 web ACL, or null."
+  }
+}
+
+variable "access_log_days" {
+  description = "Days that the load balancer's access log is kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.access_log_days >= 1
+    error_message = "access_log_days must be at least 1."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Whether the load balancer, and the bucket of its log while it holds something, refuse to be deleted."
+  type        = bool
+  default     = true
+}
+
+variable "log_retention_days" {
+  description = "Days that logs of gateways are kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be one of the periods that CloudWatch Logs knows (1, 3, 5, 7, 14, 30, 60, 90, ...)."
+  }
+}
+
+variable "secret_recovery_days" {
+  description = "Days within which a deleted secret can be recovered; 0 deletes at once (a cluster that is thrown away)."
+  type        = number
+  default     = 7
+
+  validation {
+    condition     = var.secret_recovery_days == 0 || (var.secret_recovery_days >= 7 && var.secret_recovery_days <= 30)
+    error_message = "secret_recovery_days must be 0 or lie within 7 and 30."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "ARN of the KMS key for logs and secrets; null uses keys of AWS."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a KMS key (not of an alias), or null."
+  }
+}

@@ -1,0 +1,1 @@
+"""What infra's tests are made of."""
