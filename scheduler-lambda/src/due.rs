@@ -106,6 +106,11 @@ pub fn due(dataset: &Dataset, emitted_through: Option<Timestamp>, now: Timestamp
     answer
 }
 
+/// Checks that a schedule and its zone can be read.
+pub(crate) fn readable(text: &str, zone: &str) -> Result<(), String> {
+    schedule(text, zone).map(|_| ())
+}
+
 /// The schedule of a dataset, read as the dataset file's validation reads it.
 fn schedule(text: &str, zone: &str) -> Result<(Cron, TimeZone), String> {
     let parser = CronParser::builder()

@@ -5,7 +5,7 @@
 //!
 //! | property | value |
 //! |---|---|
-//! | `assayRun` | `schedule` (cron), `timeZone`, `timeout` (`20m`), `retries`, `catchUp` (`none`, `latest`, `all`) |
+//! | `assayRun` | `schedule` (cron), `timeZone`, `timeout` (`20m`), `retries`, `catchUp` (`none`, `latest`, `all`), `poll` (`15m`: how often a dataset without a schedule is looked at), `paused`, `pausedReason` |
 //! | `assayScan` | `targetBytes` (`128MiB`), `distinctLimit`, `uniquenessLimit`; accepted without effect: `mode`, `watermark`, `splitBy`, `targetRowsPerTask` |
 //! | `assayProfile` | `columns` (`all`, `none` or a list), `metrics` (a list), `quantiles` (a list from 0 to 1), `judged` |
 //! | `assayPartitions` | `layout` (`auto`, `single`, `hive`, `template`, `column`), `template`, `column`, `granularity` (`hourly`, `daily`, `weekly`, `monthly`), `keys` (`[{ name, type }]`), `timeZone`, `sealing` (`immediately`, `{ quiet: 15m }`, `{ marker: _SUCCESS }`), `deadline` (`6h`), `cadence` |

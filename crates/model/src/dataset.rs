@@ -487,7 +487,7 @@ crate::words! {
 /// When and how a dataset runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunPolicy {
-    /// Five-field cron; absent: by hand and when its data changes.
+    /// Five-field cron; absent: by hand and when its data is looked at and has changed.
     #[serde(default)]
     pub schedule: Option<String>,
     /// The zone of the schedule (IANA name).
@@ -499,6 +499,23 @@ pub struct RunPolicy {
     pub retries: u32,
     /// What happens to missed slots.
     pub catch_up: CatchUp,
+    /// Without a schedule: seconds between two looks for new or changed data; absent: as usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll_s: Option<u64>,
+    /// Whether it is held back: nothing is started but by hand.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub paused: bool,
+    /// Why it is held back, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_reason: Option<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Default for RunPolicy {
@@ -509,6 +526,9 @@ impl Default for RunPolicy {
             timeout_s: 1200,
             retries: 2,
             catch_up: CatchUp::Latest,
+            poll_s: None,
+            paused: false,
+            paused_reason: None,
         }
     }
 }

@@ -1,49 +1,9 @@
 //! Slots around changes of clocks, and what each policy makes of missed ones.
 
-use assay_model::check::Check;
-use assay_model::dataset::{
-    Format, FormatKind, LimitPolicy, Location, Partitioning, Profile, RunPolicy, ScanPolicy, Source,
-};
-use assay_model::ids::DatasetId;
 use proptest::prelude::*;
 
 use super::*;
-
-fn dataset(schedule: Option<&str>, zone: &str, catch_up: CatchUp) -> Dataset {
-    Dataset {
-        id: DatasetId::new("orders").unwrap(),
-        version: "1".to_owned(),
-        status: DatasetStatus::Active,
-        name: None,
-        tenant: None,
-        owner: None,
-        subscribers: Vec::new(),
-        tags: Vec::new(),
-        source: Source {
-            server: "local".to_owned(),
-            location: Location::Local {
-                path: "/data".to_owned(),
-            },
-            format: Format::of(FormatKind::Parquet),
-        },
-        partitions: Partitioning::default(),
-        columns: Vec::new(),
-        checks: Vec::<Check>::new(),
-        profile: Profile::default(),
-        limits: LimitPolicy::default(),
-        run: RunPolicy {
-            schedule: schedule.map(str::to_owned),
-            time_zone: zone.to_owned(),
-            catch_up,
-            ..RunPolicy::default()
-        },
-        scan: ScanPolicy::default(),
-    }
-}
-
-fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
+use crate::samples::{at, dataset};
 
 fn slots(schedule: &str, zone: &str, from: &str, to: &str) -> Vec<String> {
     let answer = due(

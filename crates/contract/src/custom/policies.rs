@@ -68,6 +68,9 @@ const RUN_KEYS: Keys = &[
     ("timeout", Shape::Scalar),
     ("retries", I),
     ("catchUp", T),
+    ("poll", Shape::Scalar),
+    ("paused", Shape::Boolean),
+    ("pausedReason", T),
 ];
 
 /// `assayRun`.
@@ -100,6 +103,26 @@ pub fn run(cx: &mut Context<'_>, at: &At<'_>, settings: &mut Settings) {
     let words: Vec<&'static str> = CatchUp::ALL.iter().map(|c| c.as_str()).collect();
     if let Some(word) = map.get("catchUp").and_then(|at| at.word(cx, &words)) {
         run.catch_up = word.parse().unwrap_or(run.catch_up);
+    }
+    run.poll_s = duration(cx, &map, "poll", 60, 86_400);
+    if let (Some(at), Some(_)) = (map.key_at("poll"), &run.schedule) {
+        at.report(
+            cx,
+            Code::NotUsed,
+            "`poll` has no effect beside a schedule".to_owned(),
+        )
+        .hint("leave out one of the two");
+    }
+    run.paused = map.truth("paused").unwrap_or(false);
+    run.paused_reason = map.text("pausedReason");
+    if let (Some(at), false) = (map.key_at("pausedReason"), run.paused) {
+        at.report(
+            cx,
+            Code::NotUsed,
+            "`pausedReason` has no effect without `paused: true`".to_owned(),
+        )
+        .hint("leave it out, or pause the dataset");
+        run.paused_reason = None;
     }
 }
 
