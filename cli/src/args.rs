@@ -461,7 +461,7 @@ pub enum ClusterCommand {
         #[arg(long, value_name = "N", value_parser = parse_fleet)]
         nodes: NodeRange,
     },
-    /// Make certificates: an authority, and what managers, nodes and clients show
+    /// Make certificates: an authority, and what managers, nodes, clients and emitters show
     Certs(CertsArgs),
 }
 
@@ -483,6 +483,9 @@ pub struct CertsArgs {
     /// People and programs that ask (repeatable).
     #[arg(long = "client", value_name = "NAME")]
     pub clients: Vec<String>,
+    /// Programs that ask for the runs that are due, such as the scheduled function (repeatable).
+    #[arg(long = "emitter", value_name = "NAME")]
+    pub emitters: Vec<String>,
     /// Days that certificates hold; the authority's holds ten years.
     #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub days: u32,

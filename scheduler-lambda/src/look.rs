@@ -173,7 +173,7 @@ impl Standing {
             return self.wrong(Reason::BadSchedule, why);
         }
         if !self.registered {
-            return self.new(dataset);
+            return self.first(dataset);
         }
         match dataset.run.schedule {
             Some(_) => self.scheduled(dataset),
@@ -239,7 +239,7 @@ impl Standing {
         }
     }
 
-    fn new(self, dataset: &Dataset) -> Decision {
+    fn first(self, dataset: &Dataset) -> Decision {
         let mut emission = Emission::keyed(Trigger::Backfill, REGISTRATION.to_owned());
         emission.selection.last_days = dataset.limits.backfill_days;
         // What was emitted before its registration was noted stays emitted.

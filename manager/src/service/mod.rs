@@ -149,6 +149,10 @@ pub(crate) fn only<T>(request: &Request<T>, roles: &[PeerRole]) -> Result<(), St
 /// Those who ask and wish.
 pub(crate) const ASKERS: &[PeerRole] = &[PeerRole::Client, PeerRole::Manager];
 
+/// Those who start runs.
+pub(crate) const SUBMITTERS: &[PeerRole] =
+    &[PeerRole::Client, PeerRole::Manager, PeerRole::Emitter];
+
 /// Who calls.
 pub(crate) fn peer<T>(request: &Request<T>) -> &Peer {
     // Every connection of ours tells; a caller without one would be in this process.

@@ -10,6 +10,7 @@ use assay_model::ids::{RunId, TaskId};
 use assay_model::run::{RunState, Selection, Trigger};
 use assay_model::task::TaskState;
 use assay_proto::convert::{self, time_of};
+use assay_proto::link::{EXISTING_RUN_HEADER, PeerRole};
 use assay_proto::v1;
 use assay_proto::v1::run_event::Kind;
 use assay_proto::v1::run_service_server::RunService;
@@ -21,7 +22,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{ASKERS, bound, only, rows, store_status};
+use super::{ASKERS, SUBMITTERS, bound, only, peer, rows, store_status};
 use crate::handle::Shared;
 
 /// Tasks in one answer.
@@ -80,10 +81,14 @@ impl Runs {
         if row.selection == *asked {
             return Ok(());
         }
-        Err(Status::failed_precondition(format!(
+        let mut refusal = Status::failed_precondition(format!(
             "the key `{key}` is that of {run}, which was asked to look at other partitions; take \
              another key"
-        )))
+        ));
+        if let Ok(run) = run.to_string().parse() {
+            refusal.metadata_mut().insert(EXISTING_RUN_HEADER, run);
+        }
+        Err(refusal)
     }
 
     /// What each of `runs` has come to; every one of them is in the answer.
@@ -117,10 +122,16 @@ impl RunService for Runs {
         &self,
         request: Request<v1::SubmitRequest>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
-        only(&request, ASKERS)?;
+        only(&request, SUBMITTERS)?;
+        let is_emitter = peer(&request).is_only(PeerRole::Emitter);
         let request = request.into_inner();
         let what = convert::present("what", request.what)?;
         let trigger: Trigger = convert::word("trigger", request.trigger)?;
+        if is_emitter && trigger == Trigger::Manual {
+            return Err(Status::permission_denied(
+                "an emitter asks for what is due; a run by hand is a client's wish",
+            ));
+        }
         let selection = convert::selection(request.selection)?;
         let slot = convert::opt_time("slot", request.slot)?;
         let key = convert::opt_text("idempotency_key", request.idempotency_key)?;

@@ -10,9 +10,11 @@ mod rival;
 
 use std::time::Duration;
 
-use assay_proto::link::{Door, PeerRole, leader_of};
+use assay_proto::link::{Door, EXISTING_RUN_HEADER, PeerRole, leader_of};
 use assay_proto::v1;
 use assay_proto::v1::cluster_service_client::ClusterServiceClient;
+use assay_proto::v1::metric_service_client::MetricServiceClient;
+use assay_proto::v1::run_service_client::RunServiceClient;
 use tonic::Code;
 
 use cluster::Cluster;
@@ -93,6 +95,91 @@ async fn a_certificate_acts_in_its_role_and_a_node_under_its_own_id_only() {
         .unwrap()
         .into_inner();
     assert_eq!(status.nodes[0].memory_bytes, 1 << 30, "as it said");
+}
+
+#[tokio::test]
+async fn an_emitter_asks_for_what_is_due_and_may_do_nothing_else() {
+    let cluster = Cluster::secured().await;
+    let channel = cluster.open(PeerRole::Emitter, "lambda").await;
+    let runs = RunServiceClient::new(channel.clone());
+    let submit = |trigger: &str, key: &str, slot: Option<i64>| v1::SubmitRequest {
+        what: Some(v1::submit_request::What::DefinitionJson(
+            hostile::definition("orders", "1"),
+        )),
+        trigger: trigger.to_owned(),
+        selection: None,
+        idempotency_key: key.to_owned(),
+        slot: slot.map(|seconds| prost_types::Timestamp { seconds, nanos: 0 }),
+    };
+    for request in [
+        submit("schedule", "", Some(1_800_000_000)),
+        submit("backfill", "registration", None),
+        submit("arrival", "arrival|2026-11-20T12:00:00Z", None),
+    ] {
+        let trigger = request.trigger.clone();
+        for existed in [false, true] {
+            let answer = runs.clone().submit(request.clone()).await;
+            let answer = answer.unwrap_or_else(|refusal| panic!("{trigger}: {refusal}"));
+            assert_eq!(answer.into_inner().existed, existed, "{trigger}");
+        }
+    }
+    let known = runs
+        .clone()
+        .submit(submit("schedule", "", Some(1_800_000_000)));
+    let run_id = known.await.unwrap().into_inner().run_id;
+    let clusters = ClusterServiceClient::new(channel.clone());
+    let metrics = MetricServiceClient::new(channel.clone());
+    macro_rules! refused {
+        ($($client:ident.$call:ident($message:expr),)+) => {$(
+            let refusal = $client.clone().$call($message).await.err();
+            let code = refusal.map(|refusal| refusal.code());
+            assert_eq!(code, Some(Code::PermissionDenied), stringify!($call));
+        )+};
+    }
+    refused! {
+        runs.submit(submit("manual", "", None)),
+        runs.get(v1::GetRunRequest { run_id: run_id.clone() }),
+        runs.list(v1::ListRunsRequest::default()),
+        runs.watch(v1::WatchRequest { run_id: run_id.clone() }),
+        runs.cancel(v1::CancelRequest { run_id: run_id.clone(), reason: String::new() }),
+        runs.retry(v1::RetryRequest { run_id }),
+        clusters.status(v1::StatusRequest {}),
+        clusters.scale(v1::ScaleRequest { min: 1, max: 2 }),
+        clusters.drain_node(v1::DrainNodeRequest { node: "n".to_owned(), reason: String::new() }),
+        clusters.uncordon_node(v1::UncordonNodeRequest { node: "n".to_owned() }),
+        clusters.list_datasets(v1::ListDatasetsRequest::default()),
+        clusters.get_definition(v1::GetDefinitionRequest { dataset: "orders".to_owned() }),
+        clusters.submit_definition(v1::SubmitDefinitionRequest {
+            definition_json: hostile::definition("orders", "2"),
+        }),
+        metrics.results(v1::ResultsRequest { dataset: "orders".to_owned(), ..Default::default() }),
+        metrics.history(v1::HistoryRequest { dataset: "orders".to_owned(), ..Default::default() }),
+    }
+    let as_node = cluster::hello(channel, "lambda").await.unwrap_err();
+    assert_eq!(as_node.code(), Code::PermissionDenied, "{as_node}");
+}
+
+#[tokio::test]
+async fn a_key_of_a_run_over_other_partitions_is_refused_and_names_the_run() {
+    let cluster = Cluster::secured().await;
+    let mut runs = RunServiceClient::new(cluster.open(PeerRole::Emitter, "lambda").await);
+    let submit = |days| v1::SubmitRequest {
+        what: Some(v1::submit_request::What::DefinitionJson(
+            hostile::definition("orders", "1"),
+        )),
+        trigger: "backfill".to_owned(),
+        selection: Some(v1::Selection {
+            last_days: days,
+            ..v1::Selection::default()
+        }),
+        idempotency_key: "registration".to_owned(),
+        slot: None,
+    };
+    let first = runs.submit(submit(90)).await.unwrap().into_inner();
+    let refusal = runs.submit(submit(30)).await.unwrap_err();
+    assert_eq!(refusal.code(), Code::FailedPrecondition);
+    let named = refusal.metadata().get(EXISTING_RUN_HEADER).unwrap();
+    assert_eq!(named.to_str().unwrap(), first.run_id);
 }
 
 #[tokio::test]

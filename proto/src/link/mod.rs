@@ -6,11 +6,13 @@
 //! hang for ever.
 
 mod accept;
+mod leader;
 mod peer;
 mod tls;
 mod words;
 
 pub use accept::{Connection, accept};
+pub use leader::{Led, NoLeader, ask_leader};
 pub use peer::{Identity, Peer, PeerRole, URI_PREFIX};
 pub use tls::{Tls, TlsError, TlsFiles};
 pub use words::{causes, why};
@@ -91,6 +93,10 @@ impl Doorway {
 
 /// The metadata of a refusal that names the address of the manager that leads.
 pub const LEADER_HEADER: &str = "assay-leader";
+
+/// The metadata of a refusal that names the run that a key belongs to, when it is another one than
+/// was asked for.
+pub const EXISTING_RUN_HEADER: &str = "assay-existing-run";
 
 /// The address of the leader that a manager that does not lead has named.
 #[must_use]

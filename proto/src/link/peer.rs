@@ -19,6 +19,8 @@ pub enum PeerRole {
     Node,
     /// Asks and wishes: people and their tools.
     Client,
+    /// Asks for the runs that are due, and for nothing else.
+    Emitter,
 }
 
 impl PeerRole {
@@ -29,6 +31,7 @@ impl PeerRole {
             Self::Manager => "manager",
             Self::Node => "node",
             Self::Client => "client",
+            Self::Emitter => "emitter",
         }
     }
 }
@@ -53,7 +56,12 @@ impl Identity {
     #[must_use]
     pub fn parse(uri: &str) -> Option<Self> {
         let (role, name) = uri.strip_prefix(URI_PREFIX)?.split_once('/')?;
-        let known = [PeerRole::Manager, PeerRole::Node, PeerRole::Client];
+        let known = [
+            PeerRole::Manager,
+            PeerRole::Node,
+            PeerRole::Client,
+            PeerRole::Emitter,
+        ];
         let role = known.into_iter().find(|known| known.word() == role)?;
         (!name.is_empty()).then(|| Self {
             role,
@@ -104,6 +112,12 @@ impl Peer {
             Self::Local => None,
             Self::Unproven { address } | Self::Proven { address, .. } => Some(*address),
         }
+    }
+
+    /// Whether it has proven to be of `role`, and may thus do no more than that.
+    #[must_use]
+    pub fn is_only(&self, role: PeerRole) -> bool {
+        matches!(self, Self::Proven { identity: Some(identity), .. } if identity.role == role)
     }
 
     /// Checks that the peer may act in `role`; as `name`, when one is given.

@@ -80,6 +80,7 @@ fn wanted(args: &CertsArgs) -> Result<Vec<(PeerRole, String)>> {
         (PeerRole::Manager, &args.managers),
         (PeerRole::Node, &args.nodes),
         (PeerRole::Client, &args.clients),
+        (PeerRole::Emitter, &args.emitters),
     ] {
         wanted.extend(names.iter().map(|name| (role, name.clone())));
     }
@@ -144,7 +145,7 @@ fn issue(
     let hosts = match role {
         // Only managers are servers: nothing else may stand in for one.
         PeerRole::Manager => args.hosts.clone(),
-        PeerRole::Node | PeerRole::Client => Vec::new(),
+        PeerRole::Node | PeerRole::Client | PeerRole::Emitter => Vec::new(),
     };
     let mut params = CertificateParams::new(hosts)?;
     let mut called = DistinguishedName::new();
