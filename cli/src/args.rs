@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::schedule::ScheduleCommand;
+
 /// Data quality that never gives a silent wrong answer.
 #[derive(Debug, Parser)]
 #[command(
@@ -140,6 +142,9 @@ pub enum Command {
     Cluster(ClusterCommand),
     /// Look for what is wrong with this installation
     Doctor,
+    /// What is due, what runs next, and why something did not
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// Settings
     #[command(subcommand)]
     Config(ConfigCommand),

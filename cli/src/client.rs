@@ -99,6 +99,14 @@ impl Client {
         leader::find(&self.ways, self.timeout).await
     }
 
+    /// The managers as a place to ask for runs that are due.
+    pub fn managers(&self) -> assay_scheduler::Managers {
+        let mut addresses = vec![self.address.clone()];
+        let others = self.ways.addresses.iter().filter(|a| **a != self.address);
+        addresses.extend(others.cloned());
+        assay_scheduler::Managers::at(addresses, self.ways.tls.clone())
+    }
+
     /// A call with the deadline of the settings.
     pub fn call<T>(&self, message: T) -> tonic::Request<T> {
         let mut request = tonic::Request::new(message);

@@ -15,6 +15,7 @@ mod dev;
 mod exit;
 mod lock;
 mod progress;
+mod schedule;
 mod serve;
 mod show;
 mod stop;
@@ -72,6 +73,7 @@ async fn dispatch(command: Command, cx: &Context) -> Result<Exit> {
         Command::Metric(command) => commands::metric::run(command, cx).await,
         Command::Node(command) => commands::node::run(command, cx).await,
         Command::Cluster(command) => commands::cluster::run(command, cx).await,
+        Command::Schedule(command) => commands::schedule::run(command, cx).await,
         Command::Doctor => commands::doctor::run(cx).await,
         Command::Config(command) => commands::settings::run(&command, cx),
         Command::Completions { shell } => {

@@ -14,12 +14,11 @@ use anyhow::{Context as _, Result, bail};
 use assay_contract::render_plain;
 use assay_manager::ManagerHandle;
 use assay_model::dataset::{Dataset, DatasetStatus};
-use assay_model::ids::{DatasetId, RunId};
+use assay_model::ids::DatasetId;
 use assay_model::run::{Selection, Trigger};
 use assay_registry::{Change, watch};
 use assay_scan::object::Objects;
-use assay_scheduler::due;
-use assay_store::port::RunFilter;
+use assay_scheduler::{Budget, Failure, Reason, tick};
 use jiff::Timestamp;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -28,10 +27,13 @@ use crate::context::Context;
 use crate::dev::{Embedded, EmbeddedConfig, open_registry};
 use crate::exit::{Exit, OrExit};
 use crate::lock::{DataLock, Lock, hold};
+use crate::schedule::{Here, StoreAgenda};
 use crate::stop::Stop;
 
 /// Between two looks at the folder of definitions.
 const LOOK_AT_DEFINITIONS: Duration = Duration::from_secs(1);
+/// How long asking for what is due may take.
+const TICK_MAX: Duration = Duration::from_secs(30);
 /// How long Ctrl-C lets running tasks go on.
 const GRACE: Duration = Duration::from_secs(60);
 
@@ -69,7 +71,7 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
     banner(
         cx, &address, &folder, &data_dir, &args, nodes.min, nodes.max, slots,
     );
-    let changes = watch(registry, LOOK_AT_DEFINITIONS);
+    let changes = watch(registry.clone(), LOOK_AT_DEFINITIONS);
     let fleet = tokio::spawn({
         let embedded = embedded.clone();
         async move { embedded.follow_the_load().await }
@@ -77,6 +79,7 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
     let told = tokio::spawn(tell_ends(embedded.manager.clone()));
     let mut keeper = Keeper {
         embedded: embedded.clone(),
+        agenda: StoreAgenda::new(registry.clone(), Some(embedded.metrics.clone())),
         datasets: BTreeMap::new(),
     };
     tokio::select! {
@@ -183,6 +186,7 @@ fn line(what: &str) {
 /// Keeps every dataset up to date.
 struct Keeper {
     embedded: Arc<Embedded>,
+    agenda: StoreAgenda,
     datasets: BTreeMap<DatasetId, Kept>,
 }
 
@@ -191,8 +195,6 @@ struct Kept {
     dataset: Arc<Dataset>,
     /// What its objects were at the last look; `None` before the first.
     seen: Option<u128>,
-    /// Up to where slots have been emitted.
-    through: Option<Timestamp>,
 }
 
 impl Keeper {
@@ -206,7 +208,14 @@ impl Keeper {
         loop {
             tokio::select! {
                 batch = changes.recv() => match batch {
-                    Some(batch) => for change in batch { self.change(change).await; },
+                    Some(batch) => {
+                        for change in batch {
+                            self.change(change).await;
+                        }
+                        // What is new is asked for first, and then what it has missed.
+                        self.tick().await;
+                        self.look().await;
+                    }
                     None => return,
                 },
                 _ = tick.tick() => self.look().await,
@@ -226,21 +235,11 @@ impl Keeper {
                     line(&format!("{}: {error}", dataset.id));
                     return;
                 }
-                let through = self.newest_slot(&dataset.id).await;
                 let kept = Kept {
                     dataset: dataset.clone(),
                     seen: None,
-                    through,
                 };
-                let known = self.datasets.insert(dataset.id.clone(), kept).is_some();
-                if !known && is_in_force(&dataset) {
-                    // The key makes a second start of the same process a repeat, not a new run.
-                    let submitted = self.submit(&dataset, Trigger::Backfill, Some("registration"));
-                    if let Err(error) = submitted.await {
-                        line(&format!("{}: {error}", dataset.id));
-                    }
-                }
-                self.look_at(&dataset.id).await;
+                self.datasets.insert(dataset.id.clone(), kept);
             }
             Change::Removed(id) => {
                 self.datasets.remove(&id);
@@ -263,21 +262,25 @@ impl Keeper {
         }
     }
 
-    /// The newest scheduled instant that has a run: what the store says, whoever emitted it.
-    async fn newest_slot(&self, id: &DatasetId) -> Option<Timestamp> {
-        let filter = RunFilter {
-            dataset: Some(id.clone()),
-            unfinished: false,
-            limit: 500,
+    /// Asks for every run that is due, as the scheduled function of a cluster does.
+    async fn tick(&self) {
+        let here = Here {
+            manager: &self.embedded.manager,
+            say: line,
         };
-        let runs = self.embedded.metrics.runs(&filter).await.ok()?;
-        runs.iter()
-            .filter_map(|run| run.slot)
-            .max()
-            .or_else(|| runs.iter().map(|run| run.created_at).min())
+        let budget = Budget::of(TICK_MAX);
+        match tick(&self.agenda, &here, Timestamp::now(), budget).await {
+            Ok(report) => {
+                for detail in report.details.iter().filter(|detail| is_told(&detail.what)) {
+                    line(&format!("{}  not run: {}", detail.dataset, detail.why));
+                }
+            }
+            Err(error) => line(&format!("the definitions cannot be read: {error}")),
+        }
     }
 
     async fn look(&mut self) {
+        self.tick().await;
         let ids: Vec<DatasetId> = self.datasets.keys().cloned().collect();
         for id in ids {
             self.look_at(&id).await;
@@ -289,7 +292,7 @@ impl Keeper {
             return;
         };
         let dataset = kept.dataset.clone();
-        if !is_in_force(&dataset) {
+        if !is_looked_at(&dataset) {
             return;
         }
         if let Err(error) = self.advance(id, &dataset).await {
@@ -298,26 +301,15 @@ impl Keeper {
     }
 
     async fn advance(&mut self, id: &DatasetId, dataset: &Arc<Dataset>) -> Result<()> {
-        let Some(kept) = self.datasets.get_mut(id) else {
+        let Some(kept) = self.datasets.get(id) else {
             return Ok(());
         };
+        let before = kept.seen;
         let now = Timestamp::now();
-        if dataset.run.schedule.is_some() {
-            let from = *kept.through.get_or_insert(now);
-            let due = due(dataset, Some(from), now);
-            for slot in &due.slots {
-                let dataset = (**dataset).clone();
-                self.embedded.manager.submit_slot(dataset, *slot).await?;
-            }
-            if let Some(through) = due.through {
-                kept.through = Some(through);
-            }
-            return Ok(());
-        }
         let seen = fingerprint(dataset.clone(), now).await?;
-        if kept.seen != Some(seen) {
-            let first = kept.seen.is_none();
-            self.submit(dataset, Trigger::Arrival, None).await?;
+        if before != Some(seen) {
+            let first = before.is_none();
+            self.submit(dataset).await?;
             if let Some(kept) = self.datasets.get_mut(id) {
                 kept.seen = Some(seen);
             }
@@ -328,30 +320,45 @@ impl Keeper {
         Ok(())
     }
 
-    async fn submit(
-        &self,
-        dataset: &Arc<Dataset>,
-        trigger: Trigger,
-        key: Option<&str>,
-    ) -> Result<RunId> {
-        let mut selection = Selection::default();
-        if trigger == Trigger::Backfill {
-            selection.last_days = dataset.limits.backfill_days;
-        }
-        let submitted = self
-            .embedded
-            .manager
-            .submit((**dataset).clone(), trigger, selection, key)
-            .await?;
-        if !submitted.existed {
-            line(&format!("{}  {trigger} {}", dataset.id, submitted.run));
-        }
-        Ok(submitted.run)
+    async fn submit(&self, dataset: &Arc<Dataset>) -> Result<()> {
+        let asked = self.embedded.manager.submit(
+            (**dataset).clone(),
+            Trigger::Arrival,
+            Selection::default(),
+            None,
+        );
+        let submitted = asked.await?;
+        line(&format!(
+            "{}  {} {}",
+            dataset.id,
+            Trigger::Arrival,
+            submitted.run
+        ));
+        Ok(())
     }
 }
 
-fn is_in_force(dataset: &Dataset) -> bool {
-    !matches!(dataset.status, DatasetStatus::Retired)
+/// Whether the data of a dataset is looked at for what is new.
+fn is_looked_at(dataset: &Dataset) -> bool {
+    let in_force = matches!(
+        dataset.status,
+        DatasetStatus::Active | DatasetStatus::Deprecated
+    );
+    in_force && !dataset.run.paused && dataset.run.schedule.is_none()
+}
+
+/// Whether something that was not run is told of: not what its owner wants so, nor what the watched
+/// folder has told already.
+fn is_told(what: &str) -> bool {
+    let told = [
+        Reason::NotAllowed.word(),
+        Reason::BadSchedule.word(),
+        Reason::Missed.word(),
+        Failure::Refused.word(),
+        Failure::Away.word(),
+        Failure::Registry.word(),
+    ];
+    told.contains(&what)
 }
 
 /// What the objects of a dataset are, in one number: another one means something to look at. The

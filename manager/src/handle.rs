@@ -9,6 +9,7 @@ use assay_model::dataset::Dataset;
 use assay_model::ids::{DatasetId, NodeId, RunId, TaskId};
 use assay_model::run::{Priority, Run, RunState, Selection, Trigger};
 use assay_proto::link::{Doorway, Tls};
+use assay_registry::Agenda;
 use assay_store::StoreError;
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
@@ -21,6 +22,7 @@ use crate::inbox::{Input, Wish};
 use crate::outbox::{self, OutboxSink};
 use crate::parts::ManagerParts;
 use crate::reach::Away;
+use crate::schedule::{self, Ticked};
 use crate::seat::{NotLeading, Role, Seats};
 use crate::watch::{RunUpdate, UPDATES_MAX};
 use crate::{lead, rival, service, settings};
@@ -35,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) updates: broadcast::Sender<RunUpdate>,
     pub(crate) desired: watch::Sender<(u32, String)>,
     pub(crate) stop: watch::Sender<bool>,
+    pub(crate) ticked: watch::Sender<Option<Ticked>>,
 }
 
 /// Why something that was asked of a manager was not done.
@@ -85,6 +88,7 @@ impl Manager {
             updates,
             desired: watch::Sender::new((min, "the least allowed".to_owned())),
             stop,
+            ticked: watch::Sender::new(None),
             parts,
         });
         let life = tokio::spawn(lead::live(Arc::clone(&shared), stopped));
@@ -247,6 +251,15 @@ impl ManagerHandle {
     /// Hands the messages of the outbox to `sink` for as long as this manager leads.
     pub fn hand_on_messages(&self, sink: Arc<dyn OutboxSink>) {
         tokio::spawn(outbox::hand_on(Arc::clone(&self.shared), sink));
+    }
+
+    /// Asks for the runs that are due by `agenda` every `every`, while this manager leads.
+    pub fn keep_schedule(&self, agenda: Arc<dyn Agenda>, every: Duration) {
+        tokio::spawn(schedule::keep(self.clone(), agenda, every));
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// A door for nodes and clients of this process.

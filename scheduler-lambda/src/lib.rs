@@ -8,6 +8,8 @@
 mod arrival;
 mod due;
 mod emit;
+mod explain;
+mod grpc;
 mod look;
 mod reason;
 mod report;
@@ -18,6 +20,8 @@ mod tick;
 pub use arrival::POLL_S;
 pub use due::{Due, SLOTS_MAX, due};
 pub use emit::{EmitError, Emitted, Emitter};
+pub use explain::{Explanation, LISTED_MAX, Listed, NotRun, Wanted, explain, list};
+pub use grpc::Managers;
 pub use look::{Decision, Emission, Key, REGISTRATION, Skipped, look};
 pub use reason::Reason;
 pub use report::{DETAILS_MAX, Detail, Failure, TickReport};

@@ -142,3 +142,23 @@ impl TickReport {
         }
     }
 }
+
+impl std::fmt::Display for TickReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} datasets looked at, {} runs begun, {} there already",
+            self.looked, self.emitted, self.existed
+        )?;
+        for (reason, count) in &self.skipped {
+            write!(f, ", {count} {reason}")?;
+        }
+        for (failure, count) in &self.failed {
+            write!(f, ", {count} failed ({})", failure.word())?;
+        }
+        if let Some(stopped) = &self.stopped {
+            write!(f, "; {stopped}")?;
+        }
+        Ok(())
+    }
+}

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use assay_model::dataset::Dataset;
-use assay_registry::{Agenda, Cursor, Entry, Look, Marked, Policy, RegistryError};
+use assay_registry::{AT_ONCE, Agenda, Cursor, Entry, Look, Marked, Policy, RegistryError};
 use futures::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -233,7 +233,8 @@ impl Outcome {
             return;
         };
         report.looked += 1;
-        if let Some(since) = self.entry.due_at {
+        // What has just been defined was never late.
+        if let Some(since) = self.entry.due_at.filter(|since| *since != AT_ONCE) {
             report.lag_s = report
                 .lag_s
                 .max(self.now.duration_since(since).as_secs_f64());
@@ -300,3 +301,6 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ pub mod judge;
 pub mod metric;
 pub mod node;
 pub mod run;
+pub mod schedule;
 pub mod settings;
 pub mod version;
 

@@ -67,6 +67,16 @@ impl ClusterService for Cluster {
             nodes_desired_reason,
             store_away_since: away.as_ref().map(|away| convert::time_of(away.since)),
             store_away: away.map(|away| away.reason).unwrap_or_default(),
+            schedule: self
+                .shared
+                .ticked
+                .borrow()
+                .as_ref()
+                .map(|ticked| v1::Ticked {
+                    at: Some(convert::time_of(ticked.at)),
+                    outcome: ticked.outcome.to_owned(),
+                    words: ticked.words.clone(),
+                }),
         }))
     }
 

@@ -123,9 +123,8 @@ async fn an_emitter_asks_for_what_is_due_and_may_do_nothing_else() {
             assert_eq!(answer.into_inner().existed, existed, "{trigger}");
         }
     }
-    let known = runs
-        .clone()
-        .submit(submit("schedule", "", Some(1_800_000_000)));
+    let mut asked = runs.clone();
+    let known = asked.submit(submit("schedule", "", Some(1_800_000_000)));
     let run_id = known.await.unwrap().into_inner().run_id;
     let clusters = ClusterServiceClient::new(channel.clone());
     let metrics = MetricServiceClient::new(channel.clone());

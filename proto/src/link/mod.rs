@@ -164,7 +164,10 @@ impl Door {
 async fn secured(to: &Uri, tls: &Tls) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
     let host = to.host().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let name = ServerName::try_from(host.to_owned()).map_err(tls::refused)?;
+    let name = match tls.expected() {
+        Some(name) => name,
+        None => ServerName::try_from(host.to_owned()).map_err(tls::refused)?,
+    };
     let connecting = TcpStream::connect((host, to.port_u16().unwrap_or(443)));
     let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
         .await

@@ -1,6 +1,6 @@
 //! Mutual TLS: what both ends show and whom they believe, from files that may change.
 //!
-//! Comes in: the paths of three PEM files. Goes out: the configurations of rustls for servers and
+//! Comes in: the paths of three PEM files, or their texts. Goes out: the configurations of rustls for servers and
 //! clients. New files are taken up by the next connection, and open ones go on. It must never
 //! accept a peer without a certificate of the authority, or go on with half of a changed set: files
 //! that cannot be read or do not fit one another leave the present ones in force.
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{
     ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion, crypto, version,
@@ -56,6 +56,11 @@ pub enum TlsError {
         /// What rustls says.
         detail: String,
     },
+    /// No certificate can be for this name.
+    #[error(
+        "`{0}` is no name of a server: use one that its certificate holds, such as manager.internal"
+    )]
+    Name(String),
     /// The certificate is not of the process that shows it.
     #[error(
         "the certificate {cert} is {is}, and this process is {needed}: give it one of its own (assay cluster certs makes some)"
@@ -74,11 +79,13 @@ pub enum TlsError {
 #[derive(Debug, Clone)]
 pub struct Tls {
     inner: Arc<Inner>,
+    expected: Option<ServerName<'static>>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    files: TlsFiles,
+    // None: texts, which do not change.
+    files: Option<TlsFiles>,
     // Held while three small files are read, at most twice a second.
     present: Mutex<Present>,
 }
@@ -89,6 +96,7 @@ struct Present {
     client: Arc<ClientConfig>,
     stamps: Stamps,
     refused: Option<Stamps>,
+    identity: Option<Identity>,
     looked: Instant,
     loads: u64,
 }
@@ -103,21 +111,63 @@ impl Tls {
     /// [`TlsError`] naming the file.
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let stamps = stamps(&files);
-        let (server, client) = read(&files)?;
+        let ends = read(&files)?.ends()?;
+        Ok(Self::with(Some(files), stamps, ends))
+    }
+
+    /// What a peer shows and believes by three PEM texts, which stay as they are.
+    ///
+    /// # Errors
+    /// [`TlsError`] naming the text.
+    pub fn of_pem(ca: &str, cert: &str, key: &str) -> Result<Self, TlsError> {
+        let named = |path: &str| Path::new(path).to_owned();
+        let pem = Pem {
+            ca: certificates(&named("ca"), ca.as_bytes())?,
+            chain: certificates(&named("cert"), cert.as_bytes())?,
+            key: private_key(&named("key"), key.as_bytes())?,
+            names: TlsFiles {
+                ca: named("ca"),
+                cert: named("cert"),
+                key: named("key"),
+            },
+        };
+        Ok(Self::with(None, [None; 3], pem.ends()?))
+    }
+
+    fn with(files: Option<TlsFiles>, stamps: Stamps, ends: Ends) -> Self {
         let present = Present {
-            server,
-            client,
+            server: ends.server,
+            client: ends.client,
             stamps,
             refused: None,
+            identity: ends.identity,
             looked: Instant::now(),
             loads: 1,
         };
-        Ok(Self {
+        Self {
             inner: Arc::new(Inner {
                 files,
                 present: Mutex::new(present),
             }),
-        })
+            expected: None,
+        }
+    }
+
+    /// The same; but the certificates of managers are checked for `name`, whatever address they are
+    /// reached at.
+    ///
+    /// # Errors
+    /// [`TlsError::Name`] when no certificate can be for such a name.
+    pub fn expecting(mut self, name: &str) -> Result<Self, TlsError> {
+        let expected = ServerName::try_from(name.to_owned());
+        self.expected = Some(expected.map_err(|_| TlsError::Name(name.to_owned()))?);
+        Ok(self)
+    }
+
+    /// The name that certificates of managers are checked for, if it is not their address.
+    #[must_use]
+    pub fn expected(&self) -> Option<ServerName<'static>> {
+        self.expected.clone()
     }
 
     /// Checks that the certificate is of `role`, and of `name` when one is given: whoever shows one
@@ -126,8 +176,7 @@ impl Tls {
     /// # Errors
     /// [`TlsError`] naming the certificate.
     pub fn is_of(&self, role: PeerRole, name: Option<&str>) -> Result<(), TlsError> {
-        let cert = &self.inner.files.cert;
-        let identity = certificates(cert)?.first().and_then(Identity::of);
+        let identity = self.up_to_date().identity.clone();
         let fits = identity
             .as_ref()
             .is_some_and(|is| is.role == role && name.is_none_or(|name| name == is.name));
@@ -135,7 +184,7 @@ impl Tls {
             return Ok(());
         }
         Err(TlsError::NotOurs {
-            cert: cert.clone(),
+            cert: self.inner.names().cert,
             is: identity.map_or_else(|| "of nobody here".to_owned(), |is| format!("of {is}")),
             needed: match name {
                 Some(name) => format!("{} `{name}`", role.word()),
@@ -170,15 +219,19 @@ impl Tls {
             return present;
         }
         present.looked = Instant::now();
-        let stamps = stamps(&self.inner.files);
+        let Some(files) = &self.inner.files else {
+            return present;
+        };
+        let stamps = stamps(files);
         if stamps == present.stamps || present.refused == Some(stamps) {
             return present;
         }
-        match read(&self.inner.files) {
-            Ok((server, client)) => {
-                tracing::info!(cert = %self.inner.files.cert.display(), "new TLS files are in force");
-                present.server = server;
-                present.client = client;
+        match read(files).and_then(Pem::ends) {
+            Ok(ends) => {
+                tracing::info!(cert = %files.cert.display(), "new TLS files are in force");
+                present.server = ends.server;
+                present.client = ends.client;
+                present.identity = ends.identity;
                 present.stamps = stamps;
                 present.refused = None;
                 present.loads += 1;
@@ -199,61 +252,104 @@ fn stamps(files: &TlsFiles) -> Stamps {
     })
 }
 
-fn read(files: &TlsFiles) -> Result<(Arc<ServerConfig>, Arc<ClientConfig>), TlsError> {
-    let unusable = |path: &Path, detail: String| TlsError::File {
-        path: path.to_owned(),
-        detail,
-    };
-    let misfit = |detail: String| TlsError::Misfit {
-        cert: files.cert.clone(),
-        detail,
-    };
-    let mut roots = RootCertStore::empty();
-    for root in certificates(&files.ca)? {
-        roots
-            .add(root)
-            .map_err(|error| unusable(&files.ca, error.to_string()))?;
-    }
-    let roots = Arc::new(roots);
-    let chain = certificates(&files.cert)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| unusable(&files.key, format!("no private key in it: {error}")))?;
-    let provider = Arc::new(crypto::ring::default_provider());
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
-            .build()
-            .map_err(|error| misfit(error.to_string()))?;
-    let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(VERSIONS)
-        .map_err(|error| misfit(error.to_string()))?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(chain.clone(), key.clone_key())
-        .map_err(|error| misfit(error.to_string()))?;
-    server.alpn_protocols = vec![ALPN.to_vec()];
-    // A resumed session would outlive the authority that it was accepted under.
-    server.send_tls13_tickets = 0;
-    let mut client = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(VERSIONS)
-        .map_err(|error| misfit(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)
-        .map_err(|error| misfit(error.to_string()))?;
-    client.alpn_protocols = vec![ALPN.to_vec()];
-    Ok((Arc::new(server), Arc::new(client)))
+/// What three PEM texts hold.
+struct Pem {
+    ca: Vec<CertificateDer<'static>>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    /// What the texts are called in errors.
+    names: TlsFiles,
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let unusable = |detail: String| TlsError::File {
+/// What one end shows and believes.
+struct Ends {
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
+    identity: Option<Identity>,
+}
+
+fn read(files: &TlsFiles) -> Result<Pem, TlsError> {
+    let text = |path: &Path| std::fs::read(path).map_err(|error| unusable(path, error.to_string()));
+    Ok(Pem {
+        ca: certificates(&files.ca, &text(&files.ca)?)?,
+        chain: certificates(&files.cert, &text(&files.cert)?)?,
+        key: private_key(&files.key, &text(&files.key)?)?,
+        names: files.clone(),
+    })
+}
+
+impl Inner {
+    fn names(&self) -> TlsFiles {
+        self.files.clone().unwrap_or_else(|| TlsFiles {
+            ca: "ca".into(),
+            cert: "cert".into(),
+            key: "key".into(),
+        })
+    }
+}
+
+impl Pem {
+    fn ends(self) -> Result<Ends, TlsError> {
+        let misfit = |detail: String| TlsError::Misfit {
+            cert: self.names.cert.clone(),
+            detail,
+        };
+        let identity = self.chain.first().and_then(Identity::of);
+        let mut roots = RootCertStore::empty();
+        for root in self.ca {
+            roots
+                .add(root)
+                .map_err(|error| unusable(&self.names.ca, error.to_string()))?;
+        }
+        let roots = Arc::new(roots);
+        let provider = Arc::new(crypto::ring::default_provider());
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
+                .build()
+                .map_err(|error| misfit(error.to_string()))?;
+        let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(VERSIONS)
+            .map_err(|error| misfit(error.to_string()))?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(self.chain.clone(), self.key.clone_key())
+            .map_err(|error| misfit(error.to_string()))?;
+        server.alpn_protocols = vec![ALPN.to_vec()];
+        // A resumed session would outlive the authority that it was accepted under.
+        server.send_tls13_tickets = 0;
+        let mut client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(VERSIONS)
+            .map_err(|error| misfit(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(self.chain, self.key)
+            .map_err(|error| misfit(error.to_string()))?;
+        client.alpn_protocols = vec![ALPN.to_vec()];
+        Ok(Ends {
+            server: Arc::new(server),
+            client: Arc::new(client),
+            identity,
+        })
+    }
+}
+
+fn unusable(path: &Path, detail: String) -> TlsError {
+    TlsError::File {
         path: path.to_owned(),
         detail,
-    };
-    let found = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(error.to_string()))?;
+    }
+}
+
+fn certificates(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|error| unusable(path, error.to_string()))?;
     if found.is_empty() {
-        return Err(unusable("no certificate in it".to_owned()));
+        return Err(unusable(path, "no certificate in it".to_owned()));
     }
     Ok(found)
+}
+
+fn private_key(path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(text)
+        .map_err(|error| unusable(path, format!("no private key in it: {error}")))
 }
 
 /// An error of the handshake as one of the connection.

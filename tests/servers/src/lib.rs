@@ -10,4 +10,5 @@ pub mod pki;
 pub mod port;
 pub mod postgres;
 pub mod process;
+pub mod runtime_api;
 pub mod supervised;

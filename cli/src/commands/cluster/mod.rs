@@ -63,6 +63,10 @@ async fn status(cx: &Context) -> Result<Exit> {
         status.tasks_waiting,
         text::counted(status.runs_unfinished as usize, "run")
     ));
+    let schedule = status.schedule.as_ref();
+    if let Some(ticked) = schedule {
+        out.push_str(&format!("schedule {}: {}\n", ticked.outcome, ticked.words));
+    }
     if !status.nodes.is_empty() {
         out.push('\n');
         out.push_str(&node::rows(&status.nodes));
@@ -82,6 +86,11 @@ async fn status(cx: &Context) -> Result<Exit> {
         "tasksRunning": status.tasks_running,
         "storeAway": (!status.store_away.is_empty()).then_some(&status.store_away),
         "storeAwaySince": away_since,
+        "schedule": schedule.map(|ticked| json!({
+            "at": opt_time("at", ticked.at).ok().flatten(),
+            "outcome": ticked.outcome,
+            "words": ticked.words,
+        })),
     });
     cx.screen
         .items("ClusterStatus", &[item], &json!({}), Exit::Ok)?;
