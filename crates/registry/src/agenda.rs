@@ -5,6 +5,8 @@
 //! let an entry that nobody can read hide the others. The store's watermark stays the truth about
 //! what was emitted: the one kept here says when to look again, and may lag.
 
+use std::collections::BTreeSet;
+
 use assay_model::ids::DatasetId;
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -102,6 +104,13 @@ pub trait Agenda: Send + Sync {
     /// since it was read.
     async fn mark(&self, entry: &Entry, look: &Look) -> Result<Marked, RegistryError>;
 
-    /// From where each owner's data may come.
+    /// From where each owner's data may come: all lists, which may take reading everything.
     async fn policy(&self) -> Result<Policy, RegistryError>;
+
+    /// The same of these owners alone, as a tick asks for those of a page; [`crate::EVERYBODY`]'s
+    /// list is always in it.
+    async fn policy_of(&self, owners: &BTreeSet<String>) -> Result<Policy, RegistryError> {
+        let _ = owners;
+        self.policy().await
+    }
 }

@@ -16,10 +16,10 @@ use assay_contract::{Code, Diagnostic, Parsed};
 use assay_model::dataset::DatasetStatus;
 use assay_model::ids::DatasetId;
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use crate::port::{
-    Conflict, Definition, InvalidFile, Listing, Precondition, Registry, RegistryError, digest,
+    Clock, Conflict, Definition, InvalidFile, Listing, Precondition, Registry, RegistryError,
+    at_start, digest,
 };
 
 /// A file whose time is this close to the moment of reading may change without another time.
@@ -27,9 +27,6 @@ const SETTLED: Duration = Duration::from_secs(2);
 
 /// Files written by this process, so that no two writers share the name of a temporary file.
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
-
-/// The clock that says when a version was first seen.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A registry in a folder.
 #[derive(Clone)]
@@ -451,21 +448,6 @@ fn is_dataset_file(path: &Path) -> bool {
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"));
     yaml && !name.starts_with('.') && !path.is_dir()
-}
-
-fn at_start(name: &str, code: Code, message: String, hint: &str) -> Diagnostic {
-    Diagnostic {
-        code,
-        file: name.to_owned(),
-        line: 1,
-        column: 1,
-        span: 0..0,
-        text: String::new(),
-        path: String::new(),
-        message,
-        hint: Some(hint.to_owned()),
-        redact: None,
-    }
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> Parsed {

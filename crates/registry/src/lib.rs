@@ -6,6 +6,8 @@
 
 mod agenda;
 pub mod conformance;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 mod folder;
 mod memory;
 mod policy;
@@ -17,6 +19,7 @@ pub use folder::FolderRegistry;
 pub use memory::{MemoryAgenda, Watermarks};
 pub use policy::{EVERYBODY, Policy};
 pub use port::{
-    Conflict, Definition, InvalidFile, Listing, Precondition, Registry, RegistryError, digest,
+    Clock, Conflict, Definition, InvalidFile, Listing, Precondition, Registry, RegistryError,
+    digest,
 };
 pub use watch::{Change, Changes, changes, watch};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use assay_contract::Diagnostic;
+use assay_contract::{Code, Diagnostic};
 use assay_model::dataset::Dataset;
 use assay_model::ids::DatasetId;
 use async_trait::async_trait;
@@ -13,6 +13,9 @@ use jiff::Timestamp;
 pub fn digest(text: &str) -> String {
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
 }
+
+/// The clock that says when a version was first seen, or put.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A definition in force.
 #[derive(Debug, Clone, PartialEq)]
@@ -215,4 +218,20 @@ pub trait Registry: Send + Sync {
     /// Sets a dataset's status to retired, if its document has the digest `expected`. It is not
     /// run from then on; its definition and history stay.
     async fn retire(&self, id: &DatasetId, expected: &str) -> Result<Definition, RegistryError>;
+}
+
+/// A diagnostic about a document as a whole.
+pub(crate) fn at_start(name: &str, code: Code, message: String, hint: &str) -> Diagnostic {
+    Diagnostic {
+        code,
+        file: name.to_owned(),
+        line: 1,
+        column: 1,
+        span: 0..0,
+        text: String::new(),
+        path: String::new(),
+        message,
+        hint: Some(hint.to_owned()),
+        redact: None,
+    }
 }

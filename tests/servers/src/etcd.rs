@@ -358,7 +358,7 @@ impl Drop for Etcd {
 
 /// A shell that removes the folder when this program is done with it, however it ended: a cluster that
 /// all tests of a program share is never dropped, and its members leave hundreds of megabytes.
-fn sweeper(folder: &Path) -> Child {
+pub(crate) fn sweeper(folder: &Path) -> Child {
     let mut shell = Command::new("sh");
     shell.args(["-c", SWEEP, "sweeper"]).arg(folder);
     shell.current_dir("/").stdin(Stdio::piped());
@@ -376,7 +376,7 @@ fn program() -> &'static str {
 }
 
 /// The body of a plain answer, or nothing when there is none within a second.
-fn http(port: u16, path: &str) -> Option<String> {
+pub(crate) fn http(port: u16, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
     write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;

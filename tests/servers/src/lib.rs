@@ -6,6 +6,7 @@
 //! is a loud failure that names the package.
 
 pub mod etcd;
+pub mod ministack;
 pub mod pki;
 pub mod port;
 pub mod postgres;

@@ -42,7 +42,11 @@ fn after(hours: i64) -> Timestamp {
 
 impl Subject<'_> {
     async fn put(&self, name: &str, note: &str) -> Result<Definition, String> {
-        let found = self.registry.get(&id(name)?).await.map_err(unexpected)?;
+        let found = match self.registry.get(&id(name)?).await {
+            // What cannot be read is not there, or said to be unreadable.
+            Err(RegistryError::Invalid(_)) => None,
+            found => found.map_err(unexpected)?,
+        };
         let precondition = found.map_or(Precondition::Absent, |d| Precondition::Digest(d.digest));
         let text = document(name, note);
         let put = match self.registry.put(&text, precondition).await {
