@@ -8,6 +8,8 @@ export ASSAY_SHARED ?= $(abspath ../shared)
 TOOLS := $(HOME)/.cache/assay/tools
 # What a cluster needs; the embedded program is built without it.
 FEATURES := assay-store/postgres,assay-coordination/etcd,assay-manager/cluster,assay-datanode/cluster
+# What a cluster on AWS needs besides.
+CLOUD := assay-registry/dynamodb
 PY := $(TOOLS)/python/bin/python
 
 .PHONY: help tools verify fix lint deny test unit chaos drills fuzz bench bench-cluster score
@@ -20,11 +22,11 @@ tools: ## install what the tests need (Rust components, Python packages, Postgre
 
 lint: ## formatting and lints, without changing anything
 	$(CARGO) fmt --all -- --check
-	$(CARGO) clippy --workspace --all-targets --features $(FEATURES) --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --features $(FEATURES) --no-deps --locked --quiet
+	$(CARGO) clippy --workspace --all-targets --features $(FEATURES),$(CLOUD) --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --features $(FEATURES),$(CLOUD) --no-deps --locked --quiet
 
 unit: tools ## all tests
-	ASSAY_PYTHON="$(PY)" $(CARGO) test --workspace --features $(FEATURES) --locked
+	ASSAY_PYTHON="$(PY)" $(CARGO) test --workspace --features $(FEATURES),$(CLOUD) --locked
 
 test: tools lint unit ## what CI runs
 
@@ -32,7 +34,7 @@ verify: lint unit ## the same, tools assumed
 
 fix: ## format and apply what clippy can
 	$(CARGO) fmt --all
-	$(CARGO) clippy --workspace --all-targets --features $(FEATURES) --fix --allow-dirty --allow-staged -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features $(FEATURES),$(CLOUD) --fix --allow-dirty --allow-staged -- -D warnings
 
 deny: ## bans, licences, sources and unused dependencies; builds cargo-deny and cargo-machete at first
 	@test -x $(TOOLS)/bin/cargo-deny || $(CARGO) install --quiet --locked --root $(TOOLS) cargo-deny@0.20.2

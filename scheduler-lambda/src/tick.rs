@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use assay_model::dataset::Dataset;
-use assay_registry::{AT_ONCE, Agenda, Cursor, Entry, Look, Marked, Policy, RegistryError};
+use assay_registry::{AT_ONCE, Agenda, Cursor, Entry, Look, Marked, Page, Policy, RegistryError};
 use futures::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -63,7 +63,6 @@ pub async fn tick(
     let work = Work {
         agenda,
         emitter,
-        policy: agenda.policy().await?,
         now,
         budget,
         away: AtomicBool::new(false),
@@ -76,9 +75,8 @@ pub async fn tick(
             report.more_left = true;
             break;
         }
-        let page =
-            tokio::time::timeout_at(budget.until, agenda.due(now, after.as_ref(), budget.page));
-        let page = match page.await {
+        let page = page_of(agenda, now, after.as_ref(), budget.page);
+        let (page, policy) = match tokio::time::timeout_at(budget.until, page).await {
             Ok(Ok(page)) => page,
             Ok(Err(error)) if first => return Err(error),
             Ok(Err(error)) => {
@@ -94,7 +92,7 @@ pub async fn tick(
         };
         first = false;
         let outcomes = stream::iter(page.entries)
-            .map(|entry| work.deal_with(entry))
+            .map(|entry| work.deal_with(entry, &policy))
             .buffer_unordered(budget.at_once.max(1));
         outcomes
             .for_each(|outcome| {
@@ -122,10 +120,32 @@ pub async fn tick(
 struct Work<'a> {
     agenda: &'a dyn Agenda,
     emitter: &'a dyn Emitter,
-    policy: Policy,
     now: Timestamp,
     budget: Budget,
     away: AtomicBool,
+}
+
+/// A page, and from where the data of those in it may come.
+async fn page_of(
+    agenda: &dyn Agenda,
+    now: Timestamp,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<(Page, Policy), RegistryError> {
+    let page = agenda.due(now, after, limit).await?;
+    let definitions = page
+        .entries
+        .iter()
+        .filter_map(|e| e.definition.as_ref().ok());
+    let owners = definitions
+        .filter_map(|d| d.dataset.owner.clone())
+        .collect();
+    // Nobody's data is asked about where nobody is due.
+    let policy = match page.entries.is_empty() {
+        true => Policy::default(),
+        false => agenda.policy_of(&owners).await?,
+    };
+    Ok((page, policy))
 }
 
 /// What became of one entry.
@@ -146,7 +166,7 @@ impl Work<'_> {
         self.away.load(Ordering::Relaxed) || self.budget.is_spent()
     }
 
-    async fn deal_with(&self, entry: Entry) -> Outcome {
+    async fn deal_with(&self, entry: Entry, policy: &Policy) -> Outcome {
         let mut outcome = Outcome {
             entry,
             now: self.now,
@@ -159,7 +179,7 @@ impl Work<'_> {
         if self.is_over() {
             return outcome;
         }
-        let decision = look(&outcome.entry, &self.policy, self.now);
+        let decision = look(&outcome.entry, policy, self.now);
         let mut kept = decision.look.clone();
         if let Ok(definition) = &outcome.entry.definition {
             let dataset = definition.dataset.clone();

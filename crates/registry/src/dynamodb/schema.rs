@@ -42,7 +42,9 @@ pub async fn create_tables(config: &SdkConfig, table: &str) -> Result<(), Regist
         ("due_shard", S, KeyType::Hash),
         ("due_at", S, KeyType::Range),
     ];
-    inner.create(&inner.table, &[id.clone()], &due).await?;
+    inner
+        .create(&inner.table, std::slice::from_ref(&id), &due)
+        .await?;
     let revision = ("revision", N, KeyType::Range);
     inner
         .create(&inner.versions(), &[id, revision], &[])

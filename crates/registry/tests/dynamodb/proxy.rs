@@ -90,7 +90,7 @@ async fn read(stream: &mut TcpStream) -> Option<Message> {
         if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
             break end + 4;
         }
-        let mut part = [0; 16384];
+        let mut part = vec![0; 16384];
         let count = stream.read(&mut part).await.ok()?;
         if count == 0 {
             return None;
@@ -101,7 +101,7 @@ async fn read(stream: &mut TcpStream) -> Option<Message> {
     let mut body = bytes[end..].to_vec();
     let length: usize = header(&head, "content-length").map_or(0, |n| n.parse().unwrap());
     while body.len() < length {
-        let mut part = [0; 65536];
+        let mut part = vec![0; 65536];
         let count = stream.read(&mut part).await.ok()?;
         if count == 0 {
             return None;
