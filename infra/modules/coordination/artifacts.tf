@@ -64,3 +64,25 @@ resource "aws_s3_bucket_policy" "artifacts" {
 
   depends_on = [aws_s3_bucket_public_access_block.artifacts]
 }
+
+# Archives that were replaced go; the one in use stays, whatever its age.
+resource "aws_s3_bucket_lifecycle_configuration" "artifacts" {
+  bucket = aws_s3_bucket.artifacts.id
+
+  rule {
+    id     = "replaced"
+    status = "Enabled"
+
+    filter {}
+
+    noncurrent_version_expiration {
+      noncurrent_days = 90
+    }
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 1
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.artifacts]
+}

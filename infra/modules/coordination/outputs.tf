@@ -32,3 +32,8 @@ output "artifacts_bucket" {
   description = "Name of the bucket that etcd's release is uploaded to, as etcd/etcd-v<version>-linux-<arch>.tar.gz."
   value       = aws_s3_bucket.artifacts.bucket
 }
+
+output "configuration" {
+  description = "Configuration (YAML) that the members are started with, by letter. It holds no secret."
+  value       = local.configuration
+}

@@ -88,7 +88,7 @@ def parts_of_functions():
 @correction
 def databases():
     """moto's parameters of a group lack their source; its instances share one resource id, and
-    forget that performance insights are on."""
+    forget how they are monitored."""
     from moto.rds.models import DBInstance, DBParameterGroup
 
     @around(DBParameterGroup, "update_parameters")
@@ -104,6 +104,14 @@ def databases():
         instance.dbi_resource_id = "db-" + uuid.uuid4().hex[:26].upper()
         asked = named.get("enable_performance_insights") or named.get("performance_insights_enabled")
         instance.performance_insights_enabled = bool(asked)
+        for name in (
+            "monitoring_interval",
+            "monitoring_role_arn",
+            "performance_insights_retention_period",
+            "performance_insights_kms_key_id",
+        ):
+            if named.get(name):
+                setattr(instance, name, named[name])
 
 
 @correction
@@ -181,7 +189,7 @@ def keys_of_workspaces():
 
 @correction
 def services():
-    """moto drops three fields of an ECS service."""
+    """moto drops some fields of an ECS service, and gives each a launch type."""
     from moto.ecs.responses import EC2ContainerServiceResponse as Responses
 
     def keep(response, service):
@@ -189,6 +197,10 @@ def services():
         service.availability_zone_rebalancing = given or "DISABLED"
         service.health_check_grace_period_seconds = response._get_int_param("healthCheckGracePeriodSeconds") or 0
         service.deployment_configuration = response._get_param("deploymentConfiguration") or {}
+        service.enable_ecs_managed_tags = bool(response._get_param("enableECSManagedTags"))
+        service.capacity_provider_strategy = response._get_param("capacityProviderStrategy") or []
+        if service.capacity_provider_strategy:
+            service.launch_type = None
 
     @around(Responses, "create_service")
     def create(original, response):

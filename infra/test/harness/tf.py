@@ -80,7 +80,9 @@ class Terraform:
         if done.returncode not in expect:
             said = (done.stdout[-6000:] + "\n" + done.stderr[-6000:]).strip()
             raise Failed(f"terraform {' '.join(arguments)} in {folder} ended with {done.returncode}:\n{said}")
-        return (done.returncode, done.stdout) if len(expect) > 1 else done.stdout
+        if len(expect) > 1:
+            return done.returncode, done.stdout + done.stderr
+        return done.stdout
 
     def init(self, folder):
         """Initialises `folder`; a root's lock file must do as it is."""
