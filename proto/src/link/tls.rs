@@ -8,8 +8,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
 
+use assay_files::Seen;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
@@ -19,8 +19,6 @@ use tokio_rustls::rustls::{
 
 use super::peer::{Identity, PeerRole};
 
-/// Between two looks at the files.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What is spoken inside.
 const ALPN: &[u8] = b"h2";
 /// Both ends are ours.
@@ -94,15 +92,11 @@ struct Inner {
 struct Present {
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
-    stamps: Stamps,
-    refused: Option<Stamps>,
     identity: Option<Identity>,
-    looked: Instant,
+    /// The files that were last tried, whether they could be used or not; none of texts.
+    seen: Option<Seen<3>>,
     loads: u64,
 }
-
-/// When each file changed last, and its size.
-type Stamps = [Option<(SystemTime, u64)>; 3];
 
 impl Tls {
     /// Reads the files, and checks that they fit one another.
@@ -110,9 +104,9 @@ impl Tls {
     /// # Errors
     /// [`TlsError`] naming the file.
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
-        let stamps = stamps(&files);
+        let seen = Seen::of(files.all());
         let ends = read(&files)?.ends()?;
-        Ok(Self::with(Some(files), stamps, ends))
+        Ok(Self::with(Some((files, seen)), ends))
     }
 
     /// What a peer shows and believes by three PEM texts, which stay as they are.
@@ -131,17 +125,16 @@ impl Tls {
                 key: named("key"),
             },
         };
-        Ok(Self::with(None, [None; 3], pem.ends()?))
+        Ok(Self::with(None, pem.ends()?))
     }
 
-    fn with(files: Option<TlsFiles>, stamps: Stamps, ends: Ends) -> Self {
+    fn with(files: Option<(TlsFiles, Seen<3>)>, ends: Ends) -> Self {
+        let (files, seen) = files.unzip();
         let present = Present {
             server: ends.server,
             client: ends.client,
-            stamps,
-            refused: None,
             identity: ends.identity,
-            looked: Instant::now(),
+            seen,
             loads: 1,
         };
         Self {
@@ -215,15 +208,10 @@ impl Tls {
         // A panic while it is held leaves the configurations whole.
         let present = self.inner.present.lock();
         let mut present = present.unwrap_or_else(PoisonError::into_inner);
-        if present.looked.elapsed() < LOOK_EVERY {
-            return present;
-        }
-        present.looked = Instant::now();
-        let Some(files) = &self.inner.files else {
+        let (Some(files), Some(seen)) = (&self.inner.files, &mut present.seen) else {
             return present;
         };
-        let stamps = stamps(files);
-        if stamps == present.stamps || present.refused == Some(stamps) {
+        if !seen.changed(files.all()) {
             return present;
         }
         match read(files).and_then(Pem::ends) {
@@ -232,24 +220,20 @@ impl Tls {
                 present.server = ends.server;
                 present.client = ends.client;
                 present.identity = ends.identity;
-                present.stamps = stamps;
-                present.refused = None;
                 present.loads += 1;
             }
             Err(error) => {
                 tracing::error!(%error, "changed TLS files are not taken up; the ones before stay in force");
-                present.refused = Some(stamps);
             }
         }
         present
     }
 }
 
-fn stamps(files: &TlsFiles) -> Stamps {
-    [&files.ca, &files.cert, &files.key].map(|path| {
-        let about = std::fs::metadata(path).ok()?;
-        Some((about.modified().ok()?, about.len()))
-    })
+impl TlsFiles {
+    fn all(&self) -> [&Path; 3] {
+        [&self.ca, &self.cert, &self.key]
+    }
 }
 
 /// What three PEM texts hold.

@@ -7,20 +7,13 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
 
+use assay_files::Seen;
 use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions};
-use tokio::time::Instant;
 
 use super::members::told;
 use super::options::EtcdTls;
 use crate::port::CoordinationError;
-
-/// Between two looks at the files.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// When each file changed last, and its size.
-type Stamps = [Option<(SystemTime, u64)>; 3];
 
 /// What clients are made of.
 pub(super) struct Doors {
@@ -41,9 +34,8 @@ pub(super) struct Renewal {
 
 struct Present {
     clients: Arc<[Client]>,
-    /// Those of the files that were last tried, whether they could be used or not.
-    stamps: Stamps,
-    looked: Instant,
+    /// The files that were last tried, whether they could be used or not; none without TLS.
+    seen: Option<Seen<3>>,
 }
 
 impl Renewal {
@@ -52,11 +44,10 @@ impl Renewal {
     /// # Errors
     /// [`CoordinationError::Refused`] naming the endpoint or the file that cannot be used.
     pub(super) async fn open(doors: Doors) -> Result<Self, CoordinationError> {
-        let stamps = doors.stamps();
+        let seen = doors.tls.as_ref().map(|tls| Seen::of(files(tls)));
         let present = Present {
             clients: doors.clients().await?,
-            stamps,
-            looked: Instant::now(),
+            seen,
         };
         Ok(Self {
             doors,
@@ -88,28 +79,13 @@ impl Renewal {
     fn look(&self) -> (Arc<[Client]>, bool) {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let clients = Arc::clone(&present.clients);
-        if self.doors.tls.is_none() || present.looked.elapsed() < LOOK_EVERY {
-            return (clients, false);
-        }
-        present.looked = Instant::now();
-        let stamps = self.doors.stamps();
-        let changed = stamps != present.stamps;
-        present.stamps = stamps;
+        let seen = present.seen.as_mut().zip(self.doors.tls.as_ref());
+        let changed = seen.is_some_and(|(seen, tls)| seen.changed(files(tls)));
         (clients, changed)
     }
 }
 
 impl Doors {
-    fn stamps(&self) -> Stamps {
-        let Some(tls) = &self.tls else {
-            return Stamps::default();
-        };
-        [&tls.ca, &tls.certificate, &tls.key].map(|path| {
-            let about = std::fs::metadata(path).ok()?;
-            Some((about.modified().ok()?, about.len()))
-        })
-    }
-
     async fn clients(&self) -> Result<Arc<[Client]>, CoordinationError> {
         let mut connect = self.connect.clone();
         if let Some(tls) = &self.tls {
@@ -125,6 +101,10 @@ impl Doors {
         }
         Ok(clients.into())
     }
+}
+
+fn files(tls: &EtcdTls) -> [&Path; 3] {
+    [&tls.ca, &tls.certificate, &tls.key]
 }
 
 fn tls_of(files: &EtcdTls) -> Result<TlsOptions, CoordinationError> {
