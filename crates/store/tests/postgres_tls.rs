@@ -1,4 +1,5 @@
-//! TLS towards Postgres, and files that are replaced while the store is open.
+//! TLS towards Postgres: whom the store believes, what it shows, and files that are replaced while it
+//! is open.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown};
@@ -111,6 +112,14 @@ impl Secured {
     async fn open(&self) -> Result<PostgresStore, StoreError> {
         PostgresStore::connect(self.options()).await
     }
+
+    /// Why the store cannot be opened.
+    async fn refusal(&self) -> String {
+        let Err(why) = self.open().await else {
+            panic!("it was let in");
+        };
+        why.to_string()
+    }
 }
 
 /// A read and a write are answered, after so many tries as broken connections need.
@@ -130,6 +139,41 @@ async fn works(store: &PostgresStore) -> bool {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     false
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_server_that_is_meant_is_believed_and_only_a_known_client_let_in() {
+    let secured = Secured::start();
+    let (old, new) = (&secured.old, &secured.new);
+    secured.client(old, &[old]);
+    let store = secured.open().await.unwrap();
+    assert!(works(&store).await);
+    let ciphers =
+        secured.sql("SELECT count(*) FROM pg_stat_ssl WHERE ssl AND client_dn LIKE '%assay%'");
+    assert_ne!(ciphers.trim(), "0", "it speaks TLS and shows who it is");
+    drop(store);
+
+    secured.client(old, &[new]);
+    let why = secured.refusal().await;
+    assert!(why.contains("UnknownIssuer"), "{why}");
+    secured.client(new, &[old]);
+    let why = secured.refusal().await;
+    assert!(
+        why.contains("certificate") || why.contains("UnknownCA"),
+        "{why}"
+    );
+    secured.client(old, &[old]);
+    secured.serves(&old.issue("server", None, Holds::Expired));
+    secured.renew();
+    let why = secured.refusal().await;
+    assert!(why.contains("xpired"), "{why}");
+    secured.serves(&old.issue_for(&["another.example"], "server", None, Holds::Today));
+    secured.renew();
+    let why = secured.refusal().await;
+    assert!(
+        why.contains("not valid for name") || why.contains("NotValidForName"),
+        "{why}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,6 +34,27 @@ fn node(cluster: &Cluster, manager: &ManagerHandle) -> NodeHandle {
     .unwrap()
 }
 
+/// A cluster over so many days, whose manager leads.
+async fn led(days: u32) -> (Cluster, ManagerHandle, NodeHandle) {
+    let cluster = Cluster::new().await;
+    cluster.write_days(days);
+    let manager = cluster.manager("m1");
+    within("leadership", manager.leads()).await;
+    let node = node(&cluster, &manager);
+    (cluster, manager, node)
+}
+
+/// The run ends, and one task of it was quarantined after two deaths.
+async fn quarantines(cluster: &Cluster, manager: &ManagerHandle, run: RunId) {
+    let ended = within("the end", manager.wait(run)).await.unwrap();
+    assert_eq!(ended.state, RunState::Partial, "{ended:?}");
+    let crashed = ["crashed", "crashed"].map(str::to_owned).to_vec();
+    assert_eq!(
+        troubled(cluster, run).await,
+        [(TaskState::Quarantined, crashed)]
+    );
+}
+
 async fn submit(cluster: &Cluster, manager: &ManagerHandle, tags: &[&str]) -> RunId {
     let mut dataset = cluster.dataset();
     dataset.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
@@ -57,19 +78,9 @@ async fn troubled(cluster: &Cluster, run: RunId) -> Vec<(TaskState, Vec<String>)
 }
 
 pub async fn poison_is_quarantined_after_two_deaths_and_the_rest_of_the_run_stands() {
-    let cluster = Cluster::new().await;
-    cluster.write_days(6);
-    let manager = cluster.manager("m1");
-    within("leadership", manager.leads()).await;
-    let node = node(&cluster, &manager);
+    let (cluster, manager, node) = led(6).await;
     let run = submit(&cluster, &manager, &["abort", "2026-10-03"]).await;
-    let ended = within("the end", manager.wait(run)).await.unwrap();
-    assert_eq!(ended.state, RunState::Partial, "{ended:?}");
-    let crashed = ["crashed", "crashed"].map(str::to_owned).to_vec();
-    assert_eq!(
-        troubled(&cluster, run).await,
-        [(TaskState::Quarantined, crashed)]
-    );
+    quarantines(&cluster, &manager, run).await;
     let counted = cluster.row_counts().await;
     let days: Vec<&str> = counted.iter().map(|(day, _)| &day[8..]).collect();
     assert_eq!(days, ["01", "02", "04", "05", "06"]);
@@ -83,32 +94,18 @@ pub async fn poison_is_quarantined_after_two_deaths_and_the_rest_of_the_run_stan
 }
 
 pub async fn what_loops_for_ever_is_quarantined_after_two_deaths() {
-    let cluster = Cluster::new().await;
-    cluster.write_days(3);
-    let manager = cluster.manager("m1");
-    within("leadership", manager.leads()).await;
-    let node = node(&cluster, &manager);
+    let (cluster, manager, node) = led(3).await;
     let mut dataset = cluster.dataset();
     dataset.tags = ["spin", "2026-10-02"].map(str::to_owned).to_vec();
     dataset.run.timeout_s = 1;
     let submitted = manager.submit(dataset, Trigger::Manual, Selection::default(), None);
     let run = submitted.await.unwrap().run;
-    let ended = within("the end", manager.wait(run)).await.unwrap();
-    assert_eq!(ended.state, RunState::Partial, "{ended:?}");
-    let crashed = ["crashed", "crashed"].map(str::to_owned).to_vec();
-    assert_eq!(
-        troubled(&cluster, run).await,
-        [(TaskState::Quarantined, crashed)]
-    );
+    quarantines(&cluster, &manager, run).await;
     node.kill().await;
 }
 
 pub async fn a_killed_child_costs_one_attempt() {
-    let cluster = Cluster::new().await;
-    cluster.write_days(3);
-    let manager = cluster.manager("m1");
-    within("leadership", manager.leads()).await;
-    let node = node(&cluster, &manager);
+    let (cluster, manager, node) = led(3).await;
     // The first attempt dies, the second, a suspect's with half the memory, does not.
     let run = submit(&cluster, &manager, &["abort-when-full", "2026-10-02"]).await;
     let ended = within("the end", manager.wait(run)).await.unwrap();

@@ -19,7 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
-use crate::pki::Authority;
+use crate::pki::{Authority, Vouches as _};
 
 /// A manager behind TLS.
 pub struct Cluster {
@@ -36,7 +36,7 @@ impl Cluster {
     pub async fn secured() -> Self {
         let store = SqliteStore::in_memory().await.unwrap();
         let coordinator = Arc::new(LocalCoordinator::new(LeaseTimes::default()));
-        let authority = Arc::new(Authority::new());
+        let authority = Arc::new(Authority::new("an authority"));
         let cluster = Self::start("manager-1", &store, coordinator, authority).await;
         cluster.manager.leads().await;
         cluster
@@ -51,7 +51,7 @@ impl Cluster {
     pub async fn two_with(times: LeaseTimes) -> (Self, Self) {
         let store = SqliteStore::in_memory().await.unwrap();
         let coordinator = Arc::new(LocalCoordinator::new(times));
-        let authority = Arc::new(Authority::new());
+        let authority = Arc::new(Authority::new("an authority"));
         let first = Self::start(
             "manager-1",
             &store,

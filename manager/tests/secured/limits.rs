@@ -19,6 +19,7 @@ use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
 use crate::cluster::Cluster;
+use crate::pki::Vouches as _;
 
 /// What a busy machine may add to a limit.
 const SLACK: Duration = Duration::from_secs(30);

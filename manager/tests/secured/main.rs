@@ -18,13 +18,13 @@ use assay_proto::v1::run_service_client::RunServiceClient;
 use tonic::Code;
 
 use cluster::Cluster;
-use pki::{Authority, Holds};
+use pki::{Authority, Holds, Vouches as _};
 
 #[tokio::test]
 async fn only_a_certificate_of_the_authority_that_holds_today_opens_the_door() {
     let cluster = Cluster::secured().await;
     let (ours, role) = (&cluster.authority, PeerRole::Client);
-    let other = Authority::new();
+    let other = Authority::new("an authority");
     for (who, tls) in [
         (
             "expired",
@@ -62,7 +62,7 @@ async fn only_a_certificate_of_the_authority_that_holds_today_opens_the_door() {
 #[tokio::test]
 async fn a_client_believes_no_server_that_is_not_a_manager() {
     let cluster = Cluster::secured().await;
-    let other = Authority::new();
+    let other = Authority::new("an authority");
     let tls = cluster
         .authority
         .tls_with(PeerRole::Client, "a", Holds::Today, &other.ca);
@@ -194,7 +194,7 @@ async fn new_files_are_taken_up_and_open_streams_go_on() {
     cluster.open(PeerRole::Client, "b").await;
     std::fs::write(&cluster.files.key, key).unwrap();
     // Another authority, and a certificate of it.
-    let next = Authority::new();
+    let next = Authority::new("an authority");
     next.write(&cluster.files, PeerRole::Manager, "manager-1");
     tokio::time::sleep(Duration::from_millis(700)).await;
     let new = next.tls(PeerRole::Client, "a");

@@ -47,7 +47,7 @@ async fn a_leader_that_was_never_reached_keeps_its_lease() {
         "manager-2",
         &store,
         Arc::clone(&coordinator),
-        Arc::new(Authority::new()),
+        Arc::new(Authority::new("an authority")),
     );
     let near = near.await;
     let mut roles = near.manager.roles();

@@ -20,6 +20,7 @@ pub mod newer;
 pub mod noop;
 pub mod pki;
 pub mod process;
+pub mod raw;
 pub mod scrape;
 pub mod servers;
 pub mod small_disk;

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use assay_cluster_tests::data::{self, Shape};
+use assay_cluster_tests::data::Shape;
 use assay_cluster_tests::database::Database;
-use assay_cluster_tests::{Cluster, Drill, Plan};
+use assay_cluster_tests::{Cluster, Plan};
 use rustix::process::Signal;
 
 use crate::drill;
-use crate::usual::{begun, ends_right, goes_on, slow_commits, texts, uncharged};
+use crate::usual::{busied, ends_right, goes_on, stands, texts, uncharged};
 
 /// A stranger opens a transaction with `statement`, and stands still until the server ends it.
 async fn stands_still(cluster: &Cluster, statement: &str) -> Database {
@@ -31,9 +31,7 @@ async fn stands_still(cluster: &Cluster, statement: &str) -> Database {
 drill!(
     a_stranger_who_holds_all_tasks_in_an_open_transaction_is_ended,
     async |name| {
-        let (cluster, data, run) = begun(name, Plan::default(), Shape::USUAL).await;
-        slow_commits(&cluster);
-        cluster.busy("measure").await;
+        let (cluster, data, run, _) = busied(name, Plan::default()).await;
         cluster.drill.pause(0, 500).await;
         let tasks = "SELECT 1 FROM task FOR UPDATE";
         let stranger = stands_still(&cluster, tasks).await;
@@ -48,9 +46,7 @@ drill!(
 drill!(
     a_stranger_who_holds_the_epoch_holds_up_an_election_for_seconds,
     async |name| {
-        let (mut cluster, data, run) = begun(name, Plan::default(), Shape::USUAL).await;
-        slow_commits(&cluster);
-        cluster.busy("measure").await;
+        let (mut cluster, data, run, _) = busied(name, Plan::default()).await;
         let leader = cluster.leader().await;
         // The next leader mints while the row is held.
         cluster.managers[leader].signal(Signal::TERM);
@@ -69,9 +65,7 @@ drill!(
 drill!(
     a_node_that_stands_still_while_its_statement_runs_holds_nothing,
     async |name| {
-        let drill = Drill::begin(name).await;
-        let data = data::generate(drill.folder(), "orders", Shape::USUAL);
-        let cluster = Cluster::start(&drill, Plan::default()).await;
+        let (drill, cluster, data) = stands(name, Plan::default(), Shape::USUAL).await;
         let run = cluster.submit(&data, "first").await;
         let node = cluster.busy("measure").await;
         let who = cluster.nodes[node].name.clone();

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use assay_cluster_tests::checker::Facts;
-use assay_cluster_tests::data::Shape;
+use assay_cluster_tests::data::Data;
 use assay_cluster_tests::{Cluster, Plan};
 use rustix::process::Signal;
 
 use crate::drill;
-use crate::usual::{begun, ends_right, recovers, slow_commits, texts, uncharged};
+use crate::usual::{busied, ends_right, recovers, texts, uncharged};
 
 /// The time that nodes have to finish in these drills, and some more.
 const GRACE: Duration = Duration::from_secs(25);
@@ -34,38 +34,41 @@ async fn has_left(cluster: &mut Cluster, node: usize) {
         .await;
 }
 
+/// The node leaves, and the run ends without a charge.
+async fn leaves_right(mut cluster: Cluster, data: &Data, run: &str, node: usize) {
+    let who = cluster.nodes[node].name.clone();
+    has_left(&mut cluster, node).await;
+    cluster.wire.heal();
+    ends_right(&cluster, data, run, &drained(&who)).await;
+}
+
+/// Asks a node that measures to leave.
+async fn terminated(name: &str, plan: Plan) {
+    let (cluster, data, run, node) = busied(name, plan).await;
+    cluster.nodes[node].signal(Signal::TERM);
+    let who = &cluster.nodes[node].name;
+    cluster.drill.note(format!("SIGTERM to {who}"));
+    leaves_right(cluster, &data, &run, node).await;
+}
+
 drill!(
     a_node_that_is_drained_finishes_what_it_has_and_leaves,
     async |name| {
-        let (mut cluster, data, run) = begun(name, Plan::default(), Shape::USUAL).await;
-        slow_commits(&cluster);
-        let node = cluster.busy("measure").await;
-        let who = cluster.nodes[node].name.clone();
+        let (cluster, data, run, node) = busied(name, Plan::default()).await;
+        let who = &cluster.nodes[node].name;
         cluster
             .client
-            .drain(&who, Duration::from_secs(10))
+            .drain(who, Duration::from_secs(10))
             .await
             .unwrap();
         cluster.drill.note(format!("drain of {who}"));
-        has_left(&mut cluster, node).await;
-        cluster.wire.heal();
-        ends_right(&cluster, &data, &run, &drained(&who)).await;
+        leaves_right(cluster, &data, &run, node).await;
     }
 );
 
 drill!(
     a_node_that_is_terminated_leaves_without_a_charge,
-    async |name| {
-        let (mut cluster, data, run) = begun(name, Plan::default(), Shape::USUAL).await;
-        slow_commits(&cluster);
-        let node = cluster.busy("measure").await;
-        let who = cluster.nodes[node].name.clone();
-        cluster.nodes[node].signal(Signal::TERM);
-        cluster.drill.note(format!("SIGTERM to {who}"));
-        has_left(&mut cluster, node).await;
-        cluster.wire.heal();
-        ends_right(&cluster, &data, &run, &drained(&who)).await;
-    }
+    async |name| terminated(name, Plan::default()).await
 );
 
 drill!(
@@ -75,24 +78,14 @@ drill!(
             drain_grace_s: 0,
             ..Plan::default()
         };
-        let (mut cluster, data, run) = begun(name, plan, Shape::USUAL).await;
-        slow_commits(&cluster);
-        let node = cluster.busy("measure").await;
-        let who = cluster.nodes[node].name.clone();
-        cluster.nodes[node].signal(Signal::TERM);
-        cluster.drill.note(format!("SIGTERM to {who}"));
-        has_left(&mut cluster, node).await;
-        cluster.wire.heal();
-        ends_right(&cluster, &data, &run, &drained(&who)).await;
+        terminated(name, plan).await;
     }
 );
 
 drill!(
     a_node_that_is_killed_while_it_drains_costs_at_most_what_it_held,
     async |name| {
-        let (mut cluster, data, run) = begun(name, Plan::default(), Shape::USUAL).await;
-        slow_commits(&cluster);
-        let node = cluster.busy("measure").await;
+        let (mut cluster, data, run, node) = busied(name, Plan::default()).await;
         cluster.nodes[node].signal(Signal::TERM);
         cluster.drill.note("SIGTERM to a node");
         cluster.drill.pause(50, 300).await;
@@ -105,9 +98,7 @@ drill!(
 );
 
 drill!(a_node_can_leave_while_nobody_leads, async |name| {
-    let (mut cluster, data, run) = begun(name, Plan::default(), Shape::USUAL).await;
-    slow_commits(&cluster);
-    let node = cluster.busy("measure").await;
+    let (mut cluster, data, run, node) = busied(name, Plan::default()).await;
     for manager in &mut cluster.managers {
         manager.kill();
     }
@@ -129,9 +120,7 @@ drill!(a_node_can_leave_while_nobody_leads, async |name| {
 drill!(
     a_leader_that_is_terminated_hands_the_lead_over,
     async |name| {
-        let (mut cluster, data, run) = begun(name, Plan::default(), Shape::USUAL).await;
-        slow_commits(&cluster);
-        cluster.busy("measure").await;
+        let (mut cluster, data, run, _) = busied(name, Plan::default()).await;
         let leader = cluster.leader().await;
         cluster.managers[leader].signal(Signal::TERM);
         let asked = cluster.drill.note("SIGTERM to the leader");
@@ -158,9 +147,7 @@ drill!(
 drill!(
     a_fleet_that_is_drained_whole_is_followed_by_another_one,
     async |name| {
-        let (mut cluster, data, run) = begun(name, Plan::default(), Shape::USUAL).await;
-        slow_commits(&cluster);
-        cluster.busy("measure").await;
+        let (mut cluster, data, run, _) = busied(name, Plan::default()).await;
         for node in 0..3 {
             cluster.nodes[node].signal(Signal::TERM);
         }
@@ -186,9 +173,7 @@ drill!(
             zones: vec!["a".to_owned(), "b".to_owned()],
             ..Plan::default()
         };
-        let (mut cluster, data, run) = begun(name, plan, Shape::USUAL).await;
-        slow_commits(&cluster);
-        cluster.busy("measure").await;
+        let (mut cluster, data, run, _) = busied(name, plan).await;
         let leader = cluster.leader().await;
         // Nodes 1 and 3 lie in the zone a.
         cluster.nodes[0].kill();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use assay_cluster_tests::data::{self, Shape};
+use assay_cluster_tests::data::Shape;
 use assay_cluster_tests::pki::{Authority, Holds, identity};
 use assay_cluster_tests::{Cluster, Drill, Plan};
 use assay_proto::link::{Door, PeerRole, Tls, causes, why};
@@ -10,7 +10,7 @@ use assay_proto::v1;
 use assay_proto::v1::cluster_service_client::ClusterServiceClient;
 
 use crate::drill;
-use crate::usual::{RUN, is_right, recovers, slow_commits, uncharged};
+use crate::usual::{RUN, is_right, recovers, slow_commits, stands, uncharged};
 
 /// Longer than it takes until changed files are looked at.
 const SEEN: Duration = Duration::from_millis(1200);
@@ -60,13 +60,11 @@ async fn gets_in(
 drill!(
     certificates_and_their_authority_are_replaced_and_no_task_notices,
     async |name| {
-        let drill = Drill::begin(name).await;
-        let data = data::generate(drill.folder(), "orders", Shape::USUAL);
         let plan = Plan {
             secured: true,
             ..Plan::default()
         };
-        let mut cluster = Cluster::start(&drill, plan).await;
+        let (drill, mut cluster, data) = stands(name, plan, Shape::USUAL).await;
         let new = Authority::new("the second authority");
         let run = cluster.submit(&data, "first").await;
         slow_commits(&cluster);

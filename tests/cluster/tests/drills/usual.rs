@@ -10,13 +10,27 @@ use assay_cluster_tests::{Cluster, Drill, Plan};
 /// How long a run may take in all.
 pub const RUN: Duration = Duration::from_secs(120);
 
-/// A cluster with data of `shape`, and a run over it that has begun.
-pub async fn begun(name: &str, plan: Plan, shape: Shape) -> (Cluster, Data, String) {
-    let drill: Arc<Drill> = Drill::begin(name).await;
+/// A cluster with data of `shape`, and nothing to do.
+pub async fn stands(name: &str, plan: Plan, shape: Shape) -> (Arc<Drill>, Cluster, Data) {
+    let drill = Drill::begin(name).await;
     let data = data::generate(drill.folder(), "orders", shape);
     let cluster = Cluster::start(&drill, plan).await;
+    (drill, cluster, data)
+}
+
+/// A cluster with data of `shape`, and a run over it that has begun.
+pub async fn begun(name: &str, plan: Plan, shape: Shape) -> (Cluster, Data, String) {
+    let (_, cluster, data) = stands(name, plan, shape).await;
     let run = cluster.submit(&data, "first").await;
     (cluster, data, run)
+}
+
+/// A cluster in the middle of a run with slow commits, and the place of a node that measures.
+pub async fn busied(name: &str, plan: Plan) -> (Cluster, Data, String, usize) {
+    let (cluster, data, run) = begun(name, plan, Shape::USUAL).await;
+    slow_commits(&cluster);
+    let node = cluster.busy("measure").await;
+    (cluster, data, run, node)
 }
 
 /// Waits for the run's end, and has the checker look at everything.

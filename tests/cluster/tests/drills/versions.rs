@@ -4,16 +4,20 @@
 use std::time::Duration;
 
 use assay_cluster_tests::data::{self, Shape};
-use assay_cluster_tests::newer::{Newer, Raw, newer, unknown};
+use assay_cluster_tests::newer::{Newer, newer, unknown};
+use assay_cluster_tests::process::Process;
+use assay_cluster_tests::raw::Raw;
 use assay_cluster_tests::{Cluster, Drill, Plan};
 use assay_proto::v1;
 use prost::Message;
 use rustix::process::Signal;
+use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use crate::drill;
-use crate::usual::{begun, ends_right, slow_commits, texts, uncharged};
+use crate::usual::{begun, busied, ends_right, slow_commits, texts, uncharged};
 
 drill!(
     what_a_newer_version_says_is_ignored_and_breaks_nothing,
@@ -26,7 +30,7 @@ drill!(
         };
         let (relay, ours) = Newer::open().await;
         let relayed = format!("http://127.0.0.1:{ours}");
-        let through = |process: &mut assay_cluster_tests::process::Process| {
+        let through = |process: &mut Process| {
             if let Some(listen) = process.setting("ASSAY_MANAGER_LISTEN") {
                 let port = listen.rsplit(':').next().unwrap().parse().unwrap();
                 relay.leads_to(port);
@@ -52,17 +56,21 @@ drill!(
     }
 );
 
+/// A connection to the leader that takes calls of any kind.
+async fn grpc(cluster: &Cluster) -> Grpc<Channel> {
+    let leader = cluster.client.leader(Duration::from_secs(10)).await;
+    let mut grpc = Grpc::new(leader.unwrap().0);
+    grpc.ready().await.unwrap();
+    grpc
+}
+
 /// Calls the manager as a client of a newer version; the answer is in bytes.
 async fn call(cluster: &Cluster, path: &'static str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
-    let (channel, _) = cluster
-        .client
-        .leader(Duration::from_secs(10))
-        .await
-        .unwrap();
-    let mut grpc = tonic::client::Grpc::new(channel);
-    grpc.ready().await.unwrap();
     let path = PathAndQuery::from_static(path);
-    let answer = grpc.unary(Request::new(message), path, Raw).await;
+    let answer = grpc(cluster)
+        .await
+        .unary(Request::new(message), path, Raw)
+        .await;
     answer.map(tonic::Response::into_inner)
 }
 
@@ -85,16 +93,10 @@ drill!(
         let refused = call(&cluster, "/assay.v1.ClusterService/Teleport", unknown(None)).await;
         assert_eq!(refused.unwrap_err().code(), Code::Unimplemented);
         // A stream must begin with what its manager understands.
-        let (channel, _) = cluster
-            .client
-            .leader(Duration::from_secs(10))
-            .await
-            .unwrap();
-        let mut grpc = tonic::client::Grpc::new(channel);
-        grpc.ready().await.unwrap();
         let says = tokio_stream::iter([unknown(None)]);
         let path = PathAndQuery::from_static("/assay.v1.NodeService/Connect");
-        let refused = grpc
+        let refused = grpc(&cluster)
+            .await
             .streaming(Request::new(says), path, Raw)
             .await
             .err()
@@ -105,24 +107,27 @@ drill!(
     }
 );
 
+fn leaves(process: &mut Process, limit: Duration) {
+    process.signal(Signal::TERM);
+    assert!(
+        process.ends_within(limit),
+        "{} does not leave",
+        process.name
+    );
+}
+
 drill!(
     processes_that_are_replaced_one_after_another_cost_no_attempt,
     async |name| {
-        let (mut cluster, data, run) = begun(name, Plan::default(), Shape::USUAL).await;
-        slow_commits(&cluster);
-        cluster.busy("measure").await;
+        let (mut cluster, data, run, _) = busied(name, Plan::default()).await;
         let limit = Duration::from_secs(30);
         for i in 0..cluster.nodes.len() {
-            cluster.nodes[i].signal(Signal::TERM);
-            cluster.drill.note(format!("SIGTERM of node-{}", i + 1));
-            assert!(cluster.nodes[i].ends_within(limit), "it does not leave");
+            leaves(&mut cluster.nodes[i], limit);
             cluster.start_node(i);
             cluster.ready(limit).await;
         }
         for i in 0..cluster.managers.len() {
-            cluster.managers[i].signal(Signal::TERM);
-            cluster.drill.note(format!("SIGTERM of manager-{}", i + 1));
-            assert!(cluster.managers[i].ends_within(limit), "it does not leave");
+            leaves(&mut cluster.managers[i], limit);
             cluster.start_manager(i);
             cluster.ready(limit).await;
         }

@@ -3,55 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::{Buf as _, BufMut as _};
+use assay_cluster_tests::raw::Raw;
 use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 use tonic::client::Grpc;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
-
-/// Bytes are sent as they are.
-#[derive(Default)]
-struct AsItIs;
-
-impl Codec for AsItIs {
-    type Encode = Vec<u8>;
-    type Decode = usize;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for AsItIs {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        into.put_slice(&item);
-        Ok(())
-    }
-}
-
-impl Decoder for AsItIs {
-    type Item = usize;
-    type Error = Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<usize>, Status> {
-        let bytes = from.remaining();
-        from.advance(bytes);
-        Ok(Some(bytes))
-    }
-}
 
 /// Calls `path` with one message of these bytes, and waits for the first word of the answer.
 pub async fn call(channel: &Channel, path: &str, bytes: Vec<u8>) -> Result<(), Status> {
@@ -60,7 +19,7 @@ pub async fn call(channel: &Channel, path: &str, bytes: Vec<u8>) -> Result<(), S
     ready.map_err(|error| Status::unavailable(told(&error)))?;
     let path = PathAndQuery::try_from(path.to_owned()).unwrap();
     let says = tokio_stream::iter([bytes]);
-    let answer = grpc.streaming(Request::new(says), path, AsItIs).await?;
+    let answer = grpc.streaming(Request::new(says), path, Raw).await?;
     answer.into_inner().message().await.map(|_| ())
 }
 
