@@ -177,7 +177,7 @@ async fn check_one(
 ) -> Result<Checked> {
     let started = Instant::now();
     let selection = Selection {
-        keys: args.partitions.clone(),
+        keys: filter.partitions_of(&dataset),
         rescan: args.rescan,
         ..Selection::default()
     };

@@ -22,6 +22,7 @@ use assay_store::standing::{Look, standing};
 use serde_json::json;
 
 use crate::args::{CheckArgs, FailOn};
+use crate::commands::partition_key;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::show::columns::{self, Line};
@@ -52,6 +53,12 @@ impl Filter {
             dimensions: args.dimensions.clone(),
             partitions: args.partitions.clone(),
         }
+    }
+
+    /// The keys of the partitions that were named, as those of `dataset` are spelt.
+    pub fn partitions_of(&self, dataset: &Dataset) -> Vec<String> {
+        let named = self.partitions.iter();
+        named.map(|named| partition_key(dataset, named)).collect()
     }
 
     /// Why the filter cannot be what its author meant: it names a check that no dataset has, or
@@ -87,7 +94,14 @@ impl Filter {
         unmet.extend(
             self.partitions
                 .iter()
-                .filter(|wanted| !rows().any(|row| row.partition.key.as_str() == wanted.as_str()))
+                .filter(|wanted| {
+                    let named = |checked: &Checked| {
+                        let key = partition_key(&checked.dataset, wanted);
+                        let mut rows = checked.rows.iter();
+                        rows.any(|row| row.partition.key.as_str() == key)
+                    };
+                    !all.iter().any(named)
+                })
                 .map(|wanted| format!("the partition {wanted} has no result that was asked for")),
         );
         unmet
@@ -131,8 +145,10 @@ pub struct Checked {
     pub rows: Vec<ResultRow>,
     /// Their counts.
     pub counts: OutcomeCounts,
-    /// Partitions that it judged.
+    /// Partitions that it answers for.
     pub partitions: usize,
+    /// Those among them that have not come: there was nothing to judge.
+    pub missing: usize,
     /// Whether nothing was new, so that earlier verdicts stand.
     pub unchanged: bool,
     /// Partitions that an earlier look judged and whose verdict in force needs a look.
@@ -166,10 +182,11 @@ impl Checked {
             broken.extend(broken_tasks(store, run).await?);
             remarks.merge(store.remarks(run.id, IGNORED_MAX).await?);
         }
+        let keys = filter.partitions_of(&dataset);
         let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
         let look = Look {
             runs: &ids,
-            keys: &filter.partitions,
+            keys: &keys,
             limit: RESULTS_MAX,
         };
         let standing = standing(store, &dataset.id, look).await?;
@@ -202,10 +219,17 @@ impl Checked {
             .intersection(&standing.judged.iter().collect())
             .copied()
             .collect();
+        let missing: BTreeSet<&PartitionKey> = rows
+            .iter()
+            .filter(|row| row.result.outcome == Outcome::Missing)
+            .map(|row| &row.partition.key)
+            .filter(|key| keys.contains(key))
+            .collect();
         let (row_count, bytes) = volume(store, &dataset, &keys).await?;
         Ok(Self {
             file: file.to_owned(),
             partitions: keys.len(),
+            missing: missing.len(),
             broken,
             dataset,
             runs,
@@ -306,6 +330,7 @@ pub fn print(all: &[Checked], exit: Exit, args: &CheckArgs, cx: &Context) -> Res
     let summary = json!({
         "counts": total,
         "partitions": all.iter().map(|c| c.partitions).sum::<usize>(),
+        "missingPartitions": all.iter().map(|c| c.missing).sum::<usize>(),
         "rows": all.iter().map(|c| c.row_count).sum::<u64>(),
         "bytes": all.iter().map(|c| c.bytes).sum::<u64>(),
         "couldNotEvaluate": broken,
@@ -353,8 +378,8 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
         "nothing new; earlier verdicts stand".to_owned()
     } else {
         format!(
-            "{} judged, {} rows, {} in {}",
-            text::counted(checked.partitions, "partition"),
+            "{}, {} rows, {} in {}",
+            text::judged(checked.partitions, checked.missing),
             text::count(checked.row_count),
             text::bytes(checked.bytes),
             text::span(checked.elapsed.as_millis() as u64)

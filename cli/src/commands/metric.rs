@@ -19,6 +19,10 @@ use assay_store::port::{ResultFilter, RunFilter};
 use serde_json::{Value, json};
 use tonic::Code;
 
+mod named;
+
+use named::{Wanted, wanted};
+
 use super::by_prefix;
 use crate::args::MetricCommand;
 use crate::client::{Client, coded, refused};
@@ -62,11 +66,8 @@ pub async fn run(command: MetricCommand, cx: &Context) -> Result<Exit> {
             metric,
             column,
         } => {
-            let (metric, column) = match metric {
-                Some(name) => series_named(&name, column).map(|(m, c)| (Some(m), c))?,
-                None => (None, column),
-            };
-            list(&dataset, metric, column.as_deref(), cx).await
+            let named = metric.map(|name| wanted(&name, column.clone()));
+            list(&dataset, named.transpose()?, column.as_deref(), cx).await
         }
         MetricCommand::History {
             dataset,
@@ -74,69 +75,27 @@ pub async fn run(command: MetricCommand, cx: &Context) -> Result<Exit> {
             column,
             last,
         } => {
-            let (metric, column) = series_named(&metric, column)?;
+            let wanted = wanted(&metric, column)?;
             if last == 0 || last > LAST_MAX {
                 let why = format!("--last {last}: use 1 to {LAST_MAX}");
                 return Err(coded(Exit::Usage, why));
             }
-            history(&dataset, metric, column.as_deref(), last, cx).await
+            history(&dataset, &wanted, last, cx).await
         }
     }
-}
-
-/// Reads `mean`, or `mean(amount)` as the tables write it; a column that is named twice must be the
-/// same one.
-fn series_named(name: &str, column: Option<String>) -> Result<(Metric, Option<String>)> {
-    let Some((metric, rest)) = name.split_once('(') else {
-        return Ok((metric_named(name)?, column));
-    };
-    let metric = metric_named(metric)?;
-    // A name may hold brackets itself: the last one closes.
-    let Some((inner, after)) = rest.rsplit_once(')') else {
-        let why = format!("`{name}`: the bracket is not closed; write {metric}(COLUMN)");
-        return Err(coded(Exit::Usage, why));
-    };
-    if !after.is_empty() {
-        let why = format!("`{name}`: write {metric}({inner}), which shows every `{after}` of it");
-        return Err(coded(Exit::Usage, why));
-    }
-    match column {
-        Some(other) if other != inner => {
-            let why = format!("`{name}` and --column {other} name two columns; leave one out");
-            Err(coded(Exit::Usage, why))
-        }
-        _ => Ok((metric, Some(inner.to_owned()))),
-    }
-}
-
-fn metric_named(name: &str) -> Result<Metric> {
-    if let Ok(metric) = name.parse() {
-        return Ok(metric);
-    }
-    let near = Metric::ALL
-        .iter()
-        .map(|m| (strsim::jaro_winkler(m.as_str(), name), m))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness > 0.75);
-    let hint = match near {
-        Some((_, metric)) => format!("did you mean `{metric}`?"),
-        None => "see: assay help checks".to_owned(),
-    };
-    Err(coded(
-        Exit::Usage,
-        format!("unknown metric `{name}`; {hint}"),
-    ))
 }
 
 async fn list(
     dataset: &str,
-    metric: Option<Metric>,
+    wanted: Option<Wanted>,
     column: Option<&str>,
     cx: &Context,
 ) -> Result<Exit> {
+    let metric = wanted.as_ref().map(|wanted| wanted.metric);
     let (dataset, mut series) = read(dataset, metric, LIST_PARTITIONS, cx).await?;
-    series.retain(|s| {
-        column.is_none_or(|c| s.key.column == c) && metric.is_none_or(|m| s.key.metric == m)
+    series.retain(|s| match &wanted {
+        Some(wanted) => wanted.takes(&s.key),
+        None => column.is_none_or(|c| s.key.column == c),
     });
     if series.is_empty() {
         let of = column
@@ -177,21 +136,14 @@ async fn list(
     Ok(Exit::Ok)
 }
 
-async fn history(
-    dataset: &str,
-    metric: Metric,
-    column: Option<&str>,
-    last: u32,
-    cx: &Context,
-) -> Result<Exit> {
-    let (dataset, mut series) = read(dataset, Some(metric), last, cx).await?;
-    series.retain(|s| s.key.metric == metric && column.is_none_or(|c| s.key.column == c));
+async fn history(dataset: &str, wanted: &Wanted, last: u32, cx: &Context) -> Result<Exit> {
+    let (dataset, mut series) = read(dataset, Some(wanted.metric), last, cx).await?;
+    series.retain(|s| wanted.takes(&s.key));
     if series.is_empty() {
-        let of = column.map(|c| format!("({c})")).unwrap_or_default();
         return Err(coded(
             Exit::Usage,
             format!(
-                "no values of {metric}{of} are stored of {dataset}; see: assay metric list {dataset}"
+                "no values of {wanted} are stored of {dataset}; see: assay metric list {dataset}"
             ),
         ));
     }
@@ -481,36 +433,5 @@ mod tests {
             "{out}"
         );
         assert!(line("d2").ends_with("also > 0"), "{out}");
-    }
-
-    #[test]
-    fn a_series_is_named_as_the_tables_write_it() {
-        let named = |name: &str, column: Option<&str>| {
-            series_named(name, column.map(str::to_owned)).map_err(|e| e.to_string())
-        };
-        let mean = Ok((Metric::Mean, Some("amount".to_owned())));
-        assert_eq!(named("mean(amount)", None), mean);
-        assert_eq!(named("mean(amount)", Some("amount")), mean);
-        assert_eq!(named("mean", Some("amount")), mean);
-        let odd = named("sum(price (net))", None).unwrap();
-        assert_eq!(odd.1.as_deref(), Some("price (net)"));
-        assert!(
-            named("mean(amount", None)
-                .unwrap_err()
-                .contains("not closed")
-        );
-        assert!(
-            named("mean(a)", Some("b"))
-                .unwrap_err()
-                .contains("two columns")
-        );
-        assert!(named("maen(a)", None).unwrap_err().contains("`mean`"));
-    }
-
-    #[test]
-    fn a_misspelt_metric_is_refused_with_a_suggestion() {
-        assert_eq!(metric_named("rowCount").unwrap(), Metric::RowCount);
-        let error = metric_named("rowcount").unwrap_err().to_string();
-        assert!(error.contains("did you mean `rowCount`"), "{error}");
     }
 }

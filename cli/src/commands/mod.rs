@@ -10,12 +10,15 @@ pub mod help;
 pub mod judge;
 pub mod metric;
 pub mod node;
+mod partitions;
 pub mod run;
 pub mod schedule;
 pub mod settings;
 pub mod version;
 
 use anyhow::Result;
+
+pub use partitions::partition_key;
 
 use crate::client::coded;
 use crate::exit::Exit;

@@ -30,6 +30,15 @@ pub fn counted(number: usize, thing: &str) -> String {
     format!("{} {thing}{plural}", count(number as u64))
 }
 
+/// `18 partitions judged, 2 missing`, of so many that `missing` are among.
+pub fn judged(all: usize, missing: usize) -> String {
+    let judged = counted(all.saturating_sub(missing), "partition");
+    match missing {
+        0 => format!("{judged} judged"),
+        n => format!("{judged} judged, {} missing", count(n as u64)),
+    }
+}
+
 /// `84.0 MiB`.
 pub fn bytes(number: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];

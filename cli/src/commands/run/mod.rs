@@ -11,13 +11,13 @@ mod tasks;
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use assay_model::ids::RunId;
 use assay_proto::convert;
 use assay_proto::v1;
 use serde_json::json;
 
-use super::by_prefix;
+use super::{by_prefix, partition_key};
 use crate::args::RunCommand;
 use crate::client::{Client, coded, refused};
 use crate::context::Context;
@@ -119,6 +119,22 @@ fn window(text: &str) -> Result<Option<u32>> {
         })
 }
 
+/// The keys of the partitions that were named, as those of the dataset are spelt.
+async fn keys_of(client: &Client, dataset: &str, named: &[String]) -> Result<Vec<String>> {
+    if !named.iter().any(|key| key.contains('=')) {
+        return Ok(named.to_vec());
+    }
+    let request = client.call(v1::GetDefinitionRequest {
+        dataset: dataset.to_owned(),
+    });
+    let answer = client.cluster().get_definition(request).await;
+    let answer = answer.map_err(|status| refused(&status))?.into_inner();
+    let dataset = convert::definition(answer.definition_json)
+        .context("the manager's answer cannot be read; compare: assay version")?;
+    let keys = named.iter().map(|named| partition_key(&dataset, named));
+    Ok(keys.collect())
+}
+
 async fn start(
     client: &Client,
     datasets: &[String],
@@ -159,7 +175,7 @@ async fn start(
             what: Some(v1::submit_request::What::DatasetId(dataset.clone())),
             trigger: trigger.to_owned(),
             selection: Some(v1::Selection {
-                keys: wish.partitions.clone(),
+                keys: keys_of(client, &dataset, &wish.partitions).await?,
                 last_days: wish.window.flatten().unwrap_or(0),
                 rescan: wish.rescan,
             }),

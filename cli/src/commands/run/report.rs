@@ -46,6 +46,8 @@ pub struct Report {
     sum: Sum,
     counts: OutcomeCounts,
     partitions: usize,
+    /// Those among them that have not come.
+    missing: usize,
     findings: Vec<Finding>,
     /// Whether nothing was new, so that earlier verdicts stand.
     unchanged: bool,
@@ -99,12 +101,18 @@ impl Report {
             sum,
             counts: OutcomeCounts::default(),
             partitions: 0,
+            missing: 0,
             findings: Vec::new(),
             unchanged: false,
             elsewhere: 0,
         };
         let results = report.results(client).await?;
         report.counts = report.sum.counts();
+        let missing = results
+            .iter()
+            .filter(|result| result.outcome == Outcome::Missing.as_str())
+            .filter_map(|result| result.partition.as_ref().map(|p| p.key.as_str()));
+        report.missing = missing.collect::<BTreeSet<&str>>().len();
         let standing = if stands.told(report.run.state, results.len()) {
             report.stand(client, &results).await?
         } else {
@@ -291,7 +299,7 @@ impl Report {
         let what = if self.unchanged {
             "nothing new; earlier verdicts stand: ".to_owned()
         } else {
-            format!("{} judged: ", text::counted(self.partitions, "partition"))
+            format!("{}: ", text::judged(self.partitions, self.missing))
         };
         format!("{what}{}\n", text::counts(&self.counts))
     }
@@ -304,6 +312,7 @@ impl Report {
         item["tasks"] = Value::Array(tasks);
         item["tasksLeftOut"] = json!(self.tasks_left_out);
         item["partitions"] = json!(self.partitions);
+        item["missingPartitions"] = json!(self.missing);
         item["unchanged"] = json!(self.unchanged);
         item["standingElsewhere"] = json!(self.elsewhere);
         item["ignored"] = json!(self.remarks.ignored);
