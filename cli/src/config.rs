@@ -10,53 +10,74 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::args::{parse_bytes, parse_nodes};
+
 /// Every setting: key, default, what it is. The keys of a file are `section.key`.
 pub const KEYS: [Key; 12] = [
-    Key::new("store.data_dir", "./.assay", "folder of the embedded store"),
+    Key::new(
+        "store.data_dir",
+        Kind::Text,
+        "./.assay",
+        "folder of the embedded store",
+    ),
     Key::new(
         "registry.dir",
+        Kind::Text,
         "./datasets",
         "folder of dataset definitions",
     ),
     Key::new(
         "dev.grpc_port",
+        Kind::Port,
         "8081",
         "loopback port of the embedded manager",
     ),
     Key::new(
         "dev.nodes",
+        Kind::Nodes,
         "",
         "data nodes, or bounds (`1..4`); empty is one per core, at most 4",
     ),
-    Key::new("dev.slots", "1", "task slots of each embedded data node"),
+    Key::new(
+        "dev.slots",
+        Kind::Count,
+        "1",
+        "task slots of each embedded data node",
+    ),
     Key::new(
         "dev.poll_s",
+        Kind::Seconds,
         "10",
         "seconds between looks at the data for what is new",
     ),
     Key::new(
         "scan.memory",
+        Kind::Size,
         "",
         "memory for scans (`512MiB`); empty is a quarter of the machine's, at most 1 GiB",
     ),
     Key::new(
         "client.server",
+        Kind::Text,
         "",
         "manager to speak to, or several with commas between; empty is the one running on the data folder",
     ),
     Key::new(
         "client.tls_ca",
+        Kind::Text,
         "",
         "file with the authority that managers are signed by (PEM)",
     ),
     Key::new(
         "client.tls_cert",
+        Kind::Text,
         "",
         "file with the certificate that managers know you by (PEM)",
     ),
-    Key::new("client.tls_key", "", "file with its key (PEM)"),
+    Key::new("client.tls_key", Kind::Text, "", "file with its key (PEM)"),
     Key::new(
         "client.timeout_s",
+        Kind::Seconds,
         "10",
         "seconds that a call to a manager may take",
     ),
@@ -67,20 +88,72 @@ pub const KEYS: [Key; 12] = [
 pub struct Key {
     /// `section.key`.
     pub name: &'static str,
+    /// What values it takes.
+    pub kind: Kind,
     /// Its built-in value; empty means decided at run time.
     pub default: &'static str,
     /// What it is.
     pub about: &'static str,
 }
 
+/// What values a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any.
+    Text,
+    /// A port.
+    Port,
+    /// A number from 1.
+    Count,
+    /// Seconds, from 1.
+    Seconds,
+    /// A number of nodes, or its bounds.
+    Nodes,
+    /// Bytes.
+    Size,
+}
+
+impl Kind {
+    /// Why `value` is none of its values.
+    fn refuses(self, value: &str) -> Option<String> {
+        let number = |what: &str, good: bool| (!good).then(|| what.to_owned());
+        match self {
+            Self::Text => None,
+            Self::Port => number("a port from 0 to 65535", value.parse::<u16>().is_ok()),
+            Self::Count => number(
+                "a whole number from 1",
+                value.parse::<u32>().is_ok_and(|n| n > 0),
+            ),
+            Self::Seconds => number(
+                "whole seconds from 1",
+                value.parse::<u64>().is_ok_and(|n| n > 0),
+            ),
+            Self::Nodes => parse_nodes(value).err(),
+            Self::Size => parse_bytes(value).err(),
+        }
+    }
+}
+
 impl Key {
-    const fn new(name: &'static str, default: &'static str, about: &'static str) -> Self {
+    const fn new(
+        name: &'static str,
+        kind: Kind,
+        default: &'static str,
+        about: &'static str,
+    ) -> Self {
         Self {
             name,
+            kind,
             default,
             about,
         }
     }
+}
+
+/// The environment's name for a key.
+pub fn variable(key: &Key) -> String {
+    let name = key.name.replace('.', "__").to_ascii_uppercase();
+    format!("ASSAY_{name}")
 }
 
 /// The settings in force, each with its source.
@@ -180,6 +253,17 @@ impl Settings {
         Ok(())
     }
 
+    /// Sees that every value is one that its key takes.
+    pub fn check(&self) -> Result<()> {
+        for (key, value, source) in self.rows() {
+            let wrong = Some(value).filter(|value| !value.is_empty());
+            if let Some(why) = wrong.and_then(|value| key.kind.refuses(value)) {
+                bail!("{source}: `{value}` is no value for {}: {why}", key.name);
+            }
+        }
+        Ok(())
+    }
+
     /// The value of a key of [`KEYS`], if it is not empty.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.values
@@ -261,5 +345,28 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("did you mean `dev.grpc_port`"), "{error}");
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_refused_with_where_it_is_from() {
+        for (name, value, says) in [
+            ("ASSAY_DEV__GRPC_PORT", "http", "a port"),
+            ("ASSAY_DEV__GRPC_PORT", "65536", "a port"),
+            ("ASSAY_DEV__SLOTS", "0", "from 1"),
+            ("ASSAY_DEV__POLL_S", "-1", "seconds"),
+            ("ASSAY_DEV__NODES", "many", "dev.nodes"),
+            ("ASSAY_SCAN__MEMORY", "lots", "scan.memory"),
+            ("ASSAY_CLIENT__TIMEOUT_S", "1.5", "seconds"),
+        ] {
+            let settings = Settings::layered(&[], None, &environment(&[(name, value)])).unwrap();
+            let error = settings.check().unwrap_err().to_string();
+            assert!(
+                error.contains(name) && error.contains(value) && error.contains(says),
+                "{error}"
+            );
+        }
+        let empty = environment(&[("ASSAY_DEV__NODES", ""), ("ASSAY_DEV__POLL_S", "3")]);
+        let good = Settings::layered(&[], None, &empty).unwrap();
+        assert!(good.check().is_ok());
     }
 }

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use assay_process::environment::{known, misspelt, present};
+use clap::CommandFactory as _;
 
-use crate::args::{Global, NodeRange};
-use crate::config::Settings;
+use crate::args::{Cli, Global, NodeRange};
+use crate::config::{KEYS, Settings, variable};
 use crate::exit::{Exit, OrExit};
 use crate::show::Screen;
 
@@ -43,7 +45,14 @@ impl Context {
                 settings.set(key, path.display().to_string(), flag)?;
             }
         }
+        settings.check().or_exit(Exit::Usage)?;
         let screen = Screen::new(&global);
+        let mut known = known(&Cli::command());
+        known.push("ASSAY_LOG".to_owned());
+        known.extend(KEYS.iter().map(variable));
+        for line in misspelt(&known, present()) {
+            screen.note(&line);
+        }
         Ok(Self {
             global,
             settings,

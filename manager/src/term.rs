@@ -14,6 +14,7 @@ use assay_model::change::Change;
 use assay_model::ids::{Epoch, Incarnation, NodeId, RunId, TaskId};
 use assay_store::StoreError;
 use assay_store::port::Unfinished;
+use assay_telemetry::repeat::Repeat;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -110,6 +111,7 @@ pub(crate) async fn lead(
 
 /// Reads what is not finished, for as long as reading again may help.
 async fn load(shared: &Arc<Shared>, epoch: Epoch) -> Result<Unfinished, TermEnd> {
+    let mut repeat = Repeat::default();
     loop {
         let read = shared.parts.store.load(epoch).await;
         shared.seats.reach.note((shared.parts.now)(), &read);
@@ -117,7 +119,9 @@ async fn load(shared: &Arc<Shared>, epoch: Epoch) -> Result<Unfinished, TermEnd>
             Ok(unfinished) => return Ok(unfinished),
             Err(StoreError::FencedEpoch { .. }) => return Err(TermEnd::Fenced),
             Err(error) if error.is_retryable() => {
-                tracing::warn!(%error, "the store cannot be read; trying again");
+                if let Some(again) = repeat.fails() {
+                    tracing::warn!(%error, "the store cannot be read; trying again{again}");
+                }
                 tokio::time::sleep(READ_PAUSE).await;
             }
             Err(error) => {
@@ -156,6 +160,8 @@ struct Term {
     probe: Option<JoinHandle<()>>,
     probed: Instant,
     dropped: Option<Dropped>,
+    /// Commits that the store has not applied, one after another.
+    unwritten: Repeat,
 }
 
 impl Term {
@@ -172,6 +178,7 @@ impl Term {
             probe: None,
             probed: Instant::now(),
             dropped: None,
+            unwritten: Repeat::default(),
         }
     }
 
@@ -375,13 +382,18 @@ impl Term {
         result: Result<Vec<assay_model::change::Answer>, StoreError>,
     ) {
         match result {
-            Ok(answers) => self.tell_core(Event::Committed { commit, answers }),
+            Ok(answers) => {
+                self.unwritten.ends();
+                self.tell_core(Event::Committed { commit, answers });
+            }
             Err(StoreError::FencedEpoch { epoch }) => {
                 tracing::warn!(epoch, "a newer leader writes: stands down");
                 self.dropped = Some(Dropped::End(TermEnd::Fenced));
             }
             Err(error) if error.is_certainly_not_applied() => {
-                tracing::warn!(%error, "a commit was not applied; it is tried again");
+                if let Some(again) = self.unwritten.fails() {
+                    tracing::warn!(%error, "a commit was not applied; it is tried again{again}");
+                }
                 self.tell_core(Event::CommitNotApplied { commit });
             }
             Err(error) => {
@@ -456,6 +468,7 @@ impl Term {
     fn read_plan(&self, task: TaskId) {
         let (shared, inbox) = (Arc::clone(&self.shared), self.inbox.clone());
         tokio::spawn(async move {
+            let mut repeat = Repeat::default();
             while !inbox.is_closed() {
                 match shared.parts.store.plan_of(task).await {
                     Ok(plan) => {
@@ -467,7 +480,9 @@ impl Term {
                         return;
                     }
                     Err(error) => {
-                        tracing::warn!(%error, %task, "a plan cannot be read; trying again");
+                        if let Some(again) = repeat.fails() {
+                            tracing::warn!(%error, %task, "a plan cannot be read; trying again{again}");
+                        }
                         tokio::time::sleep(READ_PAUSE).await;
                     }
                 }
@@ -478,6 +493,7 @@ impl Term {
     fn reload_run(&self, run: RunId) {
         let (shared, inbox) = (Arc::clone(&self.shared), self.inbox.clone());
         tokio::spawn(async move {
+            let mut repeat = Repeat::default();
             while !inbox.is_closed() {
                 match rows_of(&shared, run).await {
                     Ok(rows) => {
@@ -487,7 +503,9 @@ impl Term {
                         return;
                     }
                     Err(error) => {
-                        tracing::warn!(%error, %run, "a run cannot be read; trying again");
+                        if let Some(again) = repeat.fails() {
+                            tracing::warn!(%error, %run, "a run cannot be read; trying again{again}");
+                        }
                         tokio::time::sleep(READ_PAUSE).await;
                     }
                 }

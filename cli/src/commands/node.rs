@@ -3,7 +3,10 @@
 //! Comes in: a command. Goes out: rows of nodes, or a wish carried to the leader.
 
 use anyhow::Result;
+use assay_model::node::NodeState;
+use assay_proto::convert::opt_time;
 use assay_proto::v1;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::by_prefix;
@@ -66,19 +69,33 @@ async fn list(client: &Client, cx: &Context) -> Result<Exit> {
     if status.nodes.is_empty() {
         cx.screen
             .note("no data node is registered; tasks wait until one is");
-    } else {
-        cx.screen.text(&rows(&status.nodes))?;
+    }
+    cx.screen.text(&rows(&status, cx))?;
+    for unknown in &status.unknown {
+        cx.screen.note(unknown);
     }
     let items: Vec<Value> = status.nodes.iter().map(item).collect();
-    let summary = json!({"nodes": items.len(), "desired": status.nodes_desired});
+    let departed: Vec<Value> = status.departed.iter().map(item).collect();
+    let summary = json!({
+        "nodes": items.len(),
+        "desired": status.nodes_desired,
+        "departed": departed,
+        "departedMore": status.departed_more,
+        "unknown": status.unknown,
+    });
     cx.screen.items("NodeList", &items, &summary, Exit::Ok)?;
     Ok(Exit::Ok)
 }
 
-/// The nodes as a table.
-pub fn rows(nodes: &[v1::NodeStatus]) -> String {
-    let mut table = table::table(&["NODE", "STATE", "SLOTS", "CPU", "MEMORY", "ZONE", "HEARD"]);
-    for node in nodes {
+/// The nodes as a table, those that have gone lately below; empty when there are none.
+pub fn rows(status: &v1::StatusResponse, cx: &Context) -> String {
+    if status.nodes.is_empty() && status.departed.is_empty() {
+        return String::new();
+    }
+    let mut table = table::table(&[
+        "NODE", "STATE", "SLOTS", "CPU", "MEMORY", "ZONE", "HEARD", "WHY",
+    ]);
+    for node in &status.nodes {
         let memory = match node.memory_bytes {
             0 => text::bytes(node.memory_used_bytes),
             all => format!(
@@ -87,22 +104,58 @@ pub fn rows(nodes: &[v1::NodeStatus]) -> String {
                 text::bytes(all)
             ),
         };
-        let zone = if node.zone.is_empty() {
-            "-"
-        } else {
-            &node.zone
-        };
         table.add_row([
             node.id.clone(),
             node.state.clone(),
             format!("{} of {}", node.slots_used, node.slots),
             format!("{:.0} %", node.cpu * 100.0),
             memory,
-            zone.to_owned(),
+            or_dash(&node.zone),
             format!("{} ago", text::span(node.silent_ms)),
+            why(node, cx),
         ]);
     }
-    table::print(&table)
+    for node in &status.departed {
+        let none = || "-".to_owned();
+        let (state, zone) = (node.state.clone(), or_dash(&node.zone));
+        let id = node.id.clone();
+        table.add_row([
+            id,
+            state,
+            none(),
+            none(),
+            none(),
+            zone,
+            none(),
+            why(node, cx),
+        ]);
+    }
+    let mut out = table::print(&table);
+    if status.departed_more > 0 {
+        out.push_str(&format!(
+            "and {} more that have gone within the last day\n",
+            status.departed_more
+        ));
+    }
+    out
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-" } else { text }.to_owned()
+}
+
+/// Since when and why a node is in its state; of one that works as it should, nothing.
+fn why(node: &v1::NodeStatus, cx: &Context) -> String {
+    if node.state == NodeState::Live.as_str() {
+        return String::new();
+    }
+    let since = opt_time("since", node.since).ok().flatten();
+    let since = since.map(|since| text::when(since, Timestamp::now(), cx.screen.times));
+    match (since, node.reason.as_str()) {
+        (None, reason) => reason.to_owned(),
+        (Some(since), "") => since,
+        (Some(since), reason) => format!("{since}: {reason}"),
+    }
 }
 
 /// A node for programs.
@@ -118,5 +171,7 @@ pub fn item(node: &v1::NodeStatus) -> Value {
         "memoryUsedBytes": node.memory_used_bytes,
         "zone": node.zone,
         "silentMs": node.silent_ms,
+        "reason": (!node.reason.is_empty()).then_some(&node.reason),
+        "since": opt_time("since", node.since).ok().flatten(),
     })
 }

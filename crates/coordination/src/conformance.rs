@@ -65,12 +65,16 @@ pub async fn a_resignation_hands_over_at_once(c: &dyn Coordinator) {
             .is_err(),
         "two leaders"
     );
+    let known = c.candidates().await.expect("listed");
+    assert_eq!(known, [candidate("m1"), candidate("m2")], "who stands by");
     first.release().await.expect("released");
     let second = timeout(SOON, second)
         .await
         .expect("soon")
         .expect("m2 leads");
     assert!(!second.is_lost());
+    let known = c.candidates().await.expect("listed");
+    assert_eq!(known, [candidate("m2")], "who has gone");
     let m2_leads = leader.wait_for(|l| l.as_ref().is_some_and(|l| l.name == "m2"));
     timeout(SOON, m2_leads).await.expect("soon").expect("told");
     second.release().await.expect("released");

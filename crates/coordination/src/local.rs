@@ -330,6 +330,21 @@ impl Coordinator for LocalCoordinator {
         Ok(self.shared.leader.subscribe())
     }
 
+    async fn candidates(&self) -> Result<Vec<Candidate>, CoordinationError> {
+        self.shared.reachable()?;
+        let state = self.shared.state();
+        let leads = state.leading.and_then(|id| state.grants.get(&id));
+        let leads = leads.and_then(|grant| match &grant.subject {
+            Subject::Leader(candidate) => Some(candidate),
+            Subject::Node(..) => None,
+        });
+        let waits = state.waiting.iter().filter(|(_, told)| !told.is_closed());
+        let all = leads
+            .into_iter()
+            .chain(waits.map(|(candidate, _)| candidate));
+        Ok(all.cloned().collect())
+    }
+
     async fn depose(&self, leader: &Candidate) -> Result<(), CoordinationError> {
         self.shared.reachable()?;
         let leads = {

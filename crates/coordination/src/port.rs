@@ -198,6 +198,10 @@ pub trait Coordinator: Send + Sync {
     /// Who leads, now and after each change.
     async fn watch_leader(&self) -> Result<watch::Receiver<Option<Candidate>>, CoordinationError>;
 
+    /// Everybody who leads or stands by to: the leader first, then in the order in which they would
+    /// follow it.
+    async fn candidates(&self) -> Result<Vec<Candidate>, CoordinationError>;
+
     /// Ends the candidacy of a leader whose process is gone, so that its lease need not lapse before
     /// another one leads. Whoever leads by then, or is not `leader`, is left alone. A leader that lives
     /// is told that it has lost its lease; what it wrote until then stands or falls by its epoch.

@@ -9,6 +9,8 @@
 //! log, the pages of telemetry and health, the wish to stop, an exit code. It must never start a
 //! program on settings that it could not read whole, or show a secret.
 
+mod address;
+pub mod environment;
 pub mod layers;
 pub mod options;
 pub mod run;

@@ -10,8 +10,8 @@ use assay_telemetry::log::{LogFormat, LogSettings};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use crate::layered;
 use crate::layers::Refused;
+use crate::{address, layered};
 
 /// `[log]`
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -179,12 +179,15 @@ impl StoreOptions {
             ));
         };
         let Some(path) = url.strip_prefix("file:") else {
-            return Ok(url.to_owned());
+            return address::store(url).map(|()| url.to_owned());
         };
         let text = std::fs::read_to_string(path).map_err(|error| {
             Refused(format!("cannot read the store's address: {path}: {error}"))
         })?;
-        Ok(text.trim().to_owned())
+        let url = text.trim();
+        // What the file holds is not for the log, whatever it is.
+        address::store(url).map_err(|why| Refused(format!("in {path}: {why}")))?;
+        Ok(url.to_owned())
     }
 }
 
@@ -284,10 +287,14 @@ impl EtcdOptions {
                 "no coordinator is named: set --etcd, ASSAY_ETCD, or endpoints in [etcd]",
             ));
         }
+        let tls = three("etcd", self.ca, self.cert, self.key)?;
+        for endpoint in &endpoints {
+            address::etcd(endpoint, tls.is_some())?;
+        }
         Ok(Etcd {
             endpoints,
             prefix: self.prefix.unwrap_or_else(|| "/assay".to_owned()),
-            tls: three("etcd", self.ca, self.cert, self.key)?,
+            tls,
         })
     }
 }
@@ -357,5 +364,33 @@ mod tests {
         };
         assert!(some.files().is_err());
         assert_eq!(TlsOptions::default().files(), Ok(None));
+    }
+
+    #[test]
+    fn what_no_waiting_can_make_good_is_refused_at_once() {
+        let of = |url: &str| StoreOptions {
+            url: Some(url.to_owned()),
+        };
+        assert!(of("postgres://h/db").address().is_ok());
+        assert!(
+            of("mysql://h/db")
+                .address()
+                .unwrap_err()
+                .0
+                .contains("postgres://")
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("url");
+        std::fs::write(&file, "mysql://a:s3cret@h/db\n").unwrap();
+        let why = of(&format!("file:{}", file.display()))
+            .address()
+            .unwrap_err();
+        assert!(why.0.contains("url") && !why.0.contains("s3cret"), "{why}");
+        let etcd = |endpoints: &[&str]| EtcdOptions {
+            endpoints: Some(endpoints.iter().map(|e| (*e).to_owned()).collect()),
+            ..EtcdOptions::default()
+        };
+        assert!(etcd(&["http://a:1", "http://b:2"]).checked().is_ok());
+        assert!(etcd(&["http://a:1", "b"]).checked().is_err());
     }
 }

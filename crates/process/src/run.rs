@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use assay_telemetry::http;
 use assay_telemetry::log::{self, LogSettings};
+use assay_telemetry::repeat::Repeat;
 use tokio::net::TcpListener;
 
 use crate::layers::Refused;
@@ -105,10 +106,13 @@ where
     E: std::fmt::Display,
 {
     let until = Instant::now() + PATIENCE;
+    let mut repeat = Repeat::default();
     loop {
         match open().await {
             Err(error) if may_come(&error) && Instant::now() < until => {
-                tracing::warn!(%error, "{what} is not there yet; trying again");
+                if let Some(again) = repeat.fails() {
+                    tracing::warn!(%error, "{what} is not there yet; trying again{again}");
+                }
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
             ended => return ended,

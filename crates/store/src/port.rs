@@ -226,6 +226,17 @@ pub struct ResultRow {
     pub result: CheckResult,
 }
 
+/// A registered node as the store knows it: its present life, or its last one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRow {
+    /// The node.
+    pub node: Node,
+    /// Since when it is in its state.
+    pub since: Timestamp,
+    /// Why it is, if that was said.
+    pub reason: Option<String>,
+}
+
 /// The reads of the judge and of people. Every list has a bound.
 #[async_trait]
 pub trait MetricStore: Send + Sync {
@@ -310,6 +321,10 @@ pub trait MetricStore: Send + Sync {
     /// What the discovery of a run has to say besides its plan; at most `named` ignored objects
     /// are named, all are counted. Empty while there is none.
     async fn remarks(&self, run: RunId, named: usize) -> Result<Remarks, StoreError>;
+
+    /// The nodes whose life is not over, and those whose life ended at `ended_after` or later,
+    /// newest first: at most `limit` in all.
+    async fn nodes(&self, ended_after: Timestamp, limit: u32) -> Result<Vec<NodeRow>, StoreError>;
 
     /// Messages that have not been sent, oldest first.
     async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError>;

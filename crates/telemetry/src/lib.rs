@@ -9,6 +9,7 @@ pub mod http;
 pub mod log;
 pub mod machine;
 pub mod process;
+pub mod repeat;
 pub mod series;
 
 pub use log::{LogFormat, LogSettings};

@@ -5,7 +5,7 @@
 //! the grace after a take-over. A wrong death costs time and never a result: the fence is the
 //! attempt's token.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_model::change::Change;
 use assay_model::ids::{AttemptToken, Incarnation, NodeId, TaskId};
@@ -236,16 +236,20 @@ impl Core {
                 continue;
             };
             if record.node.state.is_final() {
-                if !holding.contains(&id) {
+                if !holding.contains_key(&id) {
                     self.nodes.remove(&id);
                 }
                 continue;
             }
+            let held = holding.get(&id).copied().unwrap_or_default();
             let mut decided = self.death_of(record, &brake);
             let death = decided
                 .as_ref()
                 .map(|(_, reason)| self.death_counts(record, reason));
-            decided = decided.or_else(|| self.next_state(record, holding.contains(&id)));
+            if let Some((_, reason)) = &mut decided {
+                reason.push_str(&given_back(held));
+            }
+            decided = decided.or_else(|| self.next_state(record, held > 0));
             let incarnation = record.node.incarnation;
             if let Some(record) = self.nodes.get_mut(&id)
                 && record.death.is_none()
@@ -265,15 +269,20 @@ impl Core {
         }
     }
 
-    fn nodes_with_work(&self) -> BTreeSet<NodeId> {
-        let tasks = self.runs.values().flat_map(|run| {
+    /// How many tasks each node holds, of those that hold any.
+    fn nodes_with_work(&self) -> BTreeMap<NodeId, usize> {
+        let places = self.runs.values().flat_map(|run| {
             let open = run.open.iter().filter_map(|no| run.tasks.get(no));
             open.flat_map(|record| {
                 let copies = record.copies();
                 copies.filter_map(|copy| record.place_of(copy).map(|place| place.0.clone()))
             })
         });
-        tasks.collect()
+        let mut held = BTreeMap::new();
+        for node in places {
+            *held.entry(node).or_default() += 1;
+        }
+        held
     }
 
     /// Whether a life is over, and why. A decided death stays decided.
@@ -313,7 +322,11 @@ impl Core {
             if record.uncordon {
                 return Some((S::Live, "uncordoned".to_owned()));
             }
-            return (!has_work).then(|| (S::Gone, "drained".to_owned()));
+            return (!has_work).then(|| {
+                let why = record.drained_for.as_deref().filter(|why| !why.is_empty());
+                let reason = why.map_or_else(|| "drained".to_owned(), |w| format!("drained: {w}"));
+                (S::Gone, reason)
+            });
         }
         if let Some(reason) = &record.drain {
             return Some((S::Draining, reason.clone()));
@@ -379,6 +392,7 @@ impl Core {
         match state {
             NodeState::Draining => {
                 record.drain = None;
+                record.drained_for = Some(reason.to_owned());
                 self.send(id, incarnation, ToNode::Drain);
             }
             NodeState::Live if resumed => self.send(id, incarnation, ToNode::Resume),
@@ -425,5 +439,14 @@ impl Core {
             },
             open_until: self.now,
         });
+    }
+}
+
+/// What a life that is over gives back, to be said after why it is.
+fn given_back(held: usize) -> String {
+    match held {
+        0 => String::new(),
+        1 => "; 1 task was given back".to_owned(),
+        many => format!("; {many} tasks were given back"),
     }
 }

@@ -324,6 +324,8 @@ pub(crate) struct NodeRecord {
     pub lease_lost_at: Option<Timestamp>,
     /// Someone wants it drained, and why.
     pub drain: Option<String>,
+    /// Why it was drained last, as far as this leader knows.
+    pub drained_for: Option<String>,
     pub draining_since: Option<Timestamp>,
     /// Someone wants it to take tasks again.
     pub uncordon: bool,
@@ -362,6 +364,7 @@ impl NodeRecord {
             load: Load::default(),
             lease_lost_at: None,
             drain: None,
+            drained_for: None,
             draining_since,
             uncordon: false,
             blamed: Vec::new(),

@@ -15,6 +15,7 @@ use crate::sim::MemoryStore;
 use crate::time::after;
 use crate::{Command, Config, Core, Event, ScaleConfig, SeededIds, ToNode};
 
+mod departures;
 mod hostile;
 mod retries;
 mod stragglers;
@@ -28,6 +29,8 @@ struct Bench {
     refused: Vec<(String, String)>,
     moved: BTreeMap<RunId, RunState>,
     nodes_moved: Vec<(NodeId, NodeState)>,
+    /// Why each node is in its state, as written.
+    reasons: BTreeMap<NodeId, String>,
     store_away: bool,
     /// A dataset whose definition the store does not know.
     unknown: Option<DatasetId>,
@@ -56,6 +59,7 @@ impl Bench {
             refused: Vec::new(),
             moved: BTreeMap::new(),
             nodes_moved: Vec::new(),
+            reasons: BTreeMap::new(),
             store_away: false,
             unknown: None,
         }
@@ -111,6 +115,11 @@ impl Bench {
         let unknown = changes.iter().any(|change| {
             matches!(change, Change::SubmitRun { run, .. } if Some(&run.dataset) == self.unknown.as_ref())
         });
+        for change in changes {
+            if let Change::MoveNode { node, reason, .. } = change {
+                self.reasons.insert(node.clone(), reason.clone());
+            }
+        }
         if self.store_away {
             Event::CommitNotApplied { commit }
         } else if unknown {

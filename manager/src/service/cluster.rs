@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use assay_manager_core::{Event, NodeView};
+use assay_manager_core::Event;
 use assay_model::ids::NodeId;
 use assay_model::task::TaskState;
 use assay_proto::convert;
 use assay_proto::v1;
 use assay_proto::v1::cluster_service_server::ClusterService;
-use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 
-use super::{ASKERS, only, store_status};
+use super::{ASKERS, muster, only, peer, store_status};
 use crate::desk::Until;
 use crate::handle::Shared;
 
@@ -51,14 +50,11 @@ impl ClusterService for Cluster {
         let queue = u32::try_from(view.queue_depth).unwrap_or(u32::MAX);
         let (nodes_desired, nodes_desired_reason) = self.shared.desired.borrow().clone();
         let away = self.shared.seats.reach.away();
+        let muster = muster::of(&self.shared, &view, now).await;
         Ok(Response::new(v1::StatusResponse {
             leader: self.shared.parts.config.name.clone(),
             epoch: seat.epoch.0,
-            nodes: view
-                .nodes
-                .iter()
-                .map(|node| node_status(node, now))
-                .collect(),
+            nodes: muster.nodes,
             runs_unfinished: u32::try_from(view.runs.len()).unwrap_or(u32::MAX),
             tasks_ready: queue,
             tasks_waiting: of(&[TaskState::Ready]).saturating_sub(queue),
@@ -77,6 +73,10 @@ impl ClusterService for Cluster {
                     outcome: ticked.outcome.to_owned(),
                     words: ticked.words.clone(),
                 }),
+            departed: muster.departed,
+            departed_more: muster.departed_more,
+            managers: muster.managers,
+            unknown: muster.unknown,
         }))
     }
 
@@ -85,9 +85,11 @@ impl ClusterService for Cluster {
         request: Request<v1::DrainNodeRequest>,
     ) -> Result<Response<v1::DrainNodeResponse>, Status> {
         only(&request, ASKERS)?;
+        let by = peer(&request).clone();
         let request = request.into_inner();
         let node = NodeId::new(convert::name("node", request.node)?);
         let reason = convert::text("reason", request.reason)?;
+        tracing::info!(%node, reason, ?by, "a drain is asked for");
         self.shared.drain(&node, &reason).await?;
         Ok(Response::new(v1::DrainNodeResponse {}))
     }
@@ -97,7 +99,9 @@ impl ClusterService for Cluster {
         request: Request<v1::UncordonNodeRequest>,
     ) -> Result<Response<v1::UncordonNodeResponse>, Status> {
         only(&request, ASKERS)?;
+        let by = peer(&request).clone();
         let node = NodeId::new(convert::name("node", request.into_inner().node)?);
+        tracing::info!(%node, ?by, "a node shall take tasks again");
         self.shared.uncordon(node).await?;
         Ok(Response::new(v1::UncordonNodeResponse {}))
     }
@@ -173,21 +177,5 @@ impl ClusterService for Cluster {
             definition_json: json.map_err(|error| Status::internal(error.to_string()))?,
             digest: dataset.digest(),
         }))
-    }
-}
-
-fn node_status(node: &NodeView, now: Timestamp) -> v1::NodeStatus {
-    let silent = now.duration_since(node.last_heard);
-    v1::NodeStatus {
-        id: node.node.to_string(),
-        incarnation: node.incarnation.0,
-        state: node.state.to_string(),
-        slots: node.slots,
-        slots_used: node.held,
-        memory_bytes: node.memory_total_bytes,
-        zone: node.zone.clone(),
-        cpu: node.cpu,
-        memory_used_bytes: node.memory_bytes,
-        silent_ms: u64::try_from(silent.as_millis()).unwrap_or_default(),
     }
 }

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod metric;
+mod muster;
 mod node;
 mod rows;
 mod run;

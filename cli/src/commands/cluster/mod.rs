@@ -29,15 +29,32 @@ pub async fn run(command: ClusterCommand, cx: &Context) -> Result<Exit> {
 async fn status(cx: &Context) -> Result<Exit> {
     let client = Client::connect(cx).await?;
     let status = node::status(&client).await?;
+    cx.screen.text(&words(&status, &client.address, cx))?;
+    for unknown in &status.unknown {
+        cx.screen.note(unknown);
+    }
+    let item = item(&status, &client.address);
+    cx.screen
+        .items("ClusterStatus", &[item], &json!({}), Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+/// Since when the store does not answer.
+fn away_since(status: &v1::StatusResponse) -> Option<Timestamp> {
+    opt_time("store_away_since", status.store_away_since)
+        .ok()
+        .flatten()
+}
+
+/// How the cluster stands, for people.
+fn words(status: &v1::StatusResponse, address: &str, cx: &Context) -> String {
     let used: u32 = status.nodes.iter().map(|n| n.slots_used).sum();
     let slots: u32 = status.nodes.iter().map(|n| n.slots).sum();
     let mut out = format!(
-        "leader   {} at {}, epoch {}\n",
-        status.leader, client.address, status.epoch
+        "leader   {} at {address}, epoch {}\n",
+        status.leader, status.epoch
     );
-    let away_since = opt_time("store_away_since", status.store_away_since)
-        .ok()
-        .flatten();
+    let away_since = away_since(status);
     if !status.store_away.is_empty() {
         let since = away_since.map_or_else(String::new, |since| {
             format!(
@@ -50,6 +67,7 @@ async fn status(cx: &Context) -> Result<Exit> {
             status.store_away
         ));
     }
+    out.push_str(&stand_by(status));
     out.push_str(&format!(
         "nodes    {}, {} wanted ({}), {used} of {slots} slots used\n",
         status.nodes.len(),
@@ -67,17 +85,31 @@ async fn status(cx: &Context) -> Result<Exit> {
     if let Some(ticked) = schedule {
         out.push_str(&format!("schedule {}: {}\n", ticked.outcome, ticked.words));
     }
-    if !status.nodes.is_empty() {
+    let nodes = node::rows(status, cx);
+    if !nodes.is_empty() {
         out.push('\n');
-        out.push_str(&node::rows(&status.nodes));
+        out.push_str(&nodes);
     }
-    cx.screen.text(&out)?;
+    out
+}
+
+/// The same for programs.
+fn item(status: &v1::StatusResponse, address: &str) -> Value {
     let nodes: Vec<Value> = status.nodes.iter().map(node::item).collect();
-    let item = json!({
+    let departed: Vec<Value> = status.departed.iter().map(node::item).collect();
+    let managers = status.managers.iter();
+    let managers =
+        managers.map(|m| json!({"name": m.name, "address": m.address, "leads": m.leads}));
+    let managers: Vec<Value> = managers.collect();
+    json!({
         "leader": status.leader,
-        "address": client.address,
+        "address": address,
         "epoch": status.epoch,
+        "managers": managers,
         "nodes": nodes,
+        "departed": departed,
+        "departedMore": status.departed_more,
+        "unknown": status.unknown,
         "nodesDesired": status.nodes_desired,
         "nodesDesiredReason": status.nodes_desired_reason,
         "runsUnfinished": status.runs_unfinished,
@@ -85,16 +117,28 @@ async fn status(cx: &Context) -> Result<Exit> {
         "tasksWaiting": status.tasks_waiting,
         "tasksRunning": status.tasks_running,
         "storeAway": (!status.store_away.is_empty()).then_some(&status.store_away),
-        "storeAwaySince": away_since,
-        "schedule": schedule.map(|ticked| json!({
+        "storeAwaySince": away_since(status),
+        "schedule": status.schedule.as_ref().map(|ticked| json!({
             "at": opt_time("at", ticked.at).ok().flatten(),
             "outcome": ticked.outcome,
             "words": ticked.words,
         })),
-    });
-    cx.screen
-        .items("ClusterStatus", &[item], &json!({}), Exit::Ok)?;
-    Ok(Exit::Ok)
+    })
+}
+
+/// The managers that would lead next; nothing when that is not known.
+fn stand_by(status: &v1::StatusResponse) -> String {
+    let others: Vec<String> = status
+        .managers
+        .iter()
+        .filter(|manager| !manager.leads)
+        .map(|manager| format!("{} at {}", manager.name, manager.address))
+        .collect();
+    match (others.is_empty(), status.managers.is_empty()) {
+        (true, true) => String::new(),
+        (true, false) => "standby  none\n".to_owned(),
+        _ => format!("standby  {}\n", others.join(", ")),
+    }
 }
 
 async fn scale(nodes: NodeRange, cx: &Context) -> Result<Exit> {

@@ -20,13 +20,25 @@ pub(super) fn leader_of(listing: &Listing) -> Option<Option<Candidate>> {
 
 /// The oldest candidate that can be read, with its key.
 fn oldest(listing: &Listing) -> Option<(String, Candidate)> {
-    let entries = listing.entries.iter();
-    let readable = entries.filter_map(|(key, entry)| {
+    let (_, key, candidate) = readable(listing).min_by_key(|(created, ..)| *created)?;
+    Some((key.clone(), candidate))
+}
+
+/// The candidates that can be read, each with its age and its key.
+fn readable(listing: &Listing) -> impl Iterator<Item = (i64, &String, Candidate)> {
+    listing.entries.iter().filter_map(|(key, entry)| {
         let candidate = records::candidate_of(key, entry)?;
         Some((entry.created, key, candidate))
-    });
-    let (_, key, candidate) = readable.min_by_key(|(created, ..)| *created)?;
-    Some((key.clone(), candidate))
+    })
+}
+
+/// All candidates, the oldest first.
+pub(super) async fn candidates(core: &Core) -> Result<Vec<Candidate>, CoordinationError> {
+    let (pairs, _) = core.members.list(&core.keys.leaders()).await?;
+    let listing = Listing::of(pairs);
+    let mut all: Vec<_> = readable(&listing).collect();
+    all.sort_by_key(|(created, ..)| *created);
+    Ok(all.into_iter().map(|(.., candidate)| candidate).collect())
 }
 
 /// Waits until `candidate` leads. Dropped, its key is taken back.

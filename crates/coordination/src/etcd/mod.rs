@@ -107,6 +107,13 @@ impl Coordinator for EtcdCoordinator {
         present.await?
     }
 
+    async fn candidates(&self) -> Result<Vec<Candidate>, CoordinationError> {
+        let core = Arc::clone(&self.core);
+        self.thread
+            .run(async move { election::candidates(&core).await })
+            .await?
+    }
+
     async fn depose(&self, leader: &Candidate) -> Result<(), CoordinationError> {
         let (core, leader) = (Arc::clone(&self.core), leader.clone());
         self.thread

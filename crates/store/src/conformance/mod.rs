@@ -65,6 +65,7 @@ macro_rules! conformance_suite {
             nodes: a_dead_life_stays_dead,
             nodes: an_older_life_cannot_be_moved,
             nodes: a_repeated_move_answers_already,
+            nodes: nodes_are_listed_with_their_reasons,
             nodes: only_a_live_node_is_given_tasks,
             nodes: a_task_is_assigned_once,
             nodes: a_repeated_assignment_answers_already,

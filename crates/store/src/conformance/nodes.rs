@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use assay_model::change::{Answer, Change};
-use assay_model::ids::{AttemptToken, Incarnation};
+use assay_model::ids::{AttemptToken, Incarnation, NodeId};
 use assay_model::node::NodeState;
 use assay_model::output::{Discovery, TaskOutput};
 use assay_model::run::RunState;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::Store;
 use super::fixtures::{Bench, at, live, measured, ok};
 use crate::error::StoreError;
-use crate::port::Started;
+use crate::port::{NodeRow, Started};
 
 fn moved(bench: &Bench, incarnation: Incarnation, state: NodeState) -> Change {
     Change::MoveNode {
@@ -82,6 +82,49 @@ pub async fn a_repeated_move_answers_already(store: Arc<dyn Store>) {
     let dead = moved(&bench, bench.incarnation, NodeState::Dead);
     let answers = bench.commit(&[dead.clone(), dead]).await;
     assert_eq!(answers, [Answer::Ok, Answer::Already]);
+}
+
+/// Nodes are listed with since when and why they are in their state; whose life is over is listed for
+/// as long as is asked for, after those that live.
+pub async fn nodes_are_listed_with_their_reasons(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let other = NodeId::new("n-other");
+    let life = ok(bench.store.register(bench.epoch, &live(&other)).await);
+    bench
+        .change(moved(&bench, bench.incarnation, NodeState::Dead))
+        .await;
+    let drains = Change::MoveNode {
+        node: other.clone(),
+        incarnation: life,
+        state: NodeState::Draining,
+        at: at(9),
+        reason: "new disks".to_owned(),
+    };
+    bench.change(drains).await;
+    let told = |rows: Vec<NodeRow>| -> Vec<_> {
+        let told = |row: NodeRow| (row.node.id, row.node.state, row.since, row.reason);
+        rows.into_iter().map(told).collect()
+    };
+    let drains = (
+        other,
+        NodeState::Draining,
+        at(9),
+        Some("new disks".to_owned()),
+    );
+    let died = (
+        bench.node.clone(),
+        NodeState::Dead,
+        at(5),
+        Some("for a reason".to_owned()),
+    );
+    let listed = told(ok(bench.store.nodes(at(5), 10).await));
+    assert_eq!(listed, [drains.clone(), died]);
+    for (since, limit) in [(at(6), 10), (at(5), 1)] {
+        assert_eq!(
+            told(ok(bench.store.nodes(since, limit).await)),
+            std::slice::from_ref(&drains)
+        );
+    }
 }
 
 /// Suspect, draining and excluded nodes, and other lives, are given nothing.

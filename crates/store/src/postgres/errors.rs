@@ -38,6 +38,20 @@ pub(super) fn is_lost_race(error: &Error) -> bool {
     told(error).is_some_and(|e| matches!(e.code(), "40001" | "40P01"))
 }
 
+/// An error with the server that it is of.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {error}")]
+struct At {
+    place: String,
+    #[source]
+    error: Error,
+}
+
+fn at(place: &str, error: Error) -> Box<At> {
+    let place = place.to_owned();
+    Box::new(At { place, error })
+}
+
 /// An error of a statement that commits by itself.
 pub(super) fn of_statement(place: &str, error: Error) -> StoreError {
     let Some(server) = told(&error) else {
@@ -47,7 +61,7 @@ pub(super) fn of_statement(place: &str, error: Error) -> StoreError {
                 detail: e.to_string(),
             },
             // The connection was lost, or answers nonsense: the statement may have been committed.
-            error => StoreError::Unknown(Box::new(error)),
+            error => StoreError::Unknown(at(place, error)),
         };
     };
     let code = server.code();
@@ -73,16 +87,16 @@ pub(super) fn of_statement(place: &str, error: Error) -> StoreError {
             detail: detail(),
         },
         // The server was told to end while it waited for a standby: the commit may be there.
-        "57P01" | "57P02" | "40003" => StoreError::Unknown(Box::new(error)),
+        "57P01" | "57P02" | "40003" => StoreError::Unknown(at(place, error)),
         _ => match code.get(..2) {
             // A constraint, a value that no column takes, a statement that the schema refuses.
             Some("21" | "22" | "23" | "42") => StoreError::Refused {
                 what: "row",
                 detail: detail(),
             },
-            Some("08") => StoreError::Unknown(Box::new(error)),
+            Some("08") => StoreError::Unknown(at(place, error)),
             // Rolled back: time-outs (55P03, 57014), lost races, no memory, a read-only server.
-            _ => StoreError::Unavailable(Box::new(error)),
+            _ => StoreError::Unavailable(at(place, error)),
         },
     }
 }
@@ -105,7 +119,7 @@ pub(super) fn of_connect(place: &str, error: Error) -> StoreError {
         None if matches!(error, Error::Tls(_)) => {
             "no safe connection; check sslmode and sslrootcert"
         }
-        _ => return StoreError::Unavailable(Box::new(error)),
+        _ => return StoreError::Unavailable(at(place, error)),
     };
     StoreError::Open {
         place: place.to_owned(),

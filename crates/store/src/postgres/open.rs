@@ -86,6 +86,8 @@ impl PostgresOptions {
                 ("client_connection_check_interval", "2000".to_owned()),
                 ("default_transaction_isolation", "read committed".to_owned()),
                 ("jit", "off".to_owned()),
+                // That a table is there already is no news.
+                ("client_min_messages", "warning".to_owned()),
             ]))
     }
 }

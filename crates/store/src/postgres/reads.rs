@@ -29,10 +29,10 @@ use crate::error::StoreError;
 use crate::examined::{Dialect, Examined};
 use crate::history::{self, Page};
 use crate::port::{
-    AttemptRow, Breach, MetricHistory, MetricStore, ResultFilter, ResultRow, RunFilter, RunSum,
-    Verdict,
+    AttemptRow, Breach, MetricHistory, MetricStore, NodeRow, ResultFilter, ResultRow, RunFilter,
+    RunSum, Verdict,
 };
-use crate::values::{corrupt, value_of};
+use crate::values::{corrupt, micros, value_of};
 
 impl PostgresStore {
     /// Reads all rows of a query as values.
@@ -418,6 +418,20 @@ impl MetricStore for PostgresStore {
             Ok(Remarks::of(ignored, notices, named))
         });
         Ok(found.await?.pop().unwrap_or_default())
+    }
+
+    async fn nodes(&self, ended_after: Timestamp, limit: u32) -> Result<Vec<NodeRow>, StoreError> {
+        let query = sqlx::query(sql::NODES)
+            .bind(micros(ended_after))
+            .bind(i64::from(limit));
+        self.list(query, "node", |cells| {
+            Ok(NodeRow {
+                node: cells.node()?,
+                since: cells.time("moved_at")?,
+                reason: cells.text_or_none("reason")?,
+            })
+        })
+        .await
     }
 
     async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError> {

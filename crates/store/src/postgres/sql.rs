@@ -65,6 +65,10 @@ pub(super) const LOAD_PLANS: &str = concat!(
 pub(super) const LOAD_NODES: &str = "SELECT id, incarnation, state, slots, memory_bytes, zone \
      FROM node WHERE state NOT IN ('dead', 'gone') ORDER BY id";
 
+pub(super) const NODES: &str = "SELECT id, incarnation, state, slots, memory_bytes, zone, moved_at, reason \
+     FROM node WHERE state NOT IN ('dead', 'gone') OR moved_at >= instant($1) \
+     ORDER BY state IN ('dead', 'gone'), moved_at DESC, id LIMIT $2";
+
 pub(super) const PLAN_OF: &str = "SELECT o.plan::text AS plan FROM task t \
      JOIN task_output o ON o.task_id = t.id \
      WHERE t.run_id = $1 AND t.no = $2 AND o.plan IS NOT NULL";

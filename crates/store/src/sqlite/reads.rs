@@ -16,17 +16,18 @@ use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use assay_model::run::Run;
 use assay_model::task::{Task, TaskState};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use sqlx::Sqlite;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
-use super::rows::{Cells, corrupt, value_of};
+use super::rows::{Cells, corrupt, micros, value_of};
 use super::{SqliteStore, changes, sql};
 use crate::error::StoreError;
 use crate::history::{self, Page};
 use crate::port::{
-    AttemptRow, Breach, MetricHistory, MetricStore, ResultFilter, ResultRow, RunFilter, RunSum,
-    Verdict,
+    AttemptRow, Breach, MetricHistory, MetricStore, NodeRow, ResultFilter, ResultRow, RunFilter,
+    RunSum, Verdict,
 };
 
 impl SqliteStore {
@@ -380,6 +381,20 @@ impl MetricStore for SqliteStore {
             Ok(Remarks::of(ignored, notices, named))
         });
         Ok(found.await?.pop().unwrap_or_default())
+    }
+
+    async fn nodes(&self, ended_after: Timestamp, limit: u32) -> Result<Vec<NodeRow>, StoreError> {
+        let query = sqlx::query(sql::NODES)
+            .bind(micros(ended_after))
+            .bind(i64::from(limit));
+        self.list(query, "node", |cells| {
+            Ok(NodeRow {
+                node: cells.node()?,
+                since: cells.time("moved_at")?,
+                reason: cells.get("reason")?,
+            })
+        })
+        .await
     }
 
     async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError> {

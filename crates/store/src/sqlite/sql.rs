@@ -74,6 +74,10 @@ pub(crate) const LOAD_PLANS: &str = concat!(
 pub(crate) const LOAD_NODES: &str = "SELECT id, incarnation, state, slots, memory_bytes, zone \
      FROM node WHERE state NOT IN ('dead', 'gone') ORDER BY id";
 
+pub(crate) const NODES: &str = "SELECT id, incarnation, state, slots, memory_bytes, zone, moved_at, reason \
+     FROM node WHERE state NOT IN ('dead', 'gone') OR moved_at >= ?1 \
+     ORDER BY state IN ('dead', 'gone'), moved_at DESC, id LIMIT ?2";
+
 pub(crate) const PLAN_OF: &str = "SELECT o.plan FROM task t JOIN task_output o ON o.task_id = t.id \
      WHERE t.run_id = ?1 AND t.no = ?2 AND o.plan IS NOT NULL";
 

@@ -11,11 +11,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use assay_datanode::{DataNode, NodeHandle, NodeStatus};
+use assay_process::environment::{known, misspelt, present};
 use assay_process::run::{Failure, enter, health, listen, refuse};
 use assay_process::{Started, Stop};
 use assay_telemetry::http::{self, Pages};
 use assay_telemetry::{Telemetry, machine};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use options::{Flags, Settings};
 
@@ -29,7 +30,11 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(refused) => return refuse("assay-datanode", &refused),
     };
+    let misspelt = misspelt(&known(&Flags::command()), present());
     if config_check {
+        for line in &misspelt {
+            eprintln!("warning: {line}");
+        }
         println!("{settings}\nthe options are in order");
         return ExitCode::SUCCESS;
     }
@@ -38,6 +43,9 @@ fn main() -> ExitCode {
     }
     let log = settings.log.clone();
     enter("assay-datanode", &log, |Started { stop }| {
+        for line in misspelt {
+            tracing::warn!("{line}");
+        }
         run(settings, stop)
     })
 }

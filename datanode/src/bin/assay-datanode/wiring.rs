@@ -9,6 +9,7 @@ use std::sync::Arc;
 use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
 use assay_datanode::runner::child::{self, ChildConfig, ChildRunner};
 use assay_datanode::{NodeConfig, NodeParts};
+use assay_process::options::without_password;
 use assay_process::run::{Failure, patiently};
 use assay_proto::link::{Door, PeerRole, Tls, TlsFiles};
 use assay_store::StoreError;
@@ -47,9 +48,10 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodePart
         migrate: false,
         ..PostgresOptions::new(settings.store.clone())
     };
+    let the_store = format!("the store at {}", without_password(&settings.store));
     let connect = || PostgresStore::connect(options.clone());
     let store = patiently(
-        "the store",
+        &the_store,
         connect,
         // The managers bring the schema up to date, perhaps at this moment.
         |error: &StoreError| error.is_retryable() || matches!(error, StoreError::Open { .. }),

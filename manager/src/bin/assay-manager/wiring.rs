@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
 use assay_manager::{ManagerConfig, ManagerHandle, ManagerParts};
+use assay_process::options::without_password;
 use assay_process::run::{Failure, patiently};
 use assay_proto::link::{PeerRole, Tls, TlsFiles};
 use assay_store::StoreError;
@@ -25,8 +26,9 @@ pub async fn parts(
         migrate: settings.migrate,
         ..PostgresOptions::new(settings.store.clone())
     };
+    let the_store = format!("the store at {}", without_password(&settings.store));
     let connect = || PostgresStore::connect(options.clone());
-    let store = patiently("the store", connect, StoreError::is_retryable).await?;
+    let store = patiently(&the_store, connect, StoreError::is_retryable).await?;
     // Not the machine's own clock, which may be wrong or be set.
     let clock = || store.clock();
     let now = patiently("the store's clock", clock, StoreError::is_retryable).await?;

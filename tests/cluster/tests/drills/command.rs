@@ -5,12 +5,12 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use assay_cluster_tests::checker::Facts;
-use assay_cluster_tests::data::{self, Shape};
+use assay_cluster_tests::data::Shape;
 use assay_cluster_tests::{Cluster, Drill, Flow, Plan, binaries};
 use assay_telemetry::http;
 
 use crate::drill;
-use crate::usual::{RUN, is_right, slow_commits};
+use crate::usual::{RUN, is_right, slow_commits, stands};
 
 /// `assay …` against all managers of the cluster; the answer is what it says, whatever its code.
 fn assay(cluster: &Cluster, arguments: &[&str]) -> (i32, String, String) {
@@ -61,14 +61,12 @@ fn has(text: &str, words: &[&str]) {
 drill!(
     the_command_shows_who_leads_who_works_what_was_tried_and_why_others_wait,
     async |name| {
-        let drill = Drill::begin(name).await;
-        let data = data::generate(drill.folder(), "orders", Shape::USUAL);
         let plan = Plan {
             secured: true,
             slots: 1,
             ..Plan::default()
         };
-        let mut cluster = Cluster::start(&drill, plan).await;
+        let (drill, mut cluster, data) = stands(name, plan, Shape::USUAL).await;
         has(&shown(&cluster, &["dataset", "list"]), &["No datasets"]);
         slow_commits(&cluster);
         let run = cluster.submit(&data, "first").await;
@@ -83,6 +81,10 @@ drill!(
                 "leader", &leader, "epoch", "1 run", "node-1", "node-2", "node-3", "live",
             ],
         );
+        for standby in cluster.managers.iter().filter(|m| m.name != leader) {
+            let line = status.lines().find(|line| line.starts_with("standby"));
+            has(line.unwrap_or_default(), &[&standby.name, " at https://"]);
+        }
         let nodes = shown(&cluster, &["node", "list", "-o", "json"]);
         let nodes: serde_json::Value = serde_json::from_str(&nodes).unwrap();
         let used: u64 = nodes["items"]
@@ -130,6 +132,9 @@ drill!(
         let other = if busy == "node-3" { "node-2" } else { "node-3" };
         let drained = shown(&cluster, &["node", "drain", other, "--reason", "a drill"]);
         has(&drained, &["draining", other]);
+        let dead = shown_of_nodes(&cluster, &[(&busy, "dead"), (other, "a drill")]).await;
+        let line = dead.lines().find(|line| line.contains(&busy));
+        has(line.unwrap_or_default(), &["given back"]);
         cluster.wire.heal();
         let watched = assay(&cluster, &["run", "watch", &run[..12], "--timeout", "90s"]);
         assert_eq!(watched.0, 0, "{watched:?}");
@@ -156,6 +161,25 @@ drill!(
     }
 );
 
+/// `node list`, as soon as each of these nodes is shown with its word: a death is decided, and a state
+/// written, a moment after its cause.
+async fn shown_of_nodes(cluster: &Cluster, wanted: &[(&str, &str)]) -> String {
+    let mut last = String::new();
+    for _ in 0..60 {
+        last = assay(cluster, &["node", "list"]).1;
+        let shown = |(node, word): &(&str, &str)| {
+            let mut lines = last.lines();
+            lines.any(|line| line.contains(node) && line.contains(word))
+        };
+        if wanted.iter().all(shown) {
+            cluster.drill.note(last.clone());
+            return last;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    panic!("{wanted:?} is not in\n{last}");
+}
+
 /// `run get`, as soon as it shows tasks at work and tasks that wait: between two of them there may
 /// be none of the one or the other.
 fn shown_of_running(cluster: &Cluster, run: &str) -> String {
@@ -171,13 +195,11 @@ fn shown_of_running(cluster: &Cluster, run: &str) -> String {
 }
 
 drill!(a_watch_follows_the_lead_to_another_manager, async |name| {
-    let drill = Drill::begin(name).await;
-    let data = data::generate(drill.folder(), "orders", Shape::USUAL);
     let plan = Plan {
         secured: true,
         ..Plan::default()
     };
-    let mut cluster = Cluster::start(&drill, plan).await;
+    let (drill, mut cluster, data) = stands(name, plan, Shape::USUAL).await;
     slow_commits(&cluster);
     let run = cluster.submit(&data, "first").await;
     cluster.busy("measure").await;
