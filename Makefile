@@ -12,7 +12,7 @@ FEATURES := assay-store/postgres,assay-coordination/etcd,assay-manager/cluster,a
 CLOUD := assay-registry/dynamodb
 PY := $(TOOLS)/python/bin/python
 
-.PHONY: help tools verify fix lint deny test unit chaos drills fuzz bench bench-cluster score
+.PHONY: help tools verify fix lint deny test unit infra chaos drills fuzz bench bench-cluster score
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -28,7 +28,10 @@ lint: ## formatting and lints, without changing anything
 unit: tools ## all tests
 	ASSAY_PYTHON="$(PY)" $(CARGO) test --workspace --features $(FEATURES),$(CLOUD) --locked
 
-test: tools lint unit ## what CI runs
+infra: ## Terraform: format, tests, applied to a server of AWS APIs and destroyed, rules over what is planned (STEPS: some of them)
+	ASSAY_TOOLS="$(TOOLS)" python3 infra/test/run $(STEPS)
+
+test: tools lint unit infra ## what CI runs
 
 verify: lint unit ## the same, tools assumed
 

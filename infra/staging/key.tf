@@ -24,10 +24,13 @@ resource "aws_kms_key" "this" {
         Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }
         Action = [
           "kms:CancelKeyDeletion",
+          "kms:CreateAlias",
           "kms:CreateGrant",
           "kms:Decrypt",
+          "kms:DeleteAlias",
           "kms:DescribeKey",
           "kms:DisableKey",
+          "kms:DisableKeyRotation",
           "kms:EnableKey",
           "kms:EnableKeyRotation",
           "kms:Encrypt",
@@ -46,6 +49,7 @@ resource "aws_kms_key" "this" {
           "kms:ScheduleKeyDeletion",
           "kms:TagResource",
           "kms:UntagResource",
+          "kms:UpdateAlias",
           "kms:UpdateKeyDescription",
         ]
         Resource = "*"

@@ -49,6 +49,7 @@ module "scheduler" {
   tls_server_name      = module.cluster.manager_host
   lambda_environment   = var.lambda_extra_env
   schedule_enabled     = var.running
+  concurrency_max      = var.scheduler_concurrency_max
   secret_recovery_days = local.secret_recovery_days
   log_retention_days   = var.log_retention_days
   kms_key_arn          = aws_kms_key.this.arn

@@ -97,6 +97,17 @@ variable "lambda_extra_env" {
   default     = {}
 }
 
+variable "scheduler_concurrency_max" {
+  description = "How many ticks may run at once; -1 for accounts whose limit of concurrent executions is below 102, of which none can be reserved."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.scheduler_concurrency_max == -1 || var.scheduler_concurrency_max >= 1
+    error_message = "scheduler_concurrency_max must be -1 or at least 1."
+  }
+}
+
 variable "certificate_arn" {
   description = "ARN of the ACM certificate of the public name, in this region."
   type        = string

@@ -163,7 +163,7 @@ variable "timeout_s" {
 }
 
 variable "concurrency_max" {
-  description = "How many ticks may run at once. Ticks at the same time are harmless (a slot has one run), only wasteful. -1 sets no bound."
+  description = "How many ticks may run at once. Ticks at the same time are harmless (a slot has one run), only wasteful. -1 sets no bound: for accounts whose own limit of concurrent executions is below 102, of which none can be reserved."
   type        = number
   default     = 2
 

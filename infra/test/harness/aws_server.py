@@ -169,6 +169,20 @@ def detailed_monitoring():
 
 
 @correction
+def interfaces_that_outlive_a_machine():
+    """moto leaves the interfaces of a terminated machine attached to it."""
+    from moto.ec2.models.instances import Instance
+
+    @around(Instance, "terminate")
+    def terminate(original, instance):
+        before = original(instance)
+        for interface in list(instance.nics.values()):
+            if not interface.delete_on_termination:
+                instance.detach_eni(interface)
+        return before
+
+
+@correction
 def keys_of_workspaces():
     """moto drops the key of a workspace of Managed Prometheus."""
     from moto.amp.models import Workspace
