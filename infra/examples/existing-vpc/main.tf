@@ -20,8 +20,9 @@ data "aws_partition" "current" {}
 module "network" {
   source = "../../modules/network"
 
-  name         = var.name
-  existing_vpc = var.vpc
+  name              = var.name
+  existing_vpc      = var.vpc
+  alb_ingress_cidrs = []
 
   # The groups of the etcd and the Postgres that are there, by reference.
   extra_egress = {

@@ -25,6 +25,7 @@ module "network" {
 
   name                    = var.name
   flow_log_retention_days = 0
+  alb_ingress_cidrs       = []
 }
 
 module "registry" {

@@ -17,3 +17,8 @@ output "artifacts_bucket" {
   description = "Where etcd's release is uploaded to."
   value       = module.coordination.artifacts_bucket
 }
+
+output "etcd_configuration" {
+  description = "Configuration (YAML) that etcd's members are started with, by letter."
+  value       = module.coordination.configuration
+}

@@ -115,13 +115,13 @@ variable "extra_egress" {
 }
 
 variable "alb_ingress_cidrs" {
-  description = "Networks that may reach the load balancer on 443: everyone by default, since the gateway authenticates. This is the only way in."
+  description = "Networks that may reach the load balancer on 443: everyone by default, since the gateway authenticates. This is the only way in; where there is no load balancer, leave it empty."
   type        = list(string)
   default     = ["0.0.0.0/0"]
 
   validation {
-    condition     = length(var.alb_ingress_cidrs) > 0 && alltrue([for c in var.alb_ingress_cidrs : can(cidrnetmask(c))])
-    error_message = "alb_ingress_cidrs must hold at least one IPv4 network in CIDR notation."
+    condition     = alltrue([for c in var.alb_ingress_cidrs : can(cidrnetmask(c))])
+    error_message = "alb_ingress_cidrs must hold IPv4 networks in CIDR notation."
   }
 }
 

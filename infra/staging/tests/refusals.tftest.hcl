@@ -52,7 +52,7 @@ run "ways_out_to_everyone_and_fewer_than_three_zones" {
     vpc_cidr           = "10.0.0.0/28"
     availability_zones = ["a", "b"]
     nat                = "two"
-    alb_ingress_cidrs  = []
+    alb_ingress_cidrs  = ["everyone"]
     extra_egress       = { any = { from = "node", port = 5432, description = "databases", cidr_ipv4 = "0.0.0.0/0" } }
   }
 

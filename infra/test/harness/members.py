@@ -1,0 +1,113 @@
+"""The configuration that etcd's members are started with, given to three real etcds on loopback.
+
+Comes in: the YAML of each member, as Terraform made it. Goes out: what keeps three members from being a
+cluster that wants certificates. Only addresses, folders and the certificates' place are replaced.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+START_S = 60
+
+
+def _ports(count):
+    """Free ports; all are held until the last is known."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()
+
+
+def _certificates(folder):
+    """An authority, and a certificate of it for loopback."""
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    openssl("req", "-x509", *curve, "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=test", "-days", "2")
+    openssl("req", *curve, "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=member")
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
+    sign = ["-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-days", "2", "-extfile", "names"]
+    openssl("x509", "-req", "-in", "request.pem", *sign, "-out", "cert.pem")
+
+
+def _local(text, ports, folder, letter):
+    """A member's configuration on loopback."""
+    for other, (client, peer) in ports.items():
+        text = re.sub(rf"https://etcd-{other}\.[a-z0-9.-]+:2379", f"https://127.0.0.1:{client}", text)
+        text = re.sub(rf"https://etcd-{other}\.[a-z0-9.-]+:2380", f"https://127.0.0.1:{peer}", text)
+    client, peer = ports[letter]
+    text = text.replace("https://0.0.0.0:2379", f"https://127.0.0.1:{client}").replace("https://0.0.0.0:2380", f"https://127.0.0.1:{peer}")
+    return text.replace("/var/lib/etcd/data", str(folder / f"data-{letter}")).replace("/etc/etcd/tls", str(folder))
+
+
+def _ask(ports, folder, *words, certificate=True):
+    """etcdctl, with or without a certificate."""
+    shown = [f"--cert={folder / 'cert.pem'}", f"--key={folder / 'key.pem'}"] if certificate else []
+    everyone = ",".join(f"https://127.0.0.1:{client}" for client, _ in ports.values())
+    return subprocess.run(
+        ["etcdctl", f"--endpoints={everyone}", f"--cacert={folder / 'ca.pem'}", *shown, "--command-timeout=3s", *words],
+        env={**os.environ, "ETCDCTL_API": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def findings(configuration):
+    """What keeps the three from being a cluster."""
+    for program in ("etcd", "etcdctl", "openssl"):
+        if shutil.which(program) is None:
+            yield f"{program} is needed: apt-get install etcd-server etcd-client openssl"
+            return
+    with tempfile.TemporaryDirectory() as place:
+        folder, members = Path(place), []
+        _certificates(folder)
+        free = _ports(2 * len(configuration))
+        ports = {letter: (free[2 * i], free[2 * i + 1]) for i, letter in enumerate(sorted(configuration))}
+        try:
+            for letter, text in configuration.items():
+                path = folder / f"etcd-{letter}.yaml"
+                path.write_text(_local(text, ports, folder, letter))
+                with open(folder / f"log-{letter}", "wb") as log:
+                    environment = {k: v for k, v in os.environ.items() if not k.startswith("ETCD_")}
+                    members.append(subprocess.Popen(["etcd", "--config-file", str(path)], stdout=log, stderr=log, env=environment))
+            yield from _cluster(ports, folder, len(configuration))
+        finally:
+            for member in members:
+                member.send_signal(signal.SIGTERM)
+            for member in members:
+                try:
+                    member.wait(15)
+                except subprocess.TimeoutExpired:
+                    member.kill()
+
+
+def _cluster(ports, folder, count):
+    deadline = time.monotonic() + START_S
+    while _ask(ports, folder, "endpoint", "health").returncode != 0:
+        if time.monotonic() > deadline:
+            logs = "\n".join((folder / f"log-{letter}").read_text()[-1500:] for letter in ports)
+            yield f"three members do not become a cluster within {START_S} s:\n{logs}"
+            return
+        time.sleep(0.3)
+    members = _ask(ports, folder, "member", "list").stdout.strip().splitlines()
+    if len(members) != count or not all("started" in line for line in members):
+        yield f"not all are members: {members}"
+    if _ask(ports, folder, "put", "/assay-test/key", "value").returncode != 0:
+        yield "a client with a certificate cannot write"
+    if _ask(ports, folder, "get", "/assay-test/key", certificate=False).returncode == 0:
+        yield "a client without a certificate reads"
