@@ -98,6 +98,7 @@ def cycle(terraform, root, python, say):
         if code == 2:
             raise Failed(f"{root}: a second plan differs from what was just applied:\n{out[-8000:]}")
         say(f"{root}: a second plan has no difference")
+        (work / "made.json").write_text(json.dumps([plans, state]))
         terraform_run("destroy", "-no-color", "-auto-approve", given, PARALLEL)
         left = terraform_run("state", "list").strip()
         if left:

@@ -178,7 +178,9 @@ def interfaces_that_outlive_a_machine():
         before = original(instance)
         for interface in list(instance.nics.values()):
             if not interface.delete_on_termination:
-                instance.detach_eni(interface)
+                # It stays in the machine's own list, without which moto cannot describe the machine.
+                interface.instance = interface.attachment_id = interface.attach_time = None
+                interface.status = "available"
         return before
 
 
