@@ -95,6 +95,11 @@ variable "lambda_extra_env" {
   description = "Variables of the function's environment that a stand-in for AWS needs and AWS itself does not (AWS_ENDPOINT_URL)."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = alltrue([for k in keys(var.lambda_extra_env) : can(regex("^[A-Za-z][A-Za-z0-9_]*$", k))])
+    error_message = "lambda_extra_env: a name has letters, digits and underscores only, and begins with a letter."
+  }
 }
 
 variable "scheduler_concurrency_max" {
@@ -122,6 +127,11 @@ variable "web_acl_arn" {
   description = "ARN of a web ACL (WAFv2, regional) before the load balancer; null has none."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.web_acl_arn == null || can(regex("^arn:[a-z-]+:wafv2:", var.web_acl_arn))
+    error_message = "web_acl_arn must be the ARN of a WAFv2 web ACL, or null."
+  }
 }
 
 variable "network" {
@@ -140,6 +150,16 @@ variable "network" {
     })), {})
   })
   default = {}
+
+  validation {
+    condition     = contains(["none", "one", "each"], var.network.nat) && can(cidrnetmask(var.network.vpc_cidr))
+    error_message = "network: nat is none, one or each, and vpc_cidr an IPv4 network."
+  }
+
+  validation {
+    condition     = length(var.network.alb_ingress_cidrs) > 0
+    error_message = "network.alb_ingress_cidrs must name at least one network: without any, nobody reaches the gateways."
+  }
 }
 
 variable "etcd" {
@@ -152,6 +172,11 @@ variable "etcd" {
     ami_id        = optional(string)
     rejoining     = optional(set(string), [])
   })
+
+  validation {
+    condition     = can(regex("^[0-9a-f]{64}$", var.etcd.sha256))
+    error_message = "etcd.sha256 must be 64 hexadecimal digits."
+  }
 }
 
 variable "store" {
@@ -164,6 +189,11 @@ variable "store" {
     backup_retention_days = optional(number, 14)
   })
   default = {}
+
+  validation {
+    condition     = var.store.backup_retention_days >= 7
+    error_message = "store.backup_retention_days must be at least 7 here."
+  }
 }
 
 variable "manager" {
@@ -174,6 +204,11 @@ variable "manager" {
     memory_mb = optional(number, 1024)
   })
   default = {}
+
+  validation {
+    condition     = var.manager.count >= 2 && var.manager.count <= 5
+    error_message = "manager.count must lie within 2 and 5."
+  }
 }
 
 variable "node" {
@@ -189,6 +224,11 @@ variable "node" {
     spot_weight      = optional(number, 0)
   })
   default = {}
+
+  validation {
+    condition     = var.node.min >= 1 && var.node.max >= var.node.min
+    error_message = "node: min must be at least 1, and max at least min."
+  }
 }
 
 variable "gateway" {
@@ -199,6 +239,11 @@ variable "gateway" {
     memory_mb = optional(number, 512)
   })
   default = {}
+
+  validation {
+    condition     = var.gateway.count >= 2
+    error_message = "gateway.count must be at least 2."
+  }
 }
 
 variable "sources" {
@@ -208,12 +253,22 @@ variable "sources" {
     kms_key_arns = optional(list(string), [])
   })
   default = {}
+
+  validation {
+    condition     = alltrue([for a in var.sources.object_arns : can(regex("^arn:[a-z-]+:s3:::[a-z0-9.-]+/.*$", a))])
+    error_message = "sources.object_arns must be ARNs of objects: arn:aws:s3:::bucket/prefix/*."
+  }
 }
 
 variable "alarm_emails" {
   description = "E-mail addresses that alarms go to."
   type        = set(string)
   default     = []
+
+  validation {
+    condition     = alltrue([for a in var.alarm_emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", a))])
+    error_message = "alarm_emails must be e-mail addresses."
+  }
 }
 
 variable "budget" {
@@ -223,6 +278,11 @@ variable "budget" {
     emails    = list(string)
   })
   default = null
+
+  validation {
+    condition     = var.budget == null || try(var.budget.limit_usd > 0 && length(var.budget.emails) > 0, false)
+    error_message = "budget: limit_usd must be above 0, and emails must name at least one address."
+  }
 }
 
 variable "prometheus" {
@@ -233,6 +293,11 @@ variable "prometheus" {
     image_tag    = optional(string, "v0.43.3")
   })
   default = {}
+
+  validation {
+    condition     = var.prometheus.image_tag != "latest"
+    error_message = "prometheus.image_tag must not be latest: it says nothing about what runs."
+  }
 }
 
 variable "deletion_protection" {

@@ -69,6 +69,11 @@ variable "etcd" {
     client_secret_arn = string
     security_group_id = string
   })
+
+  validation {
+    condition     = length(var.etcd.endpoints) >= 3 && alltrue([for e in var.etcd.endpoints : startswith(e, "https://")])
+    error_message = "etcd.endpoints must name at least three members by https."
+  }
 }
 
 variable "store" {
@@ -83,4 +88,9 @@ variable "store" {
     admin_secret_arn  = string
     security_group_id = string
   })
+
+  validation {
+    condition     = startswith(var.store.resource_id, "db-") && can(regex("^arn:[a-z-]+:secretsmanager:", var.store.admin_secret_arn))
+    error_message = "store: resource_id is db-..., and admin_secret_arn the ARN of a secret."
+  }
 }

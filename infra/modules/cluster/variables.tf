@@ -24,6 +24,11 @@ variable "security_group_ids" {
     manager = string
     node    = string
   })
+
+  validation {
+    condition     = var.security_group_ids.manager != var.security_group_ids.node
+    error_message = "security_group_ids: managers and nodes have groups of their own, since they may do different things."
+  }
 }
 
 variable "ports" {
@@ -40,6 +45,11 @@ variable "ports" {
     node_probe        = 9190
     node_telemetry    = 9191
   }
+
+  validation {
+    condition     = alltrue([for p in values(var.ports) : p > 1023 && p < 65536])
+    error_message = "ports must lie within 1024 and 65535: containers are not root."
+  }
 }
 
 variable "namespace" {
@@ -48,6 +58,11 @@ variable "namespace" {
     id   = string
     name = string
   })
+
+  validation {
+    condition     = can(regex("^[a-z0-9.-]+$", var.namespace.name))
+    error_message = "namespace.name must be a domain name."
+  }
 }
 
 variable "image_tag" {
@@ -103,6 +118,11 @@ variable "store" {
     role_sql         = string
     ca_file          = optional(string, "/etc/assay/rds-ca.pem")
   })
+
+  validation {
+    condition     = can(jsondecode(var.store.connect_policy).Statement) && startswith(var.store.ca_file, "/")
+    error_message = "store: connect_policy is an IAM policy in JSON, ca_file an absolute path."
+  }
 }
 
 variable "registry" {
@@ -112,6 +132,11 @@ variable "registry" {
     policy     = string
   })
   default = null
+
+  validation {
+    condition     = var.registry == null || can(jsondecode(var.registry.policy).Statement)
+    error_message = "registry.policy must be an IAM policy in JSON."
+  }
 }
 
 variable "schedule_every_s" {
@@ -202,6 +227,11 @@ variable "incident_topic_arn" {
   description = "ARN of the SNS topic that managers publish incidents to; null gives no right to publish."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.incident_topic_arn == null || can(regex("^arn:[a-z-]+:sns:", var.incident_topic_arn))
+    error_message = "incident_topic_arn must be the ARN of an SNS topic, or null."
+  }
 }
 
 variable "notify" {

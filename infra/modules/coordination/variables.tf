@@ -37,6 +37,11 @@ variable "namespace" {
     id   = string
     name = string
   })
+
+  validation {
+    condition     = can(regex("^[a-z0-9.-]+$", var.namespace.name))
+    error_message = "namespace.name must be a domain name."
+  }
 }
 
 variable "etcd_version" {

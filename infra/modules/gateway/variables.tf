@@ -44,6 +44,11 @@ variable "security_group_ids" {
     alb     = string
     gateway = string
   })
+
+  validation {
+    condition     = var.security_group_ids.alb != var.security_group_ids.gateway
+    error_message = "security_group_ids: the load balancer is open to the internet, and gateways are not: they have groups of their own."
+  }
 }
 
 variable "ports" {
@@ -56,16 +61,31 @@ variable "ports" {
     gateway           = 8080
     gateway_telemetry = 9171
   }
+
+  validation {
+    condition     = alltrue([for p in values(var.ports) : p > 1023 && p < 65536])
+    error_message = "ports must lie within 1024 and 65535: containers are not root."
+  }
 }
 
 variable "namespace_id" {
   description = "Id of the private DNS namespace, for the collector to find gateways."
   type        = string
+
+  validation {
+    condition     = length(var.namespace_id) > 0
+    error_message = "namespace_id must be the id of a namespace."
+  }
 }
 
 variable "cluster_arn" {
   description = "ARN of the ECS cluster."
   type        = string
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:ecs:", var.cluster_arn))
+    error_message = "cluster_arn must be the ARN of an ECS cluster."
+  }
 }
 
 variable "certificate_arn" {
@@ -95,6 +115,11 @@ variable "repository" {
     url = string
     arn = string
   })
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:ecr:", var.repository.arn))
+    error_message = "repository.arn must be the ARN of an ECR repository."
+  }
 }
 
 variable "image_tag" {
@@ -143,6 +168,11 @@ variable "environment" {
   description = "Further environment of the gateways."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = alltrue([for k in keys(var.environment) : can(regex("^[A-Z][A-Z0-9_]*$", k)) && !can(regex("PASSWORD$|PRIVATE_KEY", k))])
+    error_message = "environment: names are of capitals, digits and underscores, and none of a password or a private key."
+  }
 }
 
 variable "managers" {
@@ -169,6 +199,11 @@ variable "policies" {
   description = "What gateways may do: IAM policies (JSON) by name. The registry's, where datasets are registered through them."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = alltrue([for p in values(var.policies) : can(jsondecode(p).Statement)])
+    error_message = "policies must be IAM policies in JSON."
+  }
 }
 
 variable "web_acl_arn" {

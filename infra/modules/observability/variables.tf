@@ -53,6 +53,16 @@ variable "watched" {
       service_name         = string
     }))
   })
+
+  validation {
+    condition     = var.watched.cluster == null || try(var.watched.cluster.nodes_max >= var.watched.cluster.nodes_min, false)
+    error_message = "watched.cluster: nodes_max must be at least nodes_min."
+  }
+
+  validation {
+    condition     = var.watched.store == null || try(var.watched.store.storage_gb > 0 && var.watched.store.cpu_percent <= 100, false)
+    error_message = "watched.store: storage_gb must be above 0, and cpu_percent at most 100."
+  }
 }
 
 variable "budget" {
@@ -82,6 +92,11 @@ variable "prometheus" {
     alertmanager      = optional(bool, true)
   })
   default = null
+
+  validation {
+    condition     = var.prometheus == null || try(length(var.prometheus.subnet_ids) > 0 && contains(["x86_64", "arm64"], var.prometheus.architecture), false)
+    error_message = "prometheus: name at least one subnet, and x86_64 or arm64."
+  }
 }
 
 variable "namespace_name" {

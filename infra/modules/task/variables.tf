@@ -84,6 +84,11 @@ variable "command" {
   description = "Command of the container; null takes the image's own."
   type        = list(string)
   default     = null
+
+  validation {
+    condition     = var.command == null || try(length(var.command) > 0, false)
+    error_message = "command must have at least one word, or be null."
+  }
 }
 
 variable "environment" {
@@ -101,12 +106,22 @@ variable "secrets" {
   description = "Environment that ECS fills from Secrets Manager: name => ARN, or ARN:key::."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = alltrue([for s in values(var.secrets) : can(regex("^arn:[a-z-]+:(secretsmanager|ssm):", s))])
+    error_message = "secrets must be ARNs: values stand in the state."
+  }
 }
 
 variable "secret_arns" {
   description = "ARNs of the secrets that var.secrets takes from."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = alltrue([for s in var.secret_arns : can(regex("^arn:[a-z-]+:(secretsmanager|ssm):", s))])
+    error_message = "secret_arns must be ARNs of secrets."
+  }
 }
 
 variable "ports" {
@@ -124,6 +139,11 @@ variable "health_command" {
   description = "Command within the container that tells whether it lives; null for a task that runs once."
   type        = list(string)
   default     = null
+
+  validation {
+    condition     = var.health_command == null || try(startswith(var.health_command[0], "/"), false)
+    error_message = "health_command must begin with the absolute path of a program: images have no shell."
+  }
 }
 
 variable "stop_timeout_s" {
@@ -141,6 +161,11 @@ variable "policies" {
   description = "What the running task may do: IAM policies (JSON) by name."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = alltrue([for p in values(var.policies) : can(jsondecode(p).Statement)])
+    error_message = "policies must be IAM policies in JSON."
+  }
 }
 
 variable "log_retention_days" {

@@ -40,6 +40,33 @@ run "names_regions_tags_and_certificates" {
   expect_failures = [var.name, var.region, var.environment, var.owner, var.tags, var.architecture, var.image_tag, var.lambda_zip, var.certificate_arn]
 }
 
+run "sizes_sources_and_addresses" {
+  command = plan
+
+  variables {
+    image_tag        = "1.0.0"
+    lambda_zip       = "./tests/empty.zip"
+    certificate_arn  = "arn:aws:acm:eu-central-1:123456789012:certificate/0123"
+    etcd             = { sha256 = "abc" }
+    lambda_extra_env = { "1" = "x" }
+    web_acl_arn      = "none"
+    network          = { nat = "some", alb_ingress_cidrs = [] }
+    store            = { backup_retention_days = 1 }
+    manager          = { count = 1 }
+    node             = { min = 0 }
+    gateway          = { count = 1 }
+    sources          = { object_arns = ["arn:aws:s3:::bucket"] }
+    alarm_emails     = ["everyone"]
+    budget           = { limit_usd = 10, emails = [] }
+    prometheus       = { image_tag = "latest" }
+  }
+
+  expect_failures = [
+    var.etcd, var.lambda_extra_env, var.web_acl_arn, var.network, var.store, var.manager, var.node, var.gateway,
+    var.sources, var.alarm_emails, var.budget, var.prometheus,
+  ]
+}
+
 run "ways_out_to_everyone_and_fewer_than_three_zones" {
   command = plan
 
@@ -152,14 +179,14 @@ run "one_manager_and_a_drain_that_is_killed" {
     namespace          = { id = "ns-1", name = "assay-test.internal" }
     image_tag          = "1.0.0"
     etcd               = { endpoints = ["http://a:2379"], client_secret_arn = "arn:x" }
-    store              = { host = "db", port = 5432, database_name = "assay", role_name = "assay", admin_name = "boss", role_sql = "", connect_policy = "{}", admin_secret_arn = "arn:y" }
+    store              = { host = "db", port = 5432, database_name = "assay", role_name = "assay", admin_name = "boss", role_sql = "", connect_policy = "allow", admin_secret_arn = "arn:y" }
     manager            = { count = 1 }
     node               = { min = 5, max = 2 }
     drain_grace_s      = 120
     sources            = { object_arns = ["arn:aws:s3:::bucket"] }
   }
 
-  expect_failures = [var.subnet_ids, var.etcd, var.manager, var.node, var.drain_grace_s, var.sources]
+  expect_failures = [var.subnet_ids, var.etcd, var.store, var.manager, var.node, var.drain_grace_s, var.sources]
 }
 
 run "a_listener_without_tls" {

@@ -56,13 +56,16 @@ def whole(folder):
 
 
 def findings():
-    """What is not described, and tables that are not as they have to be."""
+    """What is not described or not validated, and tables that are not as they have to be."""
     for folder in folders():
         name = folder.relative_to(INFRA)
         for file, kind in (("variables.tf", "variable"), ("outputs.tf", "output")):
             for block, body in blocks((folder / file).read_text(), kind):
                 if not described(body):
                     yield f"{name}: {kind} {block} has no description"
+        for block, body in blocks((folder / "variables.tf").read_text(), "variable"):
+            if "validation {" not in body and not re.search(r"^  type\s+= bool$", body, re.M):
+                yield f"{name}: variable {block} takes anything: validate it"
         for needed in ("versions.tf", "main.tf", "README.md"):
             if not (folder / needed).exists():
                 yield f"{name} has no {needed}"
