@@ -1,7 +1,5 @@
 # Who talked to whom, and who was refused.
 
-data "aws_caller_identity" "current" {}
-
 locals {
   flow_log = local.make && var.flow_log_retention_days > 0 ? 1 : 0
 }
@@ -26,7 +24,7 @@ resource "aws_iam_role" "flow" {
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { Service = "vpc-flow-logs.amazonaws.com" }
-      Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id } }
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
     }]
   })
 }

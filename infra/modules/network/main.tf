@@ -1,6 +1,8 @@
 # The VPC: three zones, each with a private subnet, where everything runs, and a public one, where
 # the load balancer (and a NAT gateway, if wanted) stands.
 
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 data "aws_availability_zones" "available" {

@@ -185,6 +185,15 @@ def interfaces_that_outlive_a_machine():
 
 
 @correction
+def interfaces_without_a_public_address():
+    """moto shows an empty association, which reads as a public address."""
+    from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+
+    original = NetworkInterface.association.fget
+    NetworkInterface.association = property(lambda interface: original(interface) or None)
+
+
+@correction
 def keys_of_workspaces():
     """moto drops the key of a workspace of Managed Prometheus."""
     from moto.amp.models import Workspace

@@ -61,6 +61,12 @@ CALLS = {
     *((caller, "endpoints", 443) for caller in ("gateway", "manager", "node", "scheduler", "etcd", "collector")),
 }
 
+# What a condition may compare to hold a policy for everyone to somebody.
+HOLDING = {"aws:sourceaccount", "aws:sourceowner", "aws:sourcearn", "aws:principalaccount", "aws:principalorgid"}
+
+# Policies that narrow what others allow, and give no right by themselves; they have a rule of their own.
+NARROWING = {"aws_vpc_endpoint"}
+
 TAGS = ("Project", "Cluster", "ManagedBy")
 
 
@@ -188,6 +194,8 @@ def buckets_are_closed(resources):
 def no_wildcard_action_on_a_wildcard_resource(resources):
     """What is allowed is named: no action of `*`, and no `*` for a resource but where a call knows none."""
     for r in resources:
+        if r.kind in NARROWING:
+            continue
         for name, document in r.policies():
             for statement in listed(document["Statement"]):
                 if statement.get("Effect") != "Allow":
@@ -207,21 +215,48 @@ def no_wildcard_action_on_a_wildcard_resource(resources):
                             yield f"{r.address}: {name} allows {action} on every resource"
 
 
+def _holds(condition):
+    """Whether a condition compares an account or a source with something other than everyone."""
+    for operator, keys in condition.items():
+        for key, value in keys.items():
+            if operator in ("StringEquals", "ArnEquals", "ArnLike") and key.lower() in HOLDING and "*" not in listed(value):
+                return True
+    return False
+
+
 @rule
 def nobody_is_trusted_without_a_condition(resources):
-    """No policy allows everyone, or another account."""
+    """No policy allows everyone, unless a condition holds it to an account or a source."""
     for r in resources:
+        if r.kind in NARROWING:
+            continue
         for name, document in r.policies():
             for statement in listed(document["Statement"]):
                 principal = statement.get("Principal")
                 if statement.get("Effect") != "Allow" or principal is None:
                     continue
                 named = listed(principal.get("AWS", [])) if isinstance(principal, dict) else [principal]
-                if "*" in named:
+                if "*" in named and not _holds(statement.get("Condition") or {}):
                     yield f"{r.address}: {name} allows everyone"
     for r in of(resources, "aws_lambda_permission"):
         if r.get("principal") == "*":
             yield f"{r.address} lets everyone call the function"
+
+
+@rule
+def endpoints_are_for_this_account(resources):
+    """What goes through an endpoint is of this account's identities, or reads one bucket of AWS."""
+    for r in of(resources, "aws_vpc_endpoint"):
+        if not r.get("policy"):
+            if not r.is_unknown("policy"):
+                yield f"{r.address} lets every identity through"
+            continue
+        for _, document in r.policies():
+            for statement in listed(document["Statement"]):
+                own = (statement.get("Condition") or {}).get("StringEquals", {}).get("aws:PrincipalAccount")
+                layers = statement.get("Action") == "s3:GetObject" and "*" not in listed(statement.get("Resource"))
+                if statement.get("Effect") == "Allow" and not own and not layers:
+                    yield f"{r.address} lets every identity through"
 
 
 @rule
