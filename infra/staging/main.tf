@@ -157,7 +157,7 @@ module "gateway" {
   web_acl_arn          = var.web_acl_arn
   image_tag            = var.image_tag
   architecture         = var.architecture
-  running              = var.running
+  running              = var.running && var.gateway.running
   gateway              = var.gateway
   managers             = module.cluster.managers
   tls_server_name      = module.cluster.manager_host

@@ -232,8 +232,9 @@ variable "node" {
 }
 
 variable "gateway" {
-  description = "Gateways: how many, and how large each is; see modules/gateway."
+  description = "Gateways: how many, how large each is, and whether they run (off as long as there is no image of them); see modules/gateway."
   type = object({
+    running   = optional(bool, true)
     count     = optional(number, 2)
     cpu       = optional(number, 256)
     memory_mb = optional(number, 512)

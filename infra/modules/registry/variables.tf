@@ -26,12 +26,12 @@ variable "deletion_protection" {
 }
 
 variable "point_in_time_days" {
-  description = "How many days back the tables can be restored to any second (point-in-time recovery)."
+  description = "How many days back the tables can be restored to any second (point-in-time recovery); null is what AWS gives, 35."
   type        = number
-  default     = 35
+  default     = null
 
   validation {
-    condition     = var.point_in_time_days >= 1 && var.point_in_time_days <= 35
-    error_message = "point_in_time_days must lie within 1 and 35."
+    condition     = var.point_in_time_days == null || try(var.point_in_time_days >= 1 && var.point_in_time_days <= 35, false)
+    error_message = "point_in_time_days must lie within 1 and 35, or be null."
   }
 }
