@@ -5,6 +5,7 @@
 mod cluster;
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use assay_model::run::{RunState, Selection, Trigger};
 use assay_model::task::TaskState;
@@ -261,13 +262,20 @@ async fn a_task_that_no_node_can_take_says_so_to_who_asks_for_its_run() {
     let request = v1::GetRunRequest {
         run_id: run.to_string(),
     };
-    let got = runs.get(unary(request)).await.unwrap().into_inner();
-    let [task] = &got.tasks[..] else {
-        panic!("{:?}", got.tasks);
+    // Before its turn, which it gets a commit later, it waits for that.
+    let waits = async {
+        loop {
+            let got = runs.get(unary(request.clone())).await.unwrap().into_inner();
+            let [task] = &got.tasks[..] else {
+                panic!("{:?}", got.tasks);
+            };
+            assert_eq!(task.state, "ready");
+            if task.wait == "no_node" {
+                return task.reason.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     };
-    assert_eq!(
-        (task.state.as_str(), task.wait.as_str()),
-        ("ready", "no_node")
-    );
-    assert!(task.reason.contains("no node"), "{}", task.reason);
+    let reason = within("the reason", waits).await;
+    assert!(reason.contains("no node"), "{reason}");
 }
