@@ -29,6 +29,8 @@ pub struct NodeConfig {
     pub reconnect_max: Duration,
     /// How long a leaving node lets its tasks go on when the leader does not say.
     pub drain_grace: Duration,
+    /// How long the node goes on asking when another process is at work under its name; then it ends.
+    pub name_patience: Duration,
     /// Finished results that may wait for the store before no more work is started.
     pub spool_results_max: usize,
     /// Their bytes.
@@ -53,6 +55,7 @@ impl NodeConfig {
             reconnect: Duration::from_millis(50),
             reconnect_max: Duration::from_millis(500),
             drain_grace: Duration::from_secs(60),
+            name_patience: Duration::from_secs(10),
             spool_results_max: 256,
             spool_bytes_max: 64 << 20,
             probe: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)),

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use tonic::{Code, Streaming};
 use uuid::Uuid;
 
 use crate::attempt::Terms;
@@ -47,6 +47,28 @@ enum End {
     Broken(String),
     /// This life of the node is over: register anew.
     Rejoin,
+    /// Another process is at work under the node's name.
+    Taken(String),
+}
+
+/// Why a manager did not let the node in.
+enum Refusal {
+    /// It may do so later, or another one may.
+    NotNow(String),
+    /// Another process is at work under the node's name.
+    Taken(String),
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self::NotNow(reason)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(reason: &str) -> Self {
+        Self::NotNow(reason.to_owned())
+    }
 }
 
 /// Lives until the node has left.
@@ -62,6 +84,7 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
         leader: None,
         unknown: false,
         unheard: None,
+        taken: None,
         node,
     };
     let config = link.node.parts.config.clone();
@@ -85,6 +108,17 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
                 link.incarnation = Incarnation(0);
                 link.node.presence.life.send_replace(None);
                 failures = 0;
+            }
+            End::Taken(reason) => {
+                if outside.is_news(&reason) {
+                    tracing::warn!(node = %config.id, %door, %reason, "this node's name is another's; it waits for that one to end");
+                }
+                let since = *link.taken.get_or_insert_with(Instant::now);
+                if since.elapsed() >= config.name_patience {
+                    // It is said once, by this thread alone.
+                    let _ = link.node.refused.set(reason);
+                    return;
+                }
             }
             End::Broken(reason) => {
                 // Until all doors were tried, another manager may lead since.
@@ -177,6 +211,8 @@ struct Link {
     unknown: bool,
     /// Since when it wants to leave and reaches nobody.
     unheard: Option<Instant>,
+    /// Since when another process is at work under its name.
+    taken: Option<Instant>,
 }
 
 impl Link {
@@ -190,12 +226,14 @@ impl Link {
         let opened = tokio::time::timeout(ADMISSION_TIMEOUT, self.open(door, &says, stream)).await;
         let (mut hears, epoch) = match opened {
             Ok(Ok(opened)) => opened,
-            Ok(Err(reason)) => return End::Broken(reason),
+            Ok(Err(Refusal::NotNow(reason))) => return End::Broken(reason),
+            Ok(Err(Refusal::Taken(reason))) => return End::Taken(reason),
             Err(_) => return End::Broken("the manager did not answer in time".to_owned()),
         };
         *failures = 0;
         self.agreed = false;
         self.unheard = None;
+        self.taken = None;
         let incarnation = self.incarnation;
         self.node
             .parts
@@ -216,7 +254,7 @@ impl Link {
         door: &Door,
         says: &mpsc::Sender<v1::NodeMessage>,
         stream: mpsc::Receiver<v1::NodeMessage>,
-    ) -> Result<(Streaming<v1::ManagerMessage>, Epoch), String> {
+    ) -> Result<(Streaming<v1::ManagerMessage>, Epoch), Refusal> {
         let channel = door.open().await.map_err(|error| causes(&error))?;
         let config = &self.node.parts.config;
         let node = Node {
@@ -243,16 +281,19 @@ impl Link {
             .map_err(|status| {
                 let leader = leader_of(&status);
                 self.leader = leader.and_then(|address| door.beside(address));
-                why(&status)
+                match status.code() {
+                    Code::AlreadyExists => Refusal::Taken(status.message().to_owned()),
+                    _ => Refusal::NotNow(why(&status)),
+                }
             })?;
         let mut hears = answer.into_inner();
         let first = hears.message().await.map_err(|status| why(&status))?;
         let first = first.ok_or("the stream ended before its first message")?;
         let Some(manager_message::Kind::Registered(registered)) = first.kind else {
-            return Err("the first message was not `registered`".to_owned());
+            return Err("the first message was not `registered`".into());
         };
         if self.is_stale(first.epoch) {
-            return Err("a leader that has been replaced".to_owned());
+            return Err("a leader that has been replaced".into());
         }
         self.incarnation = Incarnation(registered.incarnation);
         self.node.presence.life.send_replace(Some(self.incarnation));

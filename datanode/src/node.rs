@@ -1,7 +1,7 @@
 //! A running data node: its parts, its handle, and what its threads share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use assay_coordination::Coordinator;
@@ -73,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) draining: AtomicBool,
     pub(crate) presence: Presence,
     pub(crate) status: watch::Sender<NodeStatus>,
+    /// Why no manager will ever take it in.
+    pub(crate) refused: OnceLock<String>,
     /// Ends the link thread.
     pub(crate) stop: CancellationToken,
     /// Asks the link thread to leave the cluster.
@@ -104,6 +106,7 @@ impl DataNode {
             draining: AtomicBool::new(false),
             presence: Presence::default(),
             status: watch::Sender::new(NodeStatus::Connecting),
+            refused: OnceLock::new(),
             stop: CancellationToken::new(),
             leave: watch::Sender::new(None),
             work: Handle::current(),
@@ -215,6 +218,12 @@ impl NodeHandle {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<NodeStatus> {
         self.inner.status.subscribe()
+    }
+
+    /// Why it has stopped without being asked: another process is at work under its name.
+    #[must_use]
+    pub fn refused(&self) -> Option<&str> {
+        self.inner.refused.get().map(String::as_str)
     }
 
     /// Tasks that it holds, from here on.

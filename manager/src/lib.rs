@@ -26,6 +26,7 @@ mod schedule;
 mod seat;
 mod service;
 mod settings;
+mod speakers;
 mod term;
 mod watch;
 

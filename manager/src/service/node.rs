@@ -27,6 +27,7 @@ use crate::inbox::{Inbox, Input, Opened};
 use crate::knock;
 use crate::links::{LINK_MAX, Link};
 use crate::seat::Seat;
+use crate::speakers::{Speaker, Speakers};
 
 /// A stream says hello within this time.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,6 +38,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(15);
 pub(crate) struct Nodes {
     shared: Arc<Shared>,
     streams: AtomicU64,
+    speakers: Arc<Speakers>,
 }
 
 impl Nodes {
@@ -44,6 +46,7 @@ impl Nodes {
         Self {
             shared: Arc::clone(shared),
             streams: AtomicU64::new(1),
+            speakers: Arc::default(),
         }
     }
 }
@@ -77,6 +80,7 @@ impl NodeService for Nodes {
                 seat.epoch.0, hello.highest_epoch.0
             )));
         }
+        self.is_nobody_elses(&hello.node).await?;
         let (node, registered) = self.admit(&seat, hello.node).await?;
         // Bounded: a node that does not read is told less, never buffered without end.
         let (messages, stream) = mpsc::channel(LINK_MAX);
@@ -86,6 +90,7 @@ impl NodeService for Nodes {
             incarnation: node.incarnation,
             stream: number,
             inbox: seat.inbox.clone(),
+            speaker: self.speakers.opened(&node.id, number, caller.address()),
             probe: hello.probe_port.map(|port| SocketAddr::new(address, port)),
         };
         let link = Link {
@@ -107,6 +112,23 @@ impl NodeService for Nodes {
 }
 
 impl Nodes {
+    /// Refuses a new life under a name under which another process is at work: they would take each
+    /// other's tasks away for ever.
+    async fn is_nobody_elses(&self, node: &Node) -> Result<(), Status> {
+        if node.incarnation != Incarnation(0) {
+            return Ok(());
+        }
+        let Some(place) = self.speakers.at_work(&node.id).await else {
+            return Ok(());
+        };
+        tracing::warn!(node = %node.id, %place, "a second process comes under this node's name: it is refused while the first one speaks");
+        Err(Status::already_exists(format!(
+            "another process is at work as node `{}` (it speaks from {place}); each needs an id of its \
+             own: --id, or ASSAY_NODE_ID",
+            node.id
+        )))
+    }
+
     /// Registers a new life; takes a known one as it is.
     async fn admit(&self, seat: &Seat, mut node: Node) -> Result<(Node, bool), Status> {
         if node.incarnation != Incarnation(0) {
@@ -167,6 +189,7 @@ struct Reader {
     incarnation: Incarnation,
     stream: u64,
     inbox: Inbox,
+    speaker: Speaker,
     probe: Option<SocketAddr>,
 }
 
@@ -182,6 +205,7 @@ impl Reader {
             let Ok(Ok(Some(message))) = message else {
                 break false;
             };
+            self.speaker.said();
             match node_says(message) {
                 Ok(NodeSays::Goodbye) => break true,
                 // A newer node must not lose its stream for what it knows better.

@@ -66,6 +66,9 @@ async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
         () = stop.asked() => {}
         // Drained by an operator, and gone: the supervisor decides what comes next.
         _ = status.wait_for(|status| *status == NodeStatus::Stopped) => {
+            if let Some(why) = node.refused() {
+                return Err(why.into());
+            }
             tracing::info!("the node has left the cluster");
             return Ok(());
         }

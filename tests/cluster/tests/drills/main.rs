@@ -15,6 +15,7 @@ mod hostile;
 mod kills;
 mod leaves;
 mod mixture;
+mod names;
 mod network;
 mod overload;
 mod poison;
