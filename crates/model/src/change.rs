@@ -24,7 +24,8 @@ pub enum Change {
         /// The tasks 1 to n.
         tasks: Vec<Task>,
     },
-    /// Moves a run on. `Fenced` when it has ended.
+    /// Moves a run on. `Fenced` when it has ended; an end is also while a task of it has not ended,
+    /// and a success while one has not succeeded.
     MoveRun {
         /// The run.
         run: RunId,
@@ -36,7 +37,7 @@ pub enum Change {
         at: Timestamp,
     },
     /// Gives a ready task to a node. `Fenced` unless the task is ready with the attempt before
-    /// this one, and the node is live in this incarnation.
+    /// this one, the node is live in this incarnation, and all that an evaluation needs has ended.
     Assign {
         /// The new attempt.
         token: AttemptToken,

@@ -1,8 +1,9 @@
 //! Attempts at work: what their nodes say of them, and how they end.
 //!
 //! What comes in: starts, ends, failures, heartbeats. What goes out: the ends of attempts, charged
-//! to the task or not. It must never end an attempt in memory that is not ended in the store; only
-//! success is taken on a node's word, because a node gives it after the store has confirmed it.
+//! to the task or not. It must never end an attempt in memory that is not ended in the store. That one
+//! succeeded is taken on its node's word, which spares a read and is no more than a hint: whatever
+//! rests on it is refused by the store while the rows say otherwise, and then the rows are read.
 
 use std::collections::BTreeSet;
 
@@ -71,7 +72,9 @@ impl Core {
         let other = other_copy(record, copy);
         let took = record.open_of(copy).map(|open| self.took_ms(open));
         let pace = took.map(|ms| (self.cost_of(record), ms));
+        let reads = self.runs.get(&token.task.run).map_or(0, |run| run.reads);
         self.update_attempt(token, |record, _| {
+            record.told = Some((*token, reads));
             record.task.state = TaskState::Succeeded;
             record.task.wait = None;
             record.task.reason = None;
@@ -346,6 +349,8 @@ impl Core {
             return;
         };
         let Some(record) = self.open_attempt(&token) else {
+            // Its node said meanwhile that it had succeeded, and the store has ended it otherwise.
+            self.reload(token.task.run);
             return;
         };
         let Some(copy) = record.copy_with(&token) else {
@@ -356,7 +361,7 @@ impl Core {
             .map(|(node, life)| (node.clone(), life));
         // A node that reports an end has stopped already.
         let open = record.open_of(copy);
-        let stopped = open.is_some_and(|open| open.verdict.is_some());
+        let stopped = open.is_some_and(|open| open.verdict.is_some() && !open.doubted);
         let other = other_copy(record, copy);
         let goes_on = next == TaskState::Ready && other.is_some();
         let now = self.now;

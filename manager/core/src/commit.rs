@@ -7,12 +7,12 @@
 use assay_model::change::{Answer, Change};
 use assay_model::ids::{AttemptToken, Incarnation, NodeId, RunId};
 use assay_model::run::RunState;
-use assay_model::task::{Task, TaskState};
+use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskState};
 use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::copies::Copy;
-use crate::state::{Open, RunRecord};
+use crate::state::{Open, RunRecord, TaskRecord};
 use crate::time::{after, ms_between};
 use crate::{Command, Core};
 
@@ -347,6 +347,7 @@ impl Core {
             && !record.reloading
         {
             record.reloading = true;
+            record.reads += 1;
             self.out.push(Command::ReloadRun { run });
         }
     }
@@ -371,8 +372,9 @@ impl Core {
         let Some(record) = self.runs.get_mut(&id) else {
             return;
         };
+        let mut settled = Settled::default();
         if let Some(before) = before {
-            keep_observations(record, before, now);
+            settled = keep_observations(record, before, now);
         }
         if retried {
             for task in record.tasks.values_mut() {
@@ -380,6 +382,12 @@ impl Core {
                     task.forgiven = task.task.attempt;
                 }
             }
+        }
+        if settled.untrue > 0 {
+            self.count("words_untrue", settled.untrue);
+        }
+        if settled.is_open {
+            self.reload(id);
         }
     }
 
@@ -395,8 +403,20 @@ impl Core {
     }
 }
 
-/// Keeps what only the core has seen: rows may be read just before a node wrote.
-fn keep_observations(record: &mut RunRecord, before: RunRecord, now: Timestamp) {
+/// What rows said of the words of nodes.
+#[derive(Default)]
+struct Settled {
+    /// Successes that were told and are not in the store.
+    untrue: u64,
+    /// Some were told after the rows were asked for: they are to be read once more.
+    is_open: bool,
+}
+
+/// Keeps what only the core has seen: rows may be read just before a node wrote. A success that was
+/// told before the rows were asked for is in them, or it is none.
+fn keep_observations(record: &mut RunRecord, before: RunRecord, now: Timestamp) -> Settled {
+    let mut settled = Settled::default();
+    record.reads = before.reads;
     record.cancel = before.cancel;
     record.paces = before.paces;
     record.credit_ms = before.credit_ms;
@@ -417,13 +437,46 @@ fn keep_observations(record: &mut RunRecord, before: RunRecord, now: Timestamp) 
             }
         }
         if old.task.state == TaskState::Succeeded {
-            record.update(no, now, |fresh| fresh.task.state = TaskState::Succeeded);
+            let ended = |r: &RunRecord| r.tasks.get(&no).is_none_or(|t| t.task.state.is_terminal());
+            if ended(record) {
+                continue;
+            }
+            let Some((token, reads)) = old.told else {
+                continue;
+            };
+            if reads < before.reads {
+                settled.untrue += 1;
+                record.update(no, now, |fresh| fresh.contradict(&token));
+            } else {
+                settled.is_open = true;
+                record.update(no, now, |fresh| {
+                    fresh.told = old.told;
+                    fresh.task.state = TaskState::Succeeded;
+                });
+            }
         } else if old.task.state == TaskState::Running && token.is_some() {
             record.update(no, now, |fresh| {
                 if fresh.token() == token {
                     fresh.task.state = TaskState::Running;
                     fresh.task.started_at = old.task.started_at;
                 }
+            });
+        }
+    }
+    settled
+}
+
+impl TaskRecord {
+    /// The store has no result of an attempt whose node said that it had one: it failed there.
+    fn contradict(&mut self, token: &AttemptToken) {
+        let copy = self.copy_with(token);
+        if let Some(open) = copy.and_then(|copy| self.open_mut(copy)) {
+            open.heard = true;
+            open.doubted = true;
+            open.verdict = Some(TaskFailure {
+                outcome: AttemptOutcome::Retryable,
+                message: "its node said that it had succeeded, and the store has no result of it"
+                    .to_owned(),
             });
         }
     }

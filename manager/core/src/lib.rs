@@ -113,6 +113,8 @@ pub struct Core {
     scaler: scale::Scaler,
     commits: commit::Commits,
     out: Vec<Command>,
+    /// Events since the invariants were last checked.
+    unvalidated: usize,
 }
 
 impl Core {
@@ -144,6 +146,7 @@ impl Core {
             awaited: BTreeSet::new(),
             commits: commit::Commits::default(),
             out: Vec::new(),
+            unvalidated: 0,
         };
         core.load(snapshot);
         core.out.push(Command::DesiredNodes {
@@ -191,7 +194,7 @@ impl Core {
         self.observe(event);
         self.decide();
         if cfg!(debug_assertions) {
-            self.validate();
+            self.validate_in_turn();
         }
         std::mem::take(&mut self.out)
     }

@@ -55,10 +55,13 @@ impl Core {
         if let Some(record) = self.runs.get_mut(&run)
             && matches!(record.plan, Plan::Asked)
         {
-            record.plan = match discovery {
-                Some(discovery) => Plan::Known(discovery),
-                None => Plan::ReadAgain(again),
+            let Some(discovery) = discovery else {
+                record.plan = Plan::ReadAgain(again);
+                // That there is one is what a node said: the rows know whether it has succeeded.
+                self.reload(run);
+                return;
             };
+            record.plan = Plan::Known(discovery);
         }
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct RunRecord {
     pub cancel: Option<String>,
     /// A read of its rows is out: nothing is decided about it until they are here.
     pub reloading: bool,
+    /// Reads of its rows that were asked for.
+    pub reads: u64,
 }
 
 /// Whether the run's plan is known.
@@ -73,6 +75,9 @@ pub(crate) struct TaskRecord {
     pub copied: u32,
     /// Nodes where an attempt failed, and when.
     pub failed_on: Vec<(NodeId, Timestamp)>,
+    /// The attempt that succeeded, says its node, and how many reads of the rows had been asked for
+    /// before it said so.
+    pub told: Option<(AttemptToken, u64)>,
 }
 
 /// What has been observed of an attempt at work.
@@ -98,6 +103,8 @@ pub(crate) struct Open {
     pub credit_ms: u64,
     /// How it ended, says its node; not written yet.
     pub verdict: Option<TaskFailure>,
+    /// What its node said of it was not true: whether it has stopped is not known.
+    pub doubted: bool,
 }
 
 impl Open {
@@ -114,6 +121,7 @@ impl Open {
             inherited: false,
             credit_ms: 0,
             verdict: None,
+            doubted: false,
         }
     }
 
@@ -165,6 +173,7 @@ impl RunRecord {
             credit_ms: 0,
             cancel: None,
             reloading: false,
+            reads: 0,
         };
         record.add_tasks(tasks, now);
         record
@@ -182,6 +191,7 @@ impl RunRecord {
                 twin_open: task.twin.as_ref().map(|_| Box::new(Open::new(now))),
                 copied: task.twin.as_ref().map_or(0, |_| task.attempt),
                 failed_on: Vec::new(),
+                told: None,
                 task,
             };
             self.tasks.insert(record.task.id.no, record);

@@ -19,6 +19,7 @@ mod departures;
 mod hostile;
 mod retries;
 mod stragglers;
+mod words;
 
 /// A core with a store that answers at once, and a clock that is set by hand.
 struct Bench {
@@ -34,6 +35,8 @@ struct Bench {
     store_away: bool,
     /// A dataset whose definition the store does not know.
     unknown: Option<DatasetId>,
+    /// Reads of rows that are under way, when they take their time: what they have found.
+    reads: Option<Vec<Event>>,
 }
 
 impl Bench {
@@ -62,6 +65,7 @@ impl Bench {
             reasons: BTreeMap::new(),
             store_away: false,
             unknown: None,
+            reads: None,
         }
     }
 
@@ -96,7 +100,11 @@ impl Bench {
                 Command::ReloadRun { run } => {
                     let row = self.store.runs.get(&run).cloned();
                     let rows = row.map(|r| (Box::new(r), self.store.tasks_of(run)));
-                    self.tell(Event::RunLoaded { run, rows });
+                    let loaded = Event::RunLoaded { run, rows };
+                    match &mut self.reads {
+                        Some(reads) => reads.push(loaded),
+                        None => self.tell(loaded),
+                    }
                 }
                 Command::Refused { subject, reason } => self.refused.push((subject, reason)),
                 Command::RunMoved { run, state, .. } => {

@@ -296,6 +296,17 @@ impl Bench {
         (token, assign)
     }
 
+    /// The change that ends a waiting task.
+    #[must_use]
+    pub fn given_up(&self, run: RunId, no: u32) -> Change {
+        Change::EndTask {
+            task: TaskId { run, no },
+            state: TaskState::Cancelled,
+            reason: "not wanted".to_owned(),
+            at: at(2),
+        }
+    }
+
     /// Gives a task to the node.
     pub async fn assign(&self, run: RunId, no: u32, attempt: u32) -> AttemptToken {
         let (token, assign) = self.assignment(run, no, attempt);

@@ -51,6 +51,8 @@ macro_rules! conformance_suite {
             runs: a_plan_of_an_unknown_run_is_fenced,
             runs: a_plan_of_another_run_is_refused,
             runs: an_ended_run_never_moves,
+            runs: a_run_ends_after_its_tasks,
+            runs: what_judges_is_assigned_after_what_it_needs,
             runs: a_ready_task_is_ended_once,
             runs: a_task_at_work_is_not_ended_without_its_attempt,
             runs: a_retried_run_has_fresh_attempts_to_spend,

@@ -133,11 +133,15 @@ pub async fn an_ended_run_never_moves(store: Arc<dyn Store>) {
     let answers = bench
         .commit(&[
             moved(run, RunState::Running),
+            bench.given_up(run, 0),
             moved(run, RunState::Failed),
             moved(run, RunState::Running),
         ])
         .await;
-    assert_eq!(answers, [Answer::Ok, Answer::Ok, Answer::Fenced]);
+    assert_eq!(
+        answers,
+        [Answer::Ok, Answer::Ok, Answer::Ok, Answer::Fenced]
+    );
     let found = ok(bench
         .store
         .runs(&RunFilter {
@@ -147,6 +151,51 @@ pub async fn an_ended_run_never_moves(store: Arc<dyn Store>) {
         .await);
     assert_eq!(found[0].state, RunState::Failed);
     assert_eq!(found[0].finished_at, Some(at(9)));
+}
+
+/// A run does not end before its tasks have, whoever believes that they have.
+pub async fn a_run_ends_after_its_tasks(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let run = bench.planned("a", &[("2026-11-20", "v1")]).await;
+    let ends = [
+        RunState::Succeeded,
+        RunState::Partial,
+        RunState::Failed,
+        RunState::Cancelled,
+        RunState::SkippedStale,
+    ];
+    let token = bench.assign(run, 1, 1).await;
+    for end in ends {
+        assert_eq!(bench.change(moved(run, end)).await, Answer::Fenced, "{end}");
+    }
+    let state = super::fixtures::measured("2026-11-20", b"state");
+    assert_eq!(bench.complete(&token, &state).await, Answer::Ok);
+    for end in ends {
+        assert_eq!(bench.change(moved(run, end)).await, Answer::Fenced, "{end}");
+    }
+    let finalising = moved(run, RunState::Finalising);
+    assert_eq!(bench.change(finalising).await, Answer::Ok);
+    assert_eq!(bench.change(bench.given_up(run, 2)).await, Answer::Ok);
+    let answers = [RunState::Succeeded, RunState::Partial].map(|end| moved(run, end));
+    let answers = bench.commit(&answers).await;
+    assert_eq!(answers, [Answer::Fenced, Answer::Ok], "one was given up");
+}
+
+/// Nothing is judged before the measurements of it have ended, whoever believes that they have.
+pub async fn what_judges_is_assigned_after_what_it_needs(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let run = bench.planned("a", &[("2026-11-20", "v1")]).await;
+    let (_, judge) = bench.assignment(run, 2, 1);
+    assert_eq!(bench.change(judge.clone()).await, Answer::Fenced);
+    let token = bench.assign(run, 1, 1).await;
+    let other = bench.planned("b", &[("2026-11-20", "v2")]).await;
+    // Each of many is answered for itself.
+    let (_, measure) = bench.assignment(other, 1, 1);
+    let answers = bench.commit(&[judge.clone(), measure]).await;
+    assert_eq!(answers, [Answer::Fenced, Answer::Ok]);
+    let failed = bench.end(&token, AttemptOutcome::Permanent, TaskState::Failed);
+    let answers = bench.commit(&[failed, judge]).await;
+    assert_eq!(answers, [Answer::Ok, Answer::Ok], "it ended, however");
 }
 
 /// Ending a waiting task is final.
@@ -273,7 +322,9 @@ pub async fn runs_are_listed_newest_first(store: Arc<dyn Store>) {
         assert_eq!(bench.change(bench.submission(&run)).await, Answer::Ok);
     }
     let c = bench.run_of("c", 3).id;
-    bench.change(moved(c, RunState::Cancelled)).await;
+    bench
+        .commit(&[bench.given_up(c, 0), moved(c, RunState::Cancelled)])
+        .await;
     let created = async |filter: RunFilter| {
         let runs = ok(bench.store.runs(&filter).await);
         runs.iter().map(|r| r.created_at).collect::<Vec<_>>()

@@ -260,9 +260,12 @@ async fn plan(tx: &mut Tx<'_>, run: RunId, tasks: &[Task]) -> Result<Answer, Sto
     })
 }
 
+/// That its tasks have ended is what nodes say: a run does not end before the rows say so, too.
 const MOVE_RUN: &str = "UPDATE run SET state = ?2, reason = ?3, \
      finished_at = CASE WHEN ?5 THEN ?4 ELSE NULL END \
-     WHERE id = ?1 AND state IN ('queued', 'planning', 'running', 'finalising'); \
+     WHERE id = ?1 AND state IN ('queued', 'planning', 'running', 'finalising') \
+     AND NOT (?5 AND EXISTS (SELECT 1 FROM task WHERE run_id = ?1 \
+     AND (state IN ('ready', 'assigned', 'running') OR (?2 = 'succeeded' AND state <> 'succeeded')))); \
      INSERT INTO event (at, epoch, kind, run_id, state, detail) \
      SELECT ?4, ?6, 'run_moved', ?1, ?2, ?3 WHERE changes() = 1";
 
@@ -287,11 +290,16 @@ async fn move_run(
     Ok(ok_or_fenced(changed))
 }
 
+/// That what it needs has ended is what nodes say: nothing is judged before the rows say so, too.
 const ASSIGN: &str = "UPDATE task SET state = 'assigned', wait = NULL, not_before = NULL, \
      attempt = ?3, nonce = ?4, node = ?5, incarnation = ?6, assigned_at = ?7, started_at = NULL \
      WHERE run_id = ?1 AND no = ?2 AND state = 'ready' AND attempt = ?3 - 1 \
      AND (not_before IS NULL OR not_before <= ?7) \
-     AND EXISTS (SELECT 1 FROM node WHERE id = ?5 AND incarnation = ?6 AND state = 'live'); \
+     AND EXISTS (SELECT 1 FROM node WHERE id = ?5 AND incarnation = ?6 AND state = 'live') \
+     AND (kind <> 'evaluate' OR NOT EXISTS (SELECT 1 FROM task_spec s \
+     CROSS JOIN json_each(s.depends_on) d \
+     CROSS JOIN task n ON n.run_id = ?1 AND n.no = d.value \
+     WHERE s.task_id = task.id AND n.state IN ('ready', 'assigned', 'running'))); \
      INSERT INTO task_attempt (task_id, attempt, generation, nonce, node, incarnation, assigned_at) \
      SELECT id, attempt, generation, nonce, node, incarnation, assigned_at FROM task \
      WHERE changes() = 1 AND run_id = ?1 AND no = ?2; \

@@ -285,7 +285,8 @@ impl World {
 
     /// While nothing is wrong with the cluster, an attempt ends within its time.
     fn i16_no_attempt_for_ever(&self, all: &[Attempt]) -> Result<(), Violation> {
-        let Some(open) = all.iter().find(|a| a.outcome.is_none()) else {
+        let lied = |a: &&Attempt| self.lies.contains(&(a.token.task, a.token.attempt));
+        let Some(open) = all.iter().find(|a| a.outcome.is_none() && !lied(a)) else {
             return Ok(());
         };
         let age = ms_between(open.assigned_at, self.at());
@@ -304,6 +305,7 @@ impl World {
                 let copy = t.twin.as_ref().is_some_and(|twin| twin.node == node.id);
                 copy || t.node.as_ref() == Some(&node.id)
             });
+            let held = held.filter(|t| !self.lies.contains(&(t.id, t.attempt)));
             let held = held.count();
             if held > node.slots as usize {
                 return self.fail(
@@ -443,7 +445,9 @@ impl World {
         for attempt in self.store.attempts.values().filter(held).flatten() {
             let here = attempt.node == n.id && Some(attempt.incarnation) == n.incarnation;
             let lost = attempt.outcome.is_none() && !n.held.contains_key(&attempt.token);
-            if here && lost {
+            // One whose success was told is found when something is to rest on it.
+            let lied = (attempt.token.task, attempt.token.attempt);
+            if here && lost && !self.lies.contains(&lied) {
                 let since = *unheld.entry(attempt.token).or_insert(self.now);
                 if self.now > since + 15_000 {
                     let task = attempt.token.task;

@@ -184,7 +184,7 @@ impl World {
         let s = &self.swarm;
         let charging = s.node_kill + s.zone_kill + s.node_pause + s.split + s.lease_lie + s.loss;
         let charging = charging + s.deaf + s.mute + s.node_cut + s.leader_cut + s.wipe;
-        if charging + s.outage + s.source_away + s.drain + s.not_applied > 0 {
+        if charging + s.lie + s.outage + s.source_away + s.drain + s.not_applied > 0 {
             return Ok(());
         }
         for (id, truth) in &self.truth {

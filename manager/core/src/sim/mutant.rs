@@ -41,8 +41,10 @@ assay_model::words! {
         NoTimeouts = "no_timeouts",
         /// There is no pause before the next attempt.
         NoBackoff = "no_backoff",
-        /// Success is told before it is committed.
-        SuccessToldEarly = "success_told_early",
+        /// The store ends a run whatever the states of its tasks.
+        RunEndsOnAWord = "run_ends_on_a_word",
+        /// The store assigns what judges whatever the states of what it needs.
+        AssignIgnoresNeeds = "assign_ignores_needs",
         /// A cancellation is lost.
         CancelLost = "cancel_lost",
         /// Two runs of a dataset are at work at once.

@@ -13,11 +13,11 @@ use assay_model::outcome::OutcomeCounts;
 use assay_model::output::{Evaluation, MeasuredPartition, TaskOutput};
 use assay_model::task::{AttemptOutcome, TaskFailure, TaskSpec};
 
+use super::Violation;
 use super::rng::Dice;
 use super::swarm::Swarm;
 use super::truth::Nature;
 use super::world::{Item, World};
-use super::{Mutant, Violation};
 use crate::{Event, ToNode};
 
 /// A node's process.
@@ -478,8 +478,13 @@ impl World {
             return;
         }
         let output = Box::new(self.output_of(&token));
-        if self.has(Mutant::SuccessToldEarly) {
+        if !self.calm && self.dice.chance(self.swarm.lie) {
             self.tell(node, Event::TaskFinished { token });
+            self.lies.insert((token.task, token.attempt));
+            if self.dice.chance(500) {
+                self.nodes[node].held.remove(&token);
+                return;
+            }
         }
         let ms = self.dice.range(1, 300);
         self.push(

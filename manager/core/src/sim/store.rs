@@ -253,8 +253,16 @@ impl MemoryStore {
         reason: Option<String>,
         at: Timestamp,
     ) -> Answer {
+        let anyhow = !state.is_terminal() || self.has(Mutant::RunEndsOnAWord);
+        let may = anyhow || {
+            let mut tasks = self.tasks_of(run).into_iter().map(|task| task.state);
+            match state {
+                RunState::Succeeded => tasks.all(|s| s == TaskState::Succeeded),
+                _ => tasks.all(TaskState::is_terminal),
+            }
+        };
         match self.runs.get_mut(&run) {
-            Some(row) if !row.state.is_terminal() => {
+            Some(row) if may && !row.state.is_terminal() => {
                 row.state = state;
                 row.reason = reason;
                 row.finished_at = state.is_terminal().then_some(at);
@@ -273,6 +281,7 @@ impl MemoryStore {
         at: Timestamp,
     ) -> Answer {
         let fits = self.is_live(node, incarnation) || self.has(Mutant::AssignIgnoresNode);
+        let fits = fits && (self.needs_ended(token.task) || self.has(Mutant::AssignIgnoresNeeds));
         let generation = self.generations.get(&token.task).copied().unwrap_or(0);
         let anyway = self.has(Mutant::AssignIgnoresState);
         let free = self.tasks.get_mut(&token.task).filter(|task| {
@@ -315,6 +324,14 @@ impl MemoryStore {
             run.started_at.get_or_insert(at);
         }
         Answer::Ok
+    }
+
+    fn needs_ended(&self, task: TaskId) -> bool {
+        let needs = self.tasks.get(&task).map(|t| t.depends_on.as_slice());
+        needs.unwrap_or_default().iter().all(|&no| {
+            let need = self.tasks.get(&TaskId { run: task.run, no });
+            need.is_none_or(|t| t.state.is_terminal())
+        })
     }
 
     fn is_live(&self, node: &NodeId, incarnation: Incarnation) -> bool {

@@ -79,6 +79,8 @@ pub struct Swarm {
     pub short_deadline: u64,
     /// Ended runs that are retried.
     pub retry: u64,
+    /// Successes that are told before they are committed, or that never are.
+    pub lie: u64,
 }
 
 impl Swarm {
@@ -120,6 +122,7 @@ impl Swarm {
             hang: rate(100),
             short_deadline: rate(250),
             retry: rate(500),
+            lie: rate(200),
             skew: dice.chance(300),
             managers: 1 + usize::from(dice.chance(700)),
             nodes: usize::try_from(dice.range(1, 5)).unwrap_or(1),

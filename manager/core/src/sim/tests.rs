@@ -126,6 +126,7 @@ fn a_million_random_steps_break_no_promise() {
         "attempts_cancelled",
         "changes_fenced",
         "commits_not_applied",
+        "words_untrue",
         "nodes_dead",
         "runs_ended",
     ] {

@@ -115,6 +115,8 @@ pub(super) struct World {
     pub away_until: BTreeMap<String, u64>,
     /// Attempts that failed because their source was away.
     pub away: BTreeSet<AttemptToken>,
+    /// Attempts whose success was told too early: their slots may be given to others.
+    pub lies: BTreeSet<(TaskId, u32)>,
     /// Sources that were asked in vain, by which leader, when, and for how long that holds, in
     /// milliseconds.
     pub asked_in_vain: BTreeMap<DatasetId, (Epoch, Timestamp, u64)>,
@@ -175,6 +177,7 @@ impl World {
             unheld: BTreeMap::new(),
             away_until: BTreeMap::new(),
             away: BTreeSet::new(),
+            lies: BTreeSet::new(),
             asked_in_vain: BTreeMap::new(),
             answered_at: BTreeMap::new(),
             drains: BTreeMap::new(),

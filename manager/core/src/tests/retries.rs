@@ -6,7 +6,7 @@ use assay_model::partition::PartitionVersion;
 use assay_model::task::{EvaluateMode, EvaluateSpec};
 
 /// A day that is measured by one task and judged by another.
-fn one_day() -> Discovery {
+pub(super) fn one_day() -> Discovery {
     let partition = Partition::all();
     Discovery {
         measures: vec![MeasureSpec {
@@ -31,7 +31,7 @@ fn one_day() -> Discovery {
     }
 }
 
-fn verdict() -> TaskOutput {
+pub(super) fn verdict() -> TaskOutput {
     TaskOutput::Evaluated(Box::new(Evaluation {
         partition: Partition::all(),
         version: PartitionVersion("v1".to_owned()),
@@ -46,7 +46,7 @@ fn verdict() -> TaskOutput {
     }))
 }
 
-fn measured() -> TaskOutput {
+pub(super) fn measured() -> TaskOutput {
     TaskOutput::Measured(vec![MeasuredPartition {
         partition: Partition::all().key,
         rows: 1,

@@ -5,6 +5,7 @@
 //! the state that the cluster is in. Goes out: for each the code and the words of the refusal, and
 //! all tables of Postgres, which must be the same before and after.
 
+mod lies;
 mod messages;
 mod raw;
 mod reads;
