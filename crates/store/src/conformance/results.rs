@@ -371,6 +371,7 @@ pub async fn counts_that_are_not_those_of_the_results_are_refused(store: Arc<dyn
 pub async fn a_verdict_on_another_version_is_refused(store: Arc<dyn Store>) {
     let bench = Bench::new(store).await;
     let run = bench.planned("a", &[(D20, "v1")]).await;
+    bench.finish(run, 1, &measured(D20, b"state")).await;
     let token = bench.assign(run, 2, 1).await;
     for (day, version) in [(D20, "v2"), (D21, "v1")] {
         let other = evaluation(day, version, 10, Outcome::Pass);
