@@ -9,7 +9,7 @@ TOOLS := $(HOME)/.cache/assay/tools
 # What a cluster needs; the embedded program is built without it.
 FEATURES := assay-store/postgres,assay-coordination/etcd,assay-manager/cluster,assay-datanode/cluster
 # What a cluster on AWS needs besides.
-CLOUD := assay-registry/dynamodb
+CLOUD := assay-registry/dynamodb,assay-scheduler/lambda,assay/cloud,assay-manager/cloud
 PY := $(TOOLS)/python/bin/python
 
 .PHONY: help tools verify fix lint deny test unit infra chaos drills fuzz bench bench-cluster score

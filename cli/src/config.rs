@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::args::{parse_bytes, parse_nodes};
 
 /// Every setting: key, default, what it is. The keys of a file are `section.key`.
-pub const KEYS: [Key; 12] = [
+pub const KEYS: [Key; 13] = [
     Key::new(
         "store.data_dir",
         Kind::Text,
@@ -75,6 +75,12 @@ pub const KEYS: [Key; 12] = [
         "file with the certificate that managers know you by (PEM)",
     ),
     Key::new("client.tls_key", Kind::Text, "", "file with its key (PEM)"),
+    Key::new(
+        "schedule.function",
+        Kind::Text,
+        "",
+        "AWS Lambda function that `assay schedule` asks; empty looks at the definitions itself",
+    ),
     Key::new(
         "client.timeout_s",
         Kind::Seconds,

@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 
 /// How they are built.
-const BUILD: &str = "cargo build -p assay-manager -p assay-datanode --features \
-                     assay-manager/cluster,assay-datanode/cluster";
+const BUILD: &str = "cargo build -p assay-manager -p assay-datanode -p assay-scheduler --features \
+                     assay-manager/cloud,assay-datanode/cluster,assay-scheduler/lambda";
 
-/// The path of `assay-manager` or `assay-datanode`: in the folder `ASSAY_BIN_DIR`, or beside this
+/// The path of `assay-manager`, `assay-datanode` or `bootstrap`: in the folder `ASSAY_BIN_DIR`, or beside this
 /// program in cargo's target folder.
 ///
 /// # Panics

@@ -64,6 +64,7 @@ async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
     let manager = Manager::start(started);
     tokio::spawn(http::serve(pages, pages_of(&manager, telemetry)));
     wiring::serve(&manager, door, tls);
+    wiring::keep_schedule(&manager, &settings).await?;
     tracing::info!(name = %settings.name, listen = %settings.listen, telemetry = %settings.telemetry, "the manager is up");
     stop.asked().await;
     tracing::info!("asked to stop: gives the lead back");

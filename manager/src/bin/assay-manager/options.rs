@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use assay_process::options::{
     Etcd, EtcdOptions, Files, LogOptions, StoreOptions, TelemetryOptions, TlsOptions, host_name,
@@ -56,6 +57,13 @@ pub struct Options {
     /// Nodes, at most [default: as many as at least].
     #[arg(long, env = "ASSAY_NODES_MAX")]
     pub nodes_max: Option<u32>,
+    /// Table of definitions (DynamoDB) that the leader asks for runs by, beside the scheduled
+    /// function [default: none, it does not].
+    #[arg(long, env = "ASSAY_REGISTRY_TABLE", value_name = "TABLE")]
+    pub registry_table: Option<String>,
+    /// Seconds between two looks at that table [default: 60].
+    #[arg(long, env = "ASSAY_SCHEDULE_EVERY_S", value_name = "SECONDS")]
+    pub schedule_every_s: Option<u64>,
     /// Log.
     #[command(flatten)]
     pub log: LogOptions,
@@ -73,7 +81,8 @@ pub struct Options {
     pub etcd: EtcdOptions,
 }
 
-layered!(Options { name, listen, advertise, insecure, migrate, nodes_min, nodes_max }
+layered!(Options { name, listen, advertise, insecure, migrate, nodes_min, nodes_max,
+    registry_table, schedule_every_s }
     with { log, telemetry, tls, store, etcd });
 
 /// The options, whole and checked.
@@ -89,6 +98,8 @@ pub struct Settings {
     pub migrate: bool,
     /// The bounds of the fleet.
     pub nodes: (u32, u32),
+    /// The table that the leader asks for runs by, and how often.
+    pub schedule: Option<(String, Duration)>,
     /// The log.
     pub log: LogSettings,
     /// Where the telemetry pages are.
@@ -123,6 +134,7 @@ impl Options {
             advertise: self.advertise,
             migrate: self.migrate.unwrap_or(true),
             nodes: (min, self.nodes_max.unwrap_or(min.max(1))),
+            schedule: schedule(self.registry_table, self.schedule_every_s)?,
             log: self.log.settings(),
             telemetry: self.telemetry.listen.unwrap_or(here(9181)),
             tls: self.tls.files()?,
@@ -158,6 +170,29 @@ impl Options {
     }
 }
 
+/// The table that the leader asks for runs by, and how often.
+fn schedule(
+    table: Option<String>,
+    every_s: Option<u64>,
+) -> Result<Option<(String, Duration)>, Refused> {
+    let Some(table) = table.filter(|table| !table.is_empty()) else {
+        return Ok(None);
+    };
+    if cfg!(not(feature = "cloud")) {
+        return Err(Refused::new(
+            "a table of definitions is named, and this program was built without DynamoDB: build \
+             it with the feature `cloud`",
+        ));
+    }
+    let every = every_s.unwrap_or(60);
+    if !(1..=3600).contains(&every) {
+        return Err(Refused::new(
+            "the seconds between two looks at the table of definitions: 1 to 3600",
+        ));
+    }
+    Ok(Some((table, Duration::from_secs(every))))
+}
+
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "name       {}", self.name)?;
@@ -168,6 +203,9 @@ impl fmt::Display for Settings {
         writeln!(f, "store      {}", without_password(&self.store))?;
         writeln!(f, "etcd       {}", self.etcd.endpoints.join(", "))?;
         writeln!(f, "nodes      {} to {}", self.nodes.0, self.nodes.1)?;
+        if let Some((table, every)) = &self.schedule {
+            writeln!(f, "schedule   by the table {table}, every {every:?}")?;
+        }
         let tls = self.tls.as_ref().map(|files| files.cert.display());
         match tls {
             Some(cert) => write!(f, "tls        {cert}"),

@@ -84,6 +84,30 @@ pub fn tls(settings: &Settings) -> Result<Option<Tls>, Failure> {
     Ok(Some(tls))
 }
 
+/// Asks for what is due by the table of definitions, if there is one, while the manager leads.
+#[cfg(feature = "cloud")]
+pub async fn keep_schedule(manager: &ManagerHandle, settings: &Settings) -> Result<(), Failure> {
+    use assay_registry::dynamodb::{DynamoRegistry, Place};
+    let Some((table, every)) = settings.schedule.clone() else {
+        return Ok(());
+    };
+    let config = assay_aws::config(&assay_aws::Options::default()).await?;
+    let place = Place {
+        table,
+        by: Some(settings.name.clone()),
+    };
+    let agenda = DynamoRegistry::open(&config, place, assay_manager::system_clock());
+    manager.keep_schedule(Arc::new(agenda), every);
+    Ok(())
+}
+
+/// Without DynamoDB there is no such table; the options have refused one.
+#[cfg(not(feature = "cloud"))]
+#[expect(clippy::unused_async, reason = "as with the feature `cloud`")]
+pub async fn keep_schedule(_: &ManagerHandle, _: &Settings) -> Result<(), Failure> {
+    Ok(())
+}
+
 /// Lets nodes and clients in.
 pub fn serve(manager: &ManagerHandle, door: TcpListener, tls: Option<Tls>) {
     match tls {

@@ -25,7 +25,10 @@ const LONGEST: Duration = Duration::from_secs(50);
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Event {
     /// Ask for what is due.
-    Tick,
+    Tick {
+        /// At which instant: for trials, and never later than the clock says.
+        at: Option<Timestamp>,
+    },
     /// Tell how one dataset stands.
     Explain {
         /// Which.
@@ -45,7 +48,8 @@ pub async fn answer(parts: &Parts, event: LambdaEvent<Value>) -> Result<Value, E
     })?;
     let now = Timestamp::now();
     match asked {
-        Event::Tick => {
+        Event::Tick { at } => {
+            let now = at.map_or(now, |at| at.min(now));
             let left = event.context.deadline().duration_since(SystemTime::now());
             let left = left.unwrap_or_default().saturating_sub(RESERVE);
             ticked(parts, now, left.min(LONGEST)).await

@@ -3,17 +3,19 @@
 //! Comes in: a command, the definitions, and what was emitted. Goes out: runs that are asked for, or
 //! how datasets stand. It must never decide itself what is due: that is the scheduler's.
 
+mod function;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use assay_model::ids::DatasetId;
 use assay_registry::Agenda;
 use assay_scheduler::{Budget, Explanation, Listed, TickReport, explain, list, tick};
 use assay_store::MetricStore;
 use clap::Subcommand;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::by_prefix;
 use crate::client::{Client, coded};
@@ -40,22 +42,26 @@ pub enum ScheduleCommand {
     },
 }
 
-/// Runs the command.
+/// Runs the command: by the scheduled function, where the settings name one.
 pub async fn run(command: ScheduleCommand, cx: &Context) -> Result<Exit> {
+    if let Some(function) = cx.settings.text("schedule.function") {
+        return remote(command, function, cx).await;
+    }
+    let here = Here::open(cx).await?;
     match command {
         ScheduleCommand::Tick => {
             let client = Client::connect(cx).await?;
-            let agenda = Here::open(cx).await?.agenda;
             let budget = Budget::of(LONGEST);
-            let report = tick(&agenda, &client.managers(), Timestamp::now(), budget).await?;
-            ticked(&report, cx)
+            let report = tick(
+                &here.agenda,
+                &client.managers(),
+                Timestamp::now(),
+                budget,
+            );
+            ticked(&report.await?, cx)
         }
-        ScheduleCommand::List => {
-            let here = Here::open(cx).await?;
-            listed(&list(&here.agenda, Timestamp::now()).await?, cx)
-        }
+        ScheduleCommand::List => listed(&list(&here.agenda, Timestamp::now()).await?, cx),
         ScheduleCommand::Explain { dataset } => {
-            let here = Here::open(cx).await?;
             let names = here.names().await?;
             let id = by_prefix("dataset", &dataset, &names)?;
             let entry = match DatasetId::new(id.as_str()) {
@@ -68,6 +74,37 @@ pub async fn run(command: ScheduleCommand, cx: &Context) -> Result<Exit> {
             let policy = here.agenda.policy().await?;
             explained(&explain(&entry, &policy, Timestamp::now()), cx)
         }
+    }
+}
+
+/// The same, as the function of a cluster answers it.
+async fn remote(command: ScheduleCommand, function: &str, cx: &Context) -> Result<Exit> {
+    let event = match &command {
+        ScheduleCommand::Tick => json!({"kind": "tick"}),
+        ScheduleCommand::List => json!({"kind": "list"}),
+        ScheduleCommand::Explain { dataset } => json!({"kind": "explain", "dataset": dataset}),
+    };
+    let mut said = function::invoke(function, &event).await?;
+    let unreadable = || format!("the function {function} is of another version: its answer");
+    match command {
+        ScheduleCommand::Tick => {
+            let report: TickReport = serde_json::from_value(said).with_context(unreadable)?;
+            ticked(&report, cx)
+        }
+        ScheduleCommand::List => {
+            let all: Listed = serde_json::from_value(said).with_context(unreadable)?;
+            listed(&all, cx)
+        }
+        ScheduleCommand::Explain { dataset } => match said["explanation"].take() {
+            Value::Null => Err(coded(
+                Exit::Usage,
+                format!("there is no dataset `{dataset}`; see: assay schedule list"),
+            )),
+            told => {
+                let told: Explanation = serde_json::from_value(told).with_context(unreadable)?;
+                explained(&told, cx)
+            }
+        },
     }
 }
 
