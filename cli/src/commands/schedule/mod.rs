@@ -51,14 +51,9 @@ pub async fn run(command: ScheduleCommand, cx: &Context) -> Result<Exit> {
     match command {
         ScheduleCommand::Tick => {
             let client = Client::connect(cx).await?;
-            let budget = Budget::of(LONGEST);
-            let report = tick(
-                &here.agenda,
-                &client.managers(),
-                Timestamp::now(),
-                budget,
-            );
-            ticked(&report.await?, cx)
+            let (managers, budget) = (client.managers(), Budget::of(LONGEST));
+            let report = tick(&here.agenda, &managers, Timestamp::now(), budget).await?;
+            ticked(&report, cx)
         }
         ScheduleCommand::List => listed(&list(&here.agenda, Timestamp::now()).await?, cx),
         ScheduleCommand::Explain { dataset } => {

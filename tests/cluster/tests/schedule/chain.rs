@@ -53,9 +53,14 @@ async fn terraform_applies_the_schedule_fires_and_metrics_are_in_postgres() {
     blocking(|| root.run(&["init", "-input=false", "-no-color", "-lockfile=readonly"]));
     blocking(|| root.run(&["apply", "-auto-approve", "-input=false", "-no-color"]));
     drill.note("applied");
-    let world = World::over(world::config().await, "assay-chain-datasets", drill.folder());
+    let world = World::over(
+        world::config().await,
+        "assay-chain-datasets",
+        drill.folder(),
+    );
     world.define("orders", &data.folder, "retries: 2").await;
-    let run = "SELECT run_word(id) FROM run WHERE dataset_id = 'orders' AND trigger_word = 'backfill'";
+    let run =
+        "SELECT run_word(id) FROM run WHERE dataset_id = 'orders' AND trigger_word = 'backfill'";
     let run = cluster.until("run of the schedule", FIRES, run).await;
     drill.note("the schedule has fired");
     let state = cluster.ended(&run, FIRES).await;
@@ -157,7 +162,11 @@ impl Root {
             .args(arguments)
             .env_clear()
             .envs(inherited)
-            .envs(self.environment.iter().map(|(n, v)| (n.as_str(), v.as_str())))
+            .envs(
+                self.environment
+                    .iter()
+                    .map(|(n, v)| (n.as_str(), v.as_str())),
+            )
             .env("TF_CLI_CONFIG_FILE", &self.settings)
             .env("TF_IN_AUTOMATION", "1")
             .env("CHECKPOINT_DISABLE", "1")

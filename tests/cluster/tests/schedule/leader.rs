@@ -18,7 +18,10 @@ async fn the_leader_ticks_beside_the_function_and_its_heir_goes_on() {
     let drill = Drill::begin("scheduled_leader").await;
     let world = World::new("leader", drill.folder()).await;
     let mut environment = blocking(|| ministack::shared().environment());
-    let own = [("ASSAY_REGISTRY_TABLE", "leader"), ("ASSAY_SCHEDULE_EVERY_S", "1")];
+    let own = [
+        ("ASSAY_REGISTRY_TABLE", "leader"),
+        ("ASSAY_SCHEDULE_EVERY_S", "1"),
+    ];
     environment.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let plan = Plan {
         managers: 2,
@@ -44,7 +47,9 @@ async fn the_leader_ticks_beside_the_function_and_its_heir_goes_on() {
              HAVING count(*) = {count} AND count(DISTINCT slot) = {count}"
         )
     };
-    cluster.until("runs of the leader", SOON, &of("first", 5)).await;
+    cluster
+        .until("runs of the leader", SOON, &of("first", 5))
+        .await;
     let sandbox = world.sandbox(&cluster, &[]).await;
     ticked(&sandbox, None).await;
     let leader = cluster.leader().await;
@@ -59,6 +64,8 @@ async fn the_leader_ticks_beside_the_function_and_its_heir_goes_on() {
     assert_eq!(status.schedule.unwrap().outcome, "ok");
     cluster.managers[leader].kill();
     world.put(aside.item("second").await).await;
-    cluster.until("runs of its heir", SOON, &of("second", 5)).await;
+    cluster
+        .until("runs of its heir", SOON, &of("second", 5))
+        .await;
     cluster.until("no run twice", SOON, &of("first", 5)).await;
 }

@@ -30,9 +30,7 @@ async fn a_tick_ends_in_metrics_and_what_is_wrong_does_not_stop_it() {
     let world = World::new("ticks", drill.folder()).await;
     world.define("orders", &data.folder, "retries: 2").await;
     spoil(&world, &cluster).await;
-    let secret = world
-        .secret(&cluster, PeerRole::Emitter, "scheduler")
-        .await;
+    let secret = world.secret(&cluster, PeerRole::Emitter, "scheduler").await;
     let sandbox = world
         .sandbox(&cluster, &[("ASSAY_TLS_SECRET", &secret)])
         .await;
@@ -51,13 +49,22 @@ async fn a_tick_ends_in_metrics_and_what_is_wrong_does_not_stop_it() {
         ("nonsense", "zstd"),
         ("copy", "orders"),
     ] {
-        assert!(details.contains(dataset) && details.contains(word), "{dataset}: {report:#}");
+        assert!(
+            details.contains(dataset) && details.contains(word),
+            "{dataset}: {report:#}"
+        );
         assert!(log.contains(dataset), "{dataset} is not in the log:\n{log}");
     }
     assert!(!log.contains("PRIVATE KEY") && !details.contains("PRIVATE KEY"));
-    let run = "SELECT run_word(id) FROM run WHERE dataset_id = 'orders' AND trigger_word = 'backfill'";
+    let run =
+        "SELECT run_word(id) FROM run WHERE dataset_id = 'orders' AND trigger_word = 'backfill'";
     let run = cluster.until("run", RUN, run).await;
-    assert_eq!(cluster.ended(&run, RUN).await, "succeeded", "{}", cluster.tails());
+    assert_eq!(
+        cluster.ended(&run, RUN).await,
+        "succeeded",
+        "{}",
+        cluster.tails()
+    );
     for truth in &data.truth {
         let (_, _, rows) = &truth.metrics[0];
         let query = format!(
@@ -69,10 +76,20 @@ async fn a_tick_ends_in_metrics_and_what_is_wrong_does_not_stop_it() {
         assert_eq!(cluster.until("metric", RUN, &query).await, *rows);
     }
     let again = ticked(&sandbox, None).await;
-    assert_eq!((count(&again, "/looked"), count(&again, "/emitted")), (0, 0), "{again:#}");
+    assert_eq!(
+        (count(&again, "/looked"), count(&again, "/emitted")),
+        (0, 0),
+        "{again:#}"
+    );
     asks(&world, &sandbox).await;
-    let (started, held) = (sandbox.cold_start().unwrap(), sandbox.memory_peak().unwrap());
-    eprintln!("the function asked for its first event after {started:?}, and held {} KiB", held >> 10);
+    let (started, held) = (
+        sandbox.cold_start().unwrap(),
+        sandbox.memory_peak().unwrap(),
+    );
+    eprintln!(
+        "the function asked for its first event after {started:?}, and held {} KiB",
+        held >> 10
+    );
 }
 
 /// Puts what is wrong into the table.
@@ -109,10 +126,17 @@ async fn spoil(world: &World, cluster: &Cluster) {
 /// What the command line asks, and what nobody should.
 async fn asks(world: &World, sandbox: &assay_test_servers::runtime_api::Sandbox) {
     let told = asked(sandbox, &json!({"kind": "explain", "dataset": "held"})).await;
-    assert!(told["explanation"]["words"].to_string().contains("audit"), "{told:#}");
+    assert!(
+        told["explanation"]["words"].to_string().contains("audit"),
+        "{told:#}"
+    );
     let told = asked(sandbox, &json!({"kind": "explain", "dataset": "orders"})).await;
     assert_eq!(told["explanation"]["registered"], true, "{told:#}");
-    assert_eq!(told["explanation"]["coming"].as_array().unwrap().len(), 3, "{told:#}");
+    assert_eq!(
+        told["explanation"]["coming"].as_array().unwrap().len(),
+        3,
+        "{told:#}"
+    );
     let told = asked(sandbox, &json!({"kind": "explain", "dataset": "nobody"})).await;
     assert_eq!(told["found"], false);
     let told = asked(sandbox, &json!({"kind": "list"})).await;
@@ -153,7 +177,10 @@ async fn a_manager_that_was_away_for_ten_ticks_is_caught_up_with_and_five_hundre
     for minute in (0..10).rev() {
         let report = ticked(&sandbox, Some(before(minute))).await;
         assert_eq!(report["outcome"], "away", "{report:#}");
-        assert_eq!((count(&report, "/emitted"), count(&report, "/marked")), (0, 0));
+        assert_eq!(
+            (count(&report, "/emitted"), count(&report, "/marked")),
+            (0, 0)
+        );
         assert!(report["stopped"].to_string().contains("away"), "{report:#}");
     }
     cluster.start_manager(0);

@@ -179,7 +179,10 @@ impl World {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        let log = File::options().create(true).append(true).open(self.log_path());
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path());
         Sandbox::start(&binaries::path_of("bootstrap"), &pairs, log.unwrap()).await
     }
 
