@@ -14,9 +14,15 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_bootstrap");
 fn it_says_what_its_environment_lacks_and_ends() {
     for (variables, word) in [
         (&[][..], "ASSAY_MANAGERS"),
-        (&[("ASSAY_MANAGERS", "127.0.0.1:1")][..], "ASSAY_REGISTRY_TABLE"),
         (
-            &[("ASSAY_MANAGERS", "https://10.0.0.1:1"), ("ASSAY_REGISTRY_TABLE", "t")][..],
+            &[("ASSAY_MANAGERS", "127.0.0.1:1")][..],
+            "ASSAY_REGISTRY_TABLE",
+        ),
+        (
+            &[
+                ("ASSAY_MANAGERS", "https://10.0.0.1:1"),
+                ("ASSAY_REGISTRY_TABLE", "t"),
+            ][..],
             "ASSAY_TLS_SECRET",
         ),
     ] {
