@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::dataset::DatasetCommand;
 use crate::commands::schedule::ScheduleCommand;
+use crate::commands::settings::ConfigCommand;
 
 /// Data quality that never gives a silent wrong answer.
 #[derive(Debug, Parser)]
@@ -34,6 +36,9 @@ pub struct Global {
     /// Settings file [default: ./assay.toml, then ~/.config/assay/assay.toml].
     #[arg(long, global = true, value_name = "FILE", env = "ASSAY_CONFIG")]
     pub config: Option<PathBuf>,
+    /// Settings of [profile.NAME] in force [default: that of `assay config use`].
+    #[arg(long, global = true, value_name = "NAME", env = "ASSAY_PROFILE")]
+    pub profile: Option<String>,
     /// Folder of the embedded store [default: ./.assay].
     #[arg(long, global = true, value_name = "DIR", env = "ASSAY_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
@@ -289,57 +294,6 @@ pub struct JudgeArgs {
     pub limits: Option<PathBuf>,
 }
 
-/// `assay dataset …`
-#[derive(Debug, Subcommand)]
-pub enum DatasetCommand {
-    /// Look at a file or folder and write a definition with suggested checks
-    Init {
-        /// The file or folder.
-        source: PathBuf,
-        /// The dataset's id [default: from the name of the folder].
-        #[arg(long)]
-        id: Option<String>,
-        /// Where to write it [default: ID.odcs.yaml here]; `-` is standard output.
-        #[arg(short = 'f', long)]
-        file: Option<PathBuf>,
-        /// Replace an existing file.
-        #[arg(long)]
-        force: bool,
-    },
-    /// Check definitions without touching data; every error with its line and column
-    Validate {
-        /// Dataset files.
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// Put definitions into the registry
-    Apply {
-        /// Files or folders of definitions (repeatable).
-        #[arg(short = 'f', long = "file", required = true)]
-        files: Vec<PathBuf>,
-        /// The registry's folder [default: ./datasets, or as set].
-        #[arg(long)]
-        dir: Option<PathBuf>,
-        /// Say what would change, change nothing.
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// List the registry, or what a server knows
-    List {
-        /// The registry's folder [default: that of the server, ./datasets without one, or as set].
-        #[arg(long)]
-        dir: Option<PathBuf>,
-    },
-    /// Show one definition, of the registry or as a server has it
-    Get {
-        /// The dataset, by id or unique beginning.
-        id: String,
-        /// The registry's folder [default: that of the server, ./datasets without one, or as set].
-        #[arg(long)]
-        dir: Option<PathBuf>,
-    },
-}
-
 /// `assay run …`
 #[derive(Debug, Subcommand)]
 pub enum RunCommand {
@@ -508,19 +462,6 @@ fn parse_fleet(text: &str) -> Result<NodeRange, String> {
         ));
     }
     Ok(NodeRange { min, max })
-}
-
-/// `assay config …`
-#[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// The settings in force
-    View {
-        /// Where each value comes from.
-        #[arg(long)]
-        sources: bool,
-    },
-    /// Where settings files are looked for
-    Path,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -2,8 +2,8 @@
 //!
 //! Comes in: files, the environment, flags. Goes out: [`Settings`] and, for every key, its source.
 //! built-in < /etc/assay/assay.toml < ~/.config/assay/assay.toml < ./assay.toml (or `--config`) <
-//! `ASSAY_SECTION__KEY` < flags. An unknown key is an error with a suggestion; a secret is never
-//! a setting.
+//! `[profile.NAME]` of the same files < `ASSAY_SECTION__KEY` < flags. An unknown key is an error with
+//! a suggestion; so is a profile that no file has. A secret is never a setting.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::args::{parse_bytes, parse_nodes};
 
 /// Every setting: key, default, what it is. The keys of a file are `section.key`.
-pub const KEYS: [Key; 13] = [
+pub const KEYS: &[Key] = &[
     Key::new(
         "store.data_dir",
         Kind::Text,
@@ -25,6 +25,12 @@ pub const KEYS: [Key; 13] = [
         Kind::Text,
         "./datasets",
         "folder of dataset definitions",
+    ),
+    Key::new(
+        "registry.url",
+        Kind::Text,
+        "",
+        "definitions that are shared: dynamodb://TABLE?region=REGION; empty is the folder",
     ),
     Key::new(
         "dev.grpc_port",
@@ -166,21 +172,35 @@ pub fn variable(key: &Key) -> String {
 #[derive(Debug, Clone)]
 pub struct Settings {
     values: BTreeMap<&'static str, (String, String)>,
+    /// For each profile of the files, what it sets, weakest first: key, value, source.
+    profiles: BTreeMap<String, Vec<(String, String, String)>>,
+    /// The profile in force, and who chose it.
+    profile: Option<(String, String)>,
 }
 
 impl Settings {
-    /// Reads the layers; `explicit` is `--config`.
-    pub fn load(explicit: Option<&Path>) -> Result<Self> {
+    /// Reads the layers; `explicit` is `--config`, `profile` is `--profile`.
+    pub fn load(explicit: Option<&Path>, profile: Option<&str>) -> Result<Self> {
         let environment: Vec<(String, String)> = std::env::vars().collect();
-        Self::layered(&files(explicit), explicit, &environment)
+        let profile = match profile {
+            Some(name) => Some((
+                name.to_owned(),
+                "flag --profile or ASSAY_PROFILE".to_owned(),
+            )),
+            None => chosen()?,
+        };
+        Self::layered(&files(explicit), explicit, profile, &environment)
     }
 
     fn layered(
         files: &[PathBuf],
         explicit: Option<&Path>,
+        profile: Option<(String, String)>,
         environment: &[(String, String)],
     ) -> Result<Self> {
         let mut settings = Self {
+            profiles: BTreeMap::new(),
+            profile: None,
             values: KEYS
                 .iter()
                 .map(|k| (k.name, (k.default.to_owned(), "built-in".to_owned())))
@@ -199,32 +219,70 @@ impl Settings {
                 }
             }
         }
+        if let Some((name, source)) = profile {
+            settings.choose(name, source)?;
+        }
         settings.read_environment(environment)?;
         Ok(settings)
+    }
+
+    /// Puts what a profile sets over what the files set.
+    fn choose(&mut self, name: String, source: String) -> Result<()> {
+        let Some(set) = self.profiles.get(&name).cloned() else {
+            let known: Vec<String> = self.profiles.keys().cloned().collect();
+            bail!("{source}: {}", no_profile(&name, &known));
+        };
+        for (key, value, from) in set {
+            self.set(&key, value, &from)?;
+        }
+        self.profile = Some((name, source));
+        Ok(())
+    }
+
+    /// The profile in force, and who chose it.
+    pub fn profile(&self) -> Option<(&str, &str)> {
+        let (name, source) = self.profile.as_ref()?;
+        Some((name, source))
     }
 
     fn read_file(&mut self, file: &Path, text: &str) -> Result<()> {
         let table: toml::Table = text
             .parse()
             .with_context(|| format!("{} is not valid TOML", file.display()))?;
+        let place = file.display().to_string();
         for (section, value) in &table {
             let Some(inner) = value.as_table() else {
-                bail!("{}: `{section}` must be a [section]", file.display());
+                bail!("{place}: `{section}` must be a [section]");
             };
-            for (key, value) in inner {
-                let text = match value {
-                    toml::Value::String(text) => text.clone(),
-                    toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
-                        value.to_string()
-                    }
-                    _ => bail!("{}: {section}.{key} must be a plain value", file.display()),
-                };
-                self.set(
-                    &format!("{section}.{key}"),
-                    text,
-                    &file.display().to_string(),
-                )?;
+            if section == "profile" {
+                self.read_profiles(&place, inner)?;
+                continue;
             }
+            for (key, text) in plain(&place, section, inner)? {
+                self.set(&key, text, &place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads `[profile.NAME.SECTION]`s, which are checked whether they are in force or not.
+    fn read_profiles(&mut self, place: &str, profiles: &toml::Table) -> Result<()> {
+        for (name, sections) in profiles {
+            let Some(sections) = sections.as_table() else {
+                bail!("{place}: `profile.{name}` must be a [section]");
+            };
+            let source = format!("profile {name} in {place}");
+            let mut set = Vec::new();
+            for (section, inner) in sections {
+                let Some(inner) = inner.as_table() else {
+                    bail!("{source}: write `{section}` with its section, as in `client.server`");
+                };
+                for (key, text) in plain(&source, section, inner)? {
+                    self.clone().set(&key, text.clone(), &source)?;
+                    set.push((key, text, source.clone()));
+                }
+            }
+            self.profiles.entry(name.clone()).or_default().extend(set);
         }
         Ok(())
     }
@@ -300,14 +358,73 @@ impl Settings {
     }
 }
 
+/// The keys of a section with their values, as texts.
+fn plain(place: &str, section: &str, inner: &toml::Table) -> Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    for (key, value) in inner {
+        let text = match value {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
+                value.to_string()
+            }
+            _ => bail!("{place}: {section}.{key} must be a plain value"),
+        };
+        found.push((format!("{section}.{key}"), text));
+    }
+    Ok(found)
+}
+
+/// What to say of a profile that no file has.
+pub fn no_profile(name: &str, known: &[String]) -> String {
+    let known = match known {
+        [] => "none has any".to_owned(),
+        known => format!("they have {}", known.join(", ")),
+    };
+    format!(
+        "no settings file has [profile.{name}]; {known}\n  see where they are: assay config path; \
+         do without: assay config use"
+    )
+}
+
+/// The profiles of the files.
+pub fn profiles(explicit: Option<&Path>) -> Result<Vec<String>> {
+    let settings = Settings::layered(&files(explicit), explicit, None, &[])?;
+    Ok(settings.profiles.into_keys().collect())
+}
+
+/// The folder of the user's own settings.
+fn home() -> Option<PathBuf> {
+    let set = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config"));
+    set.or_else(home).map(|folder| folder.join("assay"))
+}
+
+/// The file that remembers which profile is in force.
+pub fn profile_file() -> Option<PathBuf> {
+    home().map(|folder| folder.join("profile"))
+}
+
+/// The profile that `assay config use` has chosen.
+fn chosen() -> Result<Option<(String, String)>> {
+    let Some(file) = profile_file() else {
+        return Ok(None);
+    };
+    match std::fs::read_to_string(&file) {
+        Ok(text) => {
+            let name = text.trim().to_owned();
+            let source = format!("{} (assay config use)", file.display());
+            Ok(Some((name, source)).filter(|(name, _)| !name.is_empty()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
 /// Where settings are looked for, weakest first.
 pub fn files(explicit: Option<&Path>) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::from("/etc/assay/assay.toml")];
-    let home = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
-    if let Some(home) = home {
-        found.push(home.join("assay/assay.toml"));
+    if let Some(home) = home() {
+        found.push(home.join("assay.toml"));
     }
     found.push(explicit.map_or_else(|| PathBuf::from("assay.toml"), Path::to_path_buf));
     found
@@ -332,6 +449,7 @@ mod tests {
         let settings = Settings::layered(
             &[file],
             None,
+            None,
             &environment(&[("ASSAY_DEV__GRPC_PORT", "9001"), ("ASSAY_OUTPUT", "json")]),
         )
         .unwrap();
@@ -347,7 +465,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("assay.toml");
         std::fs::write(&file, "[dev]\ngrpc_prot = 9000\n").unwrap();
-        let error = Settings::layered(&[file], None, &[])
+        let error = Settings::layered(&[file], None, None, &[])
             .unwrap_err()
             .to_string();
         assert!(error.contains("did you mean `dev.grpc_port`"), "{error}");
@@ -364,7 +482,7 @@ mod tests {
             ("ASSAY_SCAN__MEMORY", "lots", "scan.memory"),
             ("ASSAY_CLIENT__TIMEOUT_S", "1.5", "seconds"),
         ] {
-            let settings = Settings::layered(&[], None, &environment(&[(name, value)])).unwrap();
+            let settings = Settings::layered(&[], None, None, &environment(&[(name, value)])).unwrap();
             let error = settings.check().unwrap_err().to_string();
             assert!(
                 error.contains(name) && error.contains(value) && error.contains(says),
@@ -372,7 +490,37 @@ mod tests {
             );
         }
         let empty = environment(&[("ASSAY_DEV__NODES", ""), ("ASSAY_DEV__POLL_S", "3")]);
-        let good = Settings::layered(&[], None, &empty).unwrap();
+        let good = Settings::layered(&[], None, None, &empty).unwrap();
         assert!(good.check().is_ok());
+    }
+
+    #[test]
+    fn a_profile_wins_over_every_file_and_not_over_the_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let (weak, strong) = (folder.path().join("a.toml"), folder.path().join("b.toml"));
+        let text = "[profile.staging]\nclient.server = \"https://s\"\ndev.poll_s = 7\n";
+        std::fs::write(&weak, text).unwrap();
+        std::fs::write(&strong, "[dev]\npoll_s = 3\nslots = 2\n").unwrap();
+        let files = [weak.clone(), strong];
+        let staging = || Some(("staging".to_owned(), "flag".to_owned()));
+        let none = Settings::layered(&files, None, None, &[]).unwrap();
+        assert_eq!(none.parse::<u64>("dev.poll_s").unwrap(), Some(3));
+        assert_eq!((none.text("client.server"), none.profile()), (None, None));
+        let set = environment(&[("ASSAY_CLIENT__SERVER", "https://e")]);
+        let both = Settings::layered(&files, None, staging(), &set).unwrap();
+        assert_eq!(both.text("client.server"), Some("https://e"));
+        assert_eq!(both.parse::<u64>("dev.poll_s").unwrap(), Some(7));
+        assert_eq!(both.parse::<u64>("dev.slots").unwrap(), Some(2));
+        assert_eq!(both.profile(), Some(("staging", "flag")));
+        let rows = both.rows();
+        let poll = rows.iter().find(|r| r.0.name == "dev.poll_s").unwrap();
+        assert!(poll.2.starts_with("profile staging in "), "{}", poll.2);
+        // One that is not in force is checked all the same, and one that is nowhere is refused.
+        let other = Some(("prod".to_owned(), "flag".to_owned()));
+        let error = Settings::layered(&files, None, other, &[]).unwrap_err();
+        assert!(error.to_string().contains("they have staging"), "{error}");
+        std::fs::write(&weak, "[profile.staging]\nclient.sever = \"x\"\n").unwrap();
+        let error = Settings::layered(&files, None, None, &[]).unwrap_err();
+        assert!(error.to_string().contains("did you mean `client.server`"));
     }
 }

@@ -25,7 +25,9 @@ pub struct Context {
 impl Context {
     /// Reads the settings.
     pub fn new(global: Global) -> Result<Self> {
-        let mut settings = Settings::load(global.config.as_deref()).or_exit(Exit::Usage)?;
+        let profile = global.profile.as_deref();
+        let settings = Settings::load(global.config.as_deref(), profile);
+        let mut settings = settings.or_exit(Exit::Usage)?;
         if let Some(folder) = &global.data_dir {
             settings.set(
                 "store.data_dir",

@@ -7,6 +7,7 @@
 mod args;
 mod check;
 mod client;
+mod cloud;
 mod commands;
 mod config;
 mod context;
@@ -27,6 +28,7 @@ use assay_telemetry::log::{LogFormat, LogSettings, start};
 use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
+use commands::settings::ConfigCommand;
 use context::Context;
 use exit::Exit;
 
@@ -42,6 +44,9 @@ fn main() -> ExitCode {
 }
 
 fn enter(cli: Cli) -> Result<Exit> {
+    if let Command::Config(ConfigCommand::Use { name }) = &cli.command {
+        return commands::settings::choose(name.as_deref(), &cli.global);
+    }
     let cx = Context::new(cli.global)?;
     let filter = match cx.global.verbose {
         0 => std::env::var("ASSAY_LOG").unwrap_or_else(|_| "error".to_owned()),

@@ -1,19 +1,77 @@
 //! `assay config`: the settings in force and where they come from.
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use clap::Subcommand;
 use serde_json::json;
 
-use crate::args::ConfigCommand;
-use crate::config::files;
+use crate::args::Global;
+use crate::client::coded;
+use crate::config::{files, profile_file, profiles};
 use crate::context::Context;
-use crate::exit::Exit;
-use crate::show::table;
+use crate::exit::{Exit, OrExit};
+use crate::show::{Screen, table};
+
+/// `assay config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// The settings in force
+    View {
+        /// Where each value comes from.
+        #[arg(long)]
+        sources: bool,
+    },
+    /// Where settings files are looked for
+    Path,
+    /// Choose the profile that commands use from here on, or none
+    Use {
+        /// A [profile.NAME] of the settings files; none: the settings without a profile.
+        name: Option<String>,
+    },
+}
+
+/// Chooses a profile. The one that was chosen before may be gone, so settings are not read for it.
+pub fn choose(name: Option<&str>, global: &Global) -> Result<Exit> {
+    let screen = Screen::new(global);
+    let Some(file) = profile_file() else {
+        return Err(coded(
+            Exit::Usage,
+            "there is no home folder: give --profile NAME",
+        ));
+    };
+    let Some(name) = name else {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", file.display()));
+            }
+            _ => {}
+        }
+        screen.text("no profile is in force\n")?;
+        screen.items("Profile", &[json!({"profile": null})], &json!({}), Exit::Ok)?;
+        return Ok(Exit::Ok);
+    };
+    let known = profiles(global.config.as_deref()).or_exit(Exit::Usage)?;
+    if !known.iter().any(|known| known == name) {
+        return Err(coded(Exit::Usage, crate::config::no_profile(name, &known)));
+    }
+    std::fs::create_dir_all(file.parent().unwrap_or(Path::new("/")))
+        .and_then(|()| std::fs::write(&file, format!("{name}\n")))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    screen.text(&format!(
+        "the profile {name} is in force, as {} says\n",
+        file.display()
+    ))?;
+    screen.items("Profile", &[json!({"profile": name})], &json!({}), Exit::Ok)?;
+    Ok(Exit::Ok)
+}
 
 /// Runs the command.
 pub fn run(command: &ConfigCommand, cx: &Context) -> Result<Exit> {
     match command {
         ConfigCommand::View { sources } => view(*sources, cx),
         ConfigCommand::Path => path(cx),
+        ConfigCommand::Use { name } => choose(name.as_deref(), &cx.global),
     }
 }
 
@@ -32,6 +90,10 @@ fn view(sources: bool, cx: &Context) -> Result<Exit> {
             table.add_row([key.name, value, key.about]);
         }
     }
+    let profile = cx.settings.profile();
+    if let Some((name, source)) = profile {
+        cx.screen.text(&format!("profile {name} ({source})\n\n"))?;
+    }
     cx.screen.text(&table::print(&table))?;
     let items: Vec<_> = rows
         .iter()
@@ -39,8 +101,11 @@ fn view(sources: bool, cx: &Context) -> Result<Exit> {
             json!({"key": key.name, "value": value, "source": source, "about": key.about})
         })
         .collect();
-    cx.screen
-        .items("SettingList", &items, &json!({}), Exit::Ok)?;
+    let summary = json!({
+        "profile": profile.map(|(name, _)| name),
+        "profileSource": profile.map(|(_, source)| source),
+    });
+    cx.screen.items("SettingList", &items, &summary, Exit::Ok)?;
     Ok(Exit::Ok)
 }
 

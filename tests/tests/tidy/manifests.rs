@@ -133,6 +133,7 @@ fn dependencies_between_crates_have_no_cycle_and_are_at_most_seven_deep() {
 fn only_wiring_files_name_adapters() {
     // Each program composes itself in one file; everything else sees ports.
     let wiring = [
+        "cli/src/cloud.rs",
         "cli/src/dev.rs",
         "manager/src/bin/assay-manager/wiring.rs",
         "datanode/src/bin/assay-datanode/wiring.rs",
@@ -141,6 +142,7 @@ fn only_wiring_files_name_adapters() {
         "SqliteStore",
         "PostgresStore",
         "FolderRegistry",
+        "DynamoRegistry",
         "LocalCoordinator",
         "EtcdCoordinator",
     ];

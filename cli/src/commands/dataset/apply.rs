@@ -25,14 +25,14 @@ use crate::exit::Exit;
 use crate::show::text;
 
 /// A definition that is to be put.
-struct Wanted {
+pub(super) struct Wanted {
     /// The file that it comes from.
-    path: PathBuf,
-    dataset: Dataset,
+    pub(super) path: PathBuf,
+    pub(super) dataset: Dataset,
     /// The text as it is to stand in the registry.
-    text: String,
+    pub(super) text: String,
     /// Paths that were written anew: before and after.
-    moved: Vec<(String, String)>,
+    pub(super) moved: Vec<(String, String)>,
 }
 
 /// What becomes of one definition.
@@ -85,7 +85,7 @@ pub async fn run(files: &[PathBuf], dir: &Path, dry_run: bool, cx: &Context) -> 
         }
         return Err(error);
     }
-    tell(&done, dir, dry_run, cx)?;
+    tell(&done, &dir.display().to_string(), dry_run, cx)?;
     Ok(Exit::Ok)
 }
 
@@ -289,7 +289,12 @@ async fn on_disk(registry: &Arc<dyn Registry>, found: &Definition) -> Result<Str
     Ok(file.map_or_else(|| found.digest.clone(), |file| digest(&file.text)))
 }
 
-fn tell(done: &[(Done, &Wanted)], dir: &Path, dry_run: bool, cx: &Context) -> Result<()> {
+pub(super) fn tell(
+    done: &[(Done, &Wanted)],
+    place: &str,
+    dry_run: bool,
+    cx: &Context,
+) -> Result<()> {
     let mut out = String::new();
     let mut items = Vec::new();
     for (what, one) in done {
@@ -324,10 +329,7 @@ fn tell(done: &[(Done, &Wanted)], dir: &Path, dry_run: bool, cx: &Context) -> Re
     let count = |wanted: Done| done.iter().filter(|(what, _)| *what == wanted).count();
     let (created, changed) = (count(Done::Created), count(Done::Changed));
     if dry_run {
-        out.push_str(&format!(
-            "dry run: nothing was written to {}\n",
-            dir.display()
-        ));
+        out.push_str(&format!("dry run: nothing was written to {place}\n"));
     }
     cx.screen.text(&out)?;
     let summary = json!({

@@ -6,6 +6,7 @@
 mod apply;
 mod init;
 mod remote;
+mod shared;
 mod submit;
 mod validate;
 
@@ -14,20 +15,95 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use assay_contract::{Code, Diagnostic, Parsed, parse_bytes};
+use assay_model::ids::DatasetId;
 use assay_registry::{Definition, Listing, Registry};
+use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::by_prefix;
-use crate::args::DatasetCommand;
 use crate::client::coded;
 use crate::context::Context;
 use crate::dev::open_registry;
 use crate::exit::{Exit, OrExit};
 use crate::show::{table, text};
 
+/// `assay dataset …`
+#[derive(Debug, Subcommand)]
+pub enum DatasetCommand {
+    /// Look at a file or folder and write a definition with suggested checks
+    Init {
+        /// The file or folder.
+        source: PathBuf,
+        /// The dataset's id [default: from the name of the folder].
+        #[arg(long)]
+        id: Option<String>,
+        /// Where to write it [default: ID.odcs.yaml here]; `-` is standard output.
+        #[arg(short = 'f', long)]
+        file: Option<PathBuf>,
+        /// Replace an existing file.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Check definitions without touching data; every error with its line and column
+    Validate {
+        /// Dataset files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Put definitions into the registry
+    Apply {
+        /// Files or folders of definitions (repeatable).
+        #[arg(short = 'f', long = "file", required = true)]
+        files: Vec<PathBuf>,
+        /// The registry's folder [default: ./datasets, or as set].
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// Say what would change, change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Change datasets that another owner has (in a shared registry).
+        #[arg(long)]
+        take_over: bool,
+    },
+    /// List the registry, or what a server knows
+    List {
+        /// The registry's folder [default: that of the server, ./datasets without one, or as set].
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Show one definition, of the registry or as a server has it
+    Get {
+        /// The dataset, by id or unique beginning.
+        id: String,
+        /// The registry's folder [default: that of the server, ./datasets without one, or as set].
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Retire a dataset: it runs no more, its definition and history stay
+    #[command(visible_alias = "delete")]
+    Retire {
+        /// The dataset, by id.
+        id: String,
+        /// The registry's folder [default: ./datasets, or as set].
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Every version of a definition in a shared registry, or one of them
+    History {
+        /// The dataset, by id.
+        id: String,
+        /// Show the document of this revision.
+        #[arg(long, value_name = "NUMBER")]
+        revision: Option<u64>,
+    },
+}
+
 /// Runs the command.
 pub async fn run(command: DatasetCommand, cx: &Context) -> Result<Exit> {
+    if let Some(url) = shared_url(&command, cx) {
+        return shared::run(command, &url, cx).await;
+    }
     match command {
         DatasetCommand::Init {
             source,
@@ -36,10 +112,15 @@ pub async fn run(command: DatasetCommand, cx: &Context) -> Result<Exit> {
             force,
         } => init::run(&source, id.as_deref(), file, force, cx).await,
         DatasetCommand::Validate { files } => validate::run(&files, cx),
+        DatasetCommand::Apply { take_over, .. } if take_over => {
+            let why = "--take-over is for a shared registry (registry.url): a folder has no owners";
+            Err(coded(Exit::Usage, why))
+        }
         DatasetCommand::Apply {
             files,
             dir,
             dry_run,
+            ..
         } => {
             if is_remote(dir.as_ref(), cx) {
                 return submit::run(&files, dry_run, cx).await;
@@ -53,12 +134,63 @@ pub async fn run(command: DatasetCommand, cx: &Context) -> Result<Exit> {
         }
         DatasetCommand::List { dir } => list(dir, cx).await,
         DatasetCommand::Get { id, dir } => get(&id, dir, cx).await,
+        DatasetCommand::Retire { id, dir } if is_remote(dir.as_ref(), cx) => Err(coded(
+            Exit::Usage,
+            format!(
+                "a manager keeps no registry: write `status: retired` into the definition of \
+                 `{id}` and apply it, or name the registry: registry.url, or --dir DIR"
+            ),
+        )),
+        DatasetCommand::Retire { id, dir } => {
+            let dir = dir.unwrap_or_else(|| cx.registry_dir());
+            retire(existing_registry(&dir)?.as_ref(), &id, cx).await
+        }
+        DatasetCommand::History { id, revision } => {
+            let what = revision.map_or_else(String::new, |no| format!("revision {no} of "));
+            let why = format!(
+                "{what}`{id}`: only a shared registry (registry.url) keeps versions; those of a \
+                 folder are its version control's"
+            );
+            Err(coded(Exit::Usage, why))
+        }
     }
+}
+
+/// The shared registry that a command is about, if it is about one: a flag means what it says, and of
+/// the settings a shared registry comes before a manager.
+fn shared_url(command: &DatasetCommand, cx: &Context) -> Option<String> {
+    let dir = match command {
+        DatasetCommand::Init { .. } | DatasetCommand::Validate { .. } => return None,
+        DatasetCommand::History { .. } => None,
+        DatasetCommand::Apply { dir, .. }
+        | DatasetCommand::List { dir }
+        | DatasetCommand::Get { dir, .. }
+        | DatasetCommand::Retire { dir, .. } => dir.as_ref(),
+    };
+    if dir.is_some() || cx.global.server.is_some() {
+        return None;
+    }
+    cx.settings.text("registry.url").map(str::to_owned)
 }
 
 /// Whether a cluster is meant and no folder.
 fn is_remote(dir: Option<&PathBuf>, cx: &Context) -> bool {
     dir.is_none() && cx.settings.text("client.server").is_some()
+}
+
+/// Retires a dataset of any registry.
+async fn retire(registry: &dyn Registry, id: &str, cx: &Context) -> Result<Exit> {
+    let known = DatasetId::new(id).or_exit(Exit::Usage)?;
+    let Some(found) = registry.get(&known).await? else {
+        return Err(coded(Exit::Usage, format!("there is no dataset `{id}`")));
+    };
+    let retired = registry.retire(&known, &found.digest).await?;
+    cx.screen
+        .text(&format!("retired    {id} {}\n", retired.dataset.version))?;
+    let items = [item(&retired)];
+    cx.screen
+        .items("DatasetChangeList", &items, &json!({}), Exit::Ok)?;
+    Ok(Exit::Ok)
 }
 
 /// One dataset file as it was read.
@@ -173,6 +305,11 @@ async fn list(dir: Option<PathBuf>, cx: &Context) -> Result<Exit> {
     let dir = dir.unwrap_or_else(|| cx.registry_dir());
     let listing = existing_registry(&dir)?.list().await?;
     cx.screen.text(&described(&listing, &dir))?;
+    listed(&listing, cx)
+}
+
+/// A listing as JSON.
+fn listed(listing: &Listing, cx: &Context) -> Result<Exit> {
     let mut items: Vec<Value> = listing.definitions.iter().map(item).collect();
     for file in &listing.invalid {
         let why: Vec<String> = file.diagnostics.iter().map(ToString::to_string).collect();
@@ -205,6 +342,41 @@ fn item(definition: &Definition) -> Value {
     })
 }
 
+/// The definitions in force, as a table.
+fn rows(listing: &Listing) -> String {
+    let mut table = table::table(&["DATASET", "VERSION", "STATUS", "CHECKS", "SCHEDULE", "FILE"]);
+    for definition in &listing.definitions {
+        let dataset = &definition.dataset;
+        let schedule = dataset.run.schedule.clone();
+        table.add_row([
+            dataset.id.to_string(),
+            dataset.version.clone(),
+            dataset.status.to_string(),
+            dataset.checks.len().to_string(),
+            schedule.unwrap_or_else(|| "on change".to_owned()),
+            definition.origin.clone(),
+        ]);
+    }
+    table::print(&table)
+}
+
+/// What is not in force, and why.
+fn invalid(listing: &Listing) -> String {
+    let mut out = String::new();
+    for file in &listing.invalid {
+        let word = if file.is_only_unsupported() {
+            "not run"
+        } else {
+            "invalid"
+        };
+        out.push_str(&format!("\n{}  {word}\n", file.origin));
+        for diagnostic in &file.diagnostics {
+            out.push_str(&format!("  {diagnostic}\n"));
+        }
+    }
+    out
+}
+
 fn described(listing: &Listing, dir: &Path) -> String {
     let mut out = String::new();
     let refused = listing.invalid.len();
@@ -224,36 +396,9 @@ fn described(listing: &Listing, dir: &Path) -> String {
             dir.display()
         ));
     } else {
-        let mut table =
-            table::table(&["DATASET", "VERSION", "STATUS", "CHECKS", "SCHEDULE", "FILE"]);
-        for definition in &listing.definitions {
-            let dataset = &definition.dataset;
-            table.add_row([
-                dataset.id.to_string(),
-                dataset.version.clone(),
-                dataset.status.to_string(),
-                dataset.checks.len().to_string(),
-                dataset
-                    .run
-                    .schedule
-                    .clone()
-                    .unwrap_or_else(|| "on change".to_owned()),
-                definition.origin.clone(),
-            ]);
-        }
-        out.push_str(&table::print(&table));
+        out.push_str(&rows(listing));
     }
-    for file in &listing.invalid {
-        let word = if file.is_only_unsupported() {
-            "not run"
-        } else {
-            "invalid"
-        };
-        out.push_str(&format!("\n{}  {word}\n", file.origin));
-        for diagnostic in &file.diagnostics {
-            out.push_str(&format!("  {diagnostic}\n"));
-        }
-    }
+    out.push_str(&invalid(listing));
     if refused > 0 {
         let files: Vec<&str> = listing.invalid.iter().map(|f| f.origin.as_str()).collect();
         out.push_str(&format!(
@@ -280,6 +425,11 @@ async fn get(id: &str, dir: Option<PathBuf>, cx: &Context) -> Result<Exit> {
     else {
         return Err(coded(Exit::Usage, format!("there is no dataset `{name}`")));
     };
+    shown(definition, cx)
+}
+
+/// Shows a definition.
+fn shown(definition: &Definition, cx: &Context) -> Result<Exit> {
     let since = text::when(definition.since, Timestamp::now(), cx.screen.times);
     if definition.kept {
         cx.screen.note(&format!(

@@ -34,6 +34,8 @@ use aws_sdk_dynamodb::types::ConsumedCapacity;
 
 use crate::port::{Clock, RegistryError};
 
+/// The SDK whose configuration a registry is opened with, for programs that look at its items.
+pub use aws_sdk_dynamodb as sdk;
 pub use history::Revision;
 pub use schema::create_tables;
 
