@@ -15,6 +15,9 @@ use crate::port::RegistryError;
 /// Attempts at a mark that others hold up.
 const ATTEMPTS_MAX: u32 = 6;
 
+/// Bytes of the longest note that is kept: an item holds little besides its document.
+const NOTE_BYTES_MAX: usize = 4096;
+
 /// What became of an attempt.
 enum Attempt {
     Made,
@@ -100,7 +103,10 @@ impl Inner {
             None => remove.extend(["due_shard", "due_at"]),
         }
         match &look.note {
-            Some(note) => drop(set.insert("note".to_owned(), s(note))),
+            Some(note) => {
+                let end = note.floor_char_boundary(NOTE_BYTES_MAX);
+                set.insert("note".to_owned(), s(&note[..end]));
+            }
             None => remove.push("note"),
         }
         let mut terms = Terms::default();

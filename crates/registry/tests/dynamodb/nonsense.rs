@@ -312,3 +312,32 @@ async fn an_item_that_is_gone_cannot_be_marked() {
     assert_eq!(marked, Marked::Overtaken);
     assert!(world.item("orders").await.is_none(), "a mark makes no item");
 }
+
+#[tokio::test]
+async fn a_note_of_any_length_is_kept_as_far_as_there_is_room() {
+    let world = World::new().await;
+    let text = document("orders", "");
+    world
+        .registry
+        .put(&text, Precondition::Absent)
+        .await
+        .unwrap();
+    let entry = world.registry.entry(&id("orders")).await.unwrap().unwrap();
+    let look = Look {
+        note: Some("\u{e9}".repeat(300_000)),
+        ..Look::default()
+    };
+    assert_eq!(
+        world.registry.mark(&entry, &look).await.unwrap(),
+        Marked::Kept
+    );
+    let note = world
+        .registry
+        .entry(&id("orders"))
+        .await
+        .unwrap()
+        .unwrap()
+        .note
+        .unwrap();
+    assert_eq!(note.len(), 4096);
+}
