@@ -121,7 +121,7 @@ const fn meaning(metric: Metric) -> &'static str {
 
 fn config(cx: &Context) -> Result<()> {
     let mut table = table::table(&["SETTING", "DEFAULT", "WHAT IT IS"]);
-    for key in &KEYS {
+    for key in KEYS {
         let default = if key.default.is_empty() {
             "-"
         } else {
