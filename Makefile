@@ -12,7 +12,7 @@ FEATURES := assay-store/postgres,assay-coordination/etcd,assay-manager/cluster,a
 CLOUD := assay-registry/dynamodb,assay-scheduler/lambda,assay/cloud,assay-manager/cloud
 PY := $(TOOLS)/python/bin/python
 
-.PHONY: help tools verify fix lint deny test unit infra chaos drills fuzz bench bench-cluster score
+.PHONY: help tools images verify fix lint deny test unit infra chaos drills fuzz bench bench-cluster score
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -21,6 +21,7 @@ tools: ## install what the tests need (Rust components, Python packages, Postgre
 	@bash .ci/tools "$(TOOLS)"
 
 lint: ## formatting and lints, without changing anything
+	"$(TOOLS)/hadolint/bin/hadolint" infra/images/Dockerfile
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets --features $(FEATURES),$(CLOUD) --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --features $(FEATURES),$(CLOUD) --no-deps --locked --quiet
@@ -60,6 +61,10 @@ fuzz: ## every property with CASES (5000) cases
 
 score: ## the judge's score against the anchors of the benchmark
 	$(CARGO) test --locked -p assay-judge --test score -- --nocapture
+
+images: ## images of the development build, built twice and looked at; needs root, buildah and debootstrap
+	$(CARGO) build --locked -p assay-manager -p assay-datanode -p assay --features $(FEATURES)
+	infra/images/test "$${CARGO_TARGET_DIR:-target}/debug" manager datanode cli
 
 bench: tools ## the yardstick beside DuckDB and Polars, with ratios
 	@bash docs/bench/run "$(PY)"

@@ -1,8 +1,11 @@
 //! The command line: every command and flag, with the words that `--help` shows.
 
+mod certs;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use certs::CertsArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::dataset::DatasetCommand;
@@ -72,6 +75,15 @@ pub struct Global {
         hide_short_help = true
     )]
     pub tls_key: Option<PathBuf>,
+    /// The name that managers must have in their certificate, whatever address they are reached at.
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "ASSAY_TLS_SERVER_NAME",
+        hide_short_help = true
+    )]
+    pub tls_server_name: Option<String>,
     /// More detail on standard error (-v, -vv).
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -422,32 +434,6 @@ pub enum ClusterCommand {
     },
     /// Make certificates: an authority, and what managers, nodes, clients and emitters show
     Certs(CertsArgs),
-}
-
-/// `assay cluster certs`
-#[derive(Debug, Args)]
-pub struct CertsArgs {
-    /// Folder to write to; an authority that is there signs again.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Names and addresses by which managers are reached (repeatable).
-    #[arg(long = "host", value_name = "HOST", default_values = ["localhost", "127.0.0.1"])]
-    pub hosts: Vec<String>,
-    /// Managers, by name (repeatable).
-    #[arg(long = "manager", value_name = "NAME")]
-    pub managers: Vec<String>,
-    /// Data nodes, by id (repeatable).
-    #[arg(long = "node", value_name = "ID")]
-    pub nodes: Vec<String>,
-    /// People and programs that ask (repeatable).
-    #[arg(long = "client", value_name = "NAME")]
-    pub clients: Vec<String>,
-    /// Programs that ask for the runs that are due, such as the scheduled function (repeatable).
-    #[arg(long = "emitter", value_name = "NAME")]
-    pub emitters: Vec<String>,
-    /// Days that certificates hold; the authority's holds ten years.
-    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
-    pub days: u32,
 }
 
 /// Reads `4` or `2..8`, of a cluster's nodes.

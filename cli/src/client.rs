@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use assay_proto::limits::ANSWER_BYTES_MAX;
-use assay_proto::link::{Door, Tls, TlsFiles, causes, why};
+use assay_proto::link::{Door, Shown, Tls, TlsFiles, causes, why};
 use assay_proto::v1::cluster_service_client::ClusterServiceClient;
 use assay_proto::v1::metric_service_client::MetricServiceClient;
 use assay_proto::v1::run_service_client::RunServiceClient;
@@ -54,20 +54,9 @@ impl Client {
 
     /// The same; `None` when none is named and none runs on the data folder.
     pub async fn find(cx: &Context) -> Result<Option<Self>> {
-        let seconds: u64 = cx
-            .settings
-            .parse("client.timeout_s")
-            .or_exit(Exit::Usage)?
-            .unwrap_or(10);
-        let timeout = Duration::from_secs(seconds.max(1));
-        if let Some(named) = cx.settings.text("client.server") {
-            let tls = tls_of(cx)?;
-            let named = named.split(',').map(str::trim).filter(|a| !a.is_empty());
-            let addresses: Result<Vec<String>, String> =
-                named.map(|a| with_scheme(a, tls.is_some())).collect();
-            let addresses = addresses.map_err(no_server)?;
-            let ways = Arc::new(Ways { addresses, tls });
-            return leader::find(&ways, timeout).await.map(Some);
+        let timeout = timeout_of(cx)?;
+        if let Some(ways) = named(cx)? {
+            return leader::find(&Arc::new(ways), timeout).await.map(Some);
         }
         let held = holder_of(&cx.data_dir()).and_then(|holder| holder.address);
         let Some(address) = held else {
@@ -89,6 +78,31 @@ impl Client {
                 tls: None,
             }),
         }))
+    }
+
+    /// A connection to each manager that is named, whether it leads or not, or why there is none;
+    /// `None` when none is named.
+    ///
+    /// # Errors
+    /// When the settings cannot work.
+    pub async fn each(cx: &Context) -> Result<Option<Vec<(String, Result<Self, String>)>>> {
+        let Some(ways) = named(cx)? else {
+            return Ok(None);
+        };
+        let (ways, timeout) = (Arc::new(ways), timeout_of(cx)?);
+        let mut each = Vec::new();
+        for address in &ways.addresses {
+            let door = Door::at(address.clone(), ways.tls.as_ref());
+            let client = door.open().await.map(|channel| Self {
+                address: address.clone(),
+                channel,
+                timeout,
+                ways: Arc::clone(&ways),
+            });
+            let client = client.map_err(|error| unreached(address, &error));
+            each.push((address.clone(), client));
+        }
+        Ok(Some(each))
     }
 
     /// Looks for the leader again, where it was looked for before: another manager may lead since.
@@ -128,6 +142,36 @@ impl Client {
     pub fn cluster(&self) -> ClusterServiceClient<Channel> {
         ClusterServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
+}
+
+/// The managers that the settings name, if they do.
+fn named(cx: &Context) -> Result<Option<Ways>> {
+    let Some(named) = cx.settings.text("client.server") else {
+        return Ok(None);
+    };
+    let tls = tls_of(cx)?;
+    let named = named.split(',').map(str::trim).filter(|a| !a.is_empty());
+    let addresses: Result<Vec<String>, String> =
+        named.map(|a| with_scheme(a, tls.is_some())).collect();
+    let addresses = addresses.map_err(no_server)?;
+    Ok(Some(Ways { addresses, tls }))
+}
+
+/// How long a call may take.
+fn timeout_of(cx: &Context) -> Result<Duration> {
+    let seconds: Option<u64> = cx.settings.parse("client.timeout_s").or_exit(Exit::Usage)?;
+    Ok(Duration::from_secs(seconds.unwrap_or(10).max(1)))
+}
+
+/// What managers know this end by; `None` when nothing is shown.
+///
+/// # Errors
+/// When the files cannot be used.
+pub fn identity(cx: &Context) -> Result<Option<Shown>> {
+    let Some(tls) = tls_of(cx)? else {
+        return Ok(None);
+    };
+    Ok(Some(tls.shown()))
 }
 
 fn nobody(cx: &Context) -> String {
@@ -199,7 +243,11 @@ fn tls_of(cx: &Context) -> Result<Option<Tls>> {
         (None, None, None) => Ok(None),
         (Some(ca), Some(cert), Some(key)) => {
             let tls = Tls::load(TlsFiles { ca, cert, key });
-            Ok(Some(tls.or_exit(Exit::Usage)?))
+            let tls = tls.or_exit(Exit::Usage)?;
+            let Some(name) = cx.settings.text("client.tls_server_name") else {
+                return Ok(Some(tls));
+            };
+            Ok(Some(tls.expecting(name).or_exit(Exit::Usage)?))
         }
         _ => Err(coded(
             Exit::Usage,

@@ -72,7 +72,7 @@ pub const KEYS: &[Key] = &[
         "client.tls_ca",
         Kind::Text,
         "",
-        "file with the authority that managers are signed by (PEM)",
+        "file with the authority that managers are signed by (PEM); env:NAME is a variable that holds the text, so for the other two",
     ),
     Key::new(
         "client.tls_cert",
@@ -86,6 +86,12 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         "",
         "AWS Lambda function that `assay schedule` asks; empty looks at the definitions itself",
+    ),
+    Key::new(
+        "client.tls_server_name",
+        Kind::Text,
+        "",
+        "name that managers must have in their certificate; empty is the one in the address",
     ),
     Key::new(
         "client.timeout_s",
@@ -482,7 +488,8 @@ mod tests {
             ("ASSAY_SCAN__MEMORY", "lots", "scan.memory"),
             ("ASSAY_CLIENT__TIMEOUT_S", "1.5", "seconds"),
         ] {
-            let settings = Settings::layered(&[], None, None, &environment(&[(name, value)])).unwrap();
+            let settings =
+                Settings::layered(&[], None, None, &environment(&[(name, value)])).unwrap();
             let error = settings.check().unwrap_err().to_string();
             assert!(
                 error.contains(name) && error.contains(value) && error.contains(says),

@@ -47,6 +47,10 @@ impl Context {
                 settings.set(key, path.display().to_string(), flag)?;
             }
         }
+        if let Some(name) = &global.tls_server_name {
+            let flag = "flag --tls-server-name";
+            settings.set("client.tls_server_name", name.clone(), flag)?;
+        }
         settings.check().or_exit(Exit::Usage)?;
         let screen = Screen::new(&global);
         let mut known = known(&Cli::command());

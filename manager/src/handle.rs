@@ -24,6 +24,7 @@ use crate::parts::ManagerParts;
 use crate::reach::Away;
 use crate::schedule::{self, Ticked};
 use crate::seat::{NotLeading, Role, Seats};
+use crate::versions::Versions;
 use crate::watch::{RunUpdate, UPDATES_MAX};
 use crate::{lead, rival, service, settings};
 
@@ -34,6 +35,7 @@ const WISH_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Shared {
     pub(crate) parts: ManagerParts,
     pub(crate) seats: Seats,
+    pub(crate) versions: Versions,
     pub(crate) updates: broadcast::Sender<RunUpdate>,
     pub(crate) desired: watch::Sender<(u32, String)>,
     pub(crate) stop: watch::Sender<bool>,
@@ -85,6 +87,7 @@ impl Manager {
         let min = parts.config.core.scale.min;
         let shared = Arc::new(Shared {
             seats: Seats::default(),
+            versions: Versions::default(),
             updates,
             desired: watch::Sender::new((min, "the least allowed".to_owned())),
             stop,
@@ -237,6 +240,12 @@ impl ManagerHandle {
     #[must_use]
     pub fn store_away(&self) -> watch::Receiver<Option<Away>> {
         self.shared.seats.reach.watch()
+    }
+
+    /// The present instant, by the clock that this manager goes by.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.shared.parts.now)()
     }
 
     /// Waits until this manager leads.

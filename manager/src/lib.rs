@@ -11,6 +11,8 @@
 //! [`Manager::start`] gives a [`ManagerHandle`]; a manager leads or stands by, and says which.
 
 mod desk;
+pub mod emf;
+mod fleet;
 mod handle;
 mod inbox;
 mod knock;
@@ -28,8 +30,10 @@ mod service;
 mod settings;
 mod speakers;
 mod term;
+mod versions;
 mod watch;
 
+pub use fleet::Fleet;
 pub use handle::{Manager, ManagerHandle, SubmitError, Submitted};
 pub use outbox::OutboxSink;
 pub use parts::{Clock, ManagerConfig, ManagerParts, system_clock};

@@ -16,6 +16,8 @@ use assay_telemetry::Telemetry;
 use assay_telemetry::series::{ATTEMPTS, RECOVERY_S, TASK_S};
 use jiff::Timestamp;
 
+use crate::fleet::Fleet;
+
 /// Tasks that are followed at a time; more are counted, but not timed.
 const TRACKS_MAX: usize = 100_000;
 /// Commits that may wait for their answer: the core has one out at a time.
@@ -327,24 +329,24 @@ impl Observer {
             let (word, n) = (state.to_string(), of(*state) as f64);
             telemetry.set("assay_nodes", &[("state", word.as_str())], n);
         }
-        let live = view.nodes.iter().filter(|n| n.state == NodeState::Live);
-        let slots: u64 = live.clone().map(|n| u64::from(n.slots)).sum();
-        let used: u64 = view.nodes.iter().map(|n| u64::from(n.held)).sum();
-        let demanded = used + view.queue_depth as u64;
-        let free = slots.saturating_sub(used);
-        telemetry.set("assay_task_slots", &[("state", "used")], used as f64);
-        telemetry.set("assay_task_slots", &[("state", "free")], free as f64);
-        telemetry.set("assay_task_slots_demanded", &[], demanded as f64);
-        telemetry.set("assay_tasks_queued", &[], view.queue_depth as f64);
+        let fleet = Fleet::of(view);
+        let slots = |state: &str, n: u64| {
+            telemetry.set("assay_task_slots", &[("state", state)], n as f64);
+        };
+        slots("used", fleet.slots_used);
+        slots("free", fleet.slots_free());
+        let demanded = fleet.slots_demanded() as f64;
+        telemetry.set("assay_task_slots_demanded", &[], demanded);
+        telemetry.set("assay_tasks_queued", &[], fleet.queued as f64);
         telemetry.set("assay_tasks_running", &[], view.running.len() as f64);
-        telemetry.set("assay_runs_unfinished", &[], view.runs.len() as f64);
-        telemetry.set("assay_nodes_desired", &[], f64::from(view.desired_nodes));
+        telemetry.set("assay_runs_unfinished", &[], fleet.runs_unfinished as f64);
+        telemetry.set("assay_nodes_desired", &[], f64::from(fleet.nodes_desired));
         let distrust = f64::from(u8::from(view.lease_distrust.is_some()));
         telemetry.set("assay_lease_distrust", &[], distrust);
         let away = f64::from(u8::from(view.store_away_since.is_some()));
         telemetry.set("assay_store_away", &[], away);
         self.circuits(view);
-        self.elasticity(now, view, demanded as f64 - slots as f64);
+        self.elasticity(now, fleet.nodes_live, demanded - fleet.slots_live as f64);
     }
 
     /// Breakers of sources: 1 is half open, 2 open; one that is closed is not shown.
@@ -368,7 +370,7 @@ impl Observer {
     }
 
     /// Slot-seconds below and above what is demanded, and the end of a growth.
-    fn elasticity(&mut self, now: Timestamp, view: &View, short_by: f64) {
+    fn elasticity(&mut self, now: Timestamp, live: u32, short_by: f64) {
         let passed = self.looked.map_or(0.0, |before| seconds(before, now));
         self.looked = Some(now);
         let (short, over) = (short_by.max(0.0) * passed, (-short_by).max(0.0) * passed);
@@ -376,8 +378,6 @@ impl Observer {
             .add("assay_slot_shortage_seconds_total", &[], short);
         self.telemetry
             .add("assay_slot_surplus_seconds_total", &[], over);
-        let live = view.nodes.iter().filter(|n| n.state == NodeState::Live);
-        let live = u32::try_from(live.count()).unwrap_or(u32::MAX);
         if let Some(growth) = &self.growth
             && live >= growth.wanted
         {

@@ -1,14 +1,37 @@
-//! Files that are replaced while a process goes by them, such as certificates.
+//! Files that are replaced while a process goes by them, such as certificates, and what containers
+//! have in their place: variables of the environment that hold the text itself (`env:NAME`).
 //!
-//! Comes in: paths, again and again. Goes out: whether any of the files was replaced since the last
-//! time. It must never look more often than twice a second, or miss a change that was made while
-//! whoever asks was reading: the stamps are older than what is read after them.
+//! Comes in: paths, again and again. Goes out: what they hold, and whether any of the files was
+//! replaced since the last time; an environment stays as it is. It must never look more often than
+//! twice a second, print what it reads, or miss a change that was made while whoever asks was
+//! reading: the stamps are older than what is read after them.
 
+use std::io::{Error, ErrorKind, Result};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Between two looks at the files.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What the name of a variable is told apart from a path by.
+pub const VARIABLE: &str = "env:";
+
+/// Reads what is named: a file, or `env:NAME`.
+///
+/// # Errors
+/// As of reading a file; `NotFound` when the variable is not set or empty.
+pub fn read(named: &Path) -> Result<Vec<u8>> {
+    let Some(name) = named.to_str().and_then(|text| text.strip_prefix(VARIABLE)) else {
+        return std::fs::read(named);
+    };
+    match std::env::var_os(name) {
+        Some(text) if !text.is_empty() => Ok(text.into_encoded_bytes()),
+        _ => Err(Error::new(
+            ErrorKind::NotFound,
+            format!("the environment has no variable `{name}`, or it is empty"),
+        )),
+    }
+}
 
 /// When a file changed last, and its size; nothing of one that is not there.
 type Stamp = Option<(SystemTime, u64)>;
@@ -56,6 +79,21 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
     use super::*;
+
+    #[test]
+    fn a_file_and_a_variable_are_read_alike_and_what_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key.pem");
+        std::fs::write(&file, "material").unwrap();
+        assert_eq!(read(&file).unwrap(), b"material");
+        // Every process has it.
+        let path = std::env::var_os("PATH").unwrap().into_encoded_bytes();
+        assert_eq!(read(Path::new("env:PATH")).unwrap(), path);
+        let refused = read(Path::new("env:ASSAY_NOBODY_SETS_THIS")).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NotFound);
+        assert!(refused.to_string().contains("ASSAY_NOBODY_SETS_THIS"));
+        assert!(read(Path::new("/nowhere/key.pem")).is_err());
+    }
 
     #[test]
     fn a_change_is_told_once_and_not_before_it_is_time_to_look() {

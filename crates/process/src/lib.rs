@@ -10,6 +10,7 @@
 //! program on settings that it could not read whole, or show a secret.
 
 mod address;
+pub mod ecs;
 pub mod environment;
 pub mod layers;
 pub mod options;

@@ -3,7 +3,7 @@
 //! Comes in: a section of the file, or flags. Goes out: values that have been checked. It must
 //! never print a password.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 
 use assay_telemetry::log::{LogFormat, LogSettings};
@@ -76,11 +76,12 @@ pub struct TelemetryOptions {
 }
 layered!(TelemetryOptions { listen });
 
-/// `[tls]`: all three, or none.
+/// `[tls]`: ca, cert and key, or none of them. Each is a file, or `env:NAME`.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsOptions {
     /// Certificates (PEM) of the authorities that peers are signed by; read anew when it changes.
+    /// `env:NAME` is a variable that holds the text itself; so for the other files.
     #[arg(
         id = "tls.ca",
         long = "tls-ca",
@@ -104,10 +105,24 @@ pub struct TlsOptions {
         value_name = "FILE"
     )]
     pub key: Option<PathBuf>,
+    /// The name that managers must have in their certificate, whatever address they are reached
+    /// at [default: the one in the address].
+    #[arg(
+        id = "tls.server_name",
+        long = "tls-server-name",
+        env = "ASSAY_TLS_SERVER_NAME",
+        value_name = "NAME"
+    )]
+    pub server_name: Option<String>,
 }
-layered!(TlsOptions { ca, cert, key });
+layered!(TlsOptions {
+    ca,
+    cert,
+    key,
+    server_name
+});
 
-/// The three files of mutual TLS.
+/// The three files of mutual TLS; `env:NAME` is a variable that holds the text itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
     /// The authorities.
@@ -116,15 +131,26 @@ pub struct Files {
     pub cert: PathBuf,
     /// The key.
     pub key: PathBuf,
+    /// The name that servers must have; `None` is the one in their address.
+    pub server_name: Option<String>,
 }
 
 impl TlsOptions {
     /// The three files, or that there are none.
     ///
     /// # Errors
-    /// [`Refused`] when only some are named.
+    /// [`Refused`] when only some are named, or a server's name without them.
     pub fn files(self) -> Result<Option<Files>, Refused> {
-        three("tls", self.ca, self.cert, self.key)
+        let server_name = self.server_name.filter(|name| !name.is_empty());
+        match (three("tls", self.ca, self.cert, self.key)?, server_name) {
+            (None, Some(_)) => Err(Refused::new(
+                "a server's name is checked with TLS only: name ca, cert and key in [tls], too",
+            )),
+            (files, server_name) => Ok(files.map(|files| Files {
+                server_name,
+                ..files
+            })),
+        }
     }
 }
 
@@ -136,7 +162,12 @@ fn three(
 ) -> Result<Option<Files>, Refused> {
     match (ca, cert, key) {
         (None, None, None) => Ok(None),
-        (Some(ca), Some(cert), Some(key)) => Ok(Some(Files { ca, cert, key })),
+        (Some(ca), Some(cert), Some(key)) => Ok(Some(Files {
+            ca,
+            cert,
+            key,
+            server_name: None,
+        })),
         _ => Err(Refused(format!(
             "[{section}] names some of the files ca, cert and key: name all three, or none"
         ))),
@@ -157,8 +188,61 @@ pub struct StoreOptions {
         hide_env_values = true
     )]
     pub url: Option<String>,
+    /// Certificates (PEM) of the authorities that the store's server is signed by: a file, or
+    /// `env:NAME`. Its name is then checked, too [default: as the address says].
+    #[arg(
+        id = "store.ca",
+        long = "store-ca",
+        env = "ASSAY_STORE_CA",
+        value_name = "FILE"
+    )]
+    pub ca: Option<PathBuf>,
+    /// How to log in to the store [default: password].
+    #[arg(
+        id = "store.auth",
+        long = "store-auth",
+        env = "ASSAY_STORE_AUTH",
+        value_enum
+    )]
+    pub auth: Option<StoreAuth>,
 }
-layered!(StoreOptions { url });
+layered!(StoreOptions { url, ca, auth });
+
+/// How to log in to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreAuth {
+    /// By the password of the address or of `ASSAY_STORE_PASSWORD`, or without one.
+    #[default]
+    Password,
+    /// By tokens of IAM, as RDS takes them.
+    Iam,
+}
+
+/// The variable that holds the password of the store's user, beside an address without one. It is
+/// no option: what is typed at a command shows in the list of processes.
+pub const PASSWORD_VARIABLE: &str = "ASSAY_STORE_PASSWORD";
+
+/// The state of record, checked.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Store {
+    /// Its address, with its password if it has one there.
+    pub url: String,
+    /// Its password, if it is named apart.
+    pub password: Option<String>,
+    /// The authorities that its server is signed by (PEM): a file, or `env:NAME`.
+    pub ca: Option<PathBuf>,
+    /// How to log in.
+    pub auth: StoreAuth,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("url", &without_password(&self.url))
+            .finish_non_exhaustive()
+    }
+}
 
 impl std::fmt::Debug for StoreOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -168,11 +252,39 @@ impl std::fmt::Debug for StoreOptions {
 }
 
 impl StoreOptions {
-    /// The address, with its password if it has one.
+    /// The store, with the password of the environment.
     ///
     /// # Errors
-    /// [`Refused`] when there is none, or its file cannot be read.
-    pub fn address(&self) -> Result<String, Refused> {
+    /// [`Refused`] when none is named, its file cannot be read, or there are two passwords.
+    pub fn checked(&self) -> Result<Store, Refused> {
+        let password = std::env::var(PASSWORD_VARIABLE);
+        self.with_password(password.ok().filter(|password| !password.is_empty()))
+    }
+
+    fn with_password(&self, password: Option<String>) -> Result<Store, Refused> {
+        let url = self.address()?;
+        if password.is_some() && has_password(&url) {
+            return Err(Refused(format!(
+                "the store has two passwords, in its address and in {PASSWORD_VARIABLE}: leave one out"
+            )));
+        }
+        let auth = self.auth.unwrap_or_default();
+        if auth == StoreAuth::Iam && (password.is_some() || has_password(&url)) {
+            return Err(Refused(format!(
+                "tokens of IAM are the store's password: leave the one of its address, or \
+                 {PASSWORD_VARIABLE}, out"
+            )));
+        }
+        Ok(Store {
+            auth,
+            url,
+            password,
+            ca: self.ca.clone(),
+        })
+    }
+
+    /// The address, with its password if it has one.
+    fn address(&self) -> Result<String, Refused> {
         let Some(url) = self.url.as_deref() else {
             return Err(Refused::new(
                 "no store is named: set --store-url, ASSAY_STORE_URL, or url in [store]",
@@ -189,6 +301,14 @@ impl StoreOptions {
         address::store(url).map_err(|why| Refused(format!("in {path}: {why}")))?;
         Ok(url.to_owned())
     }
+}
+
+/// Whether an address holds a password.
+fn has_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (authority, more) = rest.split_once('/').unwrap_or((rest, ""));
+    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+    user.contains(':') || more.contains("password=")
 }
 
 /// An address without what must not be shown.
@@ -309,6 +429,39 @@ pub fn host_name(fallback: &str) -> String {
     }
 }
 
+/// What stands for this machine's own address in a text.
+pub const ADDRESS_PLACE: &str = "{address}";
+
+/// `text` with this machine's own address where it says `{address}`.
+///
+/// # Errors
+/// [`Refused`] when it says so and the machine has no address that others could reach.
+pub fn with_own_address(text: String) -> Result<String, Refused> {
+    if !text.contains(ADDRESS_PLACE) {
+        return Ok(text);
+    }
+    let address = match own_address() {
+        Some(IpAddr::V6(address)) => format!("[{address}]"),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        None => {
+            return Err(Refused(format!(
+                "`{text}`: this machine has no address that leads to others; write one"
+            )));
+        }
+    };
+    Ok(text.replace(ADDRESS_PLACE, &address))
+}
+
+/// The address by which this machine would reach another network: the one of its default route.
+fn own_address() -> Option<IpAddr> {
+    // An address for documentation (RFC 5737). To connect a socket of datagrams sends nothing.
+    let elsewhere = SocketAddr::from(([192, 0, 2, 1], 9));
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect(elsewhere).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
 /// Reads a size such as `512MiB`.
 ///
 /// # Errors
@@ -343,8 +496,52 @@ mod tests {
         }
         let options = StoreOptions {
             url: Some("postgres://a:s3cret@h/db".to_owned()),
+            ..StoreOptions::default()
         };
         assert!(!format!("{options:?}").contains("s3cret"));
+        let store = options.with_password(None).unwrap();
+        assert!(!format!("{store:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_password_is_in_the_address_or_apart_and_never_both() {
+        let named = |url: &str, password: Option<&str>| {
+            let options = StoreOptions {
+                url: Some(url.to_owned()),
+                ..StoreOptions::default()
+            };
+            options.with_password(password.map(str::to_owned))
+        };
+        let apart = named("postgres://a@h/db?sslmode=verify-full", Some("s3:c/r@t")).unwrap();
+        assert_eq!(apart.password.as_deref(), Some("s3:c/r@t"));
+        assert!(!format!("{apart:?}").contains("s3:c"));
+        assert_eq!(named("postgres://a@h:5/db", None).unwrap().password, None);
+        for two in ["postgres://a:b@h/db", "postgres://h/db?password=b"] {
+            let refused = named(two, Some("c")).unwrap_err();
+            assert!(refused.0.contains(PASSWORD_VARIABLE), "{refused}");
+            assert!(named(two, None).is_ok());
+            let by_token = StoreOptions {
+                url: Some(two.to_owned()),
+                auth: Some(StoreAuth::Iam),
+                ..StoreOptions::default()
+            };
+            assert!(by_token.with_password(None).unwrap_err().0.contains("IAM"));
+        }
+    }
+
+    #[test]
+    fn the_machines_own_address_is_put_in_where_it_is_asked_for() {
+        let plain = "https://manager.example:8081".to_owned();
+        assert_eq!(with_own_address(plain.clone()), Ok(plain));
+        // A machine without a network has no address to put in.
+        match with_own_address("https://{address}:8081".to_owned()) {
+            Ok(text) => {
+                let address = text.strip_prefix("https://").unwrap();
+                let address: SocketAddr = address.parse().unwrap();
+                assert!(!address.ip().is_loopback() && address.port() == 8081);
+            }
+            Err(refused) => assert!(own_address().is_none() && refused.0.contains("{address}")),
+        }
     }
 
     #[test]
@@ -363,6 +560,11 @@ mod tests {
             ..TlsOptions::default()
         };
         assert!(some.files().is_err());
+        let named = TlsOptions {
+            server_name: Some("manager.assay.internal".to_owned()),
+            ..TlsOptions::default()
+        };
+        assert!(named.files().is_err());
         assert_eq!(TlsOptions::default().files(), Ok(None));
     }
 
@@ -370,6 +572,7 @@ mod tests {
     fn what_no_waiting_can_make_good_is_refused_at_once() {
         let of = |url: &str| StoreOptions {
             url: Some(url.to_owned()),
+            ..StoreOptions::default()
         };
         assert!(of("postgres://h/db").address().is_ok());
         assert!(

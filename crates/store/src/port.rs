@@ -237,9 +237,40 @@ pub struct NodeRow {
     pub reason: Option<String>,
 }
 
+/// A copy of the store that follows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replica {
+    /// What it calls itself.
+    pub name: String,
+    /// What it is doing (`streaming`), or empty where that is not told.
+    pub state: String,
+    /// Bytes of changes that it has not applied yet, where that is told.
+    pub lag_bytes: Option<u64>,
+    /// Milliseconds that its last change was behind, where that is told.
+    pub lag_ms: Option<u64>,
+}
+
+/// How the store stands, as it says itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Where it is, without a password.
+    pub place: String,
+    /// What serves it, with its version.
+    pub server: String,
+    /// The version of its schema: of its last migration.
+    pub schema: u64,
+    /// Its copies; empty as well where they are below what a client can see.
+    pub replicas: Vec<Replica>,
+    /// Why messages are held, while they are.
+    pub outbox_held: Option<String>,
+}
+
 /// The reads of the judge and of people. Every list has a bound.
 #[async_trait]
 pub trait MetricStore: Send + Sync {
+    /// How the store stands; an answer at all says that it answers.
+    async fn health(&self) -> Result<Health, StoreError>;
+
     /// The ledger of a dataset, in key order.
     async fn ledger(&self, dataset: &DatasetId) -> Result<Vec<LedgerEntry>, StoreError>;
 
@@ -326,7 +357,7 @@ pub trait MetricStore: Send + Sync {
     /// newest first: at most `limit` in all.
     async fn nodes(&self, ended_after: Timestamp, limit: u32) -> Result<Vec<NodeRow>, StoreError>;
 
-    /// Messages that have not been sent, oldest first.
+    /// Messages that have not been sent, oldest first; none while the outbox is held.
     async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError>;
 }
 

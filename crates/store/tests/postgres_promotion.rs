@@ -7,7 +7,7 @@ mod pg;
 use std::time::Duration;
 
 use assay_model::ids::Epoch;
-use assay_store::{JobStore, PostgresOptions, PostgresStore, StoreError};
+use assay_store::{JobStore, MetricStore, PostgresOptions, PostgresStore, StoreError};
 use assay_test_servers::postgres::{Options, Postgres};
 use jiff::Timestamp;
 
@@ -56,6 +56,21 @@ async fn an_operator_fences_every_leader_by_raising_the_epoch() {
     let server = assay_test_servers::postgres::shared();
     let raised = server.sql(&url, "SELECT raise_epoch()");
     assert_eq!(raised, "1000001");
+    // What the rows would tell may have been told already: people look first.
+    let write = "INSERT INTO outbox (key, event, dataset_id, body, created_at) \
+                 VALUES ('k', 'incident.opened', 'orders', '{}', now())";
+    server.sql(&url, write);
+    assert_eq!(store.outbox(10).await.unwrap(), []);
+    let held = store.health().await.unwrap().outbox_held.unwrap();
+    assert!(
+        held.starts_with("the epoch was raised by hand, since 20"),
+        "{held}"
+    );
+    assert_eq!(server.sql(&url, "SELECT release_outbox()"), "1");
+    assert_eq!(store.outbox(10).await.unwrap().len(), 1);
+    server.sql(&url, "SELECT hold_outbox('a look')");
+    assert_eq!(store.outbox(10).await.unwrap(), []);
+    server.sql(&url, "DELETE FROM outbox; SELECT release_outbox()");
     assert!(!leads(&store, epoch).await);
     assert_eq!(store.mint_epoch("a").await.unwrap(), Epoch(1_000_002));
     let found = assay_store::invariants::check_invariants(&store)

@@ -10,6 +10,7 @@ use assay_proto::v1;
 use assay_proto::v1::cluster_service_server::ClusterService;
 use tonic::{Request, Response, Status};
 
+use super::inspect::inspect;
 use super::{ASKERS, muster, only, peer, store_status};
 use crate::desk::Until;
 use crate::handle::Shared;
@@ -78,6 +79,14 @@ impl ClusterService for Cluster {
             managers: muster.managers,
             unknown: muster.unknown,
         }))
+    }
+
+    async fn inspect(
+        &self,
+        request: Request<v1::InspectRequest>,
+    ) -> Result<Response<v1::InspectResponse>, Status> {
+        only(&request, ASKERS)?;
+        Ok(Response::new(inspect(&self.shared).await))
     }
 
     async fn drain_node(

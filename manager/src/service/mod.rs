@@ -4,6 +4,7 @@
 //! never answer a question that only the leader may answer when this manager does not lead.
 
 mod cluster;
+mod inspect;
 mod metric;
 mod muster;
 mod node;

@@ -52,6 +52,11 @@ pub(super) async fn of(shared: &Shared, view: &View, now: Timestamp) -> Muster {
         Vec::new()
     });
     let mut muster = assembled(view, rows, now);
+    let versions = &shared.versions;
+    versions.keep(|node| view.nodes.iter().any(|known| known.node == *node));
+    for (shown, node) in muster.nodes.iter_mut().zip(&view.nodes) {
+        shown.version = versions.of(&node.node);
+    }
     let own = &shared.parts.config.name;
     muster.managers = candidates
         .into_iter()
@@ -134,6 +139,7 @@ fn present(node: &NodeView, row: Option<&NodeRow>, now: Timestamp) -> v1::NodeSt
         silent_ms: since_ms(node.last_heard, now),
         reason: row.and_then(|row| row.reason.clone()).unwrap_or_default(),
         since: row.map(|row| convert::time_of(row.since)),
+        version: String::new(),
     }
 }
 

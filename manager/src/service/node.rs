@@ -82,6 +82,7 @@ impl NodeService for Nodes {
         }
         self.is_nobody_elses(&hello.node).await?;
         let (node, registered) = self.admit(&seat, hello.node).await?;
+        self.shared.versions.note(&node.id, hello.version);
         // Bounded: a node that does not read is told less, never buffered without end.
         let (messages, stream) = mpsc::channel(LINK_MAX);
         let number = self.streams.fetch_add(1, Ordering::Relaxed);
@@ -156,6 +157,7 @@ struct Hello {
     held: Vec<AttemptToken>,
     highest_epoch: Epoch,
     probe_port: Option<u16>,
+    version: String,
 }
 
 async fn first(says: &mut Streaming<v1::NodeMessage>) -> Result<Hello, Status> {
@@ -169,11 +171,13 @@ async fn first(says: &mut Streaming<v1::NodeMessage>) -> Result<Hello, Status> {
             held,
             highest_epoch,
             probe_port,
+            version,
         } => Ok(Hello {
             node,
             held,
             highest_epoch,
             probe_port,
+            version,
         }),
         NodeSays::Unknown => Err(Status::invalid_argument(
             "the first message is `hello`, and this one is of a kind that this version of the \

@@ -22,6 +22,8 @@ pub enum NodeSays {
         highest_epoch: Epoch,
         /// A port that is open for as long as its process lives.
         probe_port: Option<u16>,
+        /// The version of its program, or empty.
+        version: String,
     },
     /// Alive, with its load.
     Heartbeat(Load),
@@ -89,6 +91,7 @@ fn hello_says(hello: v1::Hello) -> Result<NodeSays, WireError> {
         probe_port: u16::try_from(hello.probe_port)
             .ok()
             .filter(|port| *port > 0),
+        version: bounded("version", hello.version, 64)?,
     })
 }
 
@@ -201,5 +204,6 @@ pub fn hello_of(
         highest_epoch: highest_epoch.0,
         held: held.iter().map(super::token_of).collect(),
         probe_port: u32::from(probe_port),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

@@ -9,12 +9,13 @@ mod accept;
 mod leader;
 mod peer;
 mod tls;
+mod validity;
 mod words;
 
 pub use accept::{Connection, accept};
 pub use leader::{Led, NoLeader, ask_leader};
 pub use peer::{Identity, Peer, PeerRole, URI_PREFIX};
-pub use tls::{Tls, TlsError, TlsFiles};
+pub use tls::{Shown, Tls, TlsError, TlsFiles};
 pub use words::{causes, why};
 
 use std::fmt;
@@ -41,7 +42,7 @@ pub enum Door {
     /// Over TCP: `http://127.0.0.1:8081`.
     Tcp(String),
     /// Over TCP with mutual TLS: `https://manager-1.example:8081`. The name must be one of the
-    /// manager's certificate.
+    /// manager's certificate, unless [`Tls::expecting`] has named another.
     Tls(String, Tls),
     /// In this process.
     Local(Doorway),

@@ -41,7 +41,8 @@ impl PeerRole {
 pub struct Identity {
     /// The role.
     pub role: PeerRole,
-    /// The name: of a node, its id.
+    /// The name: of a node, its id; of a fleet of nodes that share a certificate, what their ids
+    /// begin with and a `*`.
     pub name: String,
 }
 
@@ -50,6 +51,21 @@ impl Identity {
     #[must_use]
     pub fn uri(role: PeerRole, name: &str) -> String {
         format!("{URI_PREFIX}{}/{name}", role.word())
+    }
+
+    /// Whether this is the identity of `name`, or of the fleet that it belongs to.
+    #[must_use]
+    pub fn vouches_for(&self, name: &str) -> bool {
+        if self.name == name {
+            return true;
+        }
+        let fleet = (self.role == PeerRole::Node)
+            .then(|| self.name.strip_suffix('*'))
+            .flatten();
+        // A `*` alone would be every node of every fleet.
+        fleet.is_some_and(|prefix| {
+            !prefix.is_empty() && name.len() > prefix.len() && name.starts_with(prefix)
+        })
     }
 
     /// Reads an identity.
@@ -140,7 +156,7 @@ impl Peer {
             ));
         }
         match name {
-            Some(name) if name != identity.name => {
+            Some(name) if !identity.vouches_for(name) => {
                 Err(format!("the certificate is of {identity}, not of `{name}`"))
             }
             _ => Ok(()),
@@ -181,6 +197,14 @@ mod tests {
         assert_eq!(peer.may_act(&node, Some("a")), Ok(()));
         assert!(peer.may_act(&node, Some("b")).unwrap_err().contains("`b`"));
         assert!(peer.may_act(&[PeerRole::Client], None).is_err());
+        let fleet = |named: &str| Identity::parse(named).unwrap();
+        let staging = fleet("spiffe://assay/node/staging-*");
+        assert!(staging.vouches_for("staging-10-1-2-3"));
+        for other in ["staging-", "staging", "production-1", ""] {
+            assert!(!staging.vouches_for(other), "{other}");
+        }
+        assert!(!fleet("spiffe://assay/node/*").vouches_for("a"));
+        assert!(!fleet("spiffe://assay/client/a*").vouches_for("ab"));
         let nameless = Peer::Proven {
             address: SocketAddr::from(([127, 0, 0, 1], 1)),
             identity: None,

@@ -1,7 +1,7 @@
 //! Mutual TLS: what both ends show and whom they believe, from files that may change.
 //!
-//! Comes in: the paths of three PEM files, or their texts. Goes out: the configurations of rustls for servers and
-//! clients. New files are taken up by the next connection, and open ones go on. It must never
+//! Comes in: the paths of three PEM files, variables that hold their texts (`env:NAME`), or the texts.
+//! Goes out: the configurations of rustls for servers and clients. New files are taken up by the next connection, and open ones go on. It must never
 //! accept a peer without a certificate of the authority, or go on with half of a changed set: files
 //! that cannot be read or do not fit one another leave the present ones in force.
 
@@ -18,13 +18,14 @@ use tokio_rustls::rustls::{
 };
 
 use super::peer::{Identity, PeerRole};
+use super::validity::not_after;
 
 /// What is spoken inside.
 const ALPN: &[u8] = b"h2";
 /// Both ends are ours.
 const VERSIONS: &[&SupportedProtocolVersion] = &[&version::TLS13];
 
-/// The files of one end.
+/// The files of one end, in PEM; `env:NAME` is a variable that holds the text itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
     /// Certificates of the authorities that peers are signed by.
@@ -92,10 +93,19 @@ struct Inner {
 struct Present {
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
-    identity: Option<Identity>,
+    shown: Shown,
     /// The files that were last tried, whether they could be used or not; none of texts.
     seen: Option<Seen<3>>,
     loads: u64,
+}
+
+/// What this end shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Who it is; `None` when the certificate names none of ours.
+    pub identity: Option<Identity>,
+    /// The last moment that the certificate holds, where it can be read.
+    pub not_after: Option<jiff::Timestamp>,
 }
 
 impl Tls {
@@ -133,7 +143,7 @@ impl Tls {
         let present = Present {
             server: ends.server,
             client: ends.client,
-            identity: ends.identity,
+            shown: ends.shown,
             seen,
             loads: 1,
         };
@@ -169,10 +179,10 @@ impl Tls {
     /// # Errors
     /// [`TlsError`] naming the certificate.
     pub fn is_of(&self, role: PeerRole, name: Option<&str>) -> Result<(), TlsError> {
-        let identity = self.up_to_date().identity.clone();
+        let identity = self.up_to_date().shown.identity.clone();
         let fits = identity
             .as_ref()
-            .is_some_and(|is| is.role == role && name.is_none_or(|name| name == is.name));
+            .is_some_and(|is| is.role == role && name.is_none_or(|name| is.vouches_for(name)));
         if fits {
             return Ok(());
         }
@@ -184,6 +194,12 @@ impl Tls {
                 None => format!("a {}", role.word()),
             },
         })
+    }
+
+    /// Who this end is to others at this moment, and until when.
+    #[must_use]
+    pub fn shown(&self) -> Shown {
+        self.up_to_date().shown.clone()
     }
 
     /// What this end shows as a server, at this moment.
@@ -219,7 +235,7 @@ impl Tls {
                 tracing::info!(cert = %files.cert.display(), "new TLS files are in force");
                 present.server = ends.server;
                 present.client = ends.client;
-                present.identity = ends.identity;
+                present.shown = ends.shown;
                 present.loads += 1;
             }
             Err(error) => {
@@ -249,11 +265,12 @@ struct Pem {
 struct Ends {
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
-    identity: Option<Identity>,
+    shown: Shown,
 }
 
 fn read(files: &TlsFiles) -> Result<Pem, TlsError> {
-    let text = |path: &Path| std::fs::read(path).map_err(|error| unusable(path, error.to_string()));
+    let text =
+        |path: &Path| assay_files::read(path).map_err(|error| unusable(path, error.to_string()));
     Ok(Pem {
         ca: certificates(&files.ca, &text(&files.ca)?)?,
         chain: certificates(&files.cert, &text(&files.cert)?)?,
@@ -278,7 +295,10 @@ impl Pem {
             cert: self.names.cert.clone(),
             detail,
         };
-        let identity = self.chain.first().and_then(Identity::of);
+        let shown = Shown {
+            identity: self.chain.first().and_then(Identity::of),
+            not_after: self.chain.first().and_then(not_after),
+        };
         let mut roots = RootCertStore::empty();
         for root in self.ca {
             roots
@@ -310,7 +330,7 @@ impl Pem {
         Ok(Ends {
             server: Arc::new(server),
             client: Arc::new(client),
-            identity,
+            shown,
         })
     }
 }

@@ -521,6 +521,16 @@ fn stat(pid: u32) -> Option<(String, String)> {
     Some((cells.next()?, cells.next()?))
 }
 
+/// The folder of the package's programs, of the newest version that is installed.
+///
+/// # Panics
+/// When Postgres is not installed.
+#[must_use]
+pub fn programs() -> PathBuf {
+    let psql = program("psql");
+    psql.parent().expect("it lies in a folder").to_owned()
+}
+
 /// Where a program of the package lies: the newest version that is installed.
 fn program(name: &str) -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();

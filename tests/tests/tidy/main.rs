@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the tree fails")]
 
 mod dependencies;
+mod documents;
 mod manifests;
 mod sources;
 

@@ -53,14 +53,14 @@ pub fn run(args: &CertsArgs, cx: &Context) -> Result<Exit> {
         args.out.join("ca.pem").display()
     ));
     let mut items: Vec<Value> = Vec::new();
-    for (role, name) in &wanted {
-        let cert = issue(&issuer, *role, name, args)?;
+    for holder in &wanted {
+        let cert = issue(&issuer, holder, args)?;
+        let (role, name) = (holder.word, &holder.name);
         out.push_str(&format!(
-            "created   {} for {} `{name}`\n",
-            cert.display(),
-            role.word()
+            "created   {} for {role} `{name}`\n",
+            cert.display()
         ));
-        items.push(json!({"role": role.word(), "name": name, "cert": cert, "days": args.days}));
+        items.push(json!({"role": role, "name": name, "cert": cert, "days": args.days}));
     }
     cx.screen.text(&out)?;
     cx.screen.note(&format!(
@@ -73,32 +73,86 @@ pub fn run(args: &CertsArgs, cx: &Context) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
+/// Whom a certificate is for.
+struct Holder {
+    /// What it is: begins the names of its files.
+    word: &'static str,
+    name: String,
+    /// The identity in the cluster; members and clients of etcd have none there.
+    role: Option<PeerRole>,
+    /// Names that it is reached by, as a server.
+    hosts: Vec<String>,
+}
+
+impl Holder {
+    fn of(role: PeerRole, name: &str, hosts: &[String]) -> Self {
+        Self {
+            word: role.word(),
+            name: name.to_owned(),
+            role: Some(role),
+            // Only managers are servers: nothing else may stand in for one.
+            hosts: match role {
+                PeerRole::Manager => hosts.to_vec(),
+                _ => Vec::new(),
+            },
+        }
+    }
+
+    fn is_server(&self) -> bool {
+        self.role == Some(PeerRole::Manager) || !self.hosts.is_empty()
+    }
+
+    /// What the names of its files begin with.
+    fn stem(&self) -> String {
+        format!("{}-{}", self.word, self.name.replace('*', "fleet"))
+    }
+}
+
 /// Whom certificates are for: those that are named, or one of each kind.
-fn wanted(args: &CertsArgs) -> Result<Vec<(PeerRole, String)>> {
-    let mut wanted: Vec<(PeerRole, String)> = Vec::new();
+fn wanted(args: &CertsArgs) -> Result<Vec<Holder>> {
+    let mut wanted: Vec<Holder> = Vec::new();
     for (role, names) in [
         (PeerRole::Manager, &args.managers),
         (PeerRole::Node, &args.nodes),
         (PeerRole::Client, &args.clients),
         (PeerRole::Emitter, &args.emitters),
     ] {
-        wanted.extend(names.iter().map(|name| (role, name.clone())));
+        let holders = names.iter().map(|name| Holder::of(role, name, &args.hosts));
+        wanted.extend(holders);
     }
+    let of_etcd = |word, name: &str, hosts: &[String]| Holder {
+        word,
+        name: name.to_owned(),
+        role: None,
+        hosts: hosts.to_vec(),
+    };
+    let members = args.etcd_members.iter();
+    wanted.extend(members.map(|(name, hosts)| of_etcd("etcd", name, hosts)));
+    let clients = args.etcd_clients.iter();
+    wanted.extend(clients.map(|name| of_etcd("etcd-client", name, &[])));
     if wanted.is_empty() {
-        wanted.push((PeerRole::Manager, "manager-1".to_owned()));
-        wanted.push((PeerRole::Node, "node-1".to_owned()));
-        wanted.push((PeerRole::Client, "operator".to_owned()));
+        let usual = [
+            (PeerRole::Manager, "manager-1"),
+            (PeerRole::Node, "node-1"),
+            (PeerRole::Client, "operator"),
+        ];
+        wanted.extend(usual.map(|(role, name)| Holder::of(role, name, &args.hosts)));
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let strange = wanted
-        .iter()
-        .find(|(_, name)| name.is_empty() || name.starts_with('.') || !name.chars().all(plain));
+    let strange = wanted.iter().find(|holder| {
+        // What the ids of a fleet begin with, and a `*`.
+        let name = match holder.role {
+            Some(PeerRole::Node) => holder.name.strip_suffix('*').unwrap_or(&holder.name),
+            _ => &holder.name,
+        };
+        name.is_empty() || name.starts_with('.') || !name.chars().all(plain)
+    });
     match strange {
-        Some((role, name)) => Err(coded(
+        Some(Holder { word, name, .. }) => Err(coded(
             Exit::Usage,
             format!(
-                "the {} `{name}`: a name in a certificate has letters, digits, `-`, `_` and `.`",
-                role.word()
+                "the {word} `{name}`: a name in a certificate has letters, digits, `-`, `_` and `.`; \
+                 that of a fleet of nodes ends in `*`"
             ),
         )),
         None => Ok(wanted),
@@ -136,45 +190,37 @@ fn authority(folder: &Path) -> Result<(Issuer<'static, KeyPair>, bool)> {
 }
 
 /// Writes one certificate and its key; gives the path of the former.
-fn issue(
-    issuer: &Issuer<'static, KeyPair>,
-    role: PeerRole,
-    name: &str,
-    args: &CertsArgs,
-) -> Result<PathBuf> {
-    let hosts = match role {
-        // Only managers are servers: nothing else may stand in for one.
-        PeerRole::Manager => args.hosts.clone(),
-        PeerRole::Node | PeerRole::Client | PeerRole::Emitter => Vec::new(),
-    };
-    let mut params = CertificateParams::new(hosts)?;
+fn issue(issuer: &Issuer<'static, KeyPair>, holder: &Holder, args: &CertsArgs) -> Result<PathBuf> {
+    let mut params = CertificateParams::new(holder.hosts.clone())?;
     let mut called = DistinguishedName::new();
-    called.push(DnType::CommonName, name);
+    called.push(DnType::CommonName, &holder.name);
     params.distinguished_name = called;
-    let uri = Identity::uri(role, name);
-    params
-        .subject_alt_names
-        .push(SanType::URI(uri.as_str().try_into()?));
+    if let Some(role) = holder.role {
+        let uri = Identity::uri(role, &holder.name);
+        let uri = SanType::URI(uri.as_str().try_into()?);
+        params.subject_alt_names.push(uri);
+    }
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    if role == PeerRole::Manager {
+    if holder.is_server() {
         params
             .extended_key_usages
             .push(ExtendedKeyUsagePurpose::ServerAuth);
     }
     (params.not_before, params.not_after) = (day!(-1), day!(i64::from(args.days)));
     let pair = KeyPair::generate()?;
-    let made = params.signed_by(&pair, issuer)?;
-    let stem = format!("{}-{name}", role.word());
+    let (made, key) = (params.signed_by(&pair, issuer)?.pem(), pair.serialize_pem());
+    let stem = holder.stem();
     let cert = args.out.join(format!("{stem}.pem"));
     // The key first: who reloads on a new certificate finds the key that belongs to it.
-    write(
-        &args.out.join(format!("{stem}-key.pem")),
-        &pair.serialize_pem(),
-        0o600,
-    )?;
-    write(&cert, &made.pem(), 0o644)?;
+    write(&args.out.join(format!("{stem}-key.pem")), &key, 0o600)?;
+    write(&cert, &made, 0o644)?;
+    if args.bundles {
+        let ca = std::fs::read_to_string(args.out.join("ca.pem"))?;
+        let bundle = json!({"ca": ca, "cert": made, "key": key}).to_string();
+        write(&args.out.join(format!("{stem}.json")), &bundle, 0o600)?;
+    }
     Ok(cert)
 }
 

@@ -3,6 +3,7 @@
 //! Comes in: nothing but the settings. Goes out: one line per thing looked at. It changes nothing:
 //! what it creates to see whether it may, it removes.
 
+mod cluster;
 mod port;
 
 use std::path::{Path, PathBuf};
@@ -77,7 +78,24 @@ impl Finding {
 
 /// Runs the command.
 pub async fn run(cx: &Context) -> Result<Exit> {
-    let mut found = vec![config(cx), data_folder(cx), disk(cx)];
+    let mut found = vec![config(cx)];
+    match cluster::look(cx).await {
+        // What lies on this machine has no part in a cluster elsewhere.
+        Some(elsewhere) => found.extend(elsewhere),
+        None => found.extend(embedded(cx).await),
+    }
+    let exit = if found.iter().any(|f| f.state == State::Failed) {
+        Exit::NotEvaluated
+    } else {
+        Exit::Ok
+    };
+    print(&found, exit, cx)?;
+    Ok(exit)
+}
+
+/// The installation on this machine.
+async fn embedded(cx: &Context) -> Vec<Finding> {
+    let mut found = vec![data_folder(cx), disk(cx)];
     found.push(server(cx).await);
     found.push(store(cx).await);
     found.extend(registry(cx).await);
@@ -87,13 +105,7 @@ pub async fn run(cx: &Context) -> Result<Exit> {
         memory(cx),
         Finding::good("cores", cores().to_string()),
     ]);
-    let exit = if found.iter().any(|f| f.state == State::Failed) {
-        Exit::NotEvaluated
-    } else {
-        Exit::Ok
-    };
-    print(&found, exit, cx)?;
-    Ok(exit)
+    found
 }
 
 fn print(found: &[Finding], exit: Exit, cx: &Context) -> Result<()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::port::LeaseTimes;
 
-/// The files of mutual TLS, in PEM.
+/// The files of mutual TLS, in PEM; `env:NAME` is a variable that holds the text itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EtcdTls {
     /// Certificates of the authorities that the members are signed by.

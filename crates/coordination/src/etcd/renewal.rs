@@ -109,7 +109,7 @@ fn files(tls: &EtcdTls) -> [&Path; 3] {
 
 fn tls_of(files: &EtcdTls) -> Result<TlsOptions, CoordinationError> {
     let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| {
+        assay_files::read(path).map_err(|error| {
             let path = path.display();
             CoordinationError::Refused(format!("{path} cannot be read: {error}"))
         })

@@ -17,7 +17,6 @@ use sqlx::{Connection, PgConnection};
 
 use super::calls::{Call, Definition, Reply};
 use super::changes::{Commit, body};
-use super::lane::connect;
 use super::outputs::Prepared;
 use super::rows::Cells;
 use super::{PostgresStore, errors, sql};
@@ -87,8 +86,7 @@ impl JobStore for PostgresStore {
         let shared = &self.inner.shared;
         // A connection of its own, which is closed in any case: a caller that goes away in the
         // middle leaves no transaction behind.
-        let mut connection =
-            connect(&shared.place, &shared.connect, shared.connect_timeout).await?;
+        let mut connection = shared.connect().await?;
         let found = unfinished(&mut connection, &shared.place, epoch).await;
         if let Err(error) = connection.close().await {
             tracing::debug!(%error, "a connection was not closed cleanly");

@@ -14,6 +14,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use super::access::Access;
 use super::calls::{Call, Reply};
 use super::{calls, errors};
 use crate::definitions::Definitions;
@@ -40,7 +41,9 @@ struct Job {
 /// What all workers know.
 pub(super) struct Shared {
     pub(super) place: String,
+    /// What connections that write are made with, but for what lets them in.
     pub(super) connect: PgConnectOptions,
+    pub(super) access: Access,
     /// How long connecting may take.
     pub(super) connect_timeout: Duration,
     /// How long a statement may take before its connection is given up: longer than the server's own
@@ -229,9 +232,19 @@ impl Worker {
         }
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&shared.place, &shared.connect, shared.connect_timeout).await?,
+            None => shared.connect().await?,
         };
         Ok((self.connection.insert(connection), shared))
+    }
+}
+
+impl Shared {
+    /// A new connection that writes.
+    pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
+        let access = &self.access;
+        access
+            .connect(&self.place, &self.connect, self.connect_timeout)
+            .await
     }
 }
 

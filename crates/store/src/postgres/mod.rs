@@ -7,10 +7,12 @@
 //! Three lanes keep callers apart ([`PostgresOptions`]): completions of nodes, changes of the leader,
 //! and reads. A flood of reads or assignments never holds up the result of work that is done.
 
+mod access;
 mod calls;
 mod changes;
 mod clock;
 mod errors;
+mod health;
 mod jobs;
 mod lane;
 mod open;
@@ -21,6 +23,7 @@ mod sql;
 
 use std::sync::Arc;
 
+pub use access::{Password, Passwords};
 pub use open::PostgresOptions;
 
 use crate::error::StoreError;

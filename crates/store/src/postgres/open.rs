@@ -4,14 +4,16 @@
 //! and what to do. It must never work with the schema of another version of the program.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
-use super::lane::{Lane, Shared, connect};
+use super::access::{Access, Passwords};
+use super::lane::{Lane, Shared};
 use super::{Inner, PostgresStore, errors};
 use crate::definitions::Definitions;
 use crate::error::StoreError;
@@ -24,6 +26,14 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/po
 pub struct PostgresOptions {
     /// `postgres://user@host:port/database?sslmode=verify-full&sslrootcert=…`.
     pub url: String,
+    /// The password, where the address holds none.
+    pub password: Option<String>,
+    /// Where passwords come from that hold for a while only; then the address holds none.
+    pub passwords: Option<Arc<dyn Passwords>>,
+    /// The authorities that the server is signed by (PEM): a file, which may be replaced, or
+    /// `env:NAME`. With them its name is checked, too (`verify-full`), unless the address says
+    /// otherwise.
+    pub ca: Option<PathBuf>,
     /// Connections for starts and completions of nodes.
     pub writer_connections: u32,
     /// Connections for what carries an epoch.
@@ -50,6 +60,9 @@ impl PostgresOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            password: None,
+            passwords: None,
+            ca: None,
             writer_connections: 4,
             leader_connections: 4,
             reader_connections: 2,
@@ -63,11 +76,29 @@ impl PostgresOptions {
     }
 
     fn base(&self) -> Result<PgConnectOptions, StoreError> {
-        let options: PgConnectOptions = self.url.parse().map_err(|e: sqlx::Error| {
+        let mut options: PgConnectOptions = self.url.parse().map_err(|e: sqlx::Error| {
             let place = "the address of the store".to_owned();
             let detail = format!("it is not like postgres://user@host:port/database ({e})");
             StoreError::Open { place, detail }
         })?;
+        if let Some(password) = &self.password {
+            options = options.password(password);
+        }
+        if let Some(ca) = &self.ca {
+            options = match ca.to_str() {
+                Some(named) if named.starts_with(assay_files::VARIABLE) => {
+                    let text = assay_files::read(ca).map_err(|e| StoreError::Open {
+                        place: "the authorities of the store".to_owned(),
+                        detail: e.to_string(),
+                    })?;
+                    options.ssl_root_cert_from_pem(text)
+                }
+                _ => options.ssl_root_cert(ca),
+            };
+            if !self.url.contains("sslmode=") {
+                options = options.ssl_mode(PgSslMode::VerifyFull);
+            }
+        }
         let millis = |time: Duration| time.as_millis().to_string();
         Ok(options
             .application_name("assay")
@@ -133,27 +164,32 @@ impl PostgresStore {
         let patient = base
             .clone()
             .options([("statement_timeout", "0"), ("lock_timeout", "120000")]);
-        let mut connection = connect(&place, &patient, options.connect_timeout).await?;
+        let access = Access::new(options.passwords.clone());
+        let connecting = access.connect(&place, &patient, options.connect_timeout);
+        let mut connection = connecting.await?;
         prepare(&place, &mut connection, options.migrate).await?;
         connection
             .close()
             .await
             .map_err(|e| errors::of_read(&place, e))?;
+        let reading = base.clone().options([
+            ("default_transaction_read_only", "on"),
+            ("plan_cache_mode", "force_custom_plan"),
+        ]);
         let readers = PgPoolOptions::new()
             .max_connections(options.reader_connections.max(1))
             .min_connections(0)
             .acquire_timeout(options.connect_timeout)
-            .connect_lazy_with(base.clone().options([
-                ("default_transaction_read_only", "on"),
-                ("plan_cache_mode", "force_custom_plan"),
-            ]));
+            .connect_lazy_with(access.options(&reading).await?);
         let shared = Arc::new(Shared {
             place: place.clone(),
+            access,
             connect: by_key(base),
             connect_timeout: options.connect_timeout,
             patience: options.statement_timeout + options.tcp_user_timeout,
             definitions: Definitions::default(),
         });
+        renew(&shared, &readers, reading);
         Ok(Self {
             inner: Arc::new(Inner {
                 place,
@@ -164,6 +200,31 @@ impl PostgresStore {
             }),
         })
     }
+}
+
+/// Has the connections of readers, which the pool makes by itself, be made with passwords that hold,
+/// for as long as there is a store.
+fn renew(shared: &Arc<Shared>, readers: &PgPool, base: PgConnectOptions) {
+    let (shared, readers) = (Arc::downgrade(shared), readers.clone());
+    tokio::spawn(async move {
+        loop {
+            let due = match shared.upgrade() {
+                Some(shared) => shared.access.due_in().await,
+                None => return,
+            };
+            let Some(due) = due else { return };
+            tokio::time::sleep(due).await;
+            let Some(shared) = shared.upgrade() else {
+                return;
+            };
+            match shared.access.options(&base).await {
+                Ok(options) => readers.set_connect_options(options),
+                Err(error) => {
+                    tracing::error!(%error, "new connections to the store are not let in");
+                }
+            }
+        }
+    });
 }
 
 /// Brings the schema up to date, or sees that it is.

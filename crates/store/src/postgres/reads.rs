@@ -22,15 +22,14 @@ use sqlx::query::Query;
 use sqlx::{Connection, Postgres};
 use uuid::Uuid;
 
-use super::lane::connect;
 use super::rows::{Cells, spelt, unspelt_json};
 use super::{PostgresStore, errors, sql};
 use crate::error::StoreError;
 use crate::examined::{Dialect, Examined};
 use crate::history::{self, Page};
 use crate::port::{
-    AttemptRow, Breach, MetricHistory, MetricStore, NodeRow, ResultFilter, ResultRow, RunFilter,
-    RunSum, Verdict,
+    AttemptRow, Breach, Health, MetricHistory, MetricStore, NodeRow, ResultFilter, ResultRow,
+    RunFilter, RunSum, Verdict,
 };
 use crate::values::{corrupt, micros, value_of};
 
@@ -83,7 +82,8 @@ impl Examined for PostgresStore {
             ("enable_mergejoin", "on"),
             ("enable_nestloop", "off"),
         ]);
-        let mut connection = connect(&shared.place, &options, shared.connect_timeout).await?;
+        let (access, limit) = (&shared.access, shared.connect_timeout);
+        let mut connection = access.connect(&shared.place, &options, limit).await?;
         let texts: Vec<String> = sqlx::query_scalar(query)
             .fetch_all(&mut connection)
             .await
@@ -194,6 +194,10 @@ fn page(cells: &Cells<'_>) -> Result<Page, StoreError> {
 
 #[async_trait]
 impl MetricStore for PostgresStore {
+    async fn health(&self) -> Result<Health, StoreError> {
+        self.ask_health().await
+    }
+
     async fn definition(&self, dataset: &DatasetId) -> Result<Option<Dataset>, StoreError> {
         let query = sqlx::query(sql::DEFINITION).bind(dataset.as_str());
         let found = self.list(query, "definition", |cells| cells.json("body"));

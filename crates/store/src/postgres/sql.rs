@@ -214,6 +214,6 @@ pub(super) const REMARKS: &str = "SELECT coalesce(o.plan -> 'ignored', '[]')::te
      WHERE t.run_id = $1 AND t.no = 0 AND o.plan IS NOT NULL";
 
 pub(super) const OUTBOX: &str = "SELECT key, event, dataset_id, body::text AS body FROM outbox \
-     WHERE sent_at IS NULL ORDER BY seq LIMIT $1";
+     WHERE sent_at IS NULL AND NOT EXISTS (SELECT 1 FROM outbox_hold) ORDER BY seq LIMIT $1";
 
 pub(super) const WATERMARK: &str = "SELECT emitted_through FROM schedule WHERE dataset_id = $1";

@@ -26,8 +26,8 @@ use super::{SqliteStore, changes, sql};
 use crate::error::StoreError;
 use crate::history::{self, Page};
 use crate::port::{
-    AttemptRow, Breach, MetricHistory, MetricStore, NodeRow, ResultFilter, ResultRow, RunFilter,
-    RunSum, Verdict,
+    AttemptRow, Breach, Health, MetricHistory, MetricStore, NodeRow, ResultFilter, ResultRow,
+    RunFilter, RunSum, Verdict,
 };
 
 impl SqliteStore {
@@ -139,6 +139,23 @@ fn attempt(cells: &Cells<'_>) -> Result<AttemptRow, StoreError> {
 
 #[async_trait]
 impl MetricStore for SqliteStore {
+    async fn health(&self) -> Result<Health, StoreError> {
+        let mut reader = self.reader().await?;
+        let query = "SELECT sqlite_version(), \
+             (SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success)";
+        let (version, schema): (String, i64) = sqlx::query_as(query)
+            .fetch_one(&mut *reader)
+            .await
+            .map_err(|error| self.read_error(error))?;
+        Ok(Health {
+            place: self.inner.place.clone(),
+            server: format!("SQLite {version}"),
+            schema: u64::try_from(schema).unwrap_or_default(),
+            replicas: Vec::new(),
+            outbox_held: None,
+        })
+    }
+
     async fn ledger(&self, dataset: &DatasetId) -> Result<Vec<LedgerEntry>, StoreError> {
         let query = sqlx::query(sql::LEDGER).bind(dataset.as_str());
         self.list(query, "partition", ledger_entry).await

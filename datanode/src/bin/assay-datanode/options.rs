@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use assay_process::options::{
-    Etcd, EtcdOptions, Files, LogOptions, StoreOptions, TelemetryOptions, TlsOptions, host_name,
-    size, without_password,
+    Etcd, EtcdOptions, Files, LogOptions, Store, StoreOptions, TelemetryOptions, TlsOptions,
+    host_name, size, without_password,
 };
 use assay_process::{Layered, Refused, file, layered};
 use assay_proto::limits::SLOTS_MAX;
@@ -54,7 +54,7 @@ pub struct Options {
     /// Memory for all tasks together [default: half of what the process may take].
     #[arg(long, env = "ASSAY_NODE_MEMORY", value_name = "SIZE")]
     pub memory: Option<String>,
-    /// The failure zone [default: none].
+    /// The failure zone [default: none]; `auto` asks ECS for it.
     #[arg(long, env = "ASSAY_NODE_ZONE")]
     pub zone: Option<String>,
     /// Where the node listens for as long as it lives, so that its death is seen at once
@@ -95,7 +95,7 @@ pub struct Settings {
     pub slots: u32,
     /// Memory for all tasks together, in bytes.
     pub memory_bytes: u64,
-    /// The failure zone, or empty.
+    /// The failure zone, `auto`, or empty.
     pub zone: String,
     /// Where the node listens for as long as it lives.
     pub probe: SocketAddr,
@@ -107,8 +107,8 @@ pub struct Settings {
     pub telemetry: SocketAddr,
     /// Mutual TLS.
     pub tls: Option<Files>,
-    /// The address of the store, with its password.
-    pub store: String,
+    /// The state of record.
+    pub store: Store,
     /// The coordinator.
     pub etcd: Etcd,
 }
@@ -176,7 +176,7 @@ impl Options {
             log: self.log.settings(),
             telemetry: self.telemetry.listen.unwrap_or(SocketAddr::new(here, 9182)),
             tls,
-            store: self.store.address()?,
+            store: self.store.checked()?,
             etcd: self.etcd.checked()?,
         })
     }
@@ -189,7 +189,7 @@ impl fmt::Display for Settings {
         let share = (self.memory_bytes / u64::from(self.slots)) >> 20;
         writeln!(f, "slots      {} of {share} MiB each", self.slots)?;
         writeln!(f, "telemetry  http://{}/metrics", self.telemetry)?;
-        writeln!(f, "store      {}", without_password(&self.store))?;
+        writeln!(f, "store      {}", without_password(&self.store.url))?;
         writeln!(f, "etcd       {}", self.etcd.endpoints.join(", "))?;
         let tls = self.tls.as_ref().map(|files| files.cert.display());
         match tls {

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
 use assay_datanode::runner::child::{self, ChildConfig, ChildRunner};
 use assay_datanode::{NodeConfig, NodeParts};
-use assay_process::options::without_password;
+use assay_process::ecs::{self, ZoneError};
+use assay_process::options::{Store, StoreAuth, without_password};
 use assay_process::run::{Failure, patiently};
 use assay_proto::link::{Door, PeerRole, Tls, TlsFiles};
 use assay_store::StoreError;
-use assay_store::postgres::{PostgresOptions, PostgresStore};
+use assay_store::postgres::{Passwords, PostgresOptions, PostgresStore};
 use assay_telemetry::Telemetry;
 
 use crate::options::Settings;
@@ -30,25 +31,50 @@ pub fn serve_child() -> ExitCode {
     child::serve_child()
 }
 
+/// What the node shows of itself, if it is to.
+fn tls(settings: &Settings) -> Result<Option<Tls>, Failure> {
+    let Some(files) = settings.tls.clone() else {
+        return Ok(None);
+    };
+    let mut tls = Tls::load(TlsFiles {
+        ca: files.ca,
+        cert: files.cert,
+        key: files.key,
+    })?;
+    if let Some(name) = &files.server_name {
+        tls = tls.expecting(name)?;
+    }
+    // No manager would take it in.
+    tls.is_of(PeerRole::Node, Some(&settings.id))?;
+    Ok(Some(tls))
+}
+
+/// Passwords of the store that hold for a while only, if it is logged in to by such.
+fn passwords(store: &Store) -> Result<Option<Arc<dyn Passwords>>, Failure> {
+    match store.auth {
+        StoreAuth::Password => Ok(None),
+        StoreAuth::Iam => Err(
+            "this program was built without AWS, and knows no tokens of IAM: log in by a password"
+                .into(),
+        ),
+    }
+}
+
 /// What the node is made of.
 pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodeParts, Failure> {
-    let tls = settings.tls.clone().map(|files| {
-        Tls::load(TlsFiles {
-            ca: files.ca,
-            cert: files.cert,
-            key: files.key,
-        })
-    });
-    let tls = tls.transpose()?;
-    if let Some(tls) = &tls {
-        // No manager would take it in.
-        tls.is_of(PeerRole::Node, Some(&settings.id))?;
-    }
+    let tls = tls(settings)?;
+    let zone = match settings.zone.as_str() {
+        "auto" => patiently("the zone", ecs::zone, ZoneError::may_pass).await?,
+        zone => zone.to_owned(),
+    };
     let options = PostgresOptions {
         migrate: false,
-        ..PostgresOptions::new(settings.store.clone())
+        passwords: passwords(&settings.store)?,
+        password: settings.store.password.clone(),
+        ca: settings.store.ca.clone(),
+        ..PostgresOptions::new(settings.store.url.clone())
     };
-    let the_store = format!("the store at {}", without_password(&settings.store));
+    let the_store = format!("the store at {}", without_password(&settings.store.url));
     let connect = || PostgresStore::connect(options.clone());
     let store = patiently(
         &the_store,
@@ -76,7 +102,7 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodePart
     let config = NodeConfig {
         slots: settings.slots,
         memory_bytes: settings.memory_bytes,
-        zone: settings.zone.clone(),
+        zone,
         drain_grace: settings.drain_grace,
         probe: Some(settings.probe),
         ..NodeConfig::new(settings.id.clone(), doors)

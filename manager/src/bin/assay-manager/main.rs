@@ -7,17 +7,20 @@
 mod options;
 mod wiring;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_manager::{Manager, ManagerHandle, Role};
+use assay_manager::emf::Emf;
+use assay_manager::{Fleet, Manager, ManagerHandle, Role};
 use assay_process::environment::{known, misspelt, present};
 use assay_process::run::{Failure, enter, health, listen, refuse};
 use assay_process::{Started, Stop};
 use assay_telemetry::http::{self, Pages};
 use assay_telemetry::{Telemetry, machine};
 use clap::{CommandFactory, Parser};
+use tokio::time::MissedTickBehavior;
 
 use options::{Flags, Settings};
 
@@ -66,6 +69,9 @@ async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
     wiring::serve(&manager, door, tls);
     wiring::keep_schedule(&manager, &settings).await?;
     tracing::info!(name = %settings.name, listen = %settings.listen, telemetry = %settings.telemetry, "the manager is up");
+    if let Some((emf, every)) = settings.emf {
+        tokio::spawn(publish(manager.clone(), emf, every));
+    }
     stop.asked().await;
     tracing::info!("asked to stop: gives the lead back");
     let left = stop
@@ -80,6 +86,23 @@ async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
         .await;
     tracing::info!(left, "the manager has stopped");
     Ok(())
+}
+
+/// Prints the fleet's figures for as long as the program runs; a manager that stands by says
+/// nothing, so that each figure has one source.
+async fn publish(manager: ManagerHandle, emf: Emf, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Ok(view) = manager.view().await else {
+            continue;
+        };
+        let line = emf.line(&Fleet::of(&view), manager.now());
+        if let Err(error) = writeln!(std::io::stdout(), "{line}") {
+            tracing::warn!(%error, "the metrics cannot be printed");
+        }
+    }
 }
 
 fn pages_of(manager: &ManagerHandle, telemetry: Telemetry) -> Pages {

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use assay_manager::emf::Emf;
 use assay_process::options::{
-    Etcd, EtcdOptions, Files, LogOptions, StoreOptions, TelemetryOptions, TlsOptions, host_name,
-    without_password,
+    Etcd, EtcdOptions, Files, LogOptions, Store, StoreOptions, TelemetryOptions, TlsOptions,
+    host_name, with_own_address, without_password,
 };
 use assay_process::{Layered, Refused, file, layered};
 use assay_telemetry::LogSettings;
@@ -42,7 +43,8 @@ pub struct Options {
     /// Where nodes and clients are served [default: 127.0.0.1:8081].
     #[arg(long, env = "ASSAY_MANAGER_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
-    /// Where others reach this manager [default: the address it listens on].
+    /// Where others reach this manager [default: the address it listens on]; `{address}` in it is
+    /// this machine's own.
     #[arg(long, env = "ASSAY_MANAGER_ADVERTISE", value_name = "URL")]
     pub advertise: Option<String>,
     /// Serve other machines without TLS, too: for closed networks only.
@@ -64,6 +66,16 @@ pub struct Options {
     /// Seconds between two looks at that table [default: 60].
     #[arg(long, env = "ASSAY_SCHEDULE_EVERY_S", value_name = "SECONDS")]
     pub schedule_every_s: Option<u64>,
+    /// The cluster's name, among others that publish metrics in one account [default: assay].
+    #[arg(long, env = "ASSAY_CLUSTER_NAME")]
+    pub cluster_name: Option<String>,
+    /// While this manager leads, publish the fleet's figures as metrics of this namespace: lines of
+    /// CloudWatch's embedded metric format on standard output [default: none].
+    #[arg(long, env = "ASSAY_EMF_NAMESPACE", value_name = "NAMESPACE")]
+    pub emf_namespace: Option<String>,
+    /// Seconds between two such lines [default: 30].
+    #[arg(long, env = "ASSAY_EMF_EVERY_S", value_name = "SECONDS")]
+    pub emf_every_s: Option<u64>,
     /// Log.
     #[command(flatten)]
     pub log: LogOptions,
@@ -82,7 +94,8 @@ pub struct Options {
 }
 
 layered!(Options { name, listen, advertise, insecure, migrate, nodes_min, nodes_max,
-    registry_table, schedule_every_s }
+    registry_table, schedule_every_s,
+        cluster_name, emf_namespace, emf_every_s }
     with { log, telemetry, tls, store, etcd });
 
 /// The options, whole and checked.
@@ -100,14 +113,16 @@ pub struct Settings {
     pub nodes: (u32, u32),
     /// The table that the leader asks for runs by, and how often.
     pub schedule: Option<(String, Duration)>,
+    /// The metrics that are published, and how often.
+    pub emf: Option<(Emf, Duration)>,
     /// The log.
     pub log: LogSettings,
     /// Where the telemetry pages are.
     pub telemetry: SocketAddr,
     /// Mutual TLS.
     pub tls: Option<Files>,
-    /// The address of the store, with its password.
-    pub store: String,
+    /// The state of record.
+    pub store: Store,
     /// The coordinator.
     pub etcd: Etcd,
 }
@@ -131,14 +146,19 @@ impl Options {
         let settings = Settings {
             name: self.name.unwrap_or_else(|| host_name("manager")),
             listen: self.listen.unwrap_or(here(8081)),
-            advertise: self.advertise,
+            advertise: self.advertise.map(with_own_address).transpose()?,
             migrate: self.migrate.unwrap_or(true),
             nodes: (min, self.nodes_max.unwrap_or(min.max(1))),
             schedule: schedule(self.registry_table, self.schedule_every_s)?,
+            emf: emf(
+                self.emf_namespace,
+                self.cluster_name,
+                self.emf_every_s.unwrap_or(30),
+            )?,
             log: self.log.settings(),
             telemetry: self.telemetry.listen.unwrap_or(here(9181)),
             tls: self.tls.files()?,
-            store: self.store.address()?,
+            store: self.store.checked()?,
             etcd: self.etcd.checked()?,
         };
         if settings.name.is_empty() || settings.name.len() > 200 {
@@ -193,6 +213,25 @@ fn schedule(
     Ok(Some((table, Duration::from_secs(every))))
 }
 
+/// The metrics that are published, if a namespace is named.
+fn emf(
+    namespace: Option<String>,
+    cluster: Option<String>,
+    every_s: u64,
+) -> Result<Option<(Emf, Duration)>, Refused> {
+    let Some(namespace) = namespace.filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    if !(1..=3600).contains(&every_s) {
+        return Err(Refused::new(
+            "metrics are published every 1 to 3600 seconds",
+        ));
+    }
+    let cluster = cluster.unwrap_or_else(|| "assay".to_owned());
+    let emf = Emf::new(&namespace, &cluster).map_err(|error| Refused(error.to_string()))?;
+    Ok(Some((emf, Duration::from_secs(every_s))))
+}
+
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "name       {}", self.name)?;
@@ -200,11 +239,14 @@ impl fmt::Display for Settings {
         let advertise = self.advertise.as_deref().unwrap_or("as it listens");
         writeln!(f, "advertise  {advertise}")?;
         writeln!(f, "telemetry  http://{}/metrics", self.telemetry)?;
-        writeln!(f, "store      {}", without_password(&self.store))?;
+        writeln!(f, "store      {}", without_password(&self.store.url))?;
         writeln!(f, "etcd       {}", self.etcd.endpoints.join(", "))?;
         writeln!(f, "nodes      {} to {}", self.nodes.0, self.nodes.1)?;
         if let Some((table, every)) = &self.schedule {
             writeln!(f, "schedule   by the table {table}, every {every:?}")?;
+        }
+        if let Some((emf, every)) = &self.emf {
+            writeln!(f, "metrics    {emf}, every {} s", every.as_secs())?;
         }
         let tls = self.tls.as_ref().map(|files| files.cert.display());
         match tls {
@@ -234,6 +276,19 @@ mod tests {
     fn settings_show_no_password() {
         let shown = settings("").unwrap().to_string();
         assert!(shown.contains("postgres://a@h/db") && !shown.contains("hush"));
+    }
+
+    #[test]
+    fn metrics_are_published_under_names_that_cloudwatch_takes() {
+        assert!(settings("").unwrap().emf.is_none());
+        let published = settings("--emf-namespace Assay --cluster-name staging").unwrap();
+        assert!(
+            published
+                .to_string()
+                .contains("Assay of cluster staging, every 30 s")
+        );
+        assert!(settings("--emf-namespace As:say").is_err());
+        assert!(settings("--emf-namespace Assay --emf-every-s 0").is_err());
     }
 
     #[test]

@@ -6,15 +6,26 @@ use std::sync::Arc;
 
 use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
 use assay_manager::{ManagerConfig, ManagerHandle, ManagerParts};
-use assay_process::options::without_password;
+use assay_process::options::{Store, StoreAuth, without_password};
 use assay_process::run::{Failure, patiently};
 use assay_proto::link::{PeerRole, Tls, TlsFiles};
 use assay_store::StoreError;
-use assay_store::postgres::{PostgresOptions, PostgresStore};
+use assay_store::postgres::{Passwords, PostgresOptions, PostgresStore};
 use assay_telemetry::Telemetry;
 use tokio::net::TcpListener;
 
 use crate::options::Settings;
+
+/// Passwords of the store that hold for a while only, if it is logged in to by such.
+fn passwords(store: &Store) -> Result<Option<Arc<dyn Passwords>>, Failure> {
+    match store.auth {
+        StoreAuth::Password => Ok(None),
+        StoreAuth::Iam => Err(
+            "this program was built without AWS, and knows no tokens of IAM: log in by a password"
+                .into(),
+        ),
+    }
+}
 
 /// What the manager is made of.
 pub async fn parts(
@@ -24,9 +35,12 @@ pub async fn parts(
 ) -> Result<ManagerParts, Failure> {
     let options = PostgresOptions {
         migrate: settings.migrate,
-        ..PostgresOptions::new(settings.store.clone())
+        passwords: passwords(&settings.store)?,
+        password: settings.store.password.clone(),
+        ca: settings.store.ca.clone(),
+        ..PostgresOptions::new(settings.store.url.clone())
     };
-    let the_store = format!("the store at {}", without_password(&settings.store));
+    let the_store = format!("the store at {}", without_password(&settings.store.url));
     let connect = || PostgresStore::connect(options.clone());
     let store = patiently(&the_store, connect, StoreError::is_retryable).await?;
     // Not the machine's own clock, which may be wrong or be set.
@@ -74,11 +88,14 @@ pub fn tls(settings: &Settings) -> Result<Option<Tls>, Failure> {
     let Some(files) = settings.tls.clone() else {
         return Ok(None);
     };
-    let tls = Tls::load(TlsFiles {
+    let mut tls = Tls::load(TlsFiles {
         ca: files.ca,
         cert: files.cert,
         key: files.key,
     })?;
+    if let Some(name) = &files.server_name {
+        tls = tls.expecting(name)?;
+    }
     // One that everybody refuses must not come to lead.
     tls.is_of(PeerRole::Manager, None)?;
     Ok(Some(tls))

@@ -7,6 +7,7 @@
 mod checked;
 mod clocks;
 mod command;
+mod containers;
 mod etcd;
 mod full;
 mod good;
@@ -22,6 +23,7 @@ mod poison;
 mod postgres;
 mod promotion;
 mod rotation;
+mod runbooks;
 mod stops;
 mod telemetry;
 mod twins;
