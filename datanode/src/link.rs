@@ -113,10 +113,7 @@ pub(crate) async fn live(node: Arc<Inner>, reports: mpsc::Receiver<Report>) {
                 if outside.is_news(&reason) {
                     tracing::warn!(node = %config.id, %door, %reason, "this node's name is another's; it waits for that one to end");
                 }
-                let since = *link.taken.get_or_insert_with(Instant::now);
-                if since.elapsed() >= config.name_patience {
-                    // It is said once, by this thread alone.
-                    let _ = link.node.refused.set(reason);
+                if link.gives_up(reason) {
                     return;
                 }
             }
@@ -470,6 +467,17 @@ impl Link {
             && self.node.draining.load(Ordering::Relaxed)
             && self.node.held.tokens().is_empty()
             && self.reports.is_empty()
+    }
+
+    /// Whether another process has had this node's name for longer than this one waits.
+    fn gives_up(&mut self, reason: String) -> bool {
+        let since = *self.taken.get_or_insert_with(Instant::now);
+        if since.elapsed() < self.node.parts.config.name_patience {
+            return false;
+        }
+        // It is said once, by this thread alone.
+        let _ = self.node.refused.set(reason);
+        true
     }
 
     /// Whether a node that wants to leave does so without a word: it reaches no leader, and nothing
