@@ -32,3 +32,8 @@ output "scrape_config" {
   description = "Configuration (YAML) by which a Prometheus of one's own in the VPC scrapes the cluster."
   value       = yamlencode(local.scrape)
 }
+
+output "alerts" {
+  description = "Alert rules (YAML) for a Prometheus of one's own."
+  value       = local.alerts
+}

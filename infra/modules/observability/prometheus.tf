@@ -3,6 +3,8 @@
 # serves a Prometheus of one's own (files/scrape.yml.tftpl).
 
 locals {
+  alerts = file("${path.module}/files/alerts.yml")
+
   scrape = yamldecode(templatefile("${path.module}/files/scrape.yml.tftpl", {
     cluster   = var.name
     namespace = var.namespace_name
@@ -53,7 +55,7 @@ resource "aws_prometheus_rule_group_namespace" "alerts" {
 
   name         = "assay"
   workspace_id = aws_prometheus_workspace.this[0].id
-  data         = file("${path.module}/files/alerts.yml")
+  data         = local.alerts
 }
 
 resource "aws_prometheus_alert_manager_definition" "this" {

@@ -378,3 +378,40 @@ run "what_waits_for_a_first_image_does_not_run" {
     error_message = "the services are there"
   }
 }
+
+run "what_is_watched_has_alarms_and_every_alert_says_what_to_do" {
+  command = plan
+
+  module {
+    source = "../modules/observability"
+  }
+
+  variables {
+    name    = "assay-test"
+    watched = { scheduler = { function_name = "f", queue_name = "q" }, coordination = { instance_ids = { a = "i-1" } } }
+  }
+
+  assert {
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.this)) == toset(["ticks-missed", "scheduler-errors", "scheduler-slow", "scheduler-silent", "etcd-a-down"])
+    error_message = "alarms of what is watched, and no others"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["scheduler-silent"].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.this["scheduler-silent"].comparison_operator == "LessThanThreshold"
+    error_message = "silence is an alarm where silence is the failure"
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for g in yamldecode(output.alerts).groups : [
+        for r in g.rules : can(regex("^[A-Z][A-Za-z]+$", r.alert)) && length(r.annotations.summary) > 0 && length(r.annotations.action) > 0 && contains(["critical", "warning", "info"], r.labels.severity)
+      ]
+    ]))
+    error_message = "every alert has a severity, and says what is wrong and what to do"
+  }
+
+  assert {
+    condition     = [for j in yamldecode(output.scrape_config).scrape_configs : j.dns_sd_configs[0].port] == [9181, 9191, 9171]
+    error_message = "what is scraped, and on which ports"
+  }
+}
