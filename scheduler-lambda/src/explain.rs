@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::look::{Emission, Key, Skipped, look};
 use crate::reason::Reason;
+use crate::tick::page_of;
 use crate::{arrival, due};
 
 /// Coming slots that are told.
@@ -161,12 +162,11 @@ pub struct Listed {
 /// # Errors
 /// [`RegistryError`].
 pub async fn list(agenda: &dyn Agenda, now: Timestamp) -> Result<Listed, RegistryError> {
-    let policy = agenda.policy().await?;
     let mut datasets = Vec::new();
     let mut after = None;
     let mut more = false;
     loop {
-        let page = agenda.due(end_of_time(), after.as_ref(), 100).await?;
+        let (page, policy) = page_of(agenda, end_of_time(), after.as_ref(), 100).await?;
         let told = page.entries.iter().map(|e| explain(e, &policy, now));
         datasets.extend(told);
         match page.next {

@@ -126,20 +126,14 @@ struct Work<'a> {
 }
 
 /// A page, and from where the data of those in it may come.
-async fn page_of(
+pub(crate) async fn page_of(
     agenda: &dyn Agenda,
     now: Timestamp,
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<(Page, Policy), RegistryError> {
     let page = agenda.due(now, after, limit).await?;
-    let definitions = page
-        .entries
-        .iter()
-        .filter_map(|e| e.definition.as_ref().ok());
-    let owners = definitions
-        .filter_map(|d| d.dataset.owner.clone())
-        .collect();
+    let owners = page.entries.iter().flat_map(Entry::owners).collect();
     // Nobody's data is asked about where nobody is due.
     let policy = match page.entries.is_empty() {
         true => Policy::default(),

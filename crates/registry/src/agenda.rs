@@ -36,6 +36,19 @@ pub struct Entry {
     pub note: Option<String>,
 }
 
+impl Entry {
+    /// Its owner, as [`Agenda::policy_of`] is asked; nobody when its definition has none, or cannot
+    /// be read.
+    #[must_use]
+    pub fn owners(&self) -> BTreeSet<String> {
+        let definition = self.definition.as_ref().ok();
+        definition
+            .and_then(|d| d.dataset.owner.clone())
+            .into_iter()
+            .collect()
+    }
+}
+
 /// What a tick has made of an entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Look {

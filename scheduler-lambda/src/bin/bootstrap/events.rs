@@ -56,9 +56,13 @@ pub async fn answer(parts: &Parts, event: LambdaEvent<Value>) -> Result<Value, E
         }
         Event::Explain { dataset } => {
             let id = DatasetId::new(dataset.as_str())?;
-            let policy = parts.agenda.policy().await?;
-            let entry = parts.agenda.entry(&id).await?;
-            let told = entry.map(|entry| explain(&entry, &policy, now));
+            let told = match parts.agenda.entry(&id).await? {
+                None => None,
+                Some(entry) => {
+                    let policy = parts.agenda.policy_of(&entry.owners()).await?;
+                    Some(explain(&entry, &policy, now))
+                }
+            };
             Ok(json!({ "kind": "explain", "found": told.is_some(), "explanation": told }))
         }
         Event::List => {
