@@ -260,7 +260,7 @@ impl Outcome {
         }
         self.tell_runs(decision, report);
         for skipped in &decision.skipped {
-            tracing::info!(dataset = %self.entry.key, reason = %skipped.reason, slot = ?skipped.slot.map(|s| s.to_string()), why = %skipped.text, "not run");
+            tracing::info!(dataset = %self.entry.key, reason = %skipped.reason, slot = skipped.slot.map(tracing::field::display), why = %skipped.text, "not run");
         }
         if let Some(skipped) = decision.skipped.last() {
             let count = u64::try_from(decision.skipped_count).unwrap_or(u64::MAX);
