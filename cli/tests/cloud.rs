@@ -55,7 +55,7 @@ impl World {
     }
 
     fn with(&self, args: &[&str], environment: &[(String, String)]) -> Said {
-        let args = [&["--profile", "staging", "dataset"], args].concat();
+        let args = [["--profile", "staging", "dataset"].as_slice(), args].concat();
         let mut command = self.place.command(&args);
         command.env_remove("AWS_PROFILE").env("USER", "ana");
         command.envs(environment.iter().map(|(k, v)| (k, v)));

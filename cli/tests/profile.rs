@@ -96,7 +96,7 @@ fn a_build_without_aws_names_the_one_that_has_it_and_never_takes_a_folder_instea
         &["dataset", "history", "orders"],
         &["dataset", "retire", "orders"],
     ] {
-        let args = [&["--profile", "staging"], args].concat();
+        let args = [["--profile", "staging"].as_slice(), args].concat();
         let said = place.assay(&args).ended(2);
         assert!(said.err.contains("--features cloud"), "{}", said.err);
         assert!(
