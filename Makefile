@@ -9,7 +9,7 @@ TOOLS := $(HOME)/.cache/assay/tools
 # What a cluster needs; the embedded program is built without it.
 FEATURES := assay-store/postgres,assay-coordination/etcd,assay-manager/cluster,assay-datanode/cluster
 # What a cluster on AWS needs besides.
-CLOUD := assay-registry/dynamodb,assay-scheduler/lambda,assay/cloud,assay-manager/cloud
+CLOUD := assay-registry/dynamodb,assay-scheduler/lambda,assay/cloud,assay-manager/cloud,assay-datanode/cloud
 PY := $(TOOLS)/python/bin/python
 
 .PHONY: help tools images verify fix lint deny test unit infra chaos drills fuzz bench bench-cluster score
@@ -63,7 +63,7 @@ score: ## the judge's score against the anchors of the benchmark
 	$(CARGO) test --locked -p assay-judge --test score -- --nocapture
 
 images: ## images of the development build, built twice and looked at; needs root, buildah and debootstrap
-	$(CARGO) build --locked -p assay-manager -p assay-datanode -p assay --features $(FEATURES)
+	$(CARGO) build --locked -p assay-manager -p assay-datanode -p assay --features $(FEATURES),assay-manager/cloud,assay-datanode/cloud
 	infra/images/test "$${CARGO_TARGET_DIR:-target}/debug" manager datanode cli
 
 bench: tools ## the yardstick beside DuckDB and Polars, with ratios

@@ -9,9 +9,11 @@
 //! SDK client is made of, with TLS by ring, bounded waits and bounded retries. It must never bring a
 //! second TLS provider, wait without an end, or print a credential.
 
+mod database;
 mod factory;
 mod trouble;
 
 pub use aws_config::SdkConfig;
+pub use database::{Login, NoToken, TOKEN_HOLDS, database_token};
 pub use factory::{NoRegion, Options, config};
 pub use trouble::{Cause, Trouble, trouble};

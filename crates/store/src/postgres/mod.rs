@@ -13,6 +13,8 @@ mod changes;
 mod clock;
 mod errors;
 mod health;
+#[cfg(feature = "iam")]
+mod iam;
 mod jobs;
 mod lane;
 mod open;
@@ -24,6 +26,8 @@ mod sql;
 use std::sync::Arc;
 
 pub use access::{Password, Passwords};
+#[cfg(feature = "iam")]
+pub use iam::iam;
 pub use open::PostgresOptions;
 
 use crate::error::StoreError;

@@ -50,13 +50,21 @@ fn tls(settings: &Settings) -> Result<Option<Tls>, Failure> {
 }
 
 /// Passwords of the store that hold for a while only, if it is logged in to by such.
-fn passwords(store: &Store) -> Result<Option<Arc<dyn Passwords>>, Failure> {
+#[cfg(feature = "cloud")]
+async fn passwords(store: &Store) -> Result<Option<Arc<dyn Passwords>>, Failure> {
+    Ok(match store.auth {
+        StoreAuth::Password => None,
+        StoreAuth::Iam => Some(assay_store::postgres::iam(&store.url).await?),
+    })
+}
+
+/// The same, of a program that knows no AWS.
+#[cfg(not(feature = "cloud"))]
+#[expect(clippy::unused_async, reason = "as the other one")]
+async fn passwords(store: &Store) -> Result<Option<Arc<dyn Passwords>>, Failure> {
     match store.auth {
         StoreAuth::Password => Ok(None),
-        StoreAuth::Iam => Err(
-            "this program was built without AWS, and knows no tokens of IAM: log in by a password"
-                .into(),
-        ),
+        StoreAuth::Iam => Err("this program was built without AWS, and knows no tokens of IAM: build it with the feature `cloud`, or log in by a password".into()),
     }
 }
 
@@ -69,7 +77,7 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodePart
     };
     let options = PostgresOptions {
         migrate: false,
-        passwords: passwords(&settings.store)?,
+        passwords: passwords(&settings.store).await?,
         password: settings.store.password.clone(),
         ca: settings.store.ca.clone(),
         ..PostgresOptions::new(settings.store.url.clone())
