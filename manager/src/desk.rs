@@ -48,9 +48,12 @@ impl Desk {
         waiting.push((until, reply));
     }
 
-    pub(crate) fn submitted(&mut self, run: RunId, answer: Answer) {
+    /// A run that is new is new to one of those who wait; to the others it was there already.
+    pub(crate) fn submitted(&mut self, run: RunId, mut answer: Answer) {
         for reply in self.submitters.remove(&run).unwrap_or_default() {
-            let _ = reply.send(answer);
+            if reply.send(answer).is_ok() && answer == Answer::Ok {
+                answer = Answer::Already;
+            }
         }
     }
 
@@ -129,6 +132,23 @@ mod tests {
         let (reply, answer) = oneshot::channel();
         desk.wish(subject.to_owned(), until, reply);
         answer
+    }
+
+    #[test]
+    fn a_run_that_several_ask_for_at_once_is_new_to_one_of_them() {
+        let (mut desk, run) = (Desk::default(), RunId(uuid::Uuid::from_u128(1)));
+        let mut asked = || {
+            let (reply, answer) = oneshot::channel();
+            desk.submit(run, reply);
+            answer
+        };
+        let gone = asked();
+        let (mut first, mut second, mut third) = (asked(), asked(), asked());
+        drop(gone);
+        desk.submitted(run, Answer::Ok);
+        assert_eq!(first.try_recv(), Ok(Answer::Ok));
+        assert_eq!(second.try_recv(), Ok(Answer::Already));
+        assert_eq!(third.try_recv(), Ok(Answer::Already));
     }
 
     #[test]

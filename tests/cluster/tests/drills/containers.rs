@@ -94,7 +94,8 @@ fn contain(cluster: &mut Cluster, fleet: &str, metadata: &str) {
 /// The lines of metrics that a process has printed.
 fn metrics(process: &Process) -> Vec<Value> {
     let log = process.log();
-    let lines = log.lines().filter(|line| line.starts_with("{\"_aws\""));
+    let embedded = |line: &&str| line.starts_with('{') && line.contains("\"_aws\":{");
+    let lines = log.lines().filter(embedded);
     lines
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()

@@ -54,6 +54,7 @@ pub fn good(rpc: &Rpc) -> Vec<u8> {
             dataset: "nobody".to_owned(),
         }
         .encode_to_vec(),
+        "ClusterService/Inspect" => v1::InspectRequest {}.encode_to_vec(),
         "ClusterService/DrainNode" => v1::DrainNodeRequest {
             node: "nobody".to_owned(),
             reason: "a drill".to_owned(),
