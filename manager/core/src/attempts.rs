@@ -121,7 +121,7 @@ impl Core {
     pub(crate) fn on_dropped(&mut self, token: &AttemptToken) {
         let failure = TaskFailure {
             outcome: AttemptOutcome::Drained,
-            message: "its node drains and hands it back".to_owned(),
+            message: "its node hands it back: it drains, or its slots are taken".to_owned(),
         };
         self.on_failed(token, failure);
     }

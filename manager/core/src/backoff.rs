@@ -94,7 +94,14 @@ pub(crate) fn next(
     }
     match outcome {
         O::DependencyDown => Next::again(0, WaitReason::DependencyDown),
-        O::Drained => Next::again(0, WaitReason::NoCapacity),
+        // Once or twice is a node that leaves. Again and again is one that takes nothing, and is still offered
+        // it: without a pause, all its tries would be gone before anything can change.
+        O::Drained if spent.uncharged <= 2 => Next::again(0, WaitReason::NoCapacity),
+        O::Drained => {
+            let k = spent.uncharged - 2;
+            let pause = jittered(doubled(HANDED_BACK_MS, k, 10_000), jitter_permille);
+            Next::again(pause, WaitReason::Backoff)
+        }
         _ => {
             let k = spent.uncharged.max(1);
             let pause = jittered(doubled(config.node_backoff_ms, k, 10_000), jitter_permille);
@@ -102,6 +109,9 @@ pub(crate) fn next(
         }
     }
 }
+
+/// The first pause of what was handed back three times.
+const HANDED_BACK_MS: u64 = 100;
 
 /// `base` doubled `k` − 1 times, at most `cap`.
 pub(crate) fn doubled(base: u64, k: u32, cap: u64) -> u64 {
@@ -163,6 +173,18 @@ mod tests {
             let over = next(&config, spent(2, 1, 21), outcome, 1_000);
             assert_eq!(over.state, TaskState::Failed, "{outcome}");
         }
+    }
+
+    #[test]
+    fn what_is_handed_back_again_and_again_waits_longer_each_time() {
+        let config = Config::default();
+        let pause = |uncharged| {
+            let spent = spent(0, 0, uncharged);
+            next(&config, spent, AttemptOutcome::Drained, 1_000).pause_ms
+        };
+        assert_eq!((1..=4).map(pause).collect::<Vec<_>>(), [0, 0, 100, 200]);
+        let longest: u64 = (1..=config.uncharged_max).map(pause).sum();
+        assert!(longest >= 60_000, "{longest} ms until it is given up");
     }
 
     #[test]
