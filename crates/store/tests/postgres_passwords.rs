@@ -186,9 +186,10 @@ async fn a_signer_that_is_away_costs_nothing_while_the_token_holds_and_is_told_a
     let store = PostgresStore::connect(door.options(&url)).await.unwrap();
     calls(&store, &dataset(0)).await.unwrap();
     door.tokens.away.store(true, Ordering::Relaxed);
-    // Connections that are there go on past the token's time.
-    tokio::time::sleep(HOLDS).await;
+    // The token that is there lets new connections in until its time is over.
+    door.cut.send_modify(|n| *n += 1);
     calls(&store, &dataset(1)).await.unwrap();
+    tokio::time::sleep(HOLDS).await;
     door.cut.send_modify(|n| *n += 1);
     let refused = store.load(assay_model::ids::Epoch(1)).await.unwrap_err();
     assert!(refused.is_retryable(), "{refused}");

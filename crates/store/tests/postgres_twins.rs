@@ -127,6 +127,8 @@ fn columns(rows: &[String]) -> Columns {
 
 #[tokio::test]
 async fn both_databases_have_the_same_tables_and_columns() {
+    // A hold of the outbox is for a database that was put back beside others that live: not for a
+    // file of one process.
     let sqlite = SqliteStore::in_memory().await.unwrap();
     let ours = sqlite
         .texts(
@@ -148,7 +150,7 @@ async fn both_databases_have_the_same_tables_and_columns() {
              AND k.constraint_schema = p.constraint_schema) ON p.constraint_type = 'PRIMARY KEY' \
              AND k.table_name = c.table_name AND k.column_name = c.column_name \
              WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' \
-             AND c.table_name NOT LIKE '\\_sqlx%'",
+             AND c.table_name <> 'outbox_hold' AND c.table_name NOT LIKE '\\_sqlx%'",
         )
         .await
         .unwrap();
