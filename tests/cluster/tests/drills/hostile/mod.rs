@@ -120,7 +120,14 @@ fn is_of_nodes(rpc: &Rpc) -> bool {
 
 /// Whether any manager answers it, from the store.
 fn is_answered_by_all(rpc: &Rpc) -> bool {
-    let reads = ["/Get", "/List", "/Watch", "/ListDatasets", "/GetDefinition"];
+    let reads = [
+        "/Get",
+        "/List",
+        "/Watch",
+        "/ListDatasets",
+        "/GetDefinition",
+        "/Inspect",
+    ];
     rpc.path.contains("MetricService") || reads.iter().any(|read| rpc.path.ends_with(read))
 }
 
