@@ -17,6 +17,7 @@ use assay_model::dataset::{Dataset, DatasetStatus};
 use assay_model::ids::DatasetId;
 use assay_model::run::{Selection, Trigger};
 use assay_registry::{Change, watch};
+use assay_scan::ScanContext;
 use assay_scan::object::Objects;
 use assay_scheduler::{Budget, Failure, Reason, tick};
 use jiff::Timestamp;
@@ -365,7 +366,7 @@ fn is_told(what: &str) -> bool {
 /// hour is a part of it, since a partition is sealed, or missing, when time passes.
 async fn fingerprint(dataset: Arc<Dataset>, now: Timestamp) -> Result<u128> {
     let listed = tokio::task::spawn_blocking(move || -> Result<u128> {
-        let objects = Objects::open(&dataset.source.location)?;
+        let objects = Objects::open(&dataset.source, &ScanContext::default())?;
         let mut sum: u128 = u128::from((now.as_second() / 3600).unsigned_abs());
         for object in objects.walk("") {
             let object = object?;

@@ -22,6 +22,7 @@ pub(crate) fn dataset(schedule: Option<&str>, zone: &str, catch_up: CatchUp) -> 
         subscribers: Vec::new(),
         tags: Vec::new(),
         source: Source {
+            credential: None,
             server: "local".to_owned(),
             location: Location::Local {
                 path: "/data".to_owned(),

@@ -373,7 +373,10 @@ fn items(checked: &Checked) -> Vec<serde_json::Value> {
 
 fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
     let dataset = &checked.dataset;
-    let assay_model::dataset::Location::Local { path } = &dataset.source.location;
+    let location = &dataset.source.location;
+    let path = location
+        .local()
+        .map_or_else(|| location.address(), str::to_owned);
     let head = if checked.unchanged {
         "nothing new; earlier verdicts stand".to_owned()
     } else {

@@ -37,7 +37,9 @@ pub fn partition_key(dataset: &Dataset, named: &str) -> String {
 
 /// Whether folders of the dataset are called `name=…`.
 fn has_folders(dataset: &Dataset, name: &str) -> bool {
-    let Location::Local { path } = &dataset.source.location;
+    let Location::Local { path } = &dataset.source.location else {
+        return false;
+    };
     let begins = format!("{name}=");
     if path.contains(&format!("/{begins}")) {
         return true;

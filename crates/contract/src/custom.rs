@@ -19,7 +19,9 @@
 mod partitions;
 mod policies;
 
-use assay_model::dataset::{LimitPolicy, Partitioning, Profile, RunPolicy, ScanPolicy};
+use assay_model::dataset::{
+    LimitPolicy, Partitioning, Profile, RunPolicy, ScanPolicy, StoragePolicy,
+};
 
 use crate::context::Context;
 use crate::decode::{At, CUSTOM_KEYS, Shape};
@@ -71,6 +73,8 @@ pub struct Settings {
     pub format: FormatOptions,
     /// `assayPrivacy`: names with their places.
     pub masked: Vec<(String, Span, String)>,
+    /// `assayStorage`.
+    pub storage: StoragePolicy,
     /// `finops.owner`.
     pub owner: Option<String>,
 }

@@ -348,7 +348,7 @@ fn source(
     map: &Map<'_>,
     servers: &[Server],
     settings: &Settings,
-) -> Option<Source> {
+) -> Option<(Source, Vec<Source>)> {
     let runnable: Vec<(&Server, &ServerSource)> = servers
         .iter()
         .filter_map(|s| s.source.as_ref().ok().map(|source| (s, source)))
@@ -390,11 +390,19 @@ fn source(
         at.report(cx, Code::NotUsed, message)
             .hint("its options are those of `csv`");
     }
-    Some(Source {
+    let others = runnable[1..].iter().map(|(server, found)| Source {
+        credential: found.credential.clone(),
+        server: server.name.clone(),
+        location: found.location.clone(),
+        format: found.format.clone(),
+    });
+    let source = Source {
+        credential: found.credential.clone(),
         server: server.name.clone(),
         location: found.location.clone(),
         format,
-    })
+    };
+    Some((source, others.collect()))
 }
 
 fn dataset(
@@ -404,9 +412,9 @@ fn dataset(
     (tables, loose): (Vec<Table>, Collected),
     settings: Settings,
     (owner, subscribers): (Option<String>, Vec<Subscriber>),
-    source: Option<Source>,
+    source: Option<(Source, Vec<Source>)>,
 ) -> Option<Dataset> {
-    let source = source?;
+    let (source, others) = source?;
     if tables.len() > 1 {
         let at = map.get("schema")?;
         at.report(
@@ -441,6 +449,8 @@ fn dataset(
         subscribers,
         tags: map.texts("tags"),
         source,
+        others,
+        storage: settings.storage,
         partitions: settings.partitions,
         columns,
         checks,

@@ -6,7 +6,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use assay_model::dataset::{Format, FormatKind, Location};
+use assay_model::dataset::{Credential, Format, FormatKind, Location};
 
 use crate::context::Context;
 use crate::decode::{At, Keys, Map, Shape};
@@ -34,6 +34,8 @@ pub struct ServerSource {
     pub location: Location,
     /// How it is written.
     pub format: Format,
+    /// What logs in there, by reference: the custom property `credentialRef`.
+    pub credential: Option<Credential>,
 }
 
 const COMMON: Keys = &[
@@ -311,7 +313,11 @@ fn local(
     let location = Location::Local {
         path: absolute(base_dir, path),
     };
-    Some(Ok(ServerSource { location, format }))
+    Some(Ok(ServerSource {
+        location,
+        format,
+        credential: None,
+    }))
 }
 
 /// The text with its variables replaced.

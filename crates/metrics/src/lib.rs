@@ -50,6 +50,7 @@
 //! - Rules and keys count every row shown to them (`RuleCount::rows`, `Uniqueness::add_nulls`), so
 //!   that a batch which skipped one is found out.
 
+mod answer;
 mod codec;
 mod column;
 mod counts;
@@ -72,6 +73,7 @@ mod table;
 mod unavailable;
 mod uniqueness;
 
+pub use answer::{ANSWERED_TWICE, Answer, AnswerValue};
 pub use codec::{DecodeError, State};
 pub use column::{ColumnState, Kind, Partial};
 pub use counts::{Counts, Extent, Lengths, RuleCount, RuleCounts, chars};

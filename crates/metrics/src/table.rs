@@ -1,5 +1,6 @@
 //! The state of a table or of any part of one: what a batch yields and what is merged.
 
+use crate::answer::Answer;
 use crate::codec::{Codec, DecodeError, Reader, Writer, impl_state};
 use crate::column::ColumnState;
 use crate::counts::{RuleCount, RuleCounts};
@@ -13,7 +14,10 @@ use xxhash_rust::xxh3::xxh3_64;
 const MAGIC: [u8; 4] = *b"ASMS";
 
 /// Version of the encoding. It rises with every change of what the bytes mean.
-pub const ENCODING_VERSION: u8 = 1;
+pub const ENCODING_VERSION: u8 = 2;
+/// The version that a state without answers and filtered rows is written in, so that programs
+/// which know nothing of them read it.
+const PLAIN_VERSION: u8 = 1;
 
 /// The state of a table or of a part of one. `TableState::default()` is the identity of the merge.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,6 +38,11 @@ pub struct TableState {
     pub schema: Schema,
     /// Things to tell with the values, such as `malformedRows`, and how often each was met.
     pub flags: BTreeMap<String, u64>,
+    /// Answers to the owner's queries, by the identity of the query.
+    pub answers: BTreeMap<String, Answer>,
+    /// The states of the rows that a filter keeps, by the filter. They have no filtered rows and
+    /// no answers themselves.
+    pub filtered: BTreeMap<String, TableState>,
 }
 
 impl TableState {
@@ -135,8 +144,13 @@ impl TableState {
     pub fn encode(&self) -> Vec<u8> {
         let mut to = Writer::default();
         to.raw(&MAGIC);
-        to.u8(ENCODING_VERSION);
-        self.write(&mut to);
+        if self.answers.is_empty() && self.filtered.is_empty() {
+            to.u8(PLAIN_VERSION);
+            self.write_plain(&mut to);
+        } else {
+            to.u8(ENCODING_VERSION);
+            self.write(&mut to);
+        }
         let mut bytes = to.finish();
         let checksum = xxh3_64(&bytes);
         bytes.extend_from_slice(&checksum.to_le_bytes());
@@ -162,7 +176,7 @@ impl TableState {
         let body_end = bytes.len().checked_sub(8).filter(|end| *end > MAGIC.len());
         let (body, checksum) = bytes.split_at(body_end.ok_or(truncated)?);
         let found = body[MAGIC.len()];
-        if found != ENCODING_VERSION {
+        if !(PLAIN_VERSION..=ENCODING_VERSION).contains(&found) {
             return Err(DecodeError::Version {
                 found,
                 supported: ENCODING_VERSION,
@@ -171,7 +185,14 @@ impl TableState {
         if xxh3_64(body).to_le_bytes() != checksum {
             return Err(DecodeError::Checksum);
         }
-        Self::decode_alone(&body[MAGIC.len() + 1..])
+        let body = &body[MAGIC.len() + 1..];
+        if found > PLAIN_VERSION {
+            return Self::decode_alone(body);
+        }
+        let mut from = Reader::new(body);
+        let state = Self::read_plain(&mut from)?;
+        from.end()?;
+        Ok(state)
     }
 
     pub(crate) fn absorb(&mut self, other: &Self) {
@@ -190,11 +211,24 @@ impl TableState {
         for (name, times) in &other.flags {
             self.flag(name, *times);
         }
+        for (query, theirs) in &other.answers {
+            match self.answers.get_mut(query) {
+                Some(own) => own.absorb(theirs),
+                None => {
+                    self.answers.insert(query.clone(), theirs.clone());
+                }
+            }
+        }
+        for (filter, theirs) in &other.filtered {
+            self.filtered
+                .entry(filter.clone())
+                .or_default()
+                .absorb(theirs);
+        }
     }
-}
 
-impl Codec for TableState {
-    fn write(&self, to: &mut Writer) {
+    /// All but answers and filtered rows.
+    fn write_plain(&self, to: &mut Writer) {
         to.u64(self.rows);
         to.u64(self.bytes);
         to.u64(self.files);
@@ -217,7 +251,7 @@ impl Codec for TableState {
         }
     }
 
-    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn read_plain(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut table = Self {
             rows: from.u64("table rows")?,
             bytes: from.u64("table bytes")?,
@@ -246,6 +280,40 @@ impl Codec for TableState {
             let name = from.text("flag")?;
             if table.flags.insert(name, from.u64("flag")?).is_some() {
                 return Err(from.invalid("flag"));
+            }
+        }
+        Ok(table)
+    }
+}
+
+impl Codec for TableState {
+    fn write(&self, to: &mut Writer) {
+        self.write_plain(to);
+        to.u64(self.answers.len() as u64);
+        for (query, answer) in &self.answers {
+            to.text(query);
+            answer.write(to);
+        }
+        to.u64(self.filtered.len() as u64);
+        for (filter, state) in &self.filtered {
+            to.text(filter);
+            state.write_plain(to);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut table = Self::read_plain(from)?;
+        for _ in 0..from.count(4, "answers")? {
+            let query = from.text("query")?;
+            if table.answers.insert(query, Answer::read(from)?).is_some() {
+                return Err(from.invalid("query"));
+            }
+        }
+        for _ in 0..from.count(9, "filters")? {
+            let filter = from.text("filter")?;
+            let state = Self::read_plain(from)?;
+            if table.filtered.insert(filter, state).is_some() {
+                return Err(from.invalid("filter"));
             }
         }
         Ok(table)

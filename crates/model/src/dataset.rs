@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::check::Check;
 use crate::ids::DatasetId;
 use crate::metric::Metric;
+use crate::source::yes;
+pub use crate::source::{
+    Bucket, BucketStore, Credential, Database, DatabaseKind, Format, FormatKind, Location, Source,
+    StorageMode, StoragePolicy, VersionBy,
+};
 
 crate::words! {
     /// Where a definition is in its life.
@@ -49,6 +54,13 @@ pub struct Dataset {
     pub tags: Vec<String>,
     /// Where the data is and how it is written.
     pub source: Source,
+    /// Other servers of the document, which checks between datasets read; their names are the
+    /// names of tables there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Source>,
+    /// Whether it is checked where it lies, or on a copy in our own storage.
+    #[serde(default, skip_serializing_if = "StoragePolicy::is_default")]
+    pub storage: StoragePolicy,
     /// How it falls into partitions.
     pub partitions: Partitioning,
     /// The columns that the document declares; the data may have more.
@@ -131,97 +143,6 @@ pub struct Subscriber {
     /// Where it is reached, when the channel does not say it.
     #[serde(default)]
     pub url: Option<String>,
-}
-
-/// Where the data is and how it is written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
-    /// The server's name in the document.
-    pub server: String,
-    /// Where.
-    pub location: Location,
-    /// The format of the files.
-    pub format: Format,
-}
-
-/// Where data lies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Location {
-    /// Files of this machine: an absolute path of a file or folder, or a pattern with `*`, `**`
-    /// and the `{name}` parts of a template.
-    Local {
-        /// The path.
-        path: String,
-    },
-}
-
-impl Location {
-    /// The place as an address: a scheme and what it means there. Patterns stay as they are.
-    #[must_use]
-    pub fn address(&self) -> String {
-        match self {
-            Self::Local { path } => format!("file://{path}"),
-        }
-    }
-}
-
-crate::words! {
-    /// The format of a file's records.
-    pub enum FormatKind {
-        /// Apache Parquet.
-        Parquet = "parquet",
-        /// Delimited text, RFC 4180.
-        Csv = "csv",
-        /// One JSON object a line.
-        Ndjson = "ndjson",
-    }
-}
-
-/// A file format with its options. Compression is told by the file's name and first bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Format {
-    /// Which format.
-    pub kind: FormatKind,
-    /// CSV: the field delimiter.
-    #[serde(default = "comma")]
-    pub delimiter: char,
-    /// CSV: the quote.
-    #[serde(default = "double_quote")]
-    pub quote: char,
-    /// CSV: whether the first record names the columns.
-    #[serde(default = "yes")]
-    pub header: bool,
-    /// CSV: fields that mean NULL, quoted or not; the empty field is one unless taken out.
-    #[serde(default = "empty_is_null")]
-    pub null_tokens: Vec<String>,
-}
-
-impl Format {
-    /// The format with its default options.
-    #[must_use]
-    pub fn of(kind: FormatKind) -> Self {
-        Self {
-            kind,
-            delimiter: comma(),
-            quote: double_quote(),
-            header: true,
-            null_tokens: empty_is_null(),
-        }
-    }
-}
-
-const fn comma() -> char {
-    ','
-}
-const fn double_quote() -> char {
-    '"'
-}
-const fn yes() -> bool {
-    true
-}
-fn empty_is_null() -> Vec<String> {
-    vec![String::new()]
 }
 
 /// How a dataset falls into partitions.

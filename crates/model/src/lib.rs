@@ -19,6 +19,7 @@ pub mod outcome;
 pub mod output;
 pub mod partition;
 pub mod run;
+pub mod source;
 pub mod task;
 
 /// The version of the meaning of every metric; part of a metric's identity, so that a change of

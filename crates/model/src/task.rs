@@ -113,6 +113,10 @@ pub struct MeasureSpec {
     pub slices: Vec<ObjectSlice>,
     /// Bytes to be read, as stored; the cost that assignment weighs.
     pub bytes: u64,
+    /// Whether the batch, which is then a whole partition, answers the owner's queries and the
+    /// checks with a filter, and measures nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub queries: bool,
 }
 
 crate::words! {

@@ -50,6 +50,7 @@ fn dataset(folder: &str, full: bool) -> Result<Dataset, Box<dyn std::error::Erro
         subscribers: Vec::new(),
         tags: Vec::new(),
         source: Source {
+            credential: None,
             server: "local".to_owned(),
             location: Location::Local {
                 path: folder.to_owned(),
@@ -75,6 +76,7 @@ fn dataset(folder: &str, full: bool) -> Result<Dataset, Box<dyn std::error::Erro
 
 fn one(dataset: &Dataset, object: &ObjectRef) -> Result<TableState, String> {
     let spec = MeasureSpec {
+        queries: false,
         partitions: vec![Partition::all()],
         batch: 1,
         batches: 1,
@@ -114,7 +116,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let begun = Instant::now();
     let folder = std::fs::canonicalize(folder)?.display().to_string();
     let dataset = dataset(&folder, task == "full")?;
-    let objects = Objects::open(&dataset.source.location)?;
+    let objects = Objects::open(&dataset.source, &ScanContext::default())?;
     let listed = objects.walk("").collect::<Result<Vec<_>, _>>()?;
     let next = AtomicUsize::new(0);
     let done = Mutex::new(BTreeMap::new());

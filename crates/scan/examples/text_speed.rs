@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         subscribers: Vec::new(),
         tags: Vec::new(),
         source: Source {
+            credential: None,
             server: "local".to_owned(),
             location: Location::Local { path },
             format: Format::of(format.parse::<FormatKind>()?),

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::error::ScanError;
+use crate::error::{Place, ScanError};
+use crate::reach::Reach;
 
 /// How far a scan has come. Both counts only grow.
 #[derive(Debug, Default)]
@@ -38,6 +39,8 @@ pub struct ScanContext {
     pub cancelled: Arc<AtomicBool>,
     /// How far it has come.
     pub progress: Arc<ScanProgress>,
+    /// How sources beyond this machine's files are reached; `None` reads files only.
+    pub reach: Option<Arc<dyn Reach>>,
 }
 
 impl ScanContext {
@@ -48,7 +51,21 @@ impl ScanContext {
             memory_bytes,
             cancelled: Arc::new(AtomicBool::new(false)),
             progress: Arc::new(ScanProgress::default()),
+            reach: None,
         }
+    }
+
+    /// The way to sources beyond this machine's files.
+    ///
+    /// # Errors
+    /// [`ScanError::Unsupported`] where there is none; `address` is what was to be reached.
+    pub fn reach(&self, address: &str) -> Result<&dyn Reach, ScanError> {
+        self.reach.as_deref().ok_or_else(|| ScanError::Unsupported {
+            path: address.to_owned(),
+            place: Place::file(),
+            what: "only files of this machine are read here".to_owned(),
+            remedy: "read it with a program that reaches buckets and databases".to_owned(),
+        })
     }
 
     /// Called between pieces of work small enough to be waited for.

@@ -15,6 +15,8 @@ pub enum ErrorClass {
     Permanent,
     /// The outside world may answer differently next time.
     Retryable,
+    /// What holds the data does not answer: no fault of the work, and tried again later.
+    Away,
     /// The object is not the one that was listed: list again, then measure the new version.
     Changed,
 }
@@ -126,6 +128,14 @@ pub enum ScanError {
         /// What was pinned and what was found.
         what: String,
     },
+    /// What holds the data does not answer.
+    #[error("{path}: cannot be reached: {what}; it is tried again")]
+    Away {
+        /// The address.
+        path: String,
+        /// What was tried and what came of it.
+        what: String,
+    },
     /// The bytes break the rules of their format.
     #[error("{path}{place}: {what}; have the file written again by its producer")]
     Corrupt {
@@ -208,6 +218,7 @@ impl ScanError {
         match self {
             Self::Io { .. } | Self::Cancelled { .. } => ErrorClass::Retryable,
             Self::Changed { .. } => ErrorClass::Changed,
+            Self::Away { .. } => ErrorClass::Away,
             Self::Corrupt { .. }
             | Self::Unsupported { .. }
             | Self::Definition { .. }

@@ -10,7 +10,7 @@ use assay_metrics::{ColumnState, Kind, Scalar, TableState};
 use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
 use assay_model::dataset::{
     Dataset, DatasetStatus, Format, FormatKind, KeySpec, Layout, LimitPolicy, Location,
-    LogicalType, Partitioning, Profile, RunPolicy, ScanPolicy, Source,
+    LogicalType, Partitioning, Profile, RunPolicy, ScanPolicy, Source, StoragePolicy,
 };
 use assay_model::ids::{CheckId, DatasetId};
 use assay_model::metric::{Metric, MetricKey};
@@ -24,7 +24,7 @@ use crate::context::ScanContext;
 use crate::discover::layout::{format_by_name, is_hidden};
 use crate::discover::{discover, shape};
 use crate::error::{Place, ScanError};
-use crate::object::{Objects, ReadAt};
+use crate::object::{Files, Objects, ReadAt};
 use crate::text::{csv, ndjson, values};
 
 /// Partitions that are read at most: the first, the last and some between.
@@ -85,10 +85,10 @@ pub fn introspect(path: &str, now: Timestamp) -> Result<Introspection, ScanError
     let location = Location::Local {
         path: path.to_owned(),
     };
-    let format = guess_format(&Objects::open(&location)?, path)?;
+    let format = guess_format(&Objects::Files(Files::open(path)?), path)?;
     let dataset = sample_dataset(location, format.clone())?;
     let plan = discover(&dataset, &[], &Selection::default(), now, &context)?;
-    let (layout, keys) = shape(&dataset)?;
+    let (layout, keys) = shape(&dataset, &context)?;
     let wanted: Vec<_> = plan
         .evaluations
         .iter()
@@ -180,6 +180,7 @@ impl Sample {
                 slices => {
                     for slice in slices {
                         let alone = MeasureSpec {
+                            queries: false,
                             slices: vec![slice.clone()],
                             bytes: slice.object.size,
                             ..spec.clone()
@@ -218,10 +219,13 @@ fn sample_dataset(location: Location, format: Format) -> Result<Dataset, ScanErr
         subscribers: Vec::new(),
         tags: Vec::new(),
         source: Source {
+            credential: None,
             server: "local".to_owned(),
             location,
             format,
         },
+        others: Vec::new(),
+        storage: StoragePolicy::default(),
         partitions: Partitioning::default(),
         columns: Vec::new(),
         checks: Vec::new(),
@@ -437,7 +441,7 @@ fn allowed(
         column: column.to_owned(),
         granularity: None,
     };
-    let source = Objects::open(&dataset.source.location).ok()?;
+    let source = Objects::open(&dataset.source, context).ok()?;
     let mut met = BTreeSet::new();
     for object in objects
         .iter()
@@ -447,7 +451,7 @@ fn allowed(
         let keys = match dataset.source.format.kind {
             FormatKind::Csv => csv::keys(&dataset, &reader, context).ok()?,
             FormatKind::Ndjson => ndjson::keys(&dataset, &reader, context).ok()?,
-            FormatKind::Parquet => return None,
+            _ => return None,
         };
         met.extend(keys.into_keys().map(|key| key.0));
     }

@@ -20,6 +20,7 @@ pub mod object;
 pub mod parquet;
 pub mod plan;
 pub mod points;
+pub mod reach;
 pub mod rules;
 pub mod text;
 

@@ -46,6 +46,15 @@ pub fn states(
     let states = match dataset.source.format.kind {
         FormatKind::Parquet => crate::parquet::measure(dataset, spec, context)?,
         FormatKind::Csv | FormatKind::Ndjson => texts(dataset, spec, context)?,
+        FormatKind::Table => table(dataset, spec, context)?,
+        kind @ (FormatKind::Avro | FormatKind::Arrow) => {
+            return Err(ScanError::Unsupported {
+                path: dataset.source.location.address(),
+                place: Place::file(),
+                what: format!("files of the format {kind} are not read"),
+                remedy: "write them as Parquet".to_owned(),
+            });
+        }
     };
     for key in states.keys() {
         if spec
@@ -64,12 +73,23 @@ pub fn states(
     Ok(states)
 }
 
+fn table(
+    dataset: &Dataset,
+    spec: &MeasureSpec,
+    context: &ScanContext,
+) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
+    let reach = context.reach(&dataset.source.location.address())?;
+    reach
+        .table(&dataset.source)?
+        .measure(dataset, spec, context)
+}
+
 fn texts(
     dataset: &Dataset,
     spec: &MeasureSpec,
     context: &ScanContext,
 ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
-    let objects = Objects::open(&dataset.source.location)?;
+    let objects = Objects::open(&dataset.source, context)?;
     let mut states = BTreeMap::new();
     for partition in &spec.partitions {
         states.insert(partition.key.clone(), TableState::default());

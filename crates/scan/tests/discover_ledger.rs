@@ -18,6 +18,8 @@ use jiff::{Timestamp, ToSpan};
 
 fn dataset(path: &Path, partitions: Partitioning) -> Dataset {
     Dataset {
+        others: Vec::new(),
+        storage: assay_model::dataset::StoragePolicy::default(),
         id: DatasetId::new("feed").unwrap(),
         version: "1.0.0".to_owned(),
         status: DatasetStatus::Active,
@@ -27,6 +29,7 @@ fn dataset(path: &Path, partitions: Partitioning) -> Dataset {
         subscribers: Vec::new(),
         tags: Vec::new(),
         source: Source {
+            credential: None,
             server: "local".to_owned(),
             location: Location::Local {
                 path: path.display().to_string(),

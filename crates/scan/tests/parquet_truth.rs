@@ -13,7 +13,7 @@ use assay_model::ids::DatasetId;
 use assay_model::metric::Metric;
 use assay_model::partition::{ObjectSlice, Part, Partition};
 use assay_model::task::MeasureSpec;
-use assay_scan::object::Objects;
+use assay_scan::object::{Files, Objects};
 use assay_scan::{ErrorClass, ScanContext, ScanError, measure};
 use serde_json::Value;
 
@@ -40,7 +40,10 @@ fn dataset(folder: &Path, metrics: &[Metric]) -> Dataset {
         owner: None,
         subscribers: Vec::new(),
         tags: Vec::new(),
+        others: Vec::new(),
+        storage: assay_model::dataset::StoragePolicy::default(),
         source: Source {
+            credential: None,
             server: "local".to_owned(),
             location: Location::Local {
                 path: folder.display().to_string(),
@@ -74,14 +77,13 @@ const ALL: &[Metric] = &[
 fn scan(file: &Path, metrics: &[Metric], parts: &[Part]) -> Result<TableState, ScanError> {
     let folder = file.parent().unwrap();
     let dataset = dataset(folder, metrics);
-    let objects = Objects::open(&Location::Local {
-        path: file.display().to_string(),
-    })?;
+    let objects = Objects::Files(Files::open(&file.display().to_string())?);
     let object = objects.walk("").next().unwrap()?;
     let context = ScanContext::default();
     let mut state = TableState::default();
     for part in parts {
         let spec = MeasureSpec {
+            queries: false,
             partitions: vec![Partition::all()],
             batch: 1,
             batches: 1,

@@ -37,6 +37,8 @@ impl ReadAt for Bytes {
 
 fn dataset(kind: FormatKind) -> Dataset {
     Dataset {
+        others: Vec::new(),
+        storage: assay_model::dataset::StoragePolicy::default(),
         id: DatasetId::new("laws").unwrap(),
         version: "1.0.0".to_owned(),
         status: DatasetStatus::Draft,
@@ -46,6 +48,7 @@ fn dataset(kind: FormatKind) -> Dataset {
         subscribers: Vec::new(),
         tags: Vec::new(),
         source: Source {
+            credential: None,
             server: "local".to_owned(),
             location: Location::Local {
                 path: "/".to_owned(),

@@ -58,6 +58,7 @@ fn dataset(path: &Path, layout: Layout, truth: &Value) -> Dataset {
         subscribers: Vec::new(),
         tags: Vec::new(),
         source: Source {
+            credential: None,
             server: "local".to_owned(),
             location: Location::Local {
                 path: path.display().to_string(),

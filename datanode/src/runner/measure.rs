@@ -4,15 +4,10 @@ use assay_model::output::TaskOutput;
 use assay_model::task::{TaskFailure, TaskSpec};
 use assay_scan::ScanContext;
 
-use super::{TaskJob, TaskWatch, compute, scan_failure};
+use super::{TaskJob, compute, scan_failure};
 
 /// Measures one batch on a thread of its own.
-pub(super) async fn run(job: TaskJob, watch: TaskWatch) -> Result<TaskOutput, TaskFailure> {
-    let context = ScanContext {
-        memory_bytes: job.memory_bytes,
-        cancelled: watch.stop,
-        progress: watch.progress,
-    };
+pub(super) async fn run(job: TaskJob, context: ScanContext) -> Result<TaskOutput, TaskFailure> {
     let measured = compute(move || match &job.task.spec {
         TaskSpec::Measure(spec) => assay_scan::measure::measure(&job.dataset, spec, &context),
         // The caller has looked at the kind.

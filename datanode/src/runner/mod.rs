@@ -4,6 +4,7 @@
 //! output, or a failure that says whether a retry helps. A runner must never touch the attempt's
 //! row: the node commits.
 
+pub mod access;
 pub mod checks;
 pub mod child;
 mod discover;
@@ -22,10 +23,12 @@ use assay_model::dataset::Dataset;
 use assay_model::output::TaskOutput;
 use assay_model::run::Run;
 use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskSpec};
-use assay_scan::{ErrorClass, ScanError, ScanProgress};
+use assay_scan::{ErrorClass, ScanContext, ScanError, ScanProgress};
 use assay_store::{MetricStore, StoreError};
 use async_trait::async_trait;
 use jiff::Timestamp;
+
+use self::access::Sources;
 
 /// A task to be run: all that a child process would be told, too.
 #[derive(Debug, Clone)]
@@ -63,13 +66,40 @@ pub trait TaskRunner: Send + Sync {
 /// Runs tasks in this process; computation goes to threads of its own.
 pub struct InProcess {
     metrics: Arc<dyn MetricStore>,
+    sources: Option<Sources>,
 }
 
 impl InProcess {
     /// A runner that reads ledger, states and history from `metrics`.
     #[must_use]
     pub fn new(metrics: Arc<dyn MetricStore>) -> Self {
-        Self { metrics }
+        Self {
+            metrics,
+            sources: None,
+        }
+    }
+
+    /// The same, reaching sources beyond this machine's files.
+    #[must_use]
+    pub fn reaching(mut self, sources: Sources) -> Self {
+        self.sources = Some(sources);
+        self
+    }
+
+    /// What the scan of a task goes by.
+    async fn context(&self, job: &TaskJob, watch: TaskWatch) -> Result<ScanContext, TaskFailure> {
+        let reach = match &self.sources {
+            Some(sources) if access::is_remote(&job.dataset) => {
+                Some((sources.make)(sources.access(&job.dataset).await?))
+            }
+            _ => None,
+        };
+        Ok(ScanContext {
+            memory_bytes: job.memory_bytes,
+            cancelled: watch.stop,
+            progress: watch.progress,
+            reach,
+        })
     }
 }
 
@@ -77,8 +107,14 @@ impl InProcess {
 impl TaskRunner for InProcess {
     async fn run(&self, job: TaskJob, watch: TaskWatch) -> Result<TaskOutput, TaskFailure> {
         match &job.task.spec {
-            TaskSpec::Discover => discover::run(self.metrics.as_ref(), job, watch).await,
-            TaskSpec::Measure(_) => measure::run(job, watch).await,
+            TaskSpec::Discover => {
+                let context = self.context(&job, watch).await?;
+                discover::run(self.metrics.as_ref(), job, context).await
+            }
+            TaskSpec::Measure(_) => {
+                let context = self.context(&job, watch).await?;
+                measure::run(job, context).await
+            }
             TaskSpec::Evaluate(_) => evaluate::run(self.metrics.as_ref(), job).await,
         }
     }
@@ -112,6 +148,7 @@ fn scan_failure(error: &ScanError) -> TaskFailure {
     let outcome = match error.class() {
         ErrorClass::Permanent => AttemptOutcome::Permanent,
         ErrorClass::Retryable | ErrorClass::Changed => AttemptOutcome::Retryable,
+        ErrorClass::Away => AttemptOutcome::DependencyDown,
     };
     let outcome = if error.is_cancelled() {
         AttemptOutcome::Cancelled

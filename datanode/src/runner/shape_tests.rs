@@ -25,6 +25,8 @@ fn dataset(columns: &str) -> Dataset {
         }
     });
     Dataset {
+        others: Vec::new(),
+        storage: assay_model::dataset::StoragePolicy::default(),
         id: DatasetId::new("d").unwrap(),
         version: "1.0.0".to_owned(),
         status: DatasetStatus::Active,
@@ -34,6 +36,7 @@ fn dataset(columns: &str) -> Dataset {
         subscribers: Vec::new(),
         tags: Vec::new(),
         source: Source {
+            credential: None,
             server: "s".to_owned(),
             location: Location::Local {
                 path: ".".to_owned(),

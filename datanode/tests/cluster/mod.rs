@@ -281,6 +281,7 @@ pub fn dataset(folder: &Path) -> Dataset {
         subscribers: Vec::new(),
         tags: Vec::new(),
         source: Source {
+            credential: None,
             server: "files".to_owned(),
             location: Location::Local {
                 path: folder.to_str().unwrap().to_owned(),

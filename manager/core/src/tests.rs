@@ -253,6 +253,7 @@ impl Bench {
     fn planned(&mut self, measures: u32) -> RunId {
         let run = self.submit("orders", "one");
         let measure = |batch| MeasureSpec {
+            queries: false,
             partitions: vec![Partition::all()],
             batch,
             batches: measures,
@@ -438,6 +439,7 @@ fn a_retried_run_whose_discovery_had_failed_is_planned_before_it_ends() {
     bench.tell(Event::RetryRun { run, deadline_at });
     let found = Discovery {
         measures: vec![MeasureSpec {
+            queries: false,
             partitions: vec![Partition::all()],
             batch: 1,
             batches: 1,

@@ -202,6 +202,7 @@ pub fn messages() -> Vec<Vec<u8>> {
 /// JSON as it lies in the state of record.
 pub fn rows() -> Vec<Vec<u8>> {
     let measure = MeasureSpec {
+        queries: false,
         partitions: vec![partition()],
         batch: 1,
         batches: 2,

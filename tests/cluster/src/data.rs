@@ -155,6 +155,8 @@ pub fn dataset(folder: &Path, name: &str, target_bytes: u64) -> Dataset {
         masked: false,
     };
     Dataset {
+        others: Vec::new(),
+        storage: assay_model::dataset::StoragePolicy::default(),
         id: DatasetId::new(name).expect("a good name"),
         version: "1.0.0".to_owned(),
         status: DatasetStatus::Active,
@@ -164,6 +166,7 @@ pub fn dataset(folder: &Path, name: &str, target_bytes: u64) -> Dataset {
         subscribers: Vec::new(),
         tags: Vec::new(),
         source: Source {
+            credential: None,
             server: "files".to_owned(),
             location: Location::Local {
                 path: folder.to_str().expect("paths of tests are text").to_owned(),

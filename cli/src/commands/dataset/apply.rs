@@ -164,7 +164,7 @@ fn placed(source: Source, dataset: Dataset, base: &Path) -> Result<Wanted> {
     let (text, moved) = written_anew(&source.text, &source.parsed, &there, base);
     // Only a text that says exactly the same may take the place of the owner's.
     if parse(&name, &text, base).dataset.as_ref() != Some(&dataset) {
-        let Location::Local { path } = &dataset.source.location;
+        let path = dataset.source.location.local().unwrap_or_default();
         let why = format!(
             "{name}: its relative path would mean another place in the registry {}\n  \
              write it in full: path: {path}; or keep the file in the registry's folder",
@@ -200,7 +200,9 @@ fn written_anew(
         if wanted.location == found.location {
             continue;
         }
-        let Location::Local { path } = &wanted.location;
+        let Location::Local { path } = &wanted.location else {
+            continue;
+        };
         let from = (ours.line as usize).saturating_sub(1);
         let to = here
             .get(at + 1)

@@ -9,7 +9,6 @@ mod port;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use assay_model::dataset::Location;
 use assay_proto::v1;
 use assay_store::port::RunFilter;
 use jiff::Timestamp;
@@ -363,7 +362,7 @@ async fn registry(cx: &Context) -> Vec<Finding> {
         .definitions
         .iter()
         .filter_map(|definition| {
-            let Location::Local { path } = &definition.dataset.source.location;
+            let path = definition.dataset.source.location.local()?;
             let there = path.contains(['*', '{']) || Path::new(path).exists();
             (!there).then(|| format!("{} at {path}", definition.dataset.id))
         })

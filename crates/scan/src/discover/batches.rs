@@ -60,6 +60,7 @@ fn measures(
         .into_iter()
         .zip(1u32..)
         .map(move |(pieces, batch)| MeasureSpec {
+            queries: false,
             partitions: partitions.to_vec(),
             batch,
             batches: count,

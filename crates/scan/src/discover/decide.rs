@@ -13,6 +13,7 @@ use assay_model::partition::{ObjectRef, Partition, PartitionVersion};
 use assay_model::run::Selection;
 use assay_model::task::{EvaluateMode, EvaluateSpec};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::keys::Key;
 
@@ -62,7 +63,8 @@ pub struct Decided {
 }
 
 /// Unchanged partitions whose verdict holds no more, by key.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Redo {
     /// To be judged again by the metrics that are stored of them.
     pub judge: BTreeSet<String>,

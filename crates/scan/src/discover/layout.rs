@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_model::dataset::{Dataset, FormatKind, KeyKind, KeySpec, Layout, Location, Sealing};
+use assay_model::dataset::{Dataset, FormatKind, KeyKind, KeySpec, Layout, Sealing};
 use assay_model::partition::ObjectRef;
 
 use super::auto::{self, Found};
@@ -55,15 +55,22 @@ pub struct Where<'a> {
     pub single: bool,
 }
 
+/// The location, as its definition writes it.
+fn place(dataset: &Dataset) -> String {
+    let location = &dataset.source.location;
+    location
+        .local()
+        .map_or_else(|| location.address(), str::to_owned)
+}
+
 /// The layout that the paths show.
 fn guessed(
     dataset: &Dataset,
     data: &[&ObjectRef],
     declared: &[String],
 ) -> Result<Found, ScanError> {
-    let Location::Local { path } = &dataset.source.location;
     auto::look(data, declared).map_err(|what| ScanError::Definition {
-        path: path.clone(),
+        path: place(dataset),
         place: Place::file(),
         what,
         remedy: "under assayPartitions, write the `template` of the names that are its \

@@ -65,7 +65,7 @@ pub fn discover_again(
     context: &ScanContext,
     redo: &Redo,
 ) -> Result<Discovery, ScanError> {
-    let objects = Objects::open(&dataset.source.location)?;
+    let objects = Objects::open(&dataset.source, context)?;
     let (listing, refused) = list(&objects, context)?;
     let from = Where {
         pattern: objects.pattern(),
@@ -73,7 +73,7 @@ pub fn discover_again(
     };
     let mut assigned = assign(dataset, from, &listing)?;
     assigned.ignored.extend(refused);
-    let root = objects.root().display().to_string();
+    let root = objects.root();
     if assigned.groups.is_empty() && assigned.files.is_empty() {
         return Err(nothing(dataset, &root, ledger, &assigned));
     }
@@ -110,9 +110,12 @@ pub fn discover_again(
 ///
 /// # Errors
 /// As [`discover`].
-pub fn shape(dataset: &Dataset) -> Result<(Layout, Vec<KeySpec>), ScanError> {
-    let objects = Objects::open(&dataset.source.location)?;
-    let (listing, _) = list(&objects, &ScanContext::default())?;
+pub fn shape(
+    dataset: &Dataset,
+    context: &ScanContext,
+) -> Result<(Layout, Vec<KeySpec>), ScanError> {
+    let objects = Objects::open(&dataset.source, context)?;
+    let (listing, _) = list(&objects, context)?;
     let from = Where {
         pattern: objects.pattern(),
         single: objects.single().is_some(),
@@ -206,7 +209,7 @@ fn list(
 ) -> Result<(Vec<ObjectRef>, Vec<String>), ScanError> {
     let (mut listing, mut refused) = (Vec::new(), Vec::new());
     for item in objects.walk("") {
-        context.check(&objects.root().display().to_string())?;
+        context.check(&objects.root())?;
         match item {
             Ok(object) => listing.push(object),
             Err(ScanError::Refused { path, why }) => refused.push(format!("{path}: {why}")),

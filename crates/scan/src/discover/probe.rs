@@ -33,6 +33,9 @@ pub fn cut(
             FormatKind::Csv | FormatKind::Ndjson => {
                 text::cut::cut(dataset, &reader, target, context)
             }
+            FormatKind::Avro | FormatKind::Arrow | FormatKind::Table => {
+                Ok(vec![(Part::Whole, object.size)])
+            }
         });
     pieces.unwrap_or_else(|error| {
         tracing::warn!(%error, path = object.path, "not cut into batches");

@@ -46,7 +46,7 @@ pub(crate) fn measure(
     spec: &MeasureSpec,
     context: &ScanContext,
 ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
-    let objects = Objects::open(&dataset.source.location)?;
+    let objects = Objects::open(&dataset.source, context)?;
     let cutter = cutter(dataset)?;
     let mut scratch = pages::Scratch::default();
     let mut states = BTreeMap::new();

@@ -34,7 +34,7 @@ pub fn cut(
     let quote = match dataset.source.format.kind {
         FormatKind::Csv => Some(marks(&dataset.source.format, reader.path())?.quote),
         FormatKind::Ndjson => None,
-        FormatKind::Parquet => return Ok(whole),
+        _ => return Ok(whole),
     };
     let ends = record_ends(reader, quote, target.max(1), context)?;
     let mut parts = Vec::with_capacity(ends.len() + 1);

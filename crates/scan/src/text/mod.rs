@@ -76,11 +76,11 @@ pub fn measure(
     let mut states = match dataset.source.format.kind {
         FormatKind::Csv => csv::measure(dataset, partitions, reader, (start, end), context)?,
         FormatKind::Ndjson => ndjson::measure(dataset, partitions, reader, (start, end), context)?,
-        FormatKind::Parquet => {
+        other => {
             return Err(ScanError::Unsupported {
                 path: reader.path().to_owned(),
                 place: Place::file(),
-                what: "Parquet is not a text format".to_owned(),
+                what: format!("{other} is not a text format"),
                 remedy: "state the format of the files under `servers`".to_owned(),
             });
         }

@@ -45,6 +45,7 @@ pub fn dataset(path: &Path, kind: FormatKind) -> Dataset {
         subscribers: Vec::new(),
         tags: Vec::new(),
         source: Source {
+            credential: None,
             server: "local".to_owned(),
             location: Location::Local {
                 path: path.display().to_string(),

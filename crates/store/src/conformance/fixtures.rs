@@ -96,6 +96,7 @@ pub fn discovery(days: &[(&str, &str)]) -> Discovery {
     for (n, (key, version)) in (1_u32..).zip(days) {
         let seen = sighting(key, version, LedgerState::Sealed);
         found.measures.push(MeasureSpec {
+            queries: false,
             partitions: vec![seen.partition.clone()],
             batch: 1,
             batches: 1,

@@ -5,6 +5,7 @@
 //! 2 did not start on its options.
 
 mod options;
+mod sources;
 mod wiring;
 
 use std::process::ExitCode;

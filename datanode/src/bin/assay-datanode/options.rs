@@ -15,6 +15,8 @@ use assay_telemetry::{LogSettings, machine};
 use clap::{Args, Parser};
 use serde::Deserialize;
 
+use crate::sources::{SourceOptions, SourceSettings};
+
 /// A data node of an Assay cluster: measures and judges what the leading manager gives it.
 #[derive(Debug, Parser)]
 #[command(name = "assay-datanode", version)]
@@ -79,10 +81,13 @@ pub struct Options {
     /// The coordinator.
     #[command(flatten)]
     pub etcd: EtcdOptions,
+    /// What tasks may reach.
+    #[command(flatten)]
+    pub sources: SourceOptions,
 }
 
 layered!(Options { id, managers, slots, memory, zone, probe, drain_grace_s }
-    with { log, telemetry, tls, store, etcd });
+    with { log, telemetry, tls, store, etcd, sources });
 
 /// The options, whole and checked.
 #[derive(Debug, Clone)]
@@ -111,6 +116,8 @@ pub struct Settings {
     pub store: Store,
     /// The coordinator.
     pub etcd: Etcd,
+    /// What tasks may reach.
+    pub sources: SourceSettings,
 }
 
 impl Flags {
@@ -178,6 +185,7 @@ impl Options {
             tls,
             store: self.store.checked()?,
             etcd: self.etcd.checked()?,
+            sources: self.sources.checked()?,
         })
     }
 }
@@ -191,6 +199,11 @@ impl fmt::Display for Settings {
         writeln!(f, "telemetry  http://{}/metrics", self.telemetry)?;
         writeln!(f, "store      {}", without_password(&self.store.url))?;
         writeln!(f, "etcd       {}", self.etcd.endpoints.join(", "))?;
+        let allowed = match self.sources.allow.as_slice() {
+            [] => "files only".to_owned(),
+            places => places.join(", "),
+        };
+        writeln!(f, "sources    {allowed}")?;
         let tls = self.tls.as_ref().map(|files| files.cert.display());
         match tls {
             Some(cert) => write!(f, "tls        {cert}"),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
+use assay_datanode::runner::access::{LocalKeys, Sources};
 use assay_datanode::runner::child::{self, ChildConfig, ChildRunner};
 use assay_datanode::{NodeConfig, NodeParts};
 use assay_process::ecs::{self, ZoneError};
@@ -18,6 +19,7 @@ use assay_store::postgres::{Passwords, PostgresOptions, PostgresStore};
 use assay_telemetry::Telemetry;
 
 use crate::options::Settings;
+use crate::sources::SourceSettings;
 
 /// Whether this process was started by a node to run its tasks.
 pub fn is_task_child() -> bool {
@@ -28,7 +30,7 @@ pub fn is_task_child() -> bool {
 
 /// Runs tasks for the node that started this process.
 pub fn serve_child() -> ExitCode {
-    child::serve_child()
+    child::serve_child(Some(assay_sources::reach))
 }
 
 /// What the node shows of itself, if it is to.
@@ -65,6 +67,20 @@ async fn passwords(store: &Store) -> Result<Option<Arc<dyn Passwords>>, Failure>
     match store.auth {
         StoreAuth::Password => Ok(None),
         StoreAuth::Iam => Err("this program was built without AWS, and knows no tokens of IAM: build it with the feature `cloud`, or log in by a password".into()),
+    }
+}
+
+/// What the node's tasks may reach.
+fn sources(settings: &Settings) -> Sources {
+    let SourceSettings {
+        allow,
+        env_prefix,
+        files,
+    } = settings.sources.clone();
+    Sources {
+        keys: Arc::new(LocalKeys::for_sources(env_prefix, files)),
+        allowed: Some(allow),
+        make: assay_sources::reach,
     }
 }
 
@@ -115,7 +131,8 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodePart
         probe: Some(settings.probe),
         ..NodeConfig::new(settings.id.clone(), doors)
     };
-    let runner = ChildRunner::new(Arc::new(store.clone()), ChildConfig::own(settings.slots));
+    let runner = ChildRunner::new(Arc::new(store.clone()), ChildConfig::own(settings.slots))
+        .reaching(sources(settings));
     // A node that cannot start its children must not register.
     runner.warm(config.memory_per_slot()).await?;
     Ok(NodeParts {

@@ -14,6 +14,8 @@ use assay_model::output::{Discovery, MeasuredPartition, TaskOutput};
 use assay_model::partition::PartitionKey;
 use assay_model::run::Selection;
 use assay_model::task::{AttemptOutcome, MeasureSpec, TaskFailure};
+use assay_scan::discover::decide::Redo;
+use assay_scan::reach::Access;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +24,7 @@ use super::limits::ChildLimits;
 use crate::runner::failure;
 
 /// The shape of the messages; raised with every change of them.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 /// The program's version: a node talks to children of its own version only.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Bytes of a failure's message that are kept.
@@ -84,6 +86,9 @@ pub struct ChildTask<'a> {
     pub answer_bytes_max: u64,
     /// What is to be done.
     pub work: ChildWork<'a>,
+    /// What it may reach beyond files, and what logs in there; it is written nowhere.
+    #[serde(default)]
+    pub access: Option<Access>,
 }
 
 /// Work that touches bytes of the source.
@@ -100,6 +105,8 @@ pub enum ChildWork<'a> {
         selection: Cow<'a, Selection>,
         /// The present instant.
         now: Timestamp,
+        /// The partitions whose verdict holds no more.
+        redo: Cow<'a, Redo>,
     },
     /// Measures one batch.
     Measure {

@@ -40,7 +40,8 @@ use async_trait::async_trait;
 pub use message::{ChildTask, ChildWork};
 pub use serve::{Work, scan, serve_child, serve_with};
 
-use super::{TaskJob, TaskRunner, TaskWatch, evaluate, failure, store_failure};
+use super::access::{self, Sources};
+use super::{TaskJob, TaskRunner, TaskWatch, discover, evaluate, failure};
 use message::{Expected, ToChild};
 use pool::Pool;
 use process::Order;
@@ -130,6 +131,7 @@ pub struct ChildRunner {
     metrics: Arc<dyn MetricStore>,
     pool: Arc<Pool>,
     seq: AtomicU64,
+    sources: Option<Sources>,
 }
 
 impl ChildRunner {
@@ -141,7 +143,15 @@ impl ChildRunner {
             metrics,
             pool: Arc::new(Pool::new(config)),
             seq: AtomicU64::new(0),
+            sources: None,
         }
+    }
+
+    /// The same, whose tasks reach sources beyond this machine's files.
+    #[must_use]
+    pub fn reaching(mut self, sources: Sources) -> Self {
+        self.sources = Some(sources);
+        self
     }
 
     /// Starts a child for every slot, for tasks of this memory.
@@ -157,13 +167,13 @@ impl ChildRunner {
         let dataset = Cow::Borrowed(&*job.dataset);
         let (work, expected) = match &job.task.spec {
             TaskSpec::Discover => {
-                let ledger = self.metrics.ledger(&job.dataset.id).await;
-                let ledger = ledger.map_err(|error| store_failure(&error))?;
+                let (ledger, redo) = discover::known(self.metrics.as_ref(), job).await?;
                 let work = ChildWork::Discover {
                     dataset,
                     ledger: Cow::Owned(ledger),
                     selection: Cow::Borrowed(&job.run.selection),
                     now: job.now,
+                    redo: Cow::Owned(redo),
                 };
                 (work, Expected::Discovery)
             }
@@ -185,6 +195,12 @@ impl ChildRunner {
                 .saturating_add(self.pool.config.cpu_grace_s),
             answer_bytes_max: self.pool.config.answer_bytes_max,
             work,
+            access: match &self.sources {
+                Some(sources) if access::is_remote(&job.dataset) => {
+                    Some(sources.access(&job.dataset).await?)
+                }
+                _ => None,
+            },
         };
         let message = ToChild::Task(Box::new(task));
         let frame = frame::encode(&message, std::iter::empty(), u64::from(u32::MAX));

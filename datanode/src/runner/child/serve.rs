@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use assay_model::output::TaskOutput;
 use assay_model::task::TaskFailure;
 use assay_scan::ScanContext;
+use assay_scan::discover::discover_again;
+use assay_scan::reach::MakeReach;
 
 use super::frame;
 use super::limits;
@@ -36,14 +38,14 @@ pub type Work = fn(&ChildWork<'_>, &ScanContext) -> Result<TaskOutput, TaskFailu
 ///
 /// To be called before anything else: while the process has one thread and no open file.
 #[must_use]
-pub fn serve_child() -> ExitCode {
-    serve_with(scan)
+pub fn serve_child(reach: Option<MakeReach>) -> ExitCode {
+    serve_with(scan, reach)
 }
 
 /// As [`serve_child`], with other work.
 #[must_use]
-pub fn serve_with(work: Work) -> ExitCode {
-    match Served::begin(work) {
+pub fn serve_with(work: Work, reach: Option<MakeReach>) -> ExitCode {
+    match Served::begin(work, reach) {
         Ok(served) => served.listen(),
         Err(reason) => {
             eprintln!("{reason}");
@@ -63,7 +65,8 @@ pub fn scan(work: &ChildWork<'_>, context: &ScanContext) -> Result<TaskOutput, T
             ledger,
             selection,
             now,
-        } => assay_scan::discover::discover(dataset, ledger, selection, *now, context)
+            redo,
+        } => discover_again(dataset, ledger, selection, *now, context, redo)
             .map(TaskOutput::Discovered),
         ChildWork::Measure { dataset, spec } => {
             assay_scan::measure::measure(dataset, spec, context).map(TaskOutput::Measured)
@@ -103,10 +106,11 @@ struct Served {
     ears: BufReader<File>,
     mouth: Mouth,
     tasks: mpsc::Sender<(ChildTask<'static>, ScanContext)>,
+    reach: Option<MakeReach>,
 }
 
 impl Served {
-    fn begin(work: Work) -> Result<Self, String> {
+    fn begin(work: Work, reach: Option<MakeReach>) -> Result<Self, String> {
         let broken = |error: std::io::Error| format!("no pipe to a node: {error}");
         let ears = std::io::stdin()
             .as_fd()
@@ -128,7 +132,12 @@ impl Served {
                     protocol: PROTOCOL,
                     version: VERSION.to_owned(),
                 });
-                Ok(Self { ears, mouth, tasks })
+                Ok(Self {
+                    ears,
+                    mouth,
+                    tasks,
+                    reach,
+                })
             }
             Err(reason) => {
                 mouth.say(&FromChild::Refused {
@@ -150,8 +159,10 @@ impl Served {
                 Err(error) => end(&error.to_string()),
             };
             match frame.message::<ToChild<'static>>() {
-                Ok(ToChild::Task(task)) => {
+                Ok(ToChild::Task(mut task)) => {
                     at_work = ScanContext::new(task.memory_bytes);
+                    let make = self.reach.zip(task.access.take());
+                    at_work.reach = make.map(|(make, access)| make(access));
                     if self.tasks.send((*task, at_work.clone())).is_err() {
                         end("the working thread is gone");
                     }

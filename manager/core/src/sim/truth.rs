@@ -115,6 +115,7 @@ fn draw_run(dice: &mut Dice, swarm: &Swarm, run: Run, at_ms: u64) -> TrueRun {
         let mut measured_by = Vec::new();
         for batch in 1..=batches {
             discovery.measures.push(MeasureSpec {
+                queries: false,
                 partitions: vec![partition.clone()],
                 batch,
                 batches,

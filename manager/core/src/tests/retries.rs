@@ -10,6 +10,7 @@ pub(super) fn one_day() -> Discovery {
     let partition = Partition::all();
     Discovery {
         measures: vec![MeasureSpec {
+            queries: false,
             partitions: vec![partition.clone()],
             batch: 1,
             batches: 1,

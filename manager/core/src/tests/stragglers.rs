@@ -314,6 +314,7 @@ fn one_evaluation() -> Discovery {
     use assay_model::task::{EvaluateMode, EvaluateSpec};
     Discovery {
         measures: vec![MeasureSpec {
+            queries: false,
             partitions: vec![Partition::all()],
             batch: 1,
             batches: 1,

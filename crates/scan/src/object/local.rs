@@ -1,11 +1,10 @@
-//! Objects of a source: where they are, what a listing shows of them, and reads at an offset.
+//! Files of this machine: a walk of a folder, and reads pinned to what it showed.
 //!
-//! In: a [`Location`]. Out: a stream of [`ObjectRef`]s with paths relative to the location's root,
-//! and readers that are pinned to what the listing showed: a file that differs in size or time of
-//! change from its [`ObjectRef`] is an error, before and after it is read. Nothing outside the root
-//! is ever opened or listed, neither by `..` nor through a symbolic link. A symbolic link to
-//! something below the root is refused by the listing as another name of it, so that no row counts
-//! twice; hard links have no real name and are files of their own.
+//! In: an absolute path or pattern. Out: an [`ObjectRef`] for every file, and readers that are
+//! pinned to it: a file that differs in size or time of change is an error, before and after it is
+//! read. Nothing outside the root is ever opened or listed, neither by `..` nor through a symbolic
+//! link. A symbolic link to something below the root is refused by the listing as another name of
+//! it, so that no row counts twice; hard links have no real name and are files of their own.
 //!
 //! Local files are listed by a walk of our own and not by a library for object stores: those
 //! encode names (`x#1` has no path of theirs that reads back as the same file), follow links
@@ -17,31 +16,16 @@ use std::fs::{File, Metadata};
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 
-use assay_model::dataset::Location;
 use assay_model::partition::ObjectRef;
-use futures::Stream;
 use jiff::Timestamp;
 
+use super::ReadAt;
 use crate::error::{Place, ScanError};
+use crate::reach::PinnedRead;
 
-/// Reads at an offset from something that does not change.
-pub trait ReadAt: Send + Sync {
-    /// The name that errors give it.
-    fn path(&self) -> &str;
-
-    /// Its size, in bytes.
-    fn size(&self) -> u64;
-
-    /// Fills `buffer` from `offset`.
-    ///
-    /// # Errors
-    /// [`ScanError::Changed`] when it has become shorter, [`ScanError::Io`] when it cannot be read.
-    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ScanError>;
-}
-
-/// The objects of one location.
+/// The files of one location.
 #[derive(Debug, Clone)]
-pub struct Objects {
+pub struct Files {
     /// The folder that every path is relative to, without symbolic links.
     root: PathBuf,
     /// The pattern below the root, as written.
@@ -50,16 +34,15 @@ pub struct Objects {
     single: Option<String>,
 }
 
-impl Objects {
+impl Files {
     /// Opens a location. Its root is the folder itself, the folder of a single file, or the longest
     /// leading part of a pattern that has neither `*`, `?`, `[` nor `{`.
     ///
     /// # Errors
     /// [`ScanError::Definition`] when the root does not exist or the path is not absolute.
-    pub fn open(location: &Location) -> Result<Self, ScanError> {
-        let Location::Local { path } = location;
+    pub fn open(path: &str) -> Result<Self, ScanError> {
         let refuse = |what: String| ScanError::Definition {
-            path: path.clone(),
+            path: path.to_owned(),
             place: Place::file(),
             what,
             remedy: "correct the path under `servers` in the dataset's document".to_owned(),
@@ -112,27 +95,8 @@ impl Objects {
 
     /// Lists every file below `prefix` (a folder relative to the root; empty for all), in the order
     /// of names within each folder. What cannot be listed is an item of its own: a symbolic link
-    /// ([`ScanError::Refused`]; the location itself may be one), a name that is not UTF-8, a folder that cannot be read.
-    /// Files that vanish while the listing runs are left out.
-    ///
-    /// Must be called within a Tokio runtime: folders are read on its blocking threads.
-    pub fn list(
-        &self,
-        prefix: &str,
-    ) -> impl Stream<Item = Result<ObjectRef, ScanError>> + Send + use<> {
-        let (sender, mut receiver) = tokio::sync::mpsc::channel(256);
-        let mut walk = Walk::new(self.clone(), prefix);
-        tokio::task::spawn_blocking(move || {
-            for item in &mut walk {
-                if sender.blocking_send(item).is_err() {
-                    return;
-                }
-            }
-        });
-        futures::stream::poll_fn(move |context| receiver.poll_recv(context))
-    }
-
-    /// The same listing as [`Objects::list`], on the caller's thread.
+    /// ([`ScanError::Refused`]; the location itself may be one), a name that is not UTF-8, a folder
+    /// that cannot be read. Files that vanish while the listing runs are left out.
     pub fn walk(&self, prefix: &str) -> impl Iterator<Item = Result<ObjectRef, ScanError>> + use<> {
         Walk::new(self.clone(), prefix)
     }
@@ -142,11 +106,11 @@ impl Objects {
     /// # Errors
     /// [`ScanError::Changed`] when its size or time of change is another than listed,
     /// [`ScanError::Refused`] when its path leaves the root.
-    pub fn reader(&self, object: &ObjectRef) -> Result<ObjectReader, ScanError> {
+    pub fn reader(&self, object: &ObjectRef) -> Result<FileReader, ScanError> {
         let path = self.resolve(&object.path)?;
         let name = path.display().to_string();
         let file = File::open(&path).map_err(|error| ScanError::io(&name, "open it", error))?;
-        let reader = ObjectReader {
+        let reader = FileReader {
             file,
             name,
             object: object.clone(),
@@ -178,26 +142,16 @@ impl Objects {
     }
 }
 
-/// An open object, pinned to what the listing showed.
+/// An open file, pinned to what the listing showed.
 #[derive(Debug)]
-pub struct ObjectReader {
+pub struct FileReader {
     file: File,
     name: String,
     object: ObjectRef,
 }
 
-impl ObjectReader {
-    /// What the listing showed.
-    #[must_use]
-    pub fn object(&self) -> &ObjectRef {
-        &self.object
-    }
-
-    /// Compares the open file with what the listing showed.
-    ///
-    /// # Errors
-    /// [`ScanError::Changed`] when they differ.
-    pub fn verify_unchanged(&self) -> Result<(), ScanError> {
+impl PinnedRead for FileReader {
+    fn verify_unchanged(&self) -> Result<(), ScanError> {
         let found = self
             .file
             .metadata()
@@ -219,7 +173,7 @@ impl ObjectReader {
     }
 }
 
-impl ReadAt for ObjectReader {
+impl ReadAt for FileReader {
     fn path(&self) -> &str {
         &self.name
     }
@@ -252,13 +206,13 @@ fn modified(metadata: &Metadata) -> Option<Timestamp> {
 
 /// Folders still to be read, and what was found in the folder at hand.
 struct Walk {
-    objects: Objects,
+    objects: Files,
     folders: Vec<PathBuf>,
     found: VecDeque<Result<ObjectRef, ScanError>>,
 }
 
 impl Walk {
-    fn new(objects: Objects, prefix: &str) -> Self {
+    fn new(objects: Files, prefix: &str) -> Self {
         let mut walk = Self {
             objects,
             folders: Vec::new(),
@@ -384,10 +338,8 @@ impl Iterator for Walk {
 mod tests {
     use super::*;
 
-    fn location(path: &Path) -> Location {
-        Location::Local {
-            path: path.display().to_string(),
-        }
+    fn location(path: &Path) -> String {
+        path.display().to_string()
     }
 
     #[test]
@@ -397,7 +349,7 @@ mod tests {
         for name in ["b/2", "b/1", "a", "c"] {
             std::fs::write(folder.path().join(name), name).unwrap();
         }
-        let objects = Objects::open(&location(folder.path())).unwrap();
+        let objects = Files::open(&location(folder.path())).unwrap();
         let listed: Vec<_> = objects.walk("").map(Result::unwrap).collect();
         let mut paths: Vec<_> = listed.iter().map(|o| o.path.as_str()).collect();
         paths.sort_unstable();
@@ -427,7 +379,7 @@ mod tests {
         link("dt=1", "latest");
         link("dt=1/a.csv", "b.csv");
         link("", "dt=1/up");
-        let objects = Objects::open(&location(folder.path())).unwrap();
+        let objects = Files::open(&location(folder.path())).unwrap();
         let (listed, refused): (Vec<_>, Vec<_>) = objects.walk("").partition(Result::is_ok);
         let paths: Vec<_> = listed.into_iter().map(|item| item.unwrap().path).collect();
         assert_eq!(paths, ["dt=1/a.csv"]);
@@ -441,7 +393,7 @@ mod tests {
                 .any(|t| t.contains("another name of dt=1/a.csv")),
             "{told:?}"
         );
-        let single = Objects::open(&location(&folder.path().join("b.csv"))).unwrap();
+        let single = Files::open(&location(&folder.path().join("b.csv"))).unwrap();
         assert_eq!(single.walk("").filter(Result::is_ok).count(), 1);
     }
 
@@ -452,7 +404,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).unwrap();
         std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
-        let objects = Objects::open(&location(folder.path())).unwrap();
+        let objects = Files::open(&location(folder.path())).unwrap();
         let items: Vec<_> = objects.walk("").collect();
         assert_eq!(items.len(), 2);
         assert!(
@@ -478,12 +430,10 @@ mod tests {
     fn a_pattern_is_rooted_at_its_plain_part_and_a_file_at_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.csv"), "x").unwrap();
-        let pattern = Location::Local {
-            path: format!("{}/t_{{y}}/*.csv", folder.path().display()),
-        };
-        let objects = Objects::open(&pattern).unwrap();
+        let pattern = format!("{}/t_{{y}}/*.csv", folder.path().display());
+        let objects = Files::open(&pattern).unwrap();
         assert_eq!(objects.pattern(), Some("t_{y}/*.csv"));
-        let single = Objects::open(&location(&folder.path().join("a.csv"))).unwrap();
+        let single = Files::open(&location(&folder.path().join("a.csv"))).unwrap();
         assert_eq!(single.single(), Some("a.csv"));
         assert_eq!(single.walk("").count(), 1);
     }

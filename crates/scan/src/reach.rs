@@ -1,0 +1,144 @@
+//! Ports to data beyond this machine's files: buckets of object stores and tables of databases.
+//!
+//! In: a [`Source`], and what it may be reached with ([`Access`]). Out: objects that are read like
+//! files ([`RemoteObjects`]), or a table that lists its partitions and measures their rows
+//! ([`Table`]). The calls block: a scan is synchronous, and adapters bring their own runtime.
+//!
+//! An adapter must never reach a place that the [`Access`] does not allow, and never put a secret
+//! into an error, a log line or a state.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use assay_metrics::TableState;
+use assay_model::dataset::{Credential, Dataset, Source};
+use assay_model::partition::{ObjectRef, PartitionKey};
+use assay_model::task::MeasureSpec;
+use serde::{Deserialize, Serialize};
+
+use crate::context::ScanContext;
+use crate::discover::decide::Seen;
+use crate::error::ScanError;
+use crate::object::ReadAt;
+
+/// The way to sources beyond this machine's files.
+pub trait Reach: fmt::Debug + Send + Sync {
+    /// The objects of a bucket.
+    ///
+    /// # Errors
+    /// [`ScanError::Refused`] when it may not be reached, [`ScanError::Unsupported`] when it cannot
+    /// be by this program.
+    fn objects(&self, source: &Source) -> Result<Arc<dyn RemoteObjects>, ScanError>;
+
+    /// A table of a database.
+    ///
+    /// # Errors
+    /// As [`Reach::objects`].
+    fn table(&self, source: &Source) -> Result<Arc<dyn Table>, ScanError>;
+}
+
+/// A listing, item by item.
+pub type Listing<'a> = Box<dyn Iterator<Item = Result<ObjectRef, ScanError>> + Send + 'a>;
+
+/// The objects below one prefix of a bucket.
+pub trait RemoteObjects: fmt::Debug + Send + Sync {
+    /// The address of the prefix that paths are relative to, for people.
+    fn root(&self) -> &str;
+
+    /// The pattern below the root, as written; `None` when the location is an object or a prefix.
+    fn pattern(&self) -> Option<&str>;
+
+    /// The name of the one object, when the location is one.
+    fn single(&self) -> Option<&str>;
+
+    /// Every object below `prefix` (relative to the root; empty for all), in the order of their
+    /// names, with its tag. What may not be read is an item of its own ([`ScanError::Refused`]).
+    fn list(&self, prefix: &str) -> Listing<'_>;
+
+    /// Opens an object, pinned to what the listing showed: a read of an object with another tag is
+    /// [`ScanError::Changed`].
+    ///
+    /// # Errors
+    /// [`ScanError::Changed`] when it is another already.
+    fn open(&self, object: &ObjectRef) -> Result<Box<dyn PinnedRead>, ScanError>;
+}
+
+/// An open object, pinned to what a listing showed.
+pub trait PinnedRead: ReadAt + fmt::Debug {
+    /// Compares it with what the listing showed.
+    ///
+    /// # Errors
+    /// [`ScanError::Changed`] when they differ.
+    fn verify_unchanged(&self) -> Result<(), ScanError>;
+}
+
+/// A table of a database. Its ranges of rows take the place of objects: a range is named by an
+/// [`ObjectRef`] whose path says which rows it has and whose tag changes when they do.
+pub trait Table: fmt::Debug + Send + Sync {
+    /// Every partition of the table with its ranges of about `target_bytes`, in key order.
+    ///
+    /// # Errors
+    /// [`ScanError`] when the table cannot be looked at, or holds a row without a valid key.
+    fn partitions(&self, dataset: &Dataset, context: &ScanContext) -> Result<Vec<Seen>, ScanError>;
+
+    /// Measures the ranges of a batch, each as it was listed.
+    ///
+    /// # Errors
+    /// [`ScanError::Changed`] when the rows of a range are others than listed.
+    fn measure(
+        &self,
+        dataset: &Dataset,
+        spec: &MeasureSpec,
+        context: &ScanContext,
+    ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError>;
+}
+
+/// A secret that is held in memory only. It does not show itself.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Holds a secret.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, to be handed to what logs in and to nothing else.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What sources may be reached, and what logs in to them: resolved by the node for one task, and
+/// all that its process knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// The secrets of the task's sources, by the reference to each.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, Secret>,
+    /// The address prefixes that may be reached (`s3://bucket/prefix/`, `postgres://host:5432/db`);
+    /// `None`: whatever the user of this machine may reach.
+    #[serde(default)]
+    pub allowed: Option<Vec<String>>,
+}
+
+impl Access {
+    /// The secret of a reference.
+    #[must_use]
+    pub fn secret(&self, credential: &Credential) -> Option<&Secret> {
+        self.secrets.get(&credential.to_string())
+    }
+}
+
+/// Makes the way to sources from what a task may reach.
+pub type MakeReach = fn(Access) -> Arc<dyn Reach>;
