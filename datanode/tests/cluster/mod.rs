@@ -272,6 +272,8 @@ impl Cluster {
 
 pub fn dataset(folder: &Path) -> Dataset {
     Dataset {
+        others: Vec::new(),
+        storage: assay_model::dataset::StoragePolicy::default(),
         id: DatasetId::new("orders").unwrap(),
         version: "1.0.0".to_owned(),
         status: DatasetStatus::Active,
