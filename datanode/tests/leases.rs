@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use assay_coordination::Coordinator;
-use assay_manager::Role;
+use assay_manager::{Role, SubmitError};
 use assay_model::ids::{Incarnation, NodeId};
 use assay_model::run::{RunState, Selection, Trigger};
 use cluster::{Cluster, within};
@@ -73,15 +73,18 @@ async fn a_leader_in_doubt_leads_on_while_the_coordinator_is_away() {
     cluster.coordinator.begin_outage();
     // Longer than the lease lasts.
     sleep(Duration::from_secs(3)).await;
-    let submitted = manager
-        .submit(
-            cluster.dataset(),
-            Trigger::Manual,
-            Selection::default(),
-            None,
-        )
-        .await
-        .unwrap();
+    // On a machine that stood still for a moment nobody leads for a while.
+    let submitted = loop {
+        let (dataset, by_hand) = (cluster.dataset(), Trigger::Manual);
+        match manager
+            .submit(dataset, by_hand, Selection::default(), None)
+            .await
+        {
+            Ok(submitted) => break submitted,
+            Err(SubmitError::NotLeading(_)) => within("m1 leads again", manager.leads()).await,
+            Err(error) => panic!("{error}"),
+        }
+    };
     let run = within("the run", manager.wait(submitted.run))
         .await
         .unwrap();
@@ -127,15 +130,18 @@ async fn a_configuration_applies_without_a_restart_and_a_bad_one_not_at_all() {
     assert!(manager.configure(&misspelt).await.is_err());
     // One that somebody wrote past the manager.
     cluster.coordinator.put_config(&misspelt).await.unwrap();
-    let submitted = manager
-        .submit(
-            cluster.dataset(),
-            Trigger::Manual,
-            Selection::default(),
-            None,
-        )
-        .await
-        .unwrap();
+    // On a machine that stood still for a moment nobody leads for a while.
+    let submitted = loop {
+        let (dataset, by_hand) = (cluster.dataset(), Trigger::Manual);
+        match manager
+            .submit(dataset, by_hand, Selection::default(), None)
+            .await
+        {
+            Ok(submitted) => break submitted,
+            Err(SubmitError::NotLeading(_)) => within("m1 leads again", manager.leads()).await,
+            Err(error) => panic!("{error}"),
+        }
+    };
     let run = within("the run", manager.wait(submitted.run))
         .await
         .unwrap();

@@ -300,8 +300,13 @@ fn local(
             format_at
                 .report(cx, Code::UnknownWord, format!("unknown format `{word}`"))
                 .hint(
-                    suggest::hint(&word, &["parquet", "csv", "ndjson", "jsonl", "tsv"])
-                        .unwrap_or_default(),
+                    suggest::hint(
+                        &word,
+                        &[
+                            "parquet", "csv", "ndjson", "jsonl", "tsv", "avro", "arrow", "feather",
+                        ],
+                    )
+                    .unwrap_or_default(),
                 );
             return None;
         }
@@ -361,11 +366,11 @@ fn format_word(word: &str) -> Result<Format, Option<String>> {
             ..Format::of(FormatKind::Csv)
         }),
         "ndjson" | "jsonl" | "json" => Ok(Format::of(FormatKind::Ndjson)),
-        known @ ("avro" | "orc" | "delta" | "iceberg" | "hudi" | "xml" | "xlsx" | "protobuf") => {
-            Err(Some(format!(
-                "format `{known}` is not supported by this version"
-            )))
-        }
+        "avro" => Ok(Format::of(FormatKind::Avro)),
+        "arrow" | "ipc" | "feather" => Ok(Format::of(FormatKind::Arrow)),
+        known @ ("orc" | "delta" | "iceberg" | "hudi" | "xml" | "xlsx" | "protobuf") => Err(Some(
+            format!("format `{known}` is not supported by this version"),
+        )),
         _ => Err(None),
     }
 }

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use assay_metrics::{
-    ColumnState, DecodeError, Distinct, FloatSum, Number, Quantiles, Range, RuleCount, Schema,
-    State, TablePlan, TableState, Uniqueness, Wants,
+    Answer, AnswerValue, ColumnState, DecodeError, Distinct, FloatSum, Number, Quantiles, Range,
+    RuleCount, Schema, State, TablePlan, TableState, Uniqueness, Wants,
 };
 use proptest::prelude::*;
 
@@ -150,10 +150,39 @@ fn another_version_is_named() {
         error,
         DecodeError::Version {
             found: 9,
-            supported: 1
+            supported: 2
         }
     );
     assert!(error.to_string().contains("scan the batch again"));
+}
+
+#[test]
+fn a_state_with_answers_and_filtered_rows_reads_back_and_one_without_is_of_the_first_version() {
+    let mut table = rich(&[1, 2, 3]);
+    assert_eq!(table.encode()[4], 1);
+    let answer = |value| Answer {
+        value,
+        samples: vec![r#"{"id":1}"#.to_owned()],
+    };
+    for (name, value) in [
+        ("null", Ok(AnswerValue::Null)),
+        (
+            "exact",
+            Ok(AnswerValue::Exact("18446744073709551616.5".to_owned())),
+        ),
+        ("float", Ok(AnswerValue::Float(f64::INFINITY))),
+        ("failed", Err("it ran out of memory".to_owned())),
+    ] {
+        table.answers.insert(name.to_owned(), answer(value));
+    }
+    table.filtered.insert("a > 1".to_owned(), rich(&[2, 3]));
+    let bytes = table.encode();
+    assert_eq!(bytes[4], 2);
+    assert!(TableState::decode(&bytes).unwrap() == table);
+    for length in 0..bytes.len() {
+        assert!(TableState::decode(&bytes[..length]).is_err());
+    }
+    read_as_everything(&table.to_bytes());
 }
 
 #[test]

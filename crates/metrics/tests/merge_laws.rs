@@ -2,9 +2,9 @@
 //! state of the whole equals the merge of the states of any split.
 
 use assay_metrics::{
-    ColumnState, Counts, DecimalSquares, DecimalSum, Distinct, FloatSquares, FloatSum, IntSquares,
-    IntSum, KeyBuilder, Lengths, Number, Quantiles, Range, RuleCount, RuleCounts, Schema, State,
-    TablePlan, TableState, Uniqueness, Wants, hash,
+    Answer, AnswerValue, ColumnState, Counts, DecimalSquares, DecimalSum, Distinct, FloatSquares,
+    FloatSum, IntSquares, IntSum, KeyBuilder, Lengths, Number, Quantiles, Range, RuleCount,
+    RuleCounts, Schema, State, TablePlan, TableState, Uniqueness, Wants, hash,
 };
 use proptest::prelude::*;
 
@@ -269,6 +269,31 @@ proptest! {
                 s.rows += 1;
                 s.files += 1;
                 s.flag(if value.0 > 4 { "malformedRows" } else { "other" }, 2);
+                let answer = match value.0 % 4 {
+                    0 => Answer::failed(format!("because of {}", value.1 > 0.0)),
+                    1 => Answer {
+                        value: Ok(AnswerValue::Float(value.1)),
+                        samples: Vec::new(),
+                    },
+                    2 => Answer {
+                        value: Ok(AnswerValue::Exact((value.2 % 2).to_string())),
+                        samples: vec!["{}".to_owned()],
+                    },
+                    _ => Answer {
+                        value: Ok(AnswerValue::Null),
+                        samples: Vec::new(),
+                    },
+                };
+                let query = format!("q{}", value.2.rem_euclid(3));
+                match s.answers.get_mut(&query) {
+                    Some(own) => own.absorb(&answer),
+                    None => {
+                        s.answers.insert(query, answer);
+                    }
+                }
+                let kept = s.filtered.entry("a > 1".into()).or_default();
+                kept.rows += 1;
+                feed_any(kept.columns.entry("c".into()).or_default(), value);
                 let column = s.columns.entry(format!("c{}", value.0 % 2)).or_default();
                 feed_any(column, value);
                 let key = KeyBuilder::default().text(&value.3).int(value.2).finish();

@@ -279,7 +279,7 @@ fn guess_format(objects: &Objects, path: &str) -> Result<Format, ScanError> {
             path: path.to_owned(),
             place: Place::file(),
             what: "no file with data was found".to_owned(),
-            remedy: "name a folder or file with Parquet, CSV or JSON lines".to_owned(),
+            remedy: "name a folder or file with Parquet, CSV, JSON lines, Avro or Arrow".to_owned(),
         });
     };
     let head = match first {
@@ -288,6 +288,8 @@ fn guess_format(objects: &Objects, path: &str) -> Result<Format, ScanError> {
     };
     let kind = named.unwrap_or(match head.trim_ascii_start() {
         [b'P', b'A', b'R', b'1', ..] => FormatKind::Parquet,
+        [b'O', b'b', b'j', 1, ..] => FormatKind::Avro,
+        [b'A', b'R', b'R', b'O', b'W', b'1', ..] => FormatKind::Arrow,
         [b'{', ..] => FormatKind::Ndjson,
         _ => FormatKind::Csv,
     });

@@ -10,6 +10,7 @@
 //! about itself, and holds no column chunk beyond the memory budget of its [`context`].
 
 mod clock;
+pub mod columnar;
 pub mod compress;
 pub mod context;
 pub mod discover;

@@ -47,14 +47,7 @@ pub fn states(
         FormatKind::Parquet => crate::parquet::measure(dataset, spec, context)?,
         FormatKind::Csv | FormatKind::Ndjson => texts(dataset, spec, context)?,
         FormatKind::Table => table(dataset, spec, context)?,
-        kind @ (FormatKind::Avro | FormatKind::Arrow) => {
-            return Err(ScanError::Unsupported {
-                path: dataset.source.location.address(),
-                place: Place::file(),
-                what: format!("files of the format {kind} are not read"),
-                remedy: "write them as Parquet".to_owned(),
-            });
-        }
+        FormatKind::Avro | FormatKind::Arrow => crate::columnar::measure(dataset, spec, context)?,
     };
     for key in states.keys() {
         if spec

@@ -77,7 +77,7 @@ fn write(folder: &Path, kind: FormatKind) {
                 writeln!(text, "{n},{s},{d},{d}").unwrap();
             }
         }
-        FormatKind::Ndjson => {
+        _ => {
             for (row, (n, s)) in rows.into_iter().enumerate() {
                 let (n, s, (_, d)) = (json!(n), json!(s), double(row));
                 writeln!(text, r#"{{"n":{n},"s":{s},"d":{d},"f":{d}}}"#).unwrap();

@@ -328,6 +328,8 @@ pub fn format_by_name(path: &str) -> Option<FormatKind> {
         "parquet" | "parq" | "pq" => Some(FormatKind::Parquet),
         "csv" | "tsv" | "psv" | "tab" | "txt" => Some(FormatKind::Csv),
         "ndjson" | "jsonl" | "json" | "ldjson" => Some(FormatKind::Ndjson),
+        "avro" => Some(FormatKind::Avro),
+        "arrow" | "arrows" | "ipc" | "feather" => Some(FormatKind::Arrow),
         _ => None,
     }
 }

@@ -81,6 +81,12 @@ pub fn keys(
     if dataset.source.format.kind == FormatKind::Parquet {
         return crate::parquet::keys(dataset, objects, object, context);
     }
+    if matches!(
+        dataset.source.format.kind,
+        FormatKind::Avro | FormatKind::Arrow
+    ) {
+        return crate::columnar::keys(dataset, objects, object, context);
+    }
     let reader = objects.reader(object)?;
     let keys = if dataset.source.format.kind == FormatKind::Csv {
         text::csv::keys(dataset, &reader, context)?

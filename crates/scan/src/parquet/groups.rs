@@ -11,7 +11,7 @@ use jiff::civil::{self, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
-use super::columns::{FileColumn, Meaning};
+use super::columns::Meaning;
 use super::file::FileScan;
 use super::footer;
 use super::sink::Decoded;
@@ -35,11 +35,12 @@ pub(crate) struct Groups {
     pub(crate) of_row: Vec<u32>,
 }
 
-/// Tells the rows of one row group apart.
-struct Grouper<'a> {
+/// Tells rows apart by the values of their key column.
+pub(crate) struct Grouper<'a> {
     cutter: &'a KeyCutter,
-    column: &'a FileColumn,
-    keys: Vec<Key>,
+    meaning: Meaning,
+    type_text: &'a str,
+    pub(crate) keys: Vec<Key>,
     numbers: BTreeMap<PartitionKey, u32>,
     null: Option<u32>,
     integers: BTreeMap<i64, u32>,
@@ -48,10 +49,12 @@ struct Grouper<'a> {
 }
 
 impl<'a> Grouper<'a> {
-    fn new(cutter: &'a KeyCutter, column: &'a FileColumn) -> Self {
+    /// For a key column of this meaning, whose type is called so.
+    pub(crate) fn new(cutter: &'a KeyCutter, meaning: Meaning, type_text: &'a str) -> Self {
         Self {
             cutter,
-            column,
+            meaning,
+            type_text,
             keys: Vec::new(),
             numbers: BTreeMap::new(),
             null: None,
@@ -77,7 +80,8 @@ impl<'a> Grouper<'a> {
         Ok(number as u32)
     }
 
-    fn null(&mut self) -> Result<u32, String> {
+    /// The key of a row whose key column is NULL.
+    pub(crate) fn null(&mut self) -> Result<u32, String> {
         if let Some(number) = self.null {
             return Ok(number);
         }
@@ -87,8 +91,8 @@ impl<'a> Grouper<'a> {
     }
 
     /// The key of a value that is not NULL, by its place among the keys met.
-    fn value(&mut self, values: &Decoded, at: usize) -> Result<u32, String> {
-        match (values, self.column.meaning) {
+    pub(crate) fn value(&mut self, values: &Decoded, at: usize) -> Result<u32, String> {
+        match (values, self.meaning) {
             (Decoded::Ints(values), Meaning::Timestamp(nanos) | Meaning::LocalTimestamp(nanos)) => {
                 self.time(i128::from(values[at]) * i128::from(nanos))
             }
@@ -105,10 +109,7 @@ impl<'a> Grouper<'a> {
                 let text: &[u8] = if values[at] { b"true" } else { b"false" };
                 self.text(text)
             }
-            _ => Err(format!(
-                "a key cannot be of the type {}",
-                self.column.type_text
-            )),
+            _ => Err(format!("a key cannot be of the type {}", self.type_text)),
         }
     }
 
@@ -117,7 +118,7 @@ impl<'a> Grouper<'a> {
         if let Some(number) = self.integers.get(&value) {
             return Ok(*number);
         }
-        let key = if self.column.meaning == Meaning::Date {
+        let key = if self.meaning == Meaning::Date {
             let span = Span::new().try_days(value);
             let date = span.and_then(|span| civil::date(1970, 1, 1).checked_add(span));
             let date = date.map_err(|_| format!("{} is outside the calendar", date_text(value)))?;
@@ -136,7 +137,7 @@ impl<'a> Grouper<'a> {
     fn time(&mut self, nanos: i128) -> Result<u32, String> {
         let instant = Timestamp::from_nanosecond(nanos)
             .map_err(|_| format!("{} is outside the calendar", timestamp_text(nanos)))?;
-        let clock = match self.column.meaning {
+        let clock = match self.meaning {
             Meaning::LocalTimestamp(_) => TimeZone::UTC.to_datetime(instant),
             _ => self.cutter.zone().to_datetime(instant),
         };
@@ -206,7 +207,7 @@ impl FileScan<'_> {
         }
         footer::guarded(&path, &at, || {
             let mut reader = self.rows_reader(place, group)?;
-            let mut grouper = Grouper::new(cutter, &column);
+            let mut grouper = Grouper::new(cutter, column.meaning, &column.type_text);
             let mut of_row = Vec::new();
             for row in 0..self.rows_of(group) {
                 let number = match reader.next()? {

@@ -12,17 +12,17 @@ mod chunk;
 mod codec;
 pub(crate) mod columns;
 mod delta;
-mod file;
-mod footer;
+pub(crate) mod file;
+pub(crate) mod footer;
 mod generic;
-mod groups;
+pub(crate) mod groups;
 mod header;
 mod hybrid;
-mod keys;
+pub(crate) mod keys;
 mod levels;
 mod pages;
-mod rows;
-mod sink;
+pub(crate) mod rows;
+pub(crate) mod sink;
 mod split;
 mod values;
 
@@ -95,7 +95,7 @@ pub(crate) fn keys(
 }
 
 /// The key column and what tells its values apart, where partitions are told by a column.
-fn cutter(dataset: &Dataset) -> Result<Option<(&str, KeyCutter)>, ScanError> {
+pub(crate) fn cutter(dataset: &Dataset) -> Result<Option<(&str, KeyCutter)>, ScanError> {
     match &dataset.partitions.layout {
         Layout::Column {
             column,

@@ -36,6 +36,8 @@ pub const ALL: &[Metric] = &[
 
 pub fn dataset(path: &Path, kind: FormatKind) -> Dataset {
     Dataset {
+        others: Vec::new(),
+        storage: assay_model::dataset::StoragePolicy::default(),
         id: DatasetId::new("feed").unwrap(),
         version: "1.0.0".to_owned(),
         status: DatasetStatus::Active,
