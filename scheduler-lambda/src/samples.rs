@@ -13,6 +13,8 @@ use jiff::Timestamp;
 
 pub(crate) fn dataset(schedule: Option<&str>, zone: &str, catch_up: CatchUp) -> Dataset {
     Dataset {
+        others: Vec::new(),
+        storage: assay_model::dataset::StoragePolicy::default(),
         id: DatasetId::new("orders").unwrap(),
         version: "1".to_owned(),
         status: DatasetStatus::Active,

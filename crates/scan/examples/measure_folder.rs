@@ -41,6 +41,8 @@ fn dataset(folder: &str, full: bool) -> Result<Dataset, Box<dyn std::error::Erro
         Metric::Quantile,
     ];
     Ok(Dataset {
+        others: Vec::new(),
+        storage: assay_model::dataset::StoragePolicy::default(),
         id: DatasetId::new("bench")?,
         version: "1".to_owned(),
         status: DatasetStatus::Active,

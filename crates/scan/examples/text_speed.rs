@@ -23,6 +23,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => Profile::default().metrics,
     };
     let dataset = Dataset {
+        others: Vec::new(),
+        storage: assay_model::dataset::StoragePolicy::default(),
         id: DatasetId::new("speed")?,
         version: "1.0.0".to_owned(),
         status: DatasetStatus::Draft,

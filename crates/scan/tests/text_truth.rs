@@ -49,6 +49,8 @@ fn dataset(path: &Path, layout: Layout, truth: &Value) -> Dataset {
         ..Format::of(FormatKind::Csv)
     };
     Dataset {
+        others: Vec::new(),
+        storage: assay_model::dataset::StoragePolicy::default(),
         id: DatasetId::new("truth").unwrap(),
         version: "1.0.0".to_owned(),
         status: DatasetStatus::Active,

@@ -8,6 +8,7 @@ use assay_cluster_tests::data::{self, Shape};
 use assay_cluster_tests::embedded::Embedded;
 use assay_cluster_tests::{Cluster, Drill, Plan};
 use assay_model::dataset::{Cadence, Dataset, FormatKind, Layout, Profile};
+use assay_model::metric::Metric;
 use assay_store::dump::dump_final;
 use assay_store::{PostgresOptions, PostgresStore};
 
@@ -20,6 +21,8 @@ struct Scenario {
     /// Writes what is there at a run, from 1.
     write: fn(&Path, u32),
     tweak: fn(&mut Dataset),
+    /// What its owner changes of the definition before each further run.
+    then: fn(&mut Dataset),
 }
 
 const AS_IT_IS: fn(&mut Dataset) = |_| {};
@@ -76,12 +79,13 @@ fn flights(folder: &Path, kind: &str, n: usize) {
     }
 }
 
-const SCENARIOS: [Scenario; 20] = [
+const SCENARIOS: [Scenario; 22] = [
     Scenario {
         name: "plain",
         runs: 1,
         write: |folder, _| days(folder, 1, 5),
         tweak: AS_IT_IS,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "many_batches",
@@ -96,12 +100,14 @@ const SCENARIOS: [Scenario; 20] = [
             }
         },
         tweak: |dataset| dataset.scan.target_bytes = 1_000,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "a_file_in_slices",
         runs: 1,
         write: |folder, _| put(folder, "dt=2026-01-01/a.csv", &rows(1, 30_000)),
         tweak: |dataset| dataset.scan.target_bytes = 40_000,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "nulls_and_tokens",
@@ -114,6 +120,7 @@ const SCENARIOS: [Scenario; 20] = [
             );
         },
         tweak: |dataset| dataset.source.format.null_tokens = vec![String::new(), "NA".to_owned()],
+        then: AS_IT_IS,
     },
     Scenario {
         name: "quotes",
@@ -126,6 +133,7 @@ const SCENARIOS: [Scenario; 20] = [
             );
         },
         tweak: AS_IT_IS,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "header_only",
@@ -135,12 +143,14 @@ const SCENARIOS: [Scenario; 20] = [
             put(folder, "dt=2026-01-03/a.csv", "id,amount,note\n");
         },
         tweak: AS_IT_IS,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "one_partition",
         runs: 2,
         write: |folder, run| put(folder, &format!("part-{run}.csv"), &rows(run, 50 * run)),
         tweak: |dataset| dataset.partitions.layout = Layout::Single,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "by_template",
@@ -157,6 +167,7 @@ const SCENARIOS: [Scenario; 20] = [
         tweak: |dataset| {
             dataset.partitions.layout = Layout::Template("orders_{year}-{month}.csv".to_owned());
         },
+        then: AS_IT_IS,
     },
     Scenario {
         name: "two_keys",
@@ -171,6 +182,7 @@ const SCENARIOS: [Scenario; 20] = [
             }
         },
         tweak: AS_IT_IS,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "not_a_number",
@@ -183,6 +195,7 @@ const SCENARIOS: [Scenario; 20] = [
             );
         },
         tweak: AS_IT_IS,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "torn_lines",
@@ -196,6 +209,7 @@ const SCENARIOS: [Scenario; 20] = [
             json(folder, "dt=2026-01-02/a.json", &["{\"id\":1}", "{\"id\":"]);
         },
         tweak: |dataset| dataset.source.format.kind = FormatKind::Ndjson,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "json_lines",
@@ -212,6 +226,7 @@ const SCENARIOS: [Scenario; 20] = [
             );
         },
         tweak: |dataset| dataset.source.format.kind = FormatKind::Ndjson,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "duplicates_and_gaps",
@@ -227,6 +242,7 @@ const SCENARIOS: [Scenario; 20] = [
             dataset.columns[0].unique = true;
             dataset.columns[0].required = true;
         },
+        then: AS_IT_IS,
     },
     Scenario {
         name: "rewritten",
@@ -236,6 +252,7 @@ const SCENARIOS: [Scenario; 20] = [
             put(folder, "dt=2026-01-02/a.csv", &rows(2, 100 * run));
         },
         tweak: AS_IT_IS,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "late",
@@ -248,6 +265,7 @@ const SCENARIOS: [Scenario; 20] = [
             _ => days(folder, 4, 4),
         },
         tweak: AS_IT_IS,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "taken_away",
@@ -257,6 +275,7 @@ const SCENARIOS: [Scenario; 20] = [
             _ => std::fs::remove_dir_all(folder.join("dt=2026-01-03")).unwrap(),
         },
         tweak: AS_IT_IS,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "missing_days",
@@ -272,6 +291,7 @@ const SCENARIOS: [Scenario; 20] = [
             }
         },
         tweak: |dataset| dataset.partitions.cadence = Some(Cadence::Daily),
+        then: AS_IT_IS,
     },
     Scenario {
         name: "learned",
@@ -281,6 +301,7 @@ const SCENARIOS: [Scenario; 20] = [
             _ => put(folder, "dt=2026-01-21/a.csv", &rows(21, 9_000)),
         },
         tweak: AS_IT_IS,
+        then: AS_IT_IS,
     },
     Scenario {
         name: "flights_parquet",
@@ -292,6 +313,7 @@ const SCENARIOS: [Scenario; 20] = [
             dataset.columns.clear();
             dataset.profile = Profile::default();
         },
+        then: AS_IT_IS,
     },
     Scenario {
         name: "flights_csv",
@@ -302,6 +324,21 @@ const SCENARIOS: [Scenario; 20] = [
             dataset.columns.clear();
             dataset.profile = Profile::default();
         },
+        then: AS_IT_IS,
+    },
+    Scenario {
+        name: "another_definition_judges",
+        runs: 2,
+        write: |folder, _| days(folder, 1, 4),
+        tweak: AS_IT_IS,
+        then: |dataset| dataset.limits.alarms_per_partition = 0.5,
+    },
+    Scenario {
+        name: "another_definition_measures",
+        runs: 2,
+        write: |folder, _| days(folder, 1, 4),
+        tweak: |dataset| dataset.profile.metrics = vec![Metric::NullPercent],
+        then: |dataset| dataset.profile.metrics = vec![Metric::NullPercent, Metric::Sum],
     },
 ];
 
@@ -316,6 +353,9 @@ async fn embedded_and_cluster(cluster: &Cluster, embedded: &Embedded, scenario: 
     let mut dataset = data::dataset(&folder, scenario.name, 1 << 20);
     (scenario.tweak)(&mut dataset);
     for run in 1..=scenario.runs {
+        if run > 1 {
+            (scenario.then)(&mut dataset);
+        }
         (scenario.write)(&folder, run);
         let key = format!("{} {run}", scenario.name);
         let limit = Duration::from_secs(60);
