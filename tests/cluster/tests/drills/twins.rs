@@ -329,14 +329,22 @@ const SCENARIOS: [Scenario; 22] = [
     Scenario {
         name: "another_definition_judges",
         runs: 2,
-        write: |folder, _| days(folder, 1, 4),
+        write: |folder, run| {
+            if run == 1 {
+                days(folder, 1, 4);
+            }
+        },
         tweak: AS_IT_IS,
         then: |dataset| dataset.limits.alarms_per_partition = 0.5,
     },
     Scenario {
         name: "another_definition_measures",
         runs: 2,
-        write: |folder, _| days(folder, 1, 4),
+        write: |folder, run| {
+            if run == 1 {
+                days(folder, 1, 4);
+            }
+        },
         tweak: |dataset| dataset.profile.metrics = vec![Metric::NullPercent],
         then: |dataset| dataset.profile.metrics = vec![Metric::NullPercent, Metric::Sum],
     },
