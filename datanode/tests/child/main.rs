@@ -10,6 +10,7 @@
 mod cluster;
 mod corrupt;
 mod fixture;
+mod hostile;
 mod lanes;
 mod poison;
 mod support;
@@ -43,6 +44,7 @@ const TESTS: &[(&str, fn())] = tests![
     lanes::a_caller_that_goes_away_takes_its_task_along,
     corrupt::a_parquet_file_cut_at_any_byte_fails_for_good_and_is_named,
     corrupt::a_flipped_byte_is_never_a_death_and_one_of_the_footer_never_a_wrong_value,
+    hostile::a_broken_file_is_an_answer_or_an_error_that_names_it,
     whole::poison_is_quarantined_after_two_deaths_and_the_rest_of_the_run_stands,
     whole::what_loops_for_ever_is_quarantined_after_two_deaths,
     whole::a_killed_child_costs_one_attempt,
