@@ -70,7 +70,6 @@ fn described(schema: &Schema) -> Vec<Column> {
 /// Feeds batches of one schema into the states of their partitions.
 pub struct Feed<'a> {
     path: String,
-    dataset: &'a Dataset,
     context: &'a ScanContext,
     columns: Vec<Column>,
     plan: Arc<ScanPlan>,
@@ -88,7 +87,7 @@ impl<'a> Feed<'a> {
     /// [`ScanError::Corrupt`] when two columns have one name, [`ScanError::Definition`] when the
     /// key column is not among them.
     pub fn new(
-        dataset: &'a Dataset,
+        dataset: &Dataset,
         schema: &Schema,
         rows: Rows,
         path: &str,
@@ -115,7 +114,6 @@ impl<'a> Feed<'a> {
         };
         let mut feed = Self {
             path: path.to_owned(),
-            dataset,
             context,
             columns,
             plan,
@@ -254,12 +252,6 @@ impl<'a> Feed<'a> {
         }
         state.rows += batch.num_rows() as u64;
         Ok(())
-    }
-
-    /// The dataset that the feed goes by.
-    #[must_use]
-    pub fn dataset(&self) -> &Dataset {
-        self.dataset
     }
 }
 
