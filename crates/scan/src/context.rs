@@ -3,6 +3,7 @@
 //! In: the memory budget and the stop mark of the task. Out: progress that others read while the
 //! scan runs. Nothing here blocks.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -41,6 +42,8 @@ pub struct ScanContext {
     pub progress: Arc<ScanProgress>,
     /// How sources beyond this machine's files are reached; `None` reads files only.
     pub reach: Option<Arc<dyn Reach>>,
+    /// The folders and files of this machine that may be read; `None`: any.
+    pub files: Option<Vec<PathBuf>>,
 }
 
 impl ScanContext {
@@ -52,7 +55,36 @@ impl ScanContext {
             cancelled: Arc::new(AtomicBool::new(false)),
             progress: Arc::new(ScanProgress::default()),
             reach: None,
+            files: None,
         }
+    }
+
+    /// Looks whether a file or folder of this machine, by its real path, may be read.
+    ///
+    /// # Errors
+    /// [`ScanError::Definition`] when it lies in none of the places that may be.
+    pub fn check_file(&self, real: &Path) -> Result<(), ScanError> {
+        let Some(places) = &self.files else {
+            return Ok(());
+        };
+        let within = |place: &PathBuf| {
+            let place = place.canonicalize().unwrap_or_else(|_| place.clone());
+            real.starts_with(place)
+        };
+        if places.iter().any(within) {
+            return Ok(());
+        }
+        let listed: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
+        let only = match listed.join(", ") {
+            none if none.is_empty() => "no files".to_owned(),
+            some => format!("files below {some} only"),
+        };
+        Err(ScanError::Definition {
+            path: real.display().to_string(),
+            place: Place::file(),
+            what: format!("refused: this node may read {only}"),
+            remedy: "have the node's operator add the place to `[sources] allow`".to_owned(),
+        })
     }
 
     /// The way to sources beyond this machine's files.

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use assay_metrics::TableState;
@@ -126,13 +127,25 @@ pub struct Access {
     /// The secrets of the task's sources, by the reference to each.
     #[serde(default)]
     pub secrets: BTreeMap<String, Secret>,
-    /// The address prefixes that may be reached (`s3://bucket/prefix/`, `postgres://host:5432/db`);
-    /// `None`: whatever the user of this machine may reach.
+    /// The address prefixes that may be reached (`s3://bucket/prefix/`, `postgres://host:5432/db`,
+    /// `file:///data/`); empty: files of this machine, and nothing else; `None`: whatever the user
+    /// of this machine may reach.
     #[serde(default)]
     pub allowed: Option<Vec<String>>,
 }
 
 impl Access {
+    /// The files and folders of this machine that may be read: those that the list names, any
+    /// where it names nothing at all.
+    #[must_use]
+    pub fn files(&self) -> Option<Vec<PathBuf>> {
+        let allowed = self.allowed.as_ref().filter(|places| !places.is_empty())?;
+        let files = allowed
+            .iter()
+            .filter_map(|place| place.strip_prefix("file://"));
+        Some(files.map(PathBuf::from).collect())
+    }
+
     /// The secret of a reference.
     #[must_use]
     pub fn secret(&self, credential: &Credential) -> Option<&Secret> {

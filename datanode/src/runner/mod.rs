@@ -99,6 +99,7 @@ impl InProcess {
             cancelled: watch.stop,
             progress: watch.progress,
             reach,
+            files: None,
         })
     }
 }

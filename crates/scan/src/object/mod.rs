@@ -51,7 +51,15 @@ impl Objects {
     /// place of objects; the errors of [`crate::reach::Reach::objects`].
     pub fn open(source: &Source, context: &ScanContext) -> Result<Self, ScanError> {
         match &source.location {
-            Location::Local { path } => Ok(Self::Files(Files::open(path)?)),
+            Location::Local { path } => {
+                let files = Files::open(path)?;
+                let whole = match files.single() {
+                    Some(name) => files.root().join(name),
+                    None => files.root().to_owned(),
+                };
+                context.check_file(&whole)?;
+                Ok(Self::Files(files))
+            }
             Location::Bucket(bucket) => {
                 let reach = context.reach(&bucket.address())?;
                 Ok(Self::Remote(reach.objects(source)?))
@@ -157,5 +165,50 @@ impl ReadAt for ObjectReader {
             Self::File(file) => file.read_exact_at(offset, buffer),
             Self::Remote(remote) => remote.read_exact_at(offset, buffer),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use assay_model::dataset::{Format, FormatKind};
+
+    #[test]
+    fn files_outside_the_allowed_places_are_refused_by_their_real_path() {
+        let (good, bad) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for folder in [&good, &bad] {
+            std::fs::write(folder.path().join("a.csv"), "x").unwrap();
+        }
+        std::os::unix::fs::symlink(bad.path(), good.path().join("link")).unwrap();
+        let source = |path: &std::path::Path| Source {
+            server: "local".to_owned(),
+            location: Location::Local {
+                path: path.display().to_string(),
+            },
+            format: Format::of(FormatKind::Csv),
+            credential: None,
+        };
+        let mut context = ScanContext::default();
+        let mut open = |path: &std::path::Path, files: Option<Vec<std::path::PathBuf>>| {
+            context.files = files;
+            Objects::open(&source(path), &context).map(|_| ())
+        };
+        let only = Some(vec![good.path().to_owned()]);
+        open(good.path(), only.clone()).unwrap();
+        open(&good.path().join("a.csv"), only.clone()).unwrap();
+        open(&good.path().join("*.csv"), only.clone()).unwrap();
+        for outside in [
+            bad.path().to_owned(),
+            bad.path().join("a.csv"),
+            good.path().join("link"),
+            good.path().join("link/a.csv"),
+            "/".into(),
+        ] {
+            let told = open(&outside, only.clone()).unwrap_err().to_string();
+            assert!(told.contains("may read files below"), "{told}");
+            open(&outside, None).unwrap();
+        }
+        let told = open(good.path(), Some(Vec::new())).unwrap_err().to_string();
+        assert!(told.contains("no files"), "{told}");
     }
 }

@@ -25,7 +25,7 @@ const SCHEMES: &[&str] = &[
 #[serde(deny_unknown_fields, default)]
 pub struct SourceOptions {
     /// Places that datasets may be read from, with commas between: `s3://bucket/prefix/`,
-    /// `postgres://host:5432/database`, `file:///data/` [default: files only, any].
+    /// `postgres://host:5432/database`, `file:///data/` [default: files of this machine, any].
     #[arg(
         id = "sources.allow",
         long = "sources-allow",

@@ -196,10 +196,8 @@ impl ChildRunner {
             answer_bytes_max: self.pool.config.answer_bytes_max,
             work,
             access: match &self.sources {
-                Some(sources) if access::is_remote(&job.dataset) => {
-                    Some(sources.access(&job.dataset).await?)
-                }
-                _ => None,
+                Some(sources) => Some(sources.access(&job.dataset).await?),
+                None => None,
             },
         };
         let message = ToChild::Task(Box::new(task));

@@ -17,7 +17,7 @@ use assay_model::output::TaskOutput;
 use assay_model::task::TaskFailure;
 use assay_scan::ScanContext;
 use assay_scan::discover::discover_again;
-use assay_scan::reach::MakeReach;
+use assay_scan::reach::{Access, MakeReach};
 
 use super::frame;
 use super::limits;
@@ -161,7 +161,9 @@ impl Served {
             match frame.message::<ToChild<'static>>() {
                 Ok(ToChild::Task(mut task)) => {
                     at_work = ScanContext::new(task.memory_bytes);
-                    let make = self.reach.zip(task.access.take());
+                    let access = task.access.take();
+                    at_work.files = access.as_ref().and_then(Access::files);
+                    let make = self.reach.zip(access);
                     at_work.reach = make.map(|(make, access)| make(access));
                     if self.tasks.send((*task, at_work.clone())).is_err() {
                         end("the working thread is gone");
