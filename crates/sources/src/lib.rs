@@ -4,6 +4,8 @@
 //! ports of [`assay_scan::reach`]. A place outside the allowed ones is refused before anything is
 //! looked up or connected to, and no secret ever leaves in an error, a log line or a name.
 
+pub mod policy;
+
 use std::sync::Arc;
 
 use assay_model::dataset::Source;

@@ -1,0 +1,213 @@
+use std::net::IpAddr;
+
+use super::*;
+
+fn bucket(path: &str) -> Bucket {
+    Bucket {
+        store: BucketStore::S3,
+        name: "trips".to_owned(),
+        path: path.to_owned(),
+        region: None,
+        endpoint: None,
+        account: None,
+        role: None,
+        external_id: None,
+    }
+}
+
+fn policy(allowed: &[&str]) -> Policy {
+    let allowed = Some(allowed.iter().map(|p| (*p).to_owned()).collect());
+    Policy::new(&Access {
+        allowed,
+        ..Access::default()
+    })
+    .unwrap()
+}
+
+fn of_user() -> Policy {
+    Policy::new(&Access::default()).unwrap()
+}
+
+fn orders(host: &str, database: &str) -> Location {
+    Location::Database(Database {
+        kind: DatabaseKind::Postgres,
+        host: host.to_owned(),
+        port: 5432,
+        database: database.to_owned(),
+        schema: "public".to_owned(),
+        table: "orders".to_owned(),
+        version: assay_model::source::VersionBy::default(),
+    })
+}
+
+#[test]
+fn a_list_gives_leave_by_whole_parts() {
+    let policy = policy(&["s3://trips/yellow/", "s3://other", "postgres://db/shop"]);
+    let may = |path: &str| policy.check(&Location::Bucket(bucket(path))).is_ok();
+    for path in [
+        "yellow",
+        "yellow/",
+        "yellow/2024/*.parquet",
+        "yellow/{date}",
+    ] {
+        assert!(may(path), "{path}");
+    }
+    for path in ["", "yellow2", "yello*", "{x}/yellow", "green/yellow/"] {
+        assert!(!may(path), "{path}");
+    }
+    assert!(policy.check(&orders("DB", "shop")).is_ok());
+    for (host, database) in [("db", "shop2"), ("db2", "shop"), ("db.", "shop")] {
+        assert!(
+            policy.check(&orders(host, database)).is_err(),
+            "{host} {database}"
+        );
+    }
+    let none = policy_of_nothing();
+    let told = none.check(&Location::Bucket(bucket("x"))).unwrap_err();
+    assert_eq!(
+        told.to_string(),
+        "s3://trips/x: refused: this node may read only files: no place beyond them is in its \
+         list; have the node's operator add the place to `[sources] allow`"
+    );
+    let local = Location::Local {
+        path: "/data/x".to_owned(),
+    };
+    assert!(none.check(&local).is_ok());
+}
+
+fn policy_of_nothing() -> Policy {
+    policy(&[])
+}
+
+#[test]
+fn an_endpoint_of_its_own_is_taken_only_where_the_list_names_it() {
+    let mut wanted = bucket("yellow/");
+    wanted.endpoint = Some("http://127.0.0.1:9000".to_owned());
+    let location = Location::Bucket(wanted);
+    let without = policy(&["s3://trips/"]);
+    assert!(without.check(&location).is_err());
+    assert!(without.address("127.0.0.1", 9000).is_err());
+    let with = policy(&["s3://trips/", "http://127.0.0.1:9000/"]);
+    let allowed = with.check(&location).unwrap();
+    assert_eq!(
+        allowed.endpoint.unwrap().to_string(),
+        "http://127.0.0.1:9000"
+    );
+    assert!(with.address("127.0.0.1", 9000).is_ok());
+    assert!(with.address("127.0.0.1", 9001).is_err());
+    assert!(of_user().check(&location).is_ok());
+    let listed = policy(&["s3://trips/", "https://127.0.0.1:9000"]);
+    assert!(listed.check(&location).is_err(), "encrypted is not plain");
+}
+
+#[test]
+fn addresses_that_hand_out_credentials_are_never_reached() {
+    for host in [
+        "169.254.169.254",
+        "169.254.170.2",
+        "169.254.0.1",
+        "::ffff:169.254.169.254",
+        "::ffff:a9fe:a9fe",
+        "::169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
+        "fe80::1",
+        "febf::1",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "0.0.0.0",
+        "::",
+        "255.255.255.255",
+        "224.0.0.1",
+        "ff02::1",
+        "0xa9fea9fe",
+        "2852039166",
+        "0251.0376.0251.0376",
+        "169.254.43518",
+        "0xa9.0xfe.0xa9.0xfe",
+        "169.254.169.0xfe",
+        "[169.254.169.254",
+        "localhost%00.com",
+        "127.1",
+        "0x7f.1",
+        "１２７.0.0.1",
+        "127。0。0。1",
+        "",
+        "a b",
+        "user@host",
+        "host/path",
+        "host?x",
+        "host#x",
+    ] {
+        for policy in [of_user(), policy(&[&format!("postgres://db/{}", "x")])] {
+            let got = policy.address(host, 80);
+            assert!(got.is_err(), "{host}: {got:?}");
+        }
+    }
+}
+
+#[test]
+fn loopback_and_private_addresses_are_the_users_or_the_operators_to_name() {
+    let listed = policy(&[
+        "postgres://127.0.0.1:5432/shop",
+        "postgres://localhost/shop",
+    ]);
+    for (host, port, may) in [
+        ("127.0.0.1", 5432, true),
+        ("localhost", 5432, true),
+        ("127.0.0.1", 5433, false),
+        ("127.0.0.2", 5432, false),
+        ("::1", 5432, false),
+        ("10.0.0.1", 5432, false),
+        ("172.16.0.1", 5432, false),
+        ("192.168.1.1", 5432, false),
+        ("100.64.0.1", 5432, false),
+        ("fc00::1", 5432, false),
+        ("::ffff:10.0.0.1", 5432, false),
+        ("8.8.8.8", 443, true),
+    ] {
+        assert_eq!(listed.address(host, port).is_ok(), may, "{host}");
+        assert!(of_user().address(host, port).is_ok(), "{host}");
+    }
+    let provider: IpAddr = "10.1.2.3".parse().unwrap();
+    let s3 = "trips.s3.eu-west-1.amazonaws.com";
+    assert!(listed.judge(s3, 443, provider).is_ok());
+    assert!(
+        listed
+            .judge("amazonaws.com.evil.org", 443, provider)
+            .is_err()
+    );
+    let loopback: IpAddr = "127.0.0.1".parse().unwrap();
+    assert!(listed.judge(s3, 443, loopback).is_err());
+}
+
+#[test]
+fn a_list_with_what_is_no_place_is_refused_as_a_whole() {
+    for place in [
+        "trips",
+        "s3://",
+        "s3://TRIPS/",
+        "s3://trips/../",
+        "s3://trips/a*",
+        "s3://trips/%2e%2e/",
+        "ftp://x/",
+        "http://user@host/",
+        "https://host/path",
+        "http://0x7f.1/",
+        "postgres://:5432/",
+        "postgres://h:99999/",
+        "postgres://h/a/b/c",
+        "file://data",
+        "file:///data/../etc",
+    ] {
+        let access = Access {
+            allowed: Some(vec![place.to_owned()]),
+            ..Access::default()
+        };
+        assert!(Policy::new(&access).is_err(), "{place}");
+        assert!(Policy::is_place(place).is_err(), "{place}");
+    }
+}
