@@ -12,7 +12,6 @@ use anyhow::{Context, Result};
 use assay_coordination::port::LeaseTimes;
 use assay_coordination::{Coordinator, LocalCoordinator};
 use assay_datanode::runner::InProcess;
-use assay_datanode::runner::access::{LocalKeys, Sources};
 use assay_datanode::{DataNode, NodeConfig, NodeHandle, NodeParts};
 use assay_manager::{Manager, ManagerConfig, ManagerHandle, ManagerParts, system_clock};
 use assay_manager_core as core;
@@ -24,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
 use crate::args::NodeRange;
+use crate::sources;
 
 /// How an embedded cluster is made.
 #[derive(Debug, Clone)]
@@ -108,12 +108,10 @@ impl Embedded {
         let node = DataNode::start(NodeParts {
             store: Arc::new(self.store.clone()),
             coordinator: Some(Arc::clone(&self.coordinator)),
-            runner: Arc::new(InProcess::new(self.metrics.clone()).reaching(Sources {
+            runner: Arc::new(
                 // The user's own machine: what the user may read and reach, a dataset may.
-                keys: Arc::new(LocalKeys::of_user()),
-                allowed: None,
-                make: assay_sources::reach,
-            })),
+                InProcess::new(self.metrics.clone()).reaching(sources::of_user().await),
+            ),
             config: NodeConfig {
                 slots: self.config.slots,
                 memory_bytes: share,

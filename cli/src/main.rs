@@ -19,6 +19,7 @@ mod progress;
 mod schedule;
 mod serve;
 mod show;
+mod sources;
 mod stop;
 
 use std::process::ExitCode;

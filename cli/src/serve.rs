@@ -8,20 +8,22 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use assay_contract::render_plain;
 use assay_manager::ManagerHandle;
-use assay_model::dataset::{Dataset, DatasetStatus};
+use assay_model::dataset::{Dataset, DatasetStatus, Location};
 use assay_model::ids::DatasetId;
+use assay_model::partition::PartitionVersion;
 use assay_model::run::{Selection, Trigger};
 use assay_registry::{Change, watch};
-use assay_scan::ScanContext;
+use assay_scan::ScanError;
 use assay_scan::object::Objects;
 use assay_scheduler::{Budget, Failure, Reason, tick};
 use jiff::Timestamp;
 use tokio::sync::broadcast::error::RecvError;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::args::DevArgs;
 use crate::context::Context;
@@ -29,8 +31,12 @@ use crate::dev::{Embedded, EmbeddedConfig, open_registry};
 use crate::exit::{Exit, OrExit};
 use crate::lock::{DataLock, Lock, hold};
 use crate::schedule::{Here, StoreAgenda};
+use crate::sources;
 use crate::stop::Stop;
 
+/// Between two looks at what is not on this machine: a listing of a bucket takes its time, and its
+/// price. A dataset that says `poll` says so itself.
+const LOOK_AT_REMOTE: Duration = Duration::from_secs(60);
 /// Between two looks at the folder of definitions.
 const LOOK_AT_DEFINITIONS: Duration = Duration::from_secs(1);
 /// How long asking for what is due may take.
@@ -196,6 +202,23 @@ struct Kept {
     dataset: Arc<Dataset>,
     /// What its objects were at the last look; `None` before the first.
     seen: Option<u128>,
+    /// When it was looked at last; `None` before the first time.
+    looked: Option<Instant>,
+}
+
+impl Kept {
+    /// Whether it is time to look at it again.
+    fn is_due(&self) -> bool {
+        let every = match self.dataset.source.location {
+            Location::Local { .. } => Duration::ZERO,
+            Location::Bucket(_) | Location::Database(_) => self
+                .dataset
+                .run
+                .poll_s
+                .map_or(LOOK_AT_REMOTE, Duration::from_secs),
+        };
+        self.looked.is_none_or(|looked| looked.elapsed() >= every)
+    }
 }
 
 impl Keeper {
@@ -239,6 +262,7 @@ impl Keeper {
                 let kept = Kept {
                     dataset: dataset.clone(),
                     seen: None,
+                    looked: None,
                 };
                 self.datasets.insert(dataset.id.clone(), kept);
             }
@@ -293,8 +317,11 @@ impl Keeper {
             return;
         };
         let dataset = kept.dataset.clone();
-        if !is_looked_at(&dataset) {
+        if !is_looked_at(&dataset) || !kept.is_due() {
             return;
+        }
+        if let Some(kept) = self.datasets.get_mut(id) {
+            kept.looked = Some(Instant::now());
         }
         if let Err(error) = self.advance(id, &dataset).await {
             line(&format!("{id}: {error:#}"));
@@ -365,13 +392,20 @@ fn is_told(what: &str) -> bool {
 /// What the objects of a dataset are, in one number: another one means something to look at. The
 /// hour is a part of it, since a partition is sealed, or missing, when time passes.
 async fn fingerprint(dataset: Arc<Dataset>, now: Timestamp) -> Result<u128> {
+    let context = sources::context(&[&dataset.source]).await?;
     let listed = tokio::task::spawn_blocking(move || -> Result<u128> {
-        let objects = Objects::open(&dataset.source, &ScanContext::default())?;
+        let objects = Objects::open(&dataset.source, &context)?;
         let mut sum: u128 = u128::from((now.as_second() / 3600).unsigned_abs());
         for object in objects.walk("") {
-            let object = object?;
-            let version = assay_model::partition::PartitionVersion::of_objects(&[object]);
-            let part = u128::from_str_radix(version.as_str(), 16).unwrap_or_default();
+            let part = match object {
+                Ok(object) => {
+                    let version = PartitionVersion::of_objects(&[object]);
+                    u128::from_str_radix(version.as_str(), 16).unwrap_or_default()
+                }
+                // The run tells of it.
+                Err(ScanError::Refused { path, .. }) => xxh3_128(path.as_bytes()),
+                Err(error) => return Err(error.into()),
+            };
             // A sum does not depend on the order of the listing.
             sum = sum.wrapping_add(part);
         }

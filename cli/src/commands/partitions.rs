@@ -37,10 +37,14 @@ pub fn partition_key(dataset: &Dataset, named: &str) -> String {
 
 /// Whether folders of the dataset are called `name=…`.
 fn has_folders(dataset: &Dataset, name: &str) -> bool {
-    let Location::Local { path } = &dataset.source.location else {
-        return false;
-    };
     let begins = format!("{name}=");
+    let path = match &dataset.source.location {
+        Location::Local { path } => path,
+        // Not worth a listing: a part that is declared, or stands in the location, is known, and
+        // of a bucket that is read as its folders show, a name before `=` can be nothing else.
+        Location::Bucket(_) => return true,
+        Location::Database(_) => return false,
+    };
     if path.contains(&format!("/{begins}")) {
         return true;
     }

@@ -367,7 +367,7 @@ fn source(
                 let place = item.node.get("type").map_or(item.span, |n| n.span);
                 let path = format!("{}.type", item.path);
                 cx.report(Code::UnsupportedSource, place, &path, reason.clone())
-                    .hint("the definition is valid; this version reads files of type `local`");
+                    .hint("the definition is valid; this version reads files of type `local` and objects of type `s3`, `azure` or `custom` (gs://…)");
             }
         }
         return None;

@@ -38,7 +38,7 @@ pub use document::{Document, DocumentTable};
 pub use render::{Located, render_fancy, render_plain};
 pub use servers::{Server, ServerSource};
 pub use tree::{BYTES_MAX, DEPTH_MAX, NODES_MAX};
-pub use write::{Suggestion, write};
+pub use write::{Place, Suggestion, write};
 
 use context::{Context, Environment};
 

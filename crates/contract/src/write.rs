@@ -4,20 +4,34 @@
 //! without a diagnostic, whatever the names are. It must never write a secret or a value of the
 //! data other than what a check needs.
 
+mod server;
+
 use std::fmt::Write;
 
 use assay_model::check::{Check, CheckOrigin, Expectation, Severity, ValueRule};
-use assay_model::dataset::{Cadence, Column, Format, FormatKind, Layout, Partitioning, Sealing};
+use assay_model::dataset::{
+    Cadence, Column, Credential, Format, FormatKind, Layout, Location, Partitioning, Sealing,
+};
 use assay_model::ids::DatasetId;
 use assay_model::metric::Metric;
+
+/// Where the data of a suggestion is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Place {
+    /// Files of this machine: a path as it is to be written, absolute or relative to the base
+    /// folder.
+    Local(String),
+    /// Elsewhere, with what logs in there.
+    Remote(Location, Option<Credential>),
+}
 
 /// What a new dataset file is to say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Suggestion {
     /// The dataset's name.
     pub id: DatasetId,
-    /// Where the files are, as it is to be written: absolute, or relative to the base folder.
-    pub path: String,
+    /// Where the data is.
+    pub place: Place,
     /// How they are written.
     pub format: Format,
     /// How they fall into partitions.
@@ -42,10 +56,7 @@ pub fn write(suggestion: &Suggestion) -> String {
         "status: draft  # `active` lets it run by its schedule",
     );
     line(&mut out, 0, "\nservers:");
-    line(&mut out, 1, "- server: local");
-    line(&mut out, 2, "type: local");
-    line(&mut out, 2, &format!("path: {}", scalar(&suggestion.path)));
-    line(&mut out, 2, &format!("format: {}", suggestion.format.kind));
+    server::write(&mut out, suggestion);
     line(&mut out, 0, "\nschema:");
     line(&mut out, 1, &format!("- name: {id}"));
     if !suggestion.columns.is_empty() {

@@ -4,14 +4,15 @@
 
 use std::path::Path;
 
-use assay_contract::{Suggestion, parse, render_plain, write};
+use assay_contract::{Place, Suggestion, parse, render_plain, write};
 use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity, ValueRule};
 use assay_model::dataset::{
-    Cadence, Column, Format, FormatKind, KeyKind, KeySpec, Layout, LogicalType, Partitioning,
-    Sealing,
+    Cadence, Column, Credential, Format, FormatKind, KeyKind, KeySpec, Layout, Location,
+    LogicalType, Partitioning, Sealing,
 };
 use assay_model::ids::{CheckId, DatasetId};
 use assay_model::metric::{Metric, MetricKey};
+use assay_model::source::{Bucket, BucketStore};
 use proptest::prelude::*;
 
 fn column(name: &str) -> Column {
@@ -88,7 +89,7 @@ fn full() -> Suggestion {
         |key: MetricKey, rule: &ValueRule| key.with_args(&serde_json::to_value(rule).unwrap());
     Suggestion {
         id: DatasetId::new("trips").unwrap(),
-        path: "./data/trips_{year}-{month}.csv".to_owned(),
+        place: Place::Local("./data/trips_{year}-{month}.csv".to_owned()),
         format: Format {
             delimiter: '\t',
             quote: '\'',
@@ -186,10 +187,59 @@ fn a_written_file_says_what_was_suggested() {
 }
 
 #[test]
+fn a_bucket_is_written_with_the_references_to_what_logs_in() {
+    let bucket = |store| Bucket {
+        store,
+        name: "trips".to_owned(),
+        path: "yellow/{date}/*.parquet".to_owned(),
+        region: None,
+        endpoint: None,
+        account: None,
+        role: None,
+        external_id: None,
+    };
+    let s3 = Bucket {
+        region: Some("eu-west-1".to_owned()),
+        endpoint: Some("http://127.0.0.1:9000".to_owned()),
+        role: Some("arn:aws:iam::123456789012:role/reads".to_owned()),
+        external_id: Some("assay-1".to_owned()),
+        ..bucket(BucketStore::S3)
+    };
+    let azure = Bucket {
+        account: Some("lake".to_owned()),
+        ..bucket(BucketStore::Azure)
+    };
+    for (bucket, credential) in [
+        (s3, Some("aws-sm:prod/trips")),
+        (azure, Some("env:LAKE_KEY")),
+        (bucket(BucketStore::Gcs), Some("anonymous")),
+        (bucket(BucketStore::S3), None),
+    ] {
+        let location = Location::Bucket(bucket);
+        let credential: Option<Credential> = credential.map(|text| text.parse().unwrap());
+        let suggestion = Suggestion {
+            place: Place::Remote(location.clone(), credential.clone()),
+            ..full()
+        };
+        same(&suggestion).unwrap();
+        let text = write(&suggestion);
+        let source = parse("new.yaml", &text, Path::new("/base"))
+            .dataset
+            .unwrap()
+            .source;
+        assert_eq!(
+            (source.location, source.credential),
+            (location, credential),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_short_suggestion_is_a_short_file() {
     let suggestion = Suggestion {
         id: DatasetId::new("trips").unwrap(),
-        path: "./data/trips/*.parquet".to_owned(),
+        place: Place::Local("./data/trips/*.parquet".to_owned()),
         format: Format::of(FormatKind::Parquet),
         partitions: Partitioning::default(),
         columns: Vec::new(),

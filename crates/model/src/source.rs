@@ -179,6 +179,8 @@ pub enum Credential {
     File(String),
     /// A secret of AWS Secrets Manager, by its ARN or name.
     AwsSecret(String),
+    /// None: the place is open to all, and nobody logs in.
+    Anonymous,
 }
 
 impl std::fmt::Display for Credential {
@@ -187,6 +189,7 @@ impl std::fmt::Display for Credential {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{path}"),
             Self::AwsSecret(name) => write!(f, "aws-sm:{name}"),
+            Self::Anonymous => f.write_str("anonymous"),
         }
     }
 }
@@ -204,6 +207,7 @@ impl std::str::FromStr for Credential {
             Some(("env", name)) if name.chars().all(is_word) => Ok(Self::Env(named(name)?)),
             Some(("file", path)) => Ok(Self::File(named(path)?)),
             Some(("aws-sm", name)) => Ok(Self::AwsSecret(named(name)?)),
+            None if text == "anonymous" => Ok(Self::Anonymous),
             _ => Err(NotACredential),
         }
     }
@@ -338,6 +342,7 @@ mod tests {
             "env:ORDERS_PG",
             "file:/run/secrets/pg",
             "aws-sm:prod/orders",
+            "anonymous",
         ] {
             let credential: Credential = text.parse().unwrap();
             assert_eq!(credential.to_string(), text);

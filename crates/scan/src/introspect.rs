@@ -1,6 +1,6 @@
-//! Looks at a folder or file and tells what a first definition of it could say.
+//! Looks at a folder, a file or a bucket and tells what a first definition of it could say.
 //!
-//! In: a path and the time. Out: the format, the layout, the columns with their types and NULLs in
+//! In: a source and the time. Out: the format, the layout, the columns with their types and NULLs in
 //! a sample, an estimate of the rows, and checks worth having. Everything is a suggestion drawn
 //! from a sample of at most [`SAMPLED`] partitions; the row estimate scales the sample by bytes.
 
@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_metrics::{ColumnState, Kind, Scalar, TableState};
 use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
 use assay_model::dataset::{
-    Dataset, DatasetStatus, Format, FormatKind, KeySpec, Layout, LimitPolicy, Location,
-    LogicalType, Partitioning, Profile, RunPolicy, ScanPolicy, Source, StoragePolicy,
+    Dataset, DatasetStatus, Format, FormatKind, KeySpec, Layout, LimitPolicy, LogicalType,
+    Partitioning, Profile, RunPolicy, ScanPolicy, Source, StoragePolicy,
 };
 use assay_model::ids::{CheckId, DatasetId};
 use assay_model::metric::{Metric, MetricKey};
@@ -24,7 +24,7 @@ use crate::context::ScanContext;
 use crate::discover::layout::{format_by_name, is_hidden};
 use crate::discover::{discover, shape};
 use crate::error::{Place, ScanError};
-use crate::object::{Files, Objects, ReadAt};
+use crate::object::{Objects, ReadAt};
 use crate::text::{csv, ndjson, values};
 
 /// Partitions that are read at most: the first, the last and some between.
@@ -76,19 +76,23 @@ pub struct Introspection {
     pub ignored: Vec<String>,
 }
 
-/// Looks at `path`, an absolute path of a file or folder.
+/// Looks at a file, a folder or what lies below a bucket's prefix; the format that `source` names is
+/// not taken for granted.
 ///
 /// # Errors
-/// [`ScanError`] when there is no data or the sample cannot be read.
-pub fn introspect(path: &str, now: Timestamp) -> Result<Introspection, ScanError> {
-    let context = ScanContext::default();
-    let location = Location::Local {
-        path: path.to_owned(),
-    };
-    let format = guess_format(&Objects::Files(Files::open(path)?), path)?;
-    let dataset = sample_dataset(location, format.clone())?;
-    let plan = discover(&dataset, &[], &Selection::default(), now, &context)?;
-    let (layout, keys) = shape(&dataset, &context)?;
+/// [`ScanError`] when there is no data or the sample cannot be read; those of
+/// [`ScanContext::reach`].
+pub fn introspect(
+    source: &Source,
+    now: Timestamp,
+    context: &ScanContext,
+) -> Result<Introspection, ScanError> {
+    let format = guess_format(&Objects::open(source, context)?, &source.location.address())?;
+    let mut source = source.clone();
+    source.format = format.clone();
+    let dataset = sample_dataset(source)?;
+    let plan = discover(&dataset, &[], &Selection::default(), now, context)?;
+    let (layout, keys) = shape(&dataset, context)?;
     let wanted: Vec<_> = plan
         .evaluations
         .iter()
@@ -105,7 +109,7 @@ pub fn introspect(path: &str, now: Timestamp) -> Result<Introspection, ScanError
         }
         let number = wanted[at].measured_by[0] as usize;
         if let Some(spec) = plan.measures.get(number - 1) {
-            sample.add(&dataset, spec, &context)?;
+            sample.add(&dataset, spec, context)?;
         }
     }
     let Sample {
@@ -125,7 +129,7 @@ pub fn introspect(path: &str, now: Timestamp) -> Result<Introspection, ScanError
         0 => 0,
         read => (u128::from(sampled_rows) * u128::from(bytes) / u128::from(read)) as u64,
     };
-    let columns = columns(&dataset, &samples, &objects, &context);
+    let columns = columns(&dataset, &samples, &objects, context);
     let checks = checks(&columns, &samples, now);
     Ok(Introspection {
         format,
@@ -202,7 +206,7 @@ fn spread(count: usize) -> BTreeSet<usize> {
         .collect()
 }
 
-fn sample_dataset(location: Location, format: Format) -> Result<Dataset, ScanError> {
+fn sample_dataset(source: Source) -> Result<Dataset, ScanError> {
     let id = DatasetId::new("introspection").map_err(|error| ScanError::Definition {
         path: "introspection".to_owned(),
         place: Place::file(),
@@ -218,12 +222,7 @@ fn sample_dataset(location: Location, format: Format) -> Result<Dataset, ScanErr
         owner: None,
         subscribers: Vec::new(),
         tags: Vec::new(),
-        source: Source {
-            credential: None,
-            server: "local".to_owned(),
-            location,
-            format,
-        },
+        source,
         others: Vec::new(),
         storage: StoragePolicy::default(),
         partitions: Partitioning::default(),

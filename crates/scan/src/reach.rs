@@ -25,12 +25,16 @@ use crate::object::ReadAt;
 
 /// The way to sources beyond this machine's files.
 pub trait Reach: fmt::Debug + Send + Sync {
-    /// The objects of a bucket.
+    /// The objects of a bucket; the reads of one of them may hold `memory_bytes` of it, or less.
     ///
     /// # Errors
-    /// [`ScanError::Refused`] when it may not be reached, [`ScanError::Unsupported`] when it cannot
-    /// be by this program.
-    fn objects(&self, source: &Source) -> Result<Arc<dyn RemoteObjects>, ScanError>;
+    /// [`ScanError::Definition`] when it may not be reached, [`ScanError::Unsupported`] when it
+    /// cannot be by this program.
+    fn objects(
+        &self,
+        source: &Source,
+        memory_bytes: u64,
+    ) -> Result<Arc<dyn RemoteObjects>, ScanError>;
 
     /// A table of a database.
     ///

@@ -434,8 +434,16 @@ fn introspection_tells_format_keys_types_and_checks_of_a_folder() {
         }
         write(folder.path(), &format!("orders_2024-02-0{day}.csv"), &text);
     }
-    let path = folder.path().display().to_string();
-    let found = assay_scan::introspect::introspect(&path, at("2024-02-04T00:00:00Z")).unwrap();
+    let source = Source {
+        server: "local".to_owned(),
+        location: Location::Local {
+            path: folder.path().display().to_string(),
+        },
+        format: Format::of(FormatKind::Parquet),
+        credential: None,
+    };
+    let now = at("2024-02-04T00:00:00Z");
+    let found = assay_scan::introspect::introspect(&source, now, &ScanContext::default()).unwrap();
     assert_eq!((found.format.delimiter, found.format.header), (';', true));
     assert_eq!(
         (found.partitions, found.sampled_rows, found.row_estimate),

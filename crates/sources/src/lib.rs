@@ -4,18 +4,20 @@
 //! ports of [`assay_scan::reach`]. A place outside the allowed ones is refused before anything is
 //! looked up or connected to, and no secret ever leaves in an error, a log line or a name.
 
+mod bucket;
 pub mod policy;
 
 use std::sync::Arc;
 
-use assay_model::dataset::Source;
+use assay_model::dataset::{Location, Source};
 use assay_scan::error::{Place, ScanError};
-use assay_scan::reach::{Access, Reach, RemoteObjects, Table};
+use assay_scan::reach::{Access, Reach, RemoteObjects, Secret, Table};
+
+use policy::Policy;
 
 /// The way to the sources of one task.
 #[derive(Debug)]
 struct Ways {
-    #[expect(dead_code, reason = "read by the adapters")]
     access: Access,
 }
 
@@ -25,9 +27,45 @@ pub fn reach(access: Access) -> Arc<dyn Reach> {
     Arc::new(Ways { access })
 }
 
+/// Makes every thread that the adapters need, in a process that may make none later. A repeat does
+/// nothing.
+///
+/// # Errors
+/// When a thread cannot be made.
+pub fn warm() -> Result<(), String> {
+    bucket::warm()
+}
+
+impl Ways {
+    /// The secret of a source, if it refers to one.
+    fn secret(&self, source: &Source) -> Result<Option<&Secret>, ScanError> {
+        let Some(credential) = &source.credential else {
+            return Ok(None);
+        };
+        match self.access.secret(credential) {
+            Some(secret) => Ok(Some(secret)),
+            None => Err(ScanError::Definition {
+                path: source.location.address(),
+                place: Place::file(),
+                what: format!("cannot log in: {credential} was not given to this task"),
+                remedy: "run it again; if it stays, see the node's log".to_owned(),
+            }),
+        }
+    }
+}
+
 impl Reach for Ways {
-    fn objects(&self, source: &Source) -> Result<Arc<dyn RemoteObjects>, ScanError> {
-        Err(unknown(source))
+    fn objects(
+        &self,
+        source: &Source,
+        memory_bytes: u64,
+    ) -> Result<Arc<dyn RemoteObjects>, ScanError> {
+        let Location::Bucket(wanted) = &source.location else {
+            return Err(unknown(source));
+        };
+        let policy = Policy::new(&self.access)?;
+        let allowed = policy.check(&source.location)?;
+        bucket::open(wanted, allowed, self.secret(source)?, &policy, memory_bytes)
     }
 
     fn table(&self, source: &Source) -> Result<Arc<dyn Table>, ScanError> {

@@ -19,6 +19,9 @@ use async_trait::async_trait;
 
 use super::failure;
 
+#[cfg(feature = "secrets-manager")]
+pub mod aws;
+
 /// The most bytes that a secret may have.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
@@ -132,6 +135,8 @@ impl Keys for LocalKeys {
             Credential::AwsSecret(name) => Err(KeyError::NotToBeHad(format!(
                 "the secret {name} is in AWS Secrets Manager, which this program does not know"
             ))),
+            // What the adapters take for nobody.
+            Credential::Anonymous => Ok(Secret::new("anonymous")),
         }
     }
 }
@@ -153,11 +158,23 @@ impl Sources {
     /// # Errors
     /// When a secret cannot be had: permanent, unless what keeps it does not answer.
     pub async fn access(&self, dataset: &Dataset) -> Result<Access, TaskFailure> {
+        let sources = std::iter::once(&dataset.source).chain(&dataset.others);
+        self.access_to(sources).await
+    }
+
+    /// What whoever reads these sources may reach.
+    ///
+    /// # Errors
+    /// As [`Sources::access`].
+    pub async fn access_to(
+        &self,
+        sources: impl IntoIterator<Item = &Source>,
+    ) -> Result<Access, TaskFailure> {
         let mut access = Access {
             allowed: self.allowed.clone(),
             ..Access::default()
         };
-        for source in std::iter::once(&dataset.source).chain(&dataset.others) {
+        for source in sources {
             let Some(credential) = &source.credential else {
                 continue;
             };

@@ -12,4 +12,5 @@ pub mod port;
 pub mod postgres;
 pub mod process;
 pub mod runtime_api;
+pub mod s3;
 pub mod supervised;

@@ -1,13 +1,13 @@
 //! `assay dataset init`: a first definition for data that has none.
 //!
-//! Comes in: a file or folder. Goes out: a dataset file that is valid, drawn from a look at a
+//! Comes in: a file, a folder or a place in a bucket. Goes out: a dataset file that is valid, drawn from a look at a
 //! sample; a draft that its owner reads before it counts.
 
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use assay_contract::{Suggestion, parse, render_plain, write};
+use assay_contract::{Place, Suggestion, parse, render_plain, write};
 use assay_model::dataset::{Column, Partitioning};
 use assay_model::ids::DatasetId;
 use assay_scan::introspect::{Introspection, introspect};
@@ -15,11 +15,13 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::folder_of;
+use super::place::Data;
 use crate::args::Output;
 use crate::client::coded;
 use crate::context::Context;
 use crate::exit::{Exit, OrExit};
 use crate::show::{text, write_out};
+use crate::sources;
 
 /// Runs the command.
 pub async fn run(
@@ -27,23 +29,13 @@ pub async fn run(
     id: Option<&str>,
     file: Option<PathBuf>,
     force: bool,
+    credential: Option<&str>,
     cx: &Context,
 ) -> Result<Exit> {
-    if source.to_string_lossy().contains("://") {
-        let why = format!(
-            "{}: this version looks at local files and folders only",
-            source.display()
-        );
-        return Err(coded(Exit::Usage, why));
-    }
-    if !source.exists() {
-        let why = format!("there is no file or folder {}", source.display());
-        return Err(coded(Exit::Usage, why));
-    }
-    let absolute = clean(&std::path::absolute(source)?);
+    let data = Data::of(source)?;
     let id = match id {
         Some(id) => DatasetId::new(id).or_exit(Exit::Usage)?,
-        None => id_of(&absolute).or_exit(Exit::Usage)?,
+        None => id_of(data.name()).or_exit(Exit::Usage)?,
     };
     let to_screen = file.as_deref() == Some(Path::new("-"));
     let file = file.unwrap_or_else(|| PathBuf::from(format!("{id}.odcs.yaml")));
@@ -54,16 +46,21 @@ pub async fn run(
         );
         return Err(coded(Exit::Usage, why));
     }
-    let path = absolute.display().to_string();
-    let found = tokio::task::spawn_blocking(move || introspect(&path, Timestamp::now()))
-        .await
-        .context("the look at the data was stopped")??;
+    let looked_at = data.source(credential)?;
+    let context = sources::context(&[&looked_at]).await?;
+    let found = tokio::task::spawn_blocking({
+        let source = looked_at.clone();
+        move || introspect(&source, Timestamp::now(), &context)
+    })
+    .await
+    .context("the look at the data was stopped")??;
     let base = if to_screen {
         None
     } else {
         Some(folder_of(&file))
     };
-    let suggestion = suggestion(&id, &absolute, base.as_deref(), &found, source.is_dir());
+    let place = data.place(base.as_deref(), looked_at);
+    let suggestion = suggestion(&id, place, &found);
     let yaml = write(&suggestion);
     let base = base.unwrap_or_else(|| PathBuf::from("/"));
     let parsed = parse(&file.display().to_string(), &yaml, &base);
@@ -84,20 +81,7 @@ pub async fn run(
     Ok(Exit::Ok)
 }
 
-fn suggestion(
-    id: &DatasetId,
-    source: &Path,
-    base: Option<&Path>,
-    found: &Introspection,
-    folder: bool,
-) -> Suggestion {
-    let mut path = match base.and_then(|base| relative(source, &clean(base))) {
-        Some(path) => path,
-        None => source.display().to_string(),
-    };
-    if folder && !path.ends_with('/') {
-        path.push('/');
-    }
+fn suggestion(id: &DatasetId, place: Place, found: &Introspection) -> Suggestion {
     let columns = found
         .columns
         .iter()
@@ -113,7 +97,7 @@ fn suggestion(
         .collect();
     Suggestion {
         id: id.clone(),
-        path,
+        place,
         format: found.format.clone(),
         partitions: Partitioning {
             layout: found.layout.clone(),

@@ -5,6 +5,7 @@
 
 mod apply;
 mod init;
+mod place;
 mod remote;
 mod shared;
 mod submit;
@@ -33,8 +34,12 @@ use crate::show::{table, text};
 pub enum DatasetCommand {
     /// Look at a file or folder and write a definition with suggested checks
     Init {
-        /// The file or folder.
+        /// The file or folder, or a place in a bucket: s3://BUCKET/PREFIX, gs://…, az://….
         source: PathBuf,
+        /// What logs in to a bucket: env:NAME, file:path, aws-sm:name or anonymous [default: this
+        /// machine's own identity].
+        #[arg(long, value_name = "REFERENCE")]
+        credential: Option<String>,
         /// The dataset's id [default: from the name of the folder].
         #[arg(long)]
         id: Option<String>,
@@ -110,7 +115,11 @@ pub async fn run(command: DatasetCommand, cx: &Context) -> Result<Exit> {
             id,
             file,
             force,
-        } => init::run(&source, id.as_deref(), file, force, cx).await,
+            credential,
+        } => {
+            let credential = credential.as_deref();
+            init::run(&source, id.as_deref(), file, force, credential, cx).await
+        }
         DatasetCommand::Validate { files } => validate::run(&files, cx),
         DatasetCommand::Apply { take_over, .. } if take_over => {
             let why = "--take-over is for a shared registry (registry.url): a folder has no owners";

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod port;
+mod sources;
 
 use std::path::{Path, PathBuf};
 
@@ -358,28 +359,8 @@ async fn registry(cx: &Context) -> Vec<Finding> {
             format!("assay dataset validate {name}"),
         )
     }];
-    let absent: Vec<String> = listing
-        .definitions
-        .iter()
-        .filter_map(|definition| {
-            let path = definition.dataset.source.location.local()?;
-            let there = path.contains(['*', '{']) || Path::new(path).exists();
-            (!there).then(|| format!("{} at {path}", definition.dataset.id))
-        })
-        .collect();
-    if !absent.is_empty() {
-        let absent: Vec<&str> = absent.iter().map(String::as_str).collect();
-        found.push(Finding::failed(
-            "sources",
-            format!("no data: {}", named(&absent)),
-            "mend the path of the server in the dataset file; it starts at the file's folder",
-        ));
-    } else if count > 0 {
-        found.push(Finding::good(
-            "sources",
-            format!("{count} of {count} are there"),
-        ));
-    }
+    let datasets = listing.definitions.iter().map(|d| d.dataset.clone());
+    found.extend(sources::look(datasets.collect()).await);
     found
 }
 

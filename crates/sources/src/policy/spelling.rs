@@ -186,7 +186,7 @@ fn has_encoded(text: &str) -> bool {
 }
 
 /// The parts of a path before the first with a pattern in it.
-pub(super) fn plain(path: &str) -> Vec<&str> {
+pub(crate) fn plain(path: &str) -> Vec<&str> {
     let is_pattern = |part: &&str| part.contains(['*', '?', '[', '{']);
     path.split('/')
         .filter(|part| !part.is_empty())

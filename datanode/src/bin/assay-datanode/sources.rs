@@ -7,25 +7,17 @@
 use std::path::PathBuf;
 
 use assay_process::{Refused, layered};
+use assay_sources::policy::Policy;
 use clap::Args;
 use serde::Deserialize;
-
-/// The schemes of places that can be allowed.
-const SCHEMES: &[&str] = &[
-    "s3://",
-    "gs://",
-    "az://",
-    "postgres://",
-    "mysql://",
-    "file:///",
-];
 
 /// `[sources]`
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SourceOptions {
     /// Places that datasets may be read from, with commas between: `s3://bucket/prefix/`,
-    /// `postgres://host:5432/database`, `file:///data/` [default: files of this machine, any].
+    /// `postgres://host:5432/database`, `file:///data/`, and `https://host` for an object store's
+    /// own endpoint [default: files of this machine, any].
     #[arg(
         id = "sources.allow",
         long = "sources-allow",
@@ -50,11 +42,21 @@ pub struct SourceOptions {
         value_name = "DIR"
     )]
     pub files: Option<PathBuf>,
+    /// How the names of secrets in AWS Secrets Manager begin that a dataset may log in by
+    /// [default: none may].
+    #[arg(
+        id = "sources.aws_prefix",
+        long = "sources-aws-prefix",
+        env = "ASSAY_SOURCES_AWS_PREFIX",
+        value_name = "PREFIX"
+    )]
+    pub aws_prefix: Option<String>,
 }
 layered!(SourceOptions {
     allow,
     env_prefix,
-    files
+    files,
+    aws_prefix
 });
 
 /// The same, checked.
@@ -66,6 +68,8 @@ pub struct SourceSettings {
     pub env_prefix: String,
     /// The folder of files for sources.
     pub files: Option<PathBuf>,
+    /// How names of secrets in AWS Secrets Manager begin.
+    pub aws_prefix: Option<String>,
 }
 
 impl SourceOptions {
@@ -75,16 +79,13 @@ impl SourceOptions {
     /// [`Refused`] for a place that is none.
     pub fn checked(self) -> Result<SourceSettings, Refused> {
         let allow = self.allow.unwrap_or_default();
-        let is_place = |place: &str| {
-            let rest = SCHEMES.iter().find_map(|scheme| place.strip_prefix(scheme));
-            rest.is_some_and(|rest| !rest.is_empty() || place.starts_with("file:"))
-        };
-        if let Some(other) = allow.iter().find(|place| !is_place(place)) {
-            return Err(Refused(format!(
-                "`{other}` is no place that can be allowed: write one of {} with what follows, \
-                 such as s3://bucket/prefix/",
-                SCHEMES.join(", ")
-            )));
+        for place in &allow {
+            if let Err(what) = Policy::is_place(place) {
+                return Err(Refused(format!(
+                    "`{place}` is no place that can be allowed: {what}; write one such as \
+                     s3://bucket/prefix/ or postgres://host:5432/database"
+                )));
+            }
         }
         let env_prefix = self
             .env_prefix
@@ -95,10 +96,17 @@ impl SourceOptions {
                  source: write how the names of those for sources begin",
             ));
         }
+        if self.aws_prefix.as_deref() == Some("") {
+            return Err(Refused::new(
+                "with an empty sources.aws_prefix every secret that the node may read could be \
+                 sent to a source: write how the names of those for sources begin",
+            ));
+        }
         Ok(SourceSettings {
             allow,
             env_prefix,
             files: self.files,
+            aws_prefix: self.aws_prefix,
         })
     }
 }
@@ -113,14 +121,24 @@ mod tests {
             allow: Some(vec![place.to_owned()]),
             ..SourceOptions::default()
         };
-        for good in ["s3://b/p/", "postgres://h:5432/db", "file:///"] {
+        for good in [
+            "s3://trips/p/",
+            "postgres://h:5432/db",
+            "file:///",
+            "https://minio",
+        ] {
             assert!(of(good).checked().is_ok(), "{good}");
         }
-        for bad in ["b", "s3://", "http://x", ""] {
+        for bad in ["b", "s3://", "ftp://x", "s3://trips/../", ""] {
             assert!(of(bad).checked().is_err(), "{bad}");
         }
         let open = SourceOptions {
             env_prefix: Some(String::new()),
+            ..SourceOptions::default()
+        };
+        assert!(open.checked().is_err());
+        let open = SourceOptions {
+            aws_prefix: Some(String::new()),
             ..SourceOptions::default()
         };
         assert!(open.checked().is_err());

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
-use assay_datanode::runner::access::{LocalKeys, Sources};
-use assay_datanode::runner::child::{self, ChildConfig, ChildRunner};
+use assay_datanode::runner::access::{Keys, LocalKeys, Sources};
+use assay_datanode::runner::child::{self, ChildConfig, ChildRunner, Reaching};
 use assay_datanode::{NodeConfig, NodeParts};
 use assay_process::ecs::{self, ZoneError};
 use assay_process::options::{Store, StoreAuth, without_password};
@@ -30,7 +30,10 @@ pub fn is_task_child() -> bool {
 
 /// Runs tasks for the node that started this process.
 pub fn serve_child() -> ExitCode {
-    child::serve_child(Some(assay_sources::reach))
+    child::serve_child(Some(Reaching {
+        make: assay_sources::reach,
+        warm: assay_sources::warm,
+    }))
 }
 
 /// What the node shows of itself, if it is to.
@@ -71,17 +74,83 @@ async fn passwords(store: &Store) -> Result<Option<Arc<dyn Passwords>>, Failure>
 }
 
 /// What the node's tasks may reach.
-fn sources(settings: &Settings) -> Sources {
+async fn sources(settings: &Settings) -> Result<Sources, Failure> {
     let SourceSettings {
         allow,
         env_prefix,
         files,
+        aws_prefix,
     } = settings.sources.clone();
-    Sources {
-        keys: Arc::new(LocalKeys::for_sources(env_prefix, files)),
+    let local = LocalKeys::for_sources(env_prefix, files);
+    Ok(Sources {
+        keys: keys(local, aws_prefix).await?,
         allowed: Some(allow),
         make: assay_sources::reach,
+    })
+}
+
+/// Where secrets of sources are.
+#[cfg(feature = "cloud")]
+async fn keys(local: LocalKeys, aws_prefix: Option<String>) -> Result<Arc<dyn Keys>, Failure> {
+    use assay_datanode::runner::access::aws::AwsKeys;
+
+    Ok(match aws_prefix {
+        None => Arc::new(local),
+        Some(prefix) => {
+            let config = assay_aws::config(&assay_aws::Options::default()).await?;
+            Arc::new(AwsKeys::new(&config, local, prefix))
+        }
+    })
+}
+
+/// The same, of a program that knows no AWS.
+#[cfg(not(feature = "cloud"))]
+#[expect(clippy::unused_async, reason = "as the other one")]
+async fn keys(local: LocalKeys, aws_prefix: Option<String>) -> Result<Arc<dyn Keys>, Failure> {
+    match aws_prefix {
+        None => Ok(Arc::new(local)),
+        Some(_) => Err("this program was built without AWS, and knows no AWS Secrets Manager: build it with the feature `cloud`, or leave sources.aws_prefix out".into()),
     }
+}
+
+/// Variables that say who this machine is to an object store, and how its certificates are known. A
+/// child has nothing else of the node's environment, and these only where it may reach a bucket.
+const OF_MACHINE: &[&str] = &[
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "AZURE_CLIENT_ID",
+    "AZURE_TENANT_ID",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// How children are started.
+fn children(settings: &Settings) -> ChildConfig {
+    let mut config = ChildConfig::own(settings.slots);
+    let is_bucket = |place: &String| {
+        ["s3://", "gs://", "az://"]
+            .iter()
+            .any(|scheme| place.starts_with(scheme))
+    };
+    if settings.sources.allow.iter().any(is_bucket) {
+        let set = |name: &&str| std::env::var_os(name).map(|value| (name.into(), value));
+        config.env.extend(OF_MACHINE.iter().filter_map(set));
+    }
+    config
 }
 
 /// What the node is made of.
@@ -131,8 +200,8 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodePart
         probe: Some(settings.probe),
         ..NodeConfig::new(settings.id.clone(), doors)
     };
-    let runner = ChildRunner::new(Arc::new(store.clone()), ChildConfig::own(settings.slots))
-        .reaching(sources(settings));
+    let runner = ChildRunner::new(Arc::new(store.clone()), children(settings))
+        .reaching(sources(settings).await?);
     // A node that cannot start its children must not register.
     runner.warm(config.memory_per_slot()).await?;
     Ok(NodeParts {

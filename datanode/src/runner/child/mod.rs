@@ -38,7 +38,7 @@ use assay_store::MetricStore;
 use async_trait::async_trait;
 
 pub use message::{ChildTask, ChildWork};
-pub use serve::{Work, scan, serve_child, serve_with};
+pub use serve::{Reaching, Work, scan, serve_child, serve_with};
 
 use super::access::{self, Sources};
 use super::{TaskJob, TaskRunner, TaskWatch, discover, evaluate, failure};

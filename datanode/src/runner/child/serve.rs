@@ -34,17 +34,26 @@ const PROTOCOL_BROKEN: i32 = 3;
 /// What a child does with a task.
 pub type Work = fn(&ChildWork<'_>, &ScanContext) -> Result<TaskOutput, TaskFailure>;
 
+/// How a child reaches sources beyond files.
+#[derive(Debug, Clone, Copy)]
+pub struct Reaching {
+    /// Makes the way there.
+    pub make: MakeReach,
+    /// Makes every thread that the way needs: the child may make none once it has greeted.
+    pub warm: fn() -> Result<(), String>,
+}
+
 /// Serves tasks of the node that started this process; returns when the node refuses or leaves.
 ///
 /// To be called before anything else: while the process has one thread and no open file.
 #[must_use]
-pub fn serve_child(reach: Option<MakeReach>) -> ExitCode {
+pub fn serve_child(reach: Option<Reaching>) -> ExitCode {
     serve_with(scan, reach)
 }
 
 /// As [`serve_child`], with other work.
 #[must_use]
-pub fn serve_with(work: Work, reach: Option<MakeReach>) -> ExitCode {
+pub fn serve_with(work: Work, reach: Option<Reaching>) -> ExitCode {
     match Served::begin(work, reach) {
         Ok(served) => served.listen(),
         Err(reason) => {
@@ -106,11 +115,11 @@ struct Served {
     ears: BufReader<File>,
     mouth: Mouth,
     tasks: mpsc::Sender<(ChildTask<'static>, ScanContext)>,
-    reach: Option<MakeReach>,
+    reach: Option<Reaching>,
 }
 
 impl Served {
-    fn begin(work: Work, reach: Option<MakeReach>) -> Result<Self, String> {
+    fn begin(work: Work, reach: Option<Reaching>) -> Result<Self, String> {
         let broken = |error: std::io::Error| format!("no pipe to a node: {error}");
         let ears = std::io::stdin()
             .as_fd()
@@ -125,7 +134,7 @@ impl Served {
         let mouth = Mouth(Arc::new(Mutex::new(File::from(pipe))));
         let hello = frame::read(&mut ears, TASK_BYTES_MAX).map_err(|e| e.to_string())?;
         let hello = hello.ok_or("this sub-command is for a data node to call, not for people")?;
-        let begun = greet(&hello).and_then(|()| worker(work, mouth.clone()));
+        let begun = greet(&hello).and_then(|()| worker(work, mouth.clone(), reach));
         match begun {
             Ok(tasks) => {
                 mouth.say(&FromChild::Ready {
@@ -163,8 +172,8 @@ impl Served {
                     at_work = ScanContext::new(task.memory_bytes);
                     let access = task.access.take();
                     at_work.files = access.as_ref().and_then(Access::files);
-                    let make = self.reach.zip(access);
-                    at_work.reach = make.map(|(make, access)| make(access));
+                    let reach = self.reach.zip(access);
+                    at_work.reach = reach.map(|(reach, access)| (reach.make)(access));
                     if self.tasks.send((*task, at_work.clone())).is_err() {
                         end("the working thread is gone");
                     }
@@ -207,6 +216,7 @@ fn greet(hello: &frame::Frame) -> Result<(), String> {
 fn worker(
     work: Work,
     mouth: Mouth,
+    reach: Option<Reaching>,
 ) -> Result<mpsc::Sender<(ChildTask<'static>, ScanContext)>, String> {
     let (tasks, queue) = mpsc::channel::<(ChildTask<'static>, ScanContext)>();
     std::thread::Builder::new()
@@ -221,6 +231,9 @@ fn worker(
             }
         })
         .map_err(|error| format!("no thread to work on: {error}"))?;
+    if let Some(reach) = reach {
+        (reach.warm)()?;
+    }
     limits::no_more_processes()?;
     Ok(tasks)
 }

@@ -4,7 +4,11 @@
 //! it and the reason when it cannot. It must never keep a secret, and expands variables here and
 //! nowhere else.
 
-use std::path::{Component, Path, PathBuf};
+mod bucket;
+mod local;
+mod properties;
+
+use std::path::Path;
 
 use assay_model::dataset::{Credential, Format, FormatKind, Location};
 
@@ -268,12 +272,13 @@ fn decode_one(cx: &mut Context<'_>, at: &At<'_>, base_dir: &Path) -> Option<Serv
     {
         port.integer(cx, 1, 65_535);
     }
-    let source = if kind == "local" {
-        local(cx, &map, base_dir)?
-    } else {
-        Err(format!(
+    let source = match kind {
+        "local" => local::decode(cx, &map, base_dir)?,
+        "s3" | "azure" => bucket::decode(cx, &map, kind)?,
+        "custom" if bucket::is_meant(&map) => bucket::decode(cx, &map, kind)?,
+        _ => Err(format!(
             "source type `{kind}` is not supported by this version"
-        ))
+        )),
     };
     let line = cx.line(map.first().start);
     Some(Server {
@@ -284,49 +289,8 @@ fn decode_one(cx: &mut Context<'_>, at: &At<'_>, base_dir: &Path) -> Option<Serv
     })
 }
 
-/// A folder or files of this machine.
-fn local(
-    cx: &mut Context<'_>,
-    map: &Map<'_>,
-    base_dir: &Path,
-) -> Option<Result<ServerSource, String>> {
-    let path = expanded(cx, &map.get("path")?)?;
-    let format_at = map.get("format")?;
-    let word = expanded(cx, &format_at)?;
-    let mut format = match format_word(&word) {
-        Ok(format) => format,
-        Err(Some(reason)) => return Some(Err(reason)),
-        Err(None) => {
-            format_at
-                .report(cx, Code::UnknownWord, format!("unknown format `{word}`"))
-                .hint(
-                    suggest::hint(
-                        &word,
-                        &[
-                            "parquet", "csv", "ndjson", "jsonl", "tsv", "avro", "arrow", "feather",
-                        ],
-                    )
-                    .unwrap_or_default(),
-                );
-            return None;
-        }
-    };
-    if let Some(at) = map.get("delimiter") {
-        format.delimiter = one_byte(cx, &at)?;
-    }
-    let path = path.strip_prefix("file://").unwrap_or(&path);
-    let location = Location::Local {
-        path: absolute(base_dir, path),
-    };
-    Some(Ok(ServerSource {
-        location,
-        format,
-        credential: None,
-    }))
-}
-
 /// The text with its variables replaced.
-fn expanded(cx: &mut Context<'_>, at: &At<'_>) -> Option<String> {
+pub(super) fn expanded(cx: &mut Context<'_>, at: &At<'_>) -> Option<String> {
     let text = at.scalar()?;
     match variables::expand(text, cx.environment) {
         Ok(value) if value.trim().is_empty() => {
@@ -357,7 +321,7 @@ fn expanded(cx: &mut Context<'_>, at: &At<'_>) -> Option<String> {
 }
 
 /// The format of a word; the reason for one that is known and not read; `None` for no format.
-fn format_word(word: &str) -> Result<Format, Option<String>> {
+pub(super) fn format_word(word: &str) -> Result<Format, Option<String>> {
     match word.to_ascii_lowercase().as_str() {
         "parquet" => Ok(Format::of(FormatKind::Parquet)),
         "csv" => Ok(Format::of(FormatKind::Csv)),
@@ -394,23 +358,51 @@ pub fn one_byte(cx: &mut Context<'_>, at: &At<'_>) -> Option<char> {
     }
 }
 
-/// `path` made absolute against `base`, with `.` and `..` resolved in the text.
-fn absolute(base: &Path, path: &str) -> String {
-    let base = std::path::absolute(base).unwrap_or_else(|_| base.to_path_buf());
-    let joined = base.join(path);
-    let mut clean = PathBuf::new();
-    for part in joined.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                clean.pop();
+/// The format that a server states, with its delimiter; `Err` for one that is known and not read.
+/// Where none is stated, `name` may tell it.
+fn format_of(cx: &mut Context<'_>, map: &Map<'_>, name: &str) -> Option<Result<Format, String>> {
+    let mut format = match map.get("format") {
+        Some(at) => {
+            let word = expanded(cx, &at)?;
+            match format_word(&word) {
+                Ok(format) => format,
+                Err(Some(reason)) => return Some(Err(reason)),
+                Err(None) => {
+                    let known = [
+                        "parquet", "csv", "ndjson", "jsonl", "tsv", "avro", "arrow", "feather",
+                    ];
+                    at.report(cx, Code::UnknownWord, format!("unknown format `{word}`"))
+                        .hint(suggest::hint(&word, &known).unwrap_or_default());
+                    return None;
+                }
             }
-            other => clean.push(other),
         }
+        None => match format_by_name(name) {
+            Some(format) => format,
+            None => {
+                map.at
+                    .report(
+                        cx,
+                        Code::MissingKey,
+                        "nothing says how the files are written",
+                    )
+                    .hint("add `format: parquet`, `csv` or `ndjson`");
+                return None;
+            }
+        },
+    };
+    if let Some(at) = map.get("delimiter") {
+        format.delimiter = one_byte(cx, &at)?;
     }
-    let mut text = clean.to_string_lossy().into_owned();
-    if path.ends_with('/') && !text.ends_with('/') {
-        text.push('/');
-    }
-    text
+    Some(Ok(format))
+}
+
+/// The format that a name ends on, with or without a compression behind it.
+fn format_by_name(name: &str) -> Option<Format> {
+    let name = name.to_ascii_lowercase();
+    let bare = [".gz", ".gzip", ".zst", ".zstd"]
+        .iter()
+        .find_map(|s| name.strip_suffix(s));
+    let (_, word) = bare.unwrap_or(&name).rsplit_once('.')?;
+    format_word(word).ok()
 }

@@ -1,0 +1,56 @@
+//! How this program reaches data beyond the files of its machine.
+//!
+//! Comes in: sources, as definitions name them. Goes out: a context for scans that may reach them,
+//! as the user who runs this: with the user's own secrets, and wherever the user may go.
+
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use assay_datanode::runner::access::{Keys, LocalKeys, Sources};
+use assay_model::dataset::{Location, Source};
+use assay_scan::ScanContext;
+
+/// What the user of this machine may reach: all, by any secret.
+pub async fn of_user() -> Sources {
+    Sources {
+        keys: keys().await,
+        allowed: None,
+        make: assay_sources::reach,
+    }
+}
+
+/// Where the user's secrets are.
+#[cfg(feature = "cloud")]
+async fn keys() -> Arc<dyn Keys> {
+    use assay_datanode::runner::access::aws::AwsKeys;
+
+    let local = LocalKeys::of_user();
+    // Without a region there is no Secrets Manager to ask: a reference to it is told so.
+    match assay_aws::config(&assay_aws::Options::default()).await {
+        Ok(config) => Arc::new(AwsKeys::new(&config, local, "")),
+        Err(_) => Arc::new(local),
+    }
+}
+
+/// The same, of a program that knows no AWS.
+#[cfg(not(feature = "cloud"))]
+#[expect(clippy::unused_async, reason = "as the other one")]
+async fn keys() -> Arc<dyn Keys> {
+    Arc::new(LocalKeys::of_user())
+}
+
+/// A context in which these sources can be read.
+///
+/// # Errors
+/// When a secret is not to be had.
+pub async fn context(sources: &[&Source]) -> Result<ScanContext> {
+    let mut context = ScanContext::default();
+    let files = |source: &&Source| matches!(source.location, Location::Local { .. });
+    if !sources.iter().all(files) {
+        let user = of_user().await;
+        let access = user.access_to(sources.iter().copied()).await;
+        let access = access.map_err(|failure| anyhow!("{}", failure.message))?;
+        context.reach = Some((user.make)(access));
+    }
+    Ok(context)
+}

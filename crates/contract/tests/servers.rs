@@ -1,0 +1,108 @@
+//! Servers that are not of this machine: what is read of them, and what is said where they are wrong.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use assay_contract::{parse, render_plain};
+use assay_model::dataset::{FormatKind, Location, Source};
+
+fn document(server: &str) -> String {
+    format!(
+        "apiVersion: v3.1.0\nkind: DataContract\nid: trips\nversion: 0.1.0\nstatus: draft\n\
+         servers:\n  - server: lake\n{server}\nschema:\n  - name: trips\n"
+    )
+}
+
+fn source(server: &str) -> Source {
+    let text = document(server);
+    let parsed = parse("t.yaml", &text, Path::new("/base"));
+    let told = render_plain(&parsed.diagnostics);
+    assert!(!parsed.has_errors(), "{told}\n{text}");
+    parsed
+        .dataset
+        .unwrap_or_else(|| panic!("{told}\n{text}"))
+        .source
+}
+
+fn told(server: &str) -> String {
+    let parsed = parse("t.yaml", &document(server), Path::new("/base"));
+    assert!(parsed.dataset.is_none(), "{server}");
+    render_plain(&parsed.diagnostics)
+}
+
+const S3: &str = "    type: s3\n    location: s3://trips/yellow/*.parquet\n";
+
+fn with(property: &str, value: &str) -> String {
+    format!("{S3}    customProperties:\n      - property: {property}\n        value: {value}\n")
+}
+
+#[test]
+fn a_bucket_is_read_in_its_parts() {
+    let server = format!(
+        "{}      - {{ property: region, value: eu-west-1 }}\n      - {{ property: others, value: [1] }}\n    endpointUrl: http://127.0.0.1:9000\n",
+        with("credentialRef", "env:TRIPS")
+    );
+    let source = source(&server);
+    assert_eq!(source.credential.unwrap().to_string(), "env:TRIPS");
+    assert_eq!(
+        source.format.kind,
+        FormatKind::Parquet,
+        "told by the pattern"
+    );
+    let Location::Bucket(bucket) = source.location else {
+        panic!("no bucket");
+    };
+    assert_eq!(bucket.address(), "s3://trips/yellow/*.parquet");
+    assert_eq!(bucket.region.as_deref(), Some("eu-west-1"));
+    assert_eq!(bucket.endpoint.as_deref(), Some("http://127.0.0.1:9000"));
+}
+
+#[test]
+fn each_spelling_of_a_container_names_the_same_place() {
+    for location in [
+        "az://lake.blob.core.windows.net/trips/2024/*.csv",
+        "https://lake.blob.core.windows.net/trips/2024/*.csv",
+        "abfss://trips@lake.dfs.core.windows.net/2024/*.csv",
+    ] {
+        let server = format!("    type: azure\n    location: {location}\n    format: csv\n");
+        let Location::Bucket(bucket) = source(&server).location else {
+            panic!("no bucket");
+        };
+        assert_eq!(bucket.address(), "az://trips/2024/*.csv");
+        assert_eq!(bucket.account.as_deref(), Some("lake"));
+    }
+    let gcs = "    type: custom\n    location: gs://trips/2024/\n    format: csv\n";
+    assert_eq!(source(gcs).location.address(), "gs://trips/2024/");
+}
+
+#[test]
+fn what_is_wrong_is_told_at_its_place_with_what_to_write() {
+    for (server, said) in [
+        (with("credentialRef", "hunter2"), "write `env:NAME`"),
+        (
+            with("credentialRefs", "env:X"),
+            "did you mean `credentialRef`?",
+        ),
+        (with("roleArn", "reads"), "arn:aws:iam::ACCOUNT:role/NAME"),
+        (with("region", "[a]"), "one text"),
+        (
+            S3.replace("s3://", "gs://"),
+            "a bucket of Google Cloud has the type `custom`",
+        ),
+        (
+            S3.replace("s3://trips/yellow/*.parquet", "trips"),
+            "s3://BUCKET",
+        ),
+        (S3.replace("*.parquet", "*"), "add `format: parquet`"),
+        (format!("{S3}    endpointUrl: minio:9000\n"), "https://host"),
+        (
+            "    type: azure\n    location: az://trips/x.csv\n    format: csv\n".to_owned(),
+            "az://ACCOUNT.blob.core.windows.net",
+        ),
+    ] {
+        let told = told(&server);
+        assert!(told.contains(said), "{said}:\n{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}

@@ -1,0 +1,113 @@
+//! The one runtime on which requests to object stores run, beside the threads that scan.
+//!
+//! In: a future. Out: what it came to; the caller blocks until then. The process of a task may make
+//! no threads once it works, so that [`warm`] makes them all beforehand: those that do the requests
+//! and those on which names are looked up and files of credentials are read.
+
+use std::future::Future;
+use std::sync::{Arc, Barrier, OnceLock, mpsc};
+use std::time::Duration;
+
+use assay_scan::error::ScanError;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// Threads that do requests.
+const WORKERS: usize = 2;
+/// Threads that may wait for the operating system.
+const WAITERS: usize = 2;
+const STACK_BYTES: usize = 1 << 20;
+/// Longer than any process lives: a thread that ended could not be made again.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+static IO: OnceLock<Result<Runtime, String>> = OnceLock::new();
+
+/// Makes every thread that reads of object stores need. A repeat does nothing.
+///
+/// # Errors
+/// When a thread cannot be made.
+pub fn warm() -> Result<(), String> {
+    handle().map(drop).map_err(str::to_owned)
+}
+
+fn handle() -> Result<&'static Handle, &'static str> {
+    match IO.get_or_init(start) {
+        Ok(runtime) => Ok(runtime.handle()),
+        Err(reason) => Err(reason),
+    }
+}
+
+fn start() -> Result<Runtime, String> {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(WAITERS)
+        .thread_keep_alive(FOR_EVER)
+        .thread_stack_size(STACK_BYTES)
+        .thread_name("buckets")
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|error| format!("no threads to read object stores with: {error}"))?;
+    // Each waits for all: so every one of them is there.
+    let all = Arc::new(Barrier::new(WAITERS + 1));
+    for _ in 0..WAITERS {
+        let all = all.clone();
+        runtime.spawn_blocking(move || all.wait());
+    }
+    all.wait();
+    Ok(runtime)
+}
+
+fn broken(path: &str, what: &str) -> ScanError {
+    ScanError::Io {
+        path: path.to_owned(),
+        doing: "do a request for it",
+        source: std::io::Error::other(what.to_owned()),
+    }
+}
+
+/// What is under way on the runtime; it is given up when this is dropped.
+#[derive(Debug)]
+pub(crate) struct UnderWay<T> {
+    answer: mpsc::Receiver<T>,
+    task: tokio::task::AbortHandle,
+}
+
+impl<T> UnderWay<T> {
+    /// Waits for the answer; `path` is what it is about.
+    pub(crate) fn wait(self, path: &str) -> Result<T, ScanError> {
+        self.answer
+            .recv()
+            .map_err(|_| broken(path, "the request ended without an answer"))
+    }
+}
+
+impl<T> Drop for UnderWay<T> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Begins a piece of work.
+pub(crate) fn begin<T: Send + 'static>(
+    path: &str,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<UnderWay<T>, ScanError> {
+    let handle = handle().map_err(|reason| broken(path, reason))?;
+    let (say, answer) = mpsc::sync_channel(1);
+    let task = handle.spawn(async move {
+        // Whoever asked may be gone.
+        let _ = say.send(work.await);
+    });
+    Ok(UnderWay {
+        answer,
+        task: task.abort_handle(),
+    })
+}
+
+/// Does a piece of work and waits for it.
+pub(crate) fn run<T: Send + 'static>(
+    path: &str,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, ScanError> {
+    begin(path, work)?.wait(path)
+}
