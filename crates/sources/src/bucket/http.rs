@@ -26,7 +26,9 @@ use crate::policy::{Endpoint, Policy};
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long one request may take, its answer read.
-const REQUEST: Duration = Duration::from_secs(60);
+const REQUEST: Duration = Duration::from_secs(120);
+/// How long nothing of an answer may come.
+const SILENCE: Duration = Duration::from_secs(10);
 /// The most of an answer that is an error.
 const SAID_BYTES_MAX: usize = 64 << 10;
 
@@ -135,6 +137,7 @@ impl Connector {
             .http1_only()
             .connect_timeout(CONNECT)
             .timeout(REQUEST)
+            .read_timeout(SILENCE)
             .user_agent(concat!("assay/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| format!("no client of HTTP can be made: {error}"))?;

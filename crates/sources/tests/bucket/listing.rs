@@ -54,7 +54,9 @@ fn odd_names_are_read_back_as_the_same_object_or_told_as_refused() {
     let told: Vec<String> = refused.iter().map(ToString::to_string).collect();
     for name in odd {
         let is_found = found.iter().any(|object| object.path == name);
-        let is_told = told.iter().any(|text| text.contains(&format!("/in/{name}\"")));
+        let is_told = told
+            .iter()
+            .any(|text| text.contains(&format!("/in/{name}\"")));
         assert!(is_found != is_told, "{name}: {is_found} {is_told} {told:?}");
     }
     assert_eq!(found.len() + refused.len(), odd.len());
@@ -71,7 +73,9 @@ fn thousands_of_objects_come_page_by_page_in_the_order_of_their_names() {
     }
     let objects = open(&bucket, "many");
     let names: Vec<String> = objects.list("").map(|item| item.unwrap().path).collect();
-    let wanted: Vec<String> = (0..2_345).map(|number| format!("part-{number:05}")).collect();
+    let wanted: Vec<String> = (0..2_345)
+        .map(|number| format!("part-{number:05}"))
+        .collect();
     assert_eq!(names, wanted);
     assert_eq!(objects.list("").take(3).count(), 3, "it may be left early");
 }

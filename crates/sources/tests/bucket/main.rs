@@ -61,11 +61,7 @@ fn access() -> Access {
 
 const MEMORY: u64 = 64 << 20;
 
-fn open_at(
-    bucket: &str,
-    path: &str,
-    endpoint: &str,
-) -> Result<Arc<dyn RemoteObjects>, ScanError> {
+fn open_at(bucket: &str, path: &str, endpoint: &str) -> Result<Arc<dyn RemoteObjects>, ScanError> {
     let source = source(place(bucket, path, endpoint));
     assay_sources::reach(access()).objects(&source, MEMORY)
 }

@@ -72,7 +72,9 @@ fn reads_in_any_order_and_of_any_length_give_the_bytes_that_are_there() {
     bucket.put("a", &all);
     for memory in [0, 4 << 20, 64 << 20] {
         let wanted = source(place(&bucket.name, "a", &ministack::shared().url()));
-        let objects = assay_sources::reach(access()).objects(&wanted, memory).unwrap();
+        let objects = assay_sources::reach(access())
+            .objects(&wanted, memory)
+            .unwrap();
         let (listed, _) = list(objects.as_ref());
         let reader = objects.open(&listed[0]).unwrap();
         let check = |offset: usize, length: usize| {
@@ -95,7 +97,9 @@ fn reads_in_any_order_and_of_any_length_give_the_bytes_that_are_there() {
             check(offset, length);
         }
         let mut over = [0; 2];
-        let error = reader.read_exact_at(all.len() as u64 - 1, &mut over).unwrap_err();
+        let error = reader
+            .read_exact_at(all.len() as u64 - 1, &mut over)
+            .unwrap_err();
         assert_eq!(error.class(), ErrorClass::Changed);
     }
 }
