@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use assay_datanode::runner::child::{ChildWork, scan, serve_with};
+use assay_datanode::runner::child::{ChildWork, Reaching, scan, serve_with};
 use assay_model::output::TaskOutput;
 use assay_model::task::{AttemptOutcome, TaskFailure};
 use assay_scan::ScanContext;
@@ -13,7 +13,13 @@ use assay_scan::ScanContext;
 /// Serves tasks, or lies.
 pub fn child(lie: Option<&str>) -> ExitCode {
     match lie {
-        None => serve_with(work, None),
+        None => serve_with(
+            work,
+            Some(Reaching {
+                make: assay_sources::reach,
+                warm: assay_sources::warm,
+            }),
+        ),
         Some("old") => {
             read_frame();
             say(br#"{"ready":{"protocol":2,"version":"0.0.1"}}"#);

@@ -29,6 +29,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const REQUEST: Duration = Duration::from_secs(120);
 /// How long nothing of an answer may come.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Clients that are kept.
+const MADE_MAX: usize = 16;
 /// The most of an answer that is an error.
 const SAID_BYTES_MAX: usize = 64 << 10;
 
@@ -125,7 +127,26 @@ pub(crate) struct Connector {
 impl Connector {
     /// A connector that reaches what the policy allows; `endpoints` are the services that are not
     /// at the usual port of their provider.
-    pub(crate) fn new(policy: Arc<Policy>, endpoints: Vec<Endpoint>) -> Result<Self, String> {
+    ///
+    /// Connections outlive a task: those to the same services under the same policy are shared.
+    pub(crate) fn new(policy: Policy, endpoints: Vec<Endpoint>) -> Result<Self, String> {
+        static MADE: Mutex<Vec<(Policy, Vec<Endpoint>, Connector)>> = Mutex::new(Vec::new());
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = made
+            .iter()
+            .find(|(p, e, _)| *p == policy && *e == endpoints);
+        if let Some((_, _, connector)) = same {
+            return Ok(connector.clone());
+        }
+        let connector = Self::make(Arc::new(policy.clone()), endpoints.clone())?;
+        if made.len() >= MADE_MAX {
+            made.remove(0);
+        }
+        made.push((policy, endpoints, connector.clone()));
+        Ok(connector)
+    }
+
+    fn make(policy: Arc<Policy>, endpoints: Vec<Endpoint>) -> Result<Self, String> {
         let names = JudgedNames {
             policy: policy.clone(),
             endpoints,

@@ -114,7 +114,7 @@ fn s3(
     }
     let service = endpoint.or(of_machine);
     let known = [&service, &sts].into_iter().flatten().cloned().collect();
-    let connector = Connector::new(Arc::new(policy), known)?;
+    let connector = Connector::new(policy, known)?;
     let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&bucket.name)
@@ -192,7 +192,7 @@ fn no_machine(error: object_store::Error) -> String {
 
 fn connector(endpoint: Option<&Endpoint>, policy: &Policy) -> Result<Connector, String> {
     let known = endpoint.into_iter().cloned().collect();
-    Connector::new(Arc::new(policy.clone()), known)
+    Connector::new(policy.clone(), known)
 }
 
 fn is_anonymous(secret: Option<&Secret>) -> bool {

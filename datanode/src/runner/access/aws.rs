@@ -50,11 +50,10 @@ impl AwsKeys {
         }
     }
 
-    /// As it is named in an ARN, or as it stands: without the suffix of six characters, a name says
-    /// the same.
+    /// By its name, which an ARN ends on.
     fn may_be_given(&self, name: &str) -> bool {
         let plain = match name.split_once(":secret:") {
-            Some((arn, plain)) if arn.starts_with("arn:aws") => plain,
+            Some((arn, plain)) if is_of_secrets(arn) => plain,
             _ => name,
         };
         plain.starts_with(&self.prefix)
@@ -79,6 +78,17 @@ impl AwsKeys {
             ))),
         }
     }
+}
+
+/// `arn:aws:secretsmanager:region:account`
+fn is_of_secrets(arn: &str) -> bool {
+    let mut parts = arn.split(':');
+    parts.next() == Some("arn")
+        && parts
+            .next()
+            .is_some_and(|partition| partition.starts_with("aws"))
+        && parts.next() == Some("secretsmanager")
+        && parts.count() == 2
 }
 
 #[async_trait]

@@ -1,0 +1,120 @@
+//! A child that may make no process and no thread reads a bucket.
+
+use std::sync::Arc;
+
+use assay_datanode::runner::access::{LocalKeys, Sources};
+use assay_datanode::runner::child::{ChildConfig, SUBCOMMAND};
+use assay_datanode::runner::{TaskRunner, TaskWatch};
+use assay_model::dataset::{Credential, Dataset, Format, FormatKind, Location, Source};
+use assay_model::output::TaskOutput;
+use assay_model::source::{Bucket, BucketStore};
+use assay_model::task::TaskSpec;
+use assay_test_servers::ministack::Ministack;
+use assay_test_servers::s3::TestBucket;
+
+use crate::support::{children, job_of, poisoned, runner_with};
+
+/// This very program as a user who is not root: root is exempt from the limit of processes.
+fn unprivileged() -> ChildConfig {
+    if !rustix::process::geteuid().is_root() {
+        return ChildConfig::own(1);
+    }
+    let program = std::env::current_exe().unwrap();
+    let mut config = ChildConfig::of("/usr/bin/setpriv", 1);
+    let before = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    config.args = before.iter().map(Into::into).collect();
+    config.args.extend([program.into(), SUBCOMMAND.into()]);
+    config
+}
+
+fn dataset(bucket: &TestBucket, port: u16) -> Dataset {
+    let mut dataset = poisoned("");
+    dataset.tags.clear();
+    dataset.source = Source {
+        server: "lake".to_owned(),
+        location: Location::Bucket(Bucket {
+            store: BucketStore::S3,
+            name: bucket.name.clone(),
+            path: "in/".to_owned(),
+            region: None,
+            // A name, which is to be looked up.
+            endpoint: Some(format!("http://localhost:{port}")),
+            account: None,
+            role: None,
+            external_id: None,
+        }),
+        format: Format::of(FormatKind::Csv),
+        credential: Some(Credential::Anonymous),
+    };
+    dataset
+}
+
+pub async fn a_child_reads_a_bucket_without_a_further_thread() {
+    let stack = Ministack::start();
+    let bucket = TestBucket::create(stack.port(), "trips");
+    let rows: String = (0..60_000)
+        .map(|row| format!("{row},{}\n", row % 7))
+        .collect();
+    for day in 1..=3 {
+        bucket.put(
+            &format!("in/trips_2024-01-0{day}.csv"),
+            format!("id,kind\n{rows}").as_bytes(),
+        );
+    }
+    let dataset = dataset(&bucket, stack.port());
+    let runner = runner_with(unprivileged()).await.reaching(Sources {
+        keys: Arc::new(LocalKeys::of_user()),
+        allowed: Some(vec![
+            "s3://trips/in/".to_owned(),
+            format!("http://localhost:{}", stack.port()),
+        ]),
+        make: assay_sources::reach,
+    });
+    let job = job_of(&dataset, TaskSpec::Discover);
+    let found = runner.run(job, TaskWatch::default()).await.unwrap();
+    let TaskOutput::Discovered(found) = found else {
+        panic!("no discovery");
+    };
+    assert_eq!(found.evaluations.len(), 3);
+    assert!(
+        children().iter().any(|pid| is_held(*pid)),
+        "{:?}",
+        children()
+    );
+    let mut rows = 0;
+    for spec in found.measures {
+        let job = job_of(&dataset, TaskSpec::Measure(spec));
+        let measured = runner.run(job, TaskWatch::default()).await.unwrap();
+        let TaskOutput::Measured(measured) = measured else {
+            panic!("no measurement");
+        };
+        rows += measured.iter().map(|m| m.rows).sum::<u64>();
+    }
+    assert_eq!(rows, 180_000);
+    // What the operator has not allowed is refused in the child, too.
+    let mut other = dataset.clone();
+    if let Location::Bucket(bucket) = &mut other.source.location {
+        bucket.path = "out/".to_owned();
+    }
+    let job = job_of(&other, TaskSpec::Discover);
+    let refused = runner.run(job, TaskWatch::default()).await.unwrap_err();
+    assert!(
+        refused.message.contains("may read only s3://trips/in"),
+        "{}",
+        refused.message
+    );
+}
+
+/// Whether a process is not root's, and may start no other.
+fn is_held(pid: i32) -> bool {
+    let of =
+        |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let users = of("status");
+    let root = users.lines().any(|line| line.starts_with("Uid:\t0\t"));
+    let limits = of("limits");
+    let most = limits
+        .lines()
+        .find(|line| line.starts_with("Max processes"));
+    let none = most.is_some_and(|line| line.split_whitespace().nth(2) == Some("0"));
+    !root && none
+}
