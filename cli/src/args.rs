@@ -209,7 +209,7 @@ pub struct DevArgs {
     /// Loopback port of the manager; 0 takes any free one [default: 8081].
     #[arg(long)]
     pub grpc_port: Option<u16>,
-    /// Seconds between looks at the data for what is new [default: 10].
+    /// Seconds between looks at the data for what is new [default: 10; 60 for a bucket].
     #[arg(long)]
     pub poll_s: Option<u64>,
     /// Keep nothing: the store lives in memory.

@@ -34,8 +34,9 @@ use crate::schedule::{Here, StoreAgenda};
 use crate::sources;
 use crate::stop::Stop;
 
-/// Between two looks at what is not on this machine: a listing of a bucket takes its time, and its
-/// price. A dataset that says `poll` says so itself.
+/// Between two looks at files, unless it is set.
+const LOOK_AT_FILES: Duration = Duration::from_secs(10);
+/// The same for what is not on this machine: a listing of a bucket takes its time, and its price.
 const LOOK_AT_REMOTE: Duration = Duration::from_secs(60);
 /// Between two looks at the folder of definitions.
 const LOOK_AT_DEFINITIONS: Duration = Duration::from_secs(1);
@@ -61,10 +62,11 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         Some(port) => port,
         None => cx.settings.parse("dev.grpc_port")?.unwrap_or(8081),
     };
-    let poll_s = match args.poll_s {
-        Some(seconds) => seconds,
-        None => cx.settings.parse("dev.poll_s")?.unwrap_or(10),
+    let poll_s: Option<u64> = match args.poll_s {
+        Some(seconds) => Some(seconds),
+        None => cx.settings.parse("dev.poll_s")?,
     };
+    let poll = poll_s.map(|seconds| Duration::from_secs(seconds.max(1)));
     let embedded = Embedded::start(EmbeddedConfig {
         data_dir: (!args.ephemeral).then(|| data_dir.clone()),
         nodes,
@@ -88,9 +90,10 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         embedded: embedded.clone(),
         agenda: StoreAgenda::new(registry.clone(), Some(embedded.metrics.clone())),
         datasets: BTreeMap::new(),
+        remote: poll.unwrap_or(LOOK_AT_REMOTE),
     };
     tokio::select! {
-        () = keeper.keep(changes, Duration::from_secs(poll_s.max(1))) => {}
+        () = keeper.keep(changes, poll.unwrap_or(LOOK_AT_FILES)) => {}
         _ = stop.asked() => {}
     }
     drop(keeper);
@@ -195,6 +198,8 @@ struct Keeper {
     embedded: Arc<Embedded>,
     agenda: StoreAgenda,
     datasets: BTreeMap<DatasetId, Kept>,
+    /// Between two looks at a dataset beyond this machine's files that does not say it itself.
+    remote: Duration,
 }
 
 /// What is known of one dataset between two looks.
@@ -208,14 +213,12 @@ struct Kept {
 
 impl Kept {
     /// Whether it is time to look at it again.
-    fn is_due(&self) -> bool {
+    fn is_due(&self, remote: Duration) -> bool {
         let every = match self.dataset.source.location {
             Location::Local { .. } => Duration::ZERO,
-            Location::Bucket(_) | Location::Database(_) => self
-                .dataset
-                .run
-                .poll_s
-                .map_or(LOOK_AT_REMOTE, Duration::from_secs),
+            Location::Bucket(_) | Location::Database(_) => {
+                self.dataset.run.poll_s.map_or(remote, Duration::from_secs)
+            }
         };
         self.looked.is_none_or(|looked| looked.elapsed() >= every)
     }
@@ -317,7 +320,7 @@ impl Keeper {
             return;
         };
         let dataset = kept.dataset.clone();
-        if !is_looked_at(&dataset) || !kept.is_due() {
+        if !is_looked_at(&dataset) || !kept.is_due(self.remote) {
             return;
         }
         if let Some(kept) = self.datasets.get_mut(id) {

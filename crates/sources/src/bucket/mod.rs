@@ -44,6 +44,8 @@ struct Bucketed {
     grants: Arc<(String, String)>,
     /// The largest window of a reader.
     window: u64,
+    /// Whether the user of this machine runs this.
+    of_user: bool,
 }
 
 impl Bucketed {
@@ -57,6 +59,7 @@ impl Bucketed {
             bucket: &self.bucket,
             grants: (&self.grants.0, &self.grants.1),
             identity: &self.client.identity,
+            of_user: self.of_user,
             tried,
         }
     }
@@ -128,6 +131,7 @@ pub(crate) fn open(
         bucket: format!("{}://{}", bucket.store, bucket.name).into(),
         grants: Arc::new(grants(bucket, &path)),
         window: read::window_within(memory_bytes),
+        of_user: policy.is_of_user(),
     };
     let is_prefix = pattern.is_some() || path.is_empty() || bucket.path.ends_with('/');
     let single = if is_prefix {

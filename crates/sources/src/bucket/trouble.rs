@@ -32,6 +32,8 @@ pub(crate) struct About<'a> {
     pub grants: (&'a str, &'a str),
     /// Who asks.
     pub identity: &'a str,
+    /// Whether the user of this machine runs this, and waits.
+    pub of_user: bool,
     /// What was tried.
     pub tried: Tried,
 }
@@ -66,11 +68,21 @@ pub(crate) fn meaning(error: &Error, heard: &Heard, about: About<'_>) -> ScanErr
     match heard.last() {
         Some(answer) => said(&answer, error, about),
         // No request of the bucket was made: what failed is the way to an identity.
-        None if about.tried == Tried::List || !is_of_answer(error) => about.away(format!(
-            "no request could be made as {}: {}",
-            about.identity,
-            chain(error)
-        )),
+        None if about.tried == Tried::List || !is_of_answer(error) => {
+            let what = format!(
+                "no request could be made as {}: {}",
+                about.identity,
+                chain(error)
+            );
+            if !about.of_user {
+                return about.away(what);
+            }
+            about.definition(
+                what,
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or what your provider reads), or \
+                 name a `credentialRef`: `anonymous` for a bucket that is open to all",
+            )
+        }
         None => about.definition(
             format!("the service's answer is none: {}", chain(error)),
             "see that the endpoint speaks the protocol of this kind of store",
@@ -134,9 +146,10 @@ fn said(answer: &Answer, error: &Error, about: About<'_>) -> ScanError {
             | "IllegalLocationConstraintException"
             | "",
         ) if answer.status != 400 || answer.region.is_some() => wrong_region(answer, about),
-        (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => {
-            about.away(format!("{} has expired{detail}", about.identity))
-        }
+        (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => about.definition(
+            format!("{} has expired{detail}", about.identity),
+            "renew it where it is kept; a role does so by itself",
+        ),
         (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken") | (401, _) => about
             .definition(
                 format!("{} is not known there{detail}", about.identity),
