@@ -12,6 +12,8 @@ locals {
       "SHA256=${var.etcd_sha256}",
       "SECRET=${aws_secretsmanager_secret.member[letter].arn}",
       "VOLUME=${aws_ebs_volume.member[letter].id}",
+      "ENDPOINT=https://${local.hosts[letter]}:2379",
+      "PREFIX=/${var.name}",
       "",
     ])
   }
@@ -54,6 +56,7 @@ locals {
         { path = "/etc/etcd/member.env", permissions = "0644", content = local.settings[letter] },
         { path = "/etc/etcd/etcd.yaml", permissions = "0644", content = local.configuration[letter] },
         { path = "/usr/local/sbin/etcd-prepare", permissions = "0755", content = file("${path.module}/files/etcd-prepare") },
+        { path = "/usr/local/sbin/etcd-restrict", permissions = "0755", content = file("${path.module}/files/etcd-restrict") },
         { path = "/etc/systemd/system/etcd.service", permissions = "0644", content = file("${path.module}/files/etcd.service") },
         { path = "/etc/systemd/system/etcd-certificate.service", permissions = "0644", content = file("${path.module}/files/etcd-certificate.service") },
         { path = "/etc/systemd/system/etcd-certificate.timer", permissions = "0644", content = file("${path.module}/files/etcd-certificate.timer") },

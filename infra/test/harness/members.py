@@ -1,7 +1,8 @@
 """The configuration that etcd's members are started with, given to three real etcds on loopback.
 
-Comes in: the YAML of each member, as Terraform made it. Goes out: what keeps three members from being a
-cluster that wants certificates. Only addresses, folders and the certificates' place are replaced.
+Comes in: the YAML of each member, as Terraform made it, and the script that says who may do what. Goes
+out: what keeps three members from being a cluster that wants certificates, and lets each do its own. Only
+addresses, folders and the certificates' place are replaced.
 """
 
 import os
@@ -14,7 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from .tf import INFRA
+
 START_S = 60
+RESTRICT = INFRA / "modules/coordination/files/etcd-restrict"
 
 
 def _ports(count):
@@ -30,17 +34,21 @@ def _ports(count):
 
 
 def _certificates(folder):
-    """An authority, and a certificate of it for loopback."""
+    """An authority, and certificates of it for loopback: of the members, of the cluster, of root."""
 
     def openssl(*arguments):
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     openssl("req", "-x509", *curve, "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=test", "-days", "2")
-    openssl("req", *curve, "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=member")
     (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
     sign = ["-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-days", "2", "-extfile", "names"]
-    openssl("x509", "-req", "-in", "request.pem", *sign, "-out", "cert.pem")
+    for name, place in (("a", "."), ("cluster", "cluster"), ("root", "root")):
+        (folder / place).mkdir(exist_ok=True)
+        openssl("req", *curve, "-keyout", f"{place}/key.pem", "-out", "request.pem", "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", "request.pem", *sign, "-out", f"{place}/cert.pem")
+        if place != ".":
+            shutil.copy(folder / "ca.pem", folder / place / "ca.pem")
 
 
 def _local(text, ports, folder, letter):
@@ -53,9 +61,10 @@ def _local(text, ports, folder, letter):
     return text.replace("/var/lib/etcd/data", str(folder / f"data-{letter}")).replace("/etc/etcd/tls", str(folder))
 
 
-def _ask(ports, folder, *words, certificate=True):
-    """etcdctl, with or without a certificate."""
-    shown = [f"--cert={folder / 'cert.pem'}", f"--key={folder / 'key.pem'}"] if certificate else []
+def _ask(ports, folder, *words, certificate="."):
+    """etcdctl, with the certificate in a folder or without any."""
+    own = folder / certificate if certificate else None
+    shown = [f"--cert={own / 'cert.pem'}", f"--key={own / 'key.pem'}"] if own else []
     everyone = ",".join(f"https://127.0.0.1:{client}" for client, _ in ports.values())
     return subprocess.run(
         ["etcdctl", f"--endpoints={everyone}", f"--cacert={folder / 'ca.pem'}", *shown, "--command-timeout=3s", *words],
@@ -109,5 +118,41 @@ def _cluster(ports, folder, count):
         yield f"not all are members: {members}"
     if _ask(ports, folder, "put", "/assay-test/key", "value").returncode != 0:
         yield "a client with a certificate cannot write"
-    if _ask(ports, folder, "get", "/assay-test/key", certificate=False).returncode == 0:
+    if _ask(ports, folder, "get", "/assay-test/key", certificate=None).returncode == 0:
         yield "a client without a certificate reads"
+    yield from _restricted(ports, folder)
+
+
+def _restrict(ports, folder, certificate):
+    """The script as it runs on a member, with the certificate in a folder."""
+    client, _ = next(iter(ports.values()))
+    settings = folder / "member.env"
+    settings.write_text(f"ENDPOINT=https://127.0.0.1:{client}\nPREFIX=/assay-test\n")
+    environment = {**os.environ, "ETCD_SETTINGS": str(settings), "ETCD_TLS": str(folder / certificate)}
+    done = subprocess.run(["bash", str(RESTRICT)], env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def _restricted(ports, folder):
+    """What the script leaves open or shuts that it must not."""
+    for certificate, word in ((".", "nothing else"), (".", "already"), ("root", "nothing else")):
+        code, said = _restrict(ports, folder, certificate)
+        if code != 0 or word not in said:
+            yield f"etcd-restrict with {certificate}: {code} {said}"
+    may = {
+        ("cluster", "put", "/assay-test/key", "value"): True,
+        ("cluster", "get", "--prefix", "/assay-test/"): True,
+        ("cluster", "put", "/assay-testing/key", "value"): False,
+        ("cluster", "get", "--prefix", "/"): False,
+        ("cluster", "user", "add", "another", "--no-password"): False,
+        ("cluster", "auth", "disable"): False,
+        ("cluster", "snapshot", "save", str(folder / "snapshot")): False,
+        (".", "get", "/assay-test/key"): False,
+        (".", "put", "/assay-test/key", "value"): False,
+        ("root", "put", "/elsewhere/key", "value"): True,
+        ("root", "role", "get", "cluster"): True,
+    }
+    for (certificate, *words), allowed in may.items():
+        done = _ask(ports, folder, *words, certificate=certificate)
+        if (done.returncode == 0) != allowed:
+            yield f"{certificate} {'may not' if allowed else 'may'} {' '.join(words)}: {done.stdout}{done.stderr}"

@@ -1,4 +1,4 @@
-"""Alerts and dashboards name series and labels that the programs have.
+"""Alerts and dashboards name series, labels and values of labels that the programs have.
 
 Comes in: the files of modules/observability, the Rust sources. Goes out: names that no source holds.
 A panel on a series that nobody writes shows nothing, and an alert on it never fires: both look well.
@@ -43,6 +43,25 @@ def named(expression):
     return {n for n in re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare) if n not in WORDS}, labels
 
 
+def matched(expression):
+    """Pairs of label and value that an expression asks for exactly, or by the beginning of a value."""
+    for label, how, value in re.findall(r'([a-zA-Z_]+)\s*(=~|=)\s*"([^"]*)"', expression):
+        if how == "=":
+            yield label, value, True
+        elif re.fullmatch(r"[a-z_-]+\.\*", value):
+            yield label, value[:-2], False
+
+
+def unmatched(expression, text, jobs):
+    """What an expression asks of labels that no series has: such a selector is empty for ever."""
+    for label, value, whole in matched(expression):
+        if label == "job":
+            if not any(job == value if whole else job.startswith(value) for job in jobs):
+                yield f"nothing is scraped as {label} {value}"
+        elif label not in OWN_LABELS and whole and f'"{value}"' not in text:
+            yield f"no label {label} is ever {value}"
+
+
 def expressions():
     """Pairs of place and expression, of all files."""
     alerts = (FILES / "alerts.yml").read_text()
@@ -61,12 +80,15 @@ def findings():
     """Names that no source holds."""
     text = sources()
     known = written(text)
+    jobs = re.findall(r"^\s*- job_name: (\S+)$", (FILES / "scrape.yml.tftpl").read_text(), re.M)
     if len(known) < 30:
         yield f"only {len(known)} series were found in the sources: the search is broken"
     for place, expression in expressions():
         series, labels = named(expression.replace("$__rate_interval", "5m"))
         if not series:
             yield f"{place}: names no series"
+        for why in unmatched(expression, text, jobs):
+            yield f"{place}: {why}"
         for one in series - OWN_SERIES:
             if one not in known and re.sub(r"_(bucket|sum|count)$", "", one) not in known:
                 yield f"{place}: {one} is written by nobody"
@@ -78,3 +100,6 @@ def findings():
         yield "expressions are not read as they should be"
     if "assay_made_up" in known:
         yield "a name that is made up is known"
+    for wrong in ('up{job="assay-made-up"}', 'up{job=~"made.*"}', 'assay_nodes{state="made_up"}'):
+        if not list(unmatched(wrong, text, jobs)):
+            yield f"{wrong} is taken for one that finds something"
