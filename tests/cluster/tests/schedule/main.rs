@@ -6,5 +6,7 @@
 mod chain;
 mod leader;
 mod many;
+mod pruned;
 mod ticks;
 mod world;
+mod wrong;

@@ -186,6 +186,11 @@ impl World {
         Sandbox::start(&binaries::path_of("bootstrap"), &pairs, log.unwrap()).await
     }
 
+    /// The folder of the drill.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn log_path(&self) -> PathBuf {
         self.folder.join("function.log")
     }
