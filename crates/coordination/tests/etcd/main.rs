@@ -6,6 +6,7 @@
 
 mod faults;
 mod proxy;
+mod restricted;
 mod suite;
 mod tls;
 
