@@ -61,6 +61,7 @@ impl Named {
 mod open {
     use std::sync::Arc;
 
+    use assay_aws::SdkConfig;
     use assay_registry::dynamodb::{DynamoRegistry, Place};
 
     use super::{Exit, Named, Result};
@@ -71,6 +72,11 @@ mod open {
 
     /// Opens the registry at `url`.
     pub async fn open(url: &str) -> Result<Shared> {
+        Ok(open_with(url).await?.0)
+    }
+
+    /// The same, with what its clients are made of.
+    pub async fn open_with(url: &str) -> Result<(Shared, SdkConfig)> {
         let named = Named::of(url)?;
         let options = assay_aws::Options {
             region: named.region,
@@ -83,12 +89,12 @@ mod open {
             by: std::env::var("USER").ok().filter(|user| !user.is_empty()),
         };
         let clock = Arc::new(jiff::Timestamp::now);
-        Ok(DynamoRegistry::open(&config, place, clock))
+        Ok((DynamoRegistry::open(&config, place, clock), config))
     }
 }
 
 #[cfg(feature = "cloud")]
-pub use open::{Shared, open};
+pub use open::{Shared, open, open_with};
 
 /// What a build without AWS says of a shared registry.
 #[cfg(not(feature = "cloud"))]
@@ -104,7 +110,7 @@ pub fn missing(url: &str) -> anyhow::Error {
             let text = format!(
                 "registry.url names the table {}{region}{who}, and this build of assay speaks to no \
                  AWS\n  take the build for clusters (cargo build --release -p assay --features \
-                 cloud), or name a folder: --dir DIR",
+                 cloud), or leave registry.url empty",
                 named.table
             );
             coded(Exit::Usage, text)

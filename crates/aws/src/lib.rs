@@ -9,11 +9,15 @@
 //! SDK client is made of, with TLS by ring, bounded waits and bounded retries. It must never bring a
 //! second TLS provider, wait without an end, or print a credential.
 
+#[cfg(feature = "people")]
+mod caller;
 mod database;
 mod factory;
 mod trouble;
 
 pub use aws_config::SdkConfig;
+#[cfg(feature = "people")]
+pub use caller::{Caller, caller};
 pub use database::{Login, NoToken, TOKEN_HOLDS, database_token};
 pub use factory::{NoRegion, Options, config};
 pub use trouble::{Cause, Trouble, trouble};

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod port;
+mod shared;
 mod sources;
 
 use std::path::{Path, PathBuf};
@@ -81,7 +82,10 @@ pub async fn run(cx: &Context) -> Result<Exit> {
     let mut found = vec![config(cx)];
     match cluster::look(cx).await {
         // What lies on this machine has no part in a cluster elsewhere.
-        Some(elsewhere) => found.extend(elsewhere),
+        Some(elsewhere) => {
+            found.extend(elsewhere);
+            found.extend(shared::look(cx).await);
+        }
         None => found.extend(embedded(cx).await),
     }
     let exit = if found.iter().any(|f| f.state == State::Failed) {
@@ -318,6 +322,9 @@ async fn store(cx: &Context) -> Finding {
 }
 
 async fn registry(cx: &Context) -> Vec<Finding> {
+    if cx.settings.text("registry.url").is_some() {
+        return shared::look(cx).await;
+    }
     let dir = cx.registry_dir();
     if !dir.is_dir() {
         return vec![Finding::warning(

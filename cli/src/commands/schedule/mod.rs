@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use assay_model::ids::DatasetId;
-use assay_registry::Agenda;
+use assay_registry::{Agenda, Entry, Registry};
 use assay_scheduler::{Budget, Explanation, Listed, TickReport, explain, list, tick};
 use assay_store::MetricStore;
 use clap::Subcommand;
@@ -52,21 +52,13 @@ pub async fn run(command: ScheduleCommand, cx: &Context) -> Result<Exit> {
         ScheduleCommand::Tick => {
             let client = Client::connect(cx).await?;
             let (managers, budget) = (client.managers(), Budget::of(LONGEST));
-            let report = tick(&here.agenda, &managers, Timestamp::now(), budget).await?;
+            let report = tick(here.agenda(), &managers, Timestamp::now(), budget).await?;
             ticked(&report, cx)
         }
-        ScheduleCommand::List => listed(&list(&here.agenda, Timestamp::now()).await?, cx),
+        ScheduleCommand::List => listed(&list(here.agenda(), Timestamp::now()).await?, cx),
         ScheduleCommand::Explain { dataset } => {
-            let names = here.names().await?;
-            let id = by_prefix("dataset", &dataset, &names)?;
-            let entry = match DatasetId::new(id.as_str()) {
-                Ok(id) => here.agenda.entry(&id).await?,
-                Err(_) => None,
-            };
-            let Some(entry) = entry else {
-                return Err(coded(Exit::Usage, format!("there is no dataset `{id}`")));
-            };
-            let policy = here.agenda.policy().await?;
+            let entry = here.named(&dataset).await?;
+            let policy = here.agenda().policy_of(&entry.owners()).await?;
             explained(&explain(&entry, &policy, Timestamp::now()), cx)
         }
     }
@@ -103,26 +95,71 @@ async fn remote(command: ScheduleCommand, function: &str, cx: &Context) -> Resul
     }
 }
 
-/// The definitions of the folder, with what the store of the data folder says.
-struct Here {
-    agenda: StoreAgenda,
+/// The definitions, with what was emitted of each.
+enum Here {
+    /// Those of the folder, with what the store of the data folder says.
+    Folder(StoreAgenda),
+    /// Those of the table that a cluster shares, which says so itself.
+    #[cfg(feature = "cloud")]
+    Table(crate::cloud::Shared),
 }
 
 impl Here {
     async fn open(cx: &Context) -> Result<Self> {
+        if let Some(url) = cx.settings.text("registry.url") {
+            return Self::shared(url).await;
+        }
         let folder = cx.registry_dir();
         let base = std::path::absolute(&folder)?;
         let registry = open_registry(&folder, &base)?;
         let store: Option<Arc<dyn MetricStore>> = open_reader(&cx.data_dir()).await?;
-        Ok(Self {
-            agenda: StoreAgenda::new(registry, store),
-        })
+        Ok(Self::Folder(StoreAgenda::new(registry, store)))
     }
 
-    async fn names(&self) -> Result<Vec<String>> {
-        let listing = self.agenda.registry.list().await?;
-        let ids = listing.definitions.iter();
-        Ok(ids.map(|d| d.dataset.id.to_string()).collect())
+    #[cfg(feature = "cloud")]
+    async fn shared(url: &str) -> Result<Self> {
+        Ok(Self::Table(crate::cloud::open(url).await?))
+    }
+
+    #[cfg(not(feature = "cloud"))]
+    #[expect(clippy::unused_async, reason = "as with the feature `cloud`")]
+    async fn shared(url: &str) -> Result<Self> {
+        Err(crate::cloud::missing(url))
+    }
+
+    fn agenda(&self) -> &dyn Agenda {
+        match self {
+            Self::Folder(agenda) => agenda,
+            #[cfg(feature = "cloud")]
+            Self::Table(table) => table,
+        }
+    }
+
+    fn registry(&self) -> &dyn Registry {
+        match self {
+            Self::Folder(agenda) => agenda.registry.as_ref(),
+            #[cfg(feature = "cloud")]
+            Self::Table(table) => table,
+        }
+    }
+
+    /// The entry of a dataset, by its id or the unique beginning of one.
+    async fn named(&self, wanted: &str) -> Result<Entry> {
+        // A whole id needs no list, which may take reading a whole table; and what is wrong with an
+        // entry that defines nothing is told.
+        if let Ok(id) = DatasetId::new(wanted)
+            && let Some(entry) = self.agenda().entry(&id).await?
+        {
+            return Ok(entry);
+        }
+        let listing = self.registry().list().await?;
+        let ids = listing.definitions.iter().map(|d| d.dataset.id.to_string());
+        let name = by_prefix("dataset", wanted, &ids.collect::<Vec<_>>())?;
+        let entry = match DatasetId::new(name.as_str()) {
+            Ok(id) => self.agenda().entry(&id).await?,
+            Err(_) => None,
+        };
+        entry.ok_or_else(|| coded(Exit::Usage, format!("there is no dataset `{name}`")))
     }
 }
 

@@ -162,10 +162,23 @@ impl Inner {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        self.failed_at(&self.table, error, does)
+    }
+
+    /// The same of a call that was about one of the tables alone.
+    fn failed_at<E>(
+        &self,
+        table: &str,
+        error: &SdkError<E, HttpResponse>,
+        does: Does,
+    ) -> RegistryError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
         let trouble = trouble(error);
         RegistryError::Unavailable {
-            place: self.place(),
-            remedy: trouble.remedy(&format!("the table {}", self.table)),
+            place: format!("the table {table} in {}", self.region),
+            remedy: trouble.remedy(&format!("the table {table}")),
             passing: trouble.is_passing(),
             unchanged: does == Does::Read || trouble.nothing_happened(),
             reason: trouble.to_string(),

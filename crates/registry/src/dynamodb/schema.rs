@@ -106,7 +106,7 @@ impl Inner {
 
     async fn describe(&self, name: &str) -> Result<TableDescription, RegistryError> {
         let answer = self.client.describe_table().table_name(name).send().await;
-        let answer = answer.map_err(|e| self.failed(&e, Does::Read))?;
+        let answer = answer.map_err(|e| self.failed_at(name, &e, Does::Read))?;
         answer.table.ok_or_else(|| RegistryError::Unavailable {
             place: self.place(),
             reason: "its description is empty".to_owned(),

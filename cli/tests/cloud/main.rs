@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod look;
 
 use std::collections::HashMap;
 
@@ -49,13 +51,18 @@ impl World {
         }
     }
 
-    /// Runs the command on the table.
+    /// Runs `assay dataset` on the table.
     fn assay(&self, args: &[&str]) -> Said {
         self.with(args, &ministack::shared().environment())
     }
 
     fn with(&self, args: &[&str], environment: &[(String, String)]) -> Said {
-        let args = [["--profile", "staging", "dataset"].as_slice(), args].concat();
+        self.any(&[["dataset"].as_slice(), args].concat(), environment)
+    }
+
+    /// Runs any command with the table in its settings.
+    fn any(&self, args: &[&str], environment: &[(String, String)]) -> Said {
+        let args = [["--profile", "staging"].as_slice(), args].concat();
         let mut command = self.place.command(&args);
         command.env_remove("AWS_PROFILE").env("USER", "ana");
         command.envs(environment.iter().map(|(k, v)| (k, v)));
