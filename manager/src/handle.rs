@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::desk::Until;
+use crate::freshness;
 use crate::inbox::{Input, Wish};
 use crate::outbox::{self, OutboxSink};
 use crate::parts::ManagerParts;
@@ -314,6 +315,10 @@ impl ManagerHandle {
 impl Shared {
     pub(crate) async fn register(&self, dataset: &Dataset) -> Result<String, StoreError> {
         self.parts.store.put_definition(dataset).await?;
+        // Only the leader tells: it alone hears of runs that succeed.
+        if self.seats.seat().is_ok() {
+            freshness::expect(&self.parts.telemetry, dataset, (self.parts.now)());
+        }
         Ok(dataset.digest())
     }
 

@@ -13,6 +13,7 @@
 mod desk;
 pub mod emf;
 mod fleet;
+mod freshness;
 mod handle;
 mod inbox;
 mod knock;

@@ -10,13 +10,14 @@ use assay_manager_core::{BreakerState, BreakerView, Command, Event, ToNode, View
 use assay_model::change::{Answer, Change};
 use assay_model::ids::{DatasetId, NodeId, RunId, TaskId};
 use assay_model::node::NodeState;
-use assay_model::run::Run;
+use assay_model::run::{Run, RunState};
 use assay_model::task::{AttemptOutcome, TaskKind, TaskState};
 use assay_telemetry::Telemetry;
 use assay_telemetry::series::{ATTEMPTS, RECOVERY_S, TASK_S};
 use jiff::Timestamp;
 
 use crate::fleet::Fleet;
+use crate::freshness;
 
 /// Tasks that are followed at a time; more are counted, but not timed.
 const TRACKS_MAX: usize = 100_000;
@@ -67,6 +68,33 @@ enum Noted {
     Scaled {
         up: bool,
     },
+}
+
+/// What only a leader can tell.
+const OF_THE_LEADER: &[&str] = &[
+    "assay_circuit_state",
+    "assay_circuits",
+    "assay_lease_distrust",
+    "assay_nodes",
+    "assay_nodes_desired",
+    "assay_runs_unfinished",
+    "assay_schedule_lag_seconds",
+    "assay_store_away",
+    "assay_task_slots",
+    "assay_task_slots_demanded",
+    "assay_tasks_queued",
+    "assay_tasks_running",
+    freshness::LAST,
+    freshness::PAUSE,
+];
+
+/// Takes back what only a leader can tell: a manager whose term has ended would else go on telling
+/// it, and an alarm that goes by the leader's word would stay silent.
+pub(crate) fn withdraw(telemetry: &Telemetry) {
+    for name in OF_THE_LEADER {
+        telemetry.keep_only(name, &[]);
+    }
+    telemetry.set("assay_node_streams", &[], 0.0);
 }
 
 impl Observer {
@@ -141,6 +169,9 @@ impl Observer {
                     let outcome = state.to_string();
                     let labels = [("dataset", dataset.as_str()), ("outcome", outcome.as_str())];
                     self.telemetry.count("assay_runs_total", &labels, 1);
+                    if *state == RunState::Succeeded {
+                        freshness::succeeded(&self.telemetry, &dataset, now);
+                    }
                     let took = seconds(since, now);
                     self.telemetry
                         .observe("assay_run_duration_seconds", &[], TASK_S, took);

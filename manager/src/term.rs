@@ -22,11 +22,12 @@ use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
 use crate::desk::Desk;
+use crate::freshness;
 use crate::handle::Shared;
 use crate::inbox::{INBOX_MAX, Inbox, Input, Opened, Wish};
 use crate::leases;
 use crate::links::Links;
-use crate::observe::Observer;
+use crate::observe::{self, Observer};
 use crate::seat::Seat;
 use crate::settings::Settings;
 use crate::watch::RunUpdate;
@@ -72,6 +73,18 @@ pub(crate) async fn lead(
     lease: &mut Lease,
     stop: &mut watch::Receiver<bool>,
 ) -> TermEnd {
+    let end = cores(shared, epoch, lease, stop).await;
+    observe::withdraw(&shared.parts.telemetry);
+    end
+}
+
+/// One core after another, until the term ends.
+async fn cores(
+    shared: &Arc<Shared>,
+    epoch: Epoch,
+    lease: &mut Lease,
+    stop: &mut watch::Receiver<bool>,
+) -> TermEnd {
     let mut settings = Settings::follow(shared).await;
     loop {
         let unfinished = tokio::select! {
@@ -90,9 +103,11 @@ pub(crate) async fn lead(
         shared
             .seats
             .take(Seat { epoch, inbox }, &shared.parts.telemetry);
+        freshness::recall(shared, epoch);
         let dropped = term.run(arrivals, lease, &mut settings, stop).await;
         drop(term);
         shared.seats.leave();
+        observe::withdraw(&shared.parts.telemetry);
         match dropped {
             Dropped::End(end) => return end,
             Dropped::Reconfigured => {
@@ -119,6 +134,7 @@ async fn load(shared: &Arc<Shared>, epoch: Epoch) -> Result<Unfinished, TermEnd>
             Ok(unfinished) => return Ok(unfinished),
             Err(StoreError::FencedEpoch { .. }) => return Err(TermEnd::Fenced),
             Err(error) if error.is_retryable() => {
+                shared.parts.telemetry.set("assay_store_away", &[], 1.0);
                 if let Some(again) = repeat.fails() {
                     tracing::warn!(%error, "the store cannot be read; trying again{again}");
                 }

@@ -13,6 +13,7 @@ mod grpc;
 mod look;
 mod reason;
 mod report;
+mod rhythm;
 #[cfg(test)]
 mod samples;
 mod tick;
@@ -25,4 +26,5 @@ pub use grpc::Managers;
 pub use look::{Decision, Emission, Key, REGISTRATION, Skipped, look};
 pub use reason::Reason;
 pub use report::{DETAILS_MAX, Detail, Failure, TickReport};
+pub use rhythm::longest_pause;
 pub use tick::{Budget, tick};

@@ -142,6 +142,13 @@ impl Telemetry {
         }
     }
 
+    /// Takes away one series of a gauge: what it told holds no more.
+    pub fn remove(&self, name: &str, labels: Labels<'_>) {
+        if let Some(family) = self.families().get_mut(name) {
+            family.samples.remove(&spell(labels));
+        }
+    }
+
     /// The value of a series, if it has one.
     #[must_use]
     pub fn value(&self, name: &str, labels: Labels<'_>) -> Option<f64> {

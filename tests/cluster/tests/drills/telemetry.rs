@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use assay_cluster_tests::Plan;
 use assay_cluster_tests::checker::Facts;
 use assay_cluster_tests::cluster::blocking;
 use assay_cluster_tests::data::Shape;
 use assay_cluster_tests::scrape::Page;
+use assay_cluster_tests::{Cluster, Plan};
 
 use crate::drill;
-use crate::usual::{begun, ends_right, slow_commits, texts};
+use crate::usual::{begun, ends_right, slow_commits, stands, texts};
 
 drill!(
     a_drill_is_found_in_the_telemetry_of_every_process,
@@ -118,5 +118,49 @@ drill!(
                 "the process itself"
             );
         }
+    }
+);
+
+/// What the leader tells of the dataset's last good run, once it does.
+async fn last_good(cluster: &Cluster, leader: usize) -> f64 {
+    let series = "assay_dataset_last_success_timestamp_seconds";
+    let port = cluster.managers[leader].telemetry;
+    let told = async || {
+        let page = blocking(|| Page::of(port));
+        let pause = page.sum("assay_dataset_run_interval_seconds", &[]);
+        let (at, of) = page.sum(series, &["dataset=\"orders\""]);
+        (of == 1 && pause == (900.0, 1)).then_some(at)
+    };
+    cluster
+        .until_some(series, Duration::from_secs(30), told)
+        .await
+}
+
+drill!(
+    the_heir_of_a_leader_knows_when_each_dataset_last_succeeded,
+    async |name| {
+        let (_, mut cluster, data) = stands(name, Plan::default(), Shape::SMALL).await;
+        let run = cluster.submit(&data, "first").await;
+        ends_right(&cluster, &data, &run, &Facts::default()).await;
+        let first = cluster.leader().await;
+        let told = last_good(&cluster, first).await;
+        let stored = texts(
+            &cluster,
+            "SELECT extract(epoch FROM finished_at)::text FROM run WHERE finished_at IS NOT NULL",
+        )
+        .await;
+        let stored: f64 = stored[0].parse().unwrap();
+        assert!((told - stored).abs() < 5.0, "{told} and {stored}");
+        cluster.managers[first].kill();
+        cluster.drill.note("kill -9 of the leader");
+        cluster
+            .until(
+                "new leader",
+                Duration::from_secs(30),
+                "SELECT 'x' FROM leader_epoch WHERE epoch = 2",
+            )
+            .await;
+        let told = last_good(&cluster, 1 - first).await;
+        assert!((told - stored).abs() < 0.001, "{told} and {stored}");
     }
 );

@@ -1,0 +1,117 @@
+//! How old each dataset's last good run is, and how long its runs may lie apart: what an alarm on
+//! stale datasets goes by.
+//!
+//! Comes in: runs that succeed, definitions that are run, and what the store knows of both from
+//! before this term. Goes out: two series a dataset, of the leader alone. It must never hold up a
+//! term, or tell of one that has ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_model::dataset::Dataset;
+use assay_model::ids::{DatasetId, Epoch};
+use assay_model::run::RunState;
+use assay_scheduler::longest_pause;
+use assay_store::StoreError;
+use assay_store::port::RunFilter;
+use assay_telemetry::Telemetry;
+use jiff::Timestamp;
+
+use crate::handle::Shared;
+
+/// When the newest run of a dataset that succeeded did so.
+pub(crate) const LAST: &str = "assay_dataset_last_success_timestamp_seconds";
+/// The longest pause between its coming runs.
+pub(crate) const PAUSE: &str = "assay_dataset_run_interval_seconds";
+
+/// Datasets that the store is asked about: as many as a family of series holds.
+const DATASETS_MAX: u32 = 2_000;
+/// Runs of each that one which succeeded is looked for among.
+const RUNS_MAX: u32 = 20;
+/// Between two questions when the store does not answer.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Notes that a run of `dataset` has succeeded; never goes back.
+pub(crate) fn succeeded(telemetry: &Telemetry, dataset: &DatasetId, at: Timestamp) {
+    let labels = [("dataset", dataset.as_str())];
+    let at = at.as_duration().as_secs_f64();
+    if telemetry
+        .value(LAST, &labels)
+        .is_none_or(|known| known < at)
+    {
+        telemetry.set(LAST, &labels, at);
+    }
+}
+
+/// Notes how often `dataset` runs by itself from `now` on; one that does not is not waited for.
+pub(crate) fn expect(telemetry: &Telemetry, dataset: &Dataset, now: Timestamp) {
+    let labels = [("dataset", dataset.id.as_str())];
+    match longest_pause(dataset, now) {
+        Some(pause) => telemetry.set(PAUSE, &labels, pause.as_secs_f64()),
+        None => telemetry.remove(PAUSE, &labels),
+    }
+}
+
+/// Reads what the store knows from before the term of `epoch`, beside that term's work.
+pub(crate) fn recall(shared: &Arc<Shared>, epoch: Epoch) {
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let metrics = &shared.parts.metrics;
+        let leads = || shared.seats.seat().is_ok_and(|seat| seat.epoch == epoch);
+        let known = ask(&leads, || metrics.definitions(DATASETS_MAX)).await;
+        for dataset in known.unwrap_or_default() {
+            let filter = RunFilter {
+                dataset: Some(dataset.id.clone()),
+                limit: RUNS_MAX,
+                ..RunFilter::default()
+            };
+            let Some(runs) = ask(&leads, || metrics.runs(&filter)).await else {
+                return;
+            };
+            let good = runs.iter().filter(|run| run.state == RunState::Succeeded);
+            if let Some(at) = good.filter_map(|run| run.finished_at).max() {
+                succeeded(&shared.parts.telemetry, &dataset.id, at);
+            }
+            expect(&shared.parts.telemetry, &dataset, (shared.parts.now)());
+        }
+    });
+}
+
+/// An answer of the store, however long it takes; `None` once the term has ended, or when no later
+/// answer would be another one.
+async fn ask<T, F>(leads: &impl Fn() -> bool, question: impl Fn() -> F) -> Option<T>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    while leads() {
+        match question().await {
+            Ok(answer) => return Some(answer).filter(|_| leads()),
+            Err(error) if error.is_retryable() => tokio::time::sleep(AGAIN).await,
+            Err(error) => {
+                tracing::warn!(%error, "when datasets last succeeded cannot be read: it is known from their next runs on");
+                return None;
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+    use super::*;
+
+    #[test]
+    fn an_earlier_success_that_is_heard_of_later_changes_nothing() {
+        let telemetry = Telemetry::default();
+        let orders = DatasetId::new("orders").unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let value = || telemetry.value(LAST, &[("dataset", "orders")]);
+        assert_eq!(value(), None);
+        for (heard, known) in [(100, 100.0), (90, 100.0), (110, 110.0)] {
+            succeeded(&telemetry, &orders, at(heard));
+            assert_eq!(value(), Some(known));
+        }
+    }
+}
