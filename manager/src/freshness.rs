@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use assay_model::dataset::Dataset;
 use assay_model::ids::{DatasetId, Epoch};
-use assay_model::run::RunState;
+use assay_model::run::{RunState, Trigger};
 use assay_scheduler::longest_pause;
 use assay_store::StoreError;
 use assay_store::port::RunFilter;
@@ -43,12 +43,27 @@ pub(crate) fn succeeded(telemetry: &Telemetry, dataset: &DatasetId, at: Timestam
     }
 }
 
-/// Notes how often `dataset` runs by itself from `now` on; one that does not is not waited for.
-pub(crate) fn expect(telemetry: &Telemetry, dataset: &Dataset, now: Timestamp) {
+/// Notes how often `dataset` runs by itself from `now` on, when a run of it that `came_by_itself`
+/// shows that somebody has it run; one that is held back is waited for no more.
+pub(crate) fn expect(
+    telemetry: &Telemetry,
+    dataset: &Dataset,
+    came_by_itself: bool,
+    now: Timestamp,
+) {
     let labels = [("dataset", dataset.id.as_str())];
     match longest_pause(dataset, now) {
-        Some(pause) => telemetry.set(PAUSE, &labels, pause.as_secs_f64()),
+        Some(pause) if came_by_itself => telemetry.set(PAUSE, &labels, pause.as_secs_f64()),
+        Some(_) => {}
         None => telemetry.remove(PAUSE, &labels),
+    }
+}
+
+/// Whether nobody had to ask for a run by hand.
+pub(crate) const fn comes_by_itself(trigger: Trigger) -> bool {
+    match trigger {
+        Trigger::Schedule | Trigger::Arrival => true,
+        Trigger::Manual | Trigger::Backfill => false,
     }
 }
 
@@ -72,7 +87,9 @@ pub(crate) fn recall(shared: &Arc<Shared>, epoch: Epoch) {
             if let Some(at) = good.filter_map(|run| run.finished_at).max() {
                 succeeded(&shared.parts.telemetry, &dataset.id, at);
             }
-            expect(&shared.parts.telemetry, &dataset, (shared.parts.now)());
+            let by_itself = runs.iter().any(|run| comes_by_itself(run.trigger));
+            let now = (shared.parts.now)();
+            expect(&shared.parts.telemetry, &dataset, by_itself, now);
         }
     });
 }
@@ -101,6 +118,39 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
     use super::*;
+
+    fn dataset(run: &serde_json::Value) -> Dataset {
+        let definition = serde_json::json!({
+            "id": "orders", "version": "1", "status": "active",
+            "source": {
+                "server": "here",
+                "location": { "local": { "path": "/nowhere" } },
+                "format": { "kind": "parquet" },
+            },
+            "run": run,
+        });
+        serde_json::from_value(definition).unwrap()
+    }
+
+    #[test]
+    fn what_somebody_has_run_by_itself_is_waited_for_until_it_is_held_back() {
+        let telemetry = Telemetry::default();
+        let now: Timestamp = "2026-11-20T12:10:00Z".parse().unwrap();
+        let value = || telemetry.value(PAUSE, &[("dataset", "orders")]);
+        let hourly = dataset(&serde_json::json!({ "schedule": "0 * * * *" }));
+        let by_itself = |trigger| expect(&telemetry, &hourly, comes_by_itself(trigger), now);
+        by_itself(Trigger::Manual);
+        by_itself(Trigger::Backfill);
+        assert_eq!(value(), None, "a run by hand promises no other");
+        by_itself(Trigger::Schedule);
+        assert_eq!(value(), Some(3600.0));
+        by_itself(Trigger::Manual);
+        assert_eq!(value(), Some(3600.0), "nor does it take a promise back");
+        let mut held = hourly.clone();
+        held.run.paused = true;
+        expect(&telemetry, &held, false, now);
+        assert_eq!(value(), None);
+    }
 
     #[test]
     fn an_earlier_success_that_is_heard_of_later_changes_nothing() {

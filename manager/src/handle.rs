@@ -315,10 +315,8 @@ impl ManagerHandle {
 impl Shared {
     pub(crate) async fn register(&self, dataset: &Dataset) -> Result<String, StoreError> {
         self.parts.store.put_definition(dataset).await?;
-        // Only the leader tells: it alone hears of runs that succeed.
-        if self.seats.seat().is_ok() {
-            freshness::expect(&self.parts.telemetry, dataset, (self.parts.now)());
-        }
+        // One that is held back from here on is not waited for.
+        freshness::expect(&self.parts.telemetry, dataset, false, (self.parts.now)());
         Ok(dataset.digest())
     }
 
@@ -361,6 +359,9 @@ impl Shared {
             planned_tasks: 0,
         };
         let seat = self.seats.seat()?;
+        // Only the leader tells: it alone hears of runs that succeed.
+        let by_itself = freshness::comes_by_itself(trigger);
+        freshness::expect(&self.parts.telemetry, dataset, by_itself, now);
         let (reply, answer) = oneshot::channel();
         let sent = seat.inbox.send(Input::Submit(Box::new(run), reply)).await;
         sent.map_err(|_| SubmitError::NoAnswer)?;

@@ -36,8 +36,7 @@ impl World {
 
     fn put_daily(&self, id: &str) {
         let data = self.place.path("data");
-        self.place
-            .write("data/day=2026-01-01.csv", "id\n1\n".to_owned());
+        self.place.write("data/day=2026-01-01.csv", "id\n1\n");
         let text = format!(
             "apiVersion: v3.1.0\nkind: DataContract\nid: {id}\nversion: 1.0.0\nstatus: active\n\
              servers:\n  - {{ server: here, type: local, path: {}, format: csv }}\n\

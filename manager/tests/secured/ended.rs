@@ -70,7 +70,12 @@ async fn led() -> (Cluster, Cluster, Arc<LocalCoordinator>) {
         definition_json: hostile::definition("orders", "1"),
     };
     known.submit_definition(definition).await.unwrap();
-    runs.submit(hostile::run_of("orders")).await.unwrap();
+    let looked_at = v1::SubmitRequest {
+        trigger: "arrival".to_owned(),
+        idempotency_key: "arrival|2026-11-20T12:00:00Z".to_owned(),
+        ..hostile::run_of("orders")
+    };
+    runs.submit(looked_at).await.unwrap();
     let node = first.open(PeerRole::Node, "node-a").await;
     let stream = hello(node, "node-a").await.unwrap();
     until("the leader tells of its node", || {
