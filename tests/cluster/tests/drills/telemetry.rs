@@ -133,7 +133,7 @@ async fn last_good(cluster: &Cluster, leader: usize) -> f64 {
         (of == 1).then_some(at)
     };
     cluster
-        .until_some(series, Duration::from_secs(30), told)
+        .until_some(series, Duration::from_secs(120), told)
         .await
 }
 
@@ -157,7 +157,7 @@ drill!(
         cluster
             .until(
                 "new leader",
-                Duration::from_secs(30),
+                Duration::from_secs(120),
                 "SELECT 'x' FROM leader_epoch WHERE epoch = 2",
             )
             .await;
