@@ -48,7 +48,7 @@ pub async fn context(sources: &[&Source]) -> Result<ScanContext> {
     let files = |source: &&Source| matches!(source.location, Location::Local { .. });
     if !sources.iter().all(files) {
         let user = of_user().await;
-        let access = user.access_to(sources.iter().copied()).await;
+        let access = user.access_to(sources).await;
         let access = access.map_err(|failure| anyhow!("{}", failure.message))?;
         context.reach = Some((user.make)(access));
     }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assay_test_servers::ministack;
 use assay_test_servers::s3::TestBucket;

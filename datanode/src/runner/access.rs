@@ -158,18 +158,16 @@ impl Sources {
     /// # Errors
     /// When a secret cannot be had: permanent, unless what keeps it does not answer.
     pub async fn access(&self, dataset: &Dataset) -> Result<Access, TaskFailure> {
-        let sources = std::iter::once(&dataset.source).chain(&dataset.others);
-        self.access_to(sources).await
+        let mut sources = vec![&dataset.source];
+        sources.extend(&dataset.others);
+        self.access_to(&sources).await
     }
 
     /// What whoever reads these sources may reach.
     ///
     /// # Errors
     /// As [`Sources::access`].
-    pub async fn access_to(
-        &self,
-        sources: impl IntoIterator<Item = &Source>,
-    ) -> Result<Access, TaskFailure> {
+    pub async fn access_to(&self, sources: &[&Source]) -> Result<Access, TaskFailure> {
         let mut access = Access {
             allowed: self.allowed.clone(),
             ..Access::default()

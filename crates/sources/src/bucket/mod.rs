@@ -95,7 +95,7 @@ impl Bucketed {
 struct Objects {
     of: Bucketed,
     /// What every path is relative to: empty, or ending in a slash.
-    root: String,
+    prefix: String,
     address: String,
     pattern: Option<String>,
     single: Option<String>,
@@ -157,7 +157,7 @@ pub(crate) fn open(
     Ok(Arc::new(Objects {
         address: of.address_of(&root),
         of,
-        root,
+        prefix: root,
         pattern,
         single,
     }))
@@ -206,7 +206,7 @@ impl Objects {
                 "a listing with an unreadable name came".to_owned(),
             )));
         };
-        let Some(path) = key.strip_prefix(&self.root) else {
+        let Some(path) = key.strip_prefix(&self.prefix) else {
             let what = format!("a listing with {key:?}, which was not asked for, came");
             return Some(Err(broken(what)));
         };
@@ -274,14 +274,14 @@ impl RemoteObjects for Objects {
         };
         Box::new(Pages {
             objects: self,
-            prefix: format!("{}{below}", self.root),
+            prefix: format!("{}{below}", self.prefix),
             next: Next::Token(None),
             page: Vec::new().into_iter(),
         })
     }
 
     fn open(&self, object: &ObjectRef) -> Result<Box<dyn PinnedRead>, ScanError> {
-        let key = format!("{}{}", self.root, object.path);
+        let key = format!("{}{}", self.prefix, object.path);
         let path = askable(&key).map_err(|why| ScanError::Refused {
             path: format!("{:?}", self.of.address_of(&key)),
             why: why.to_owned(),

@@ -86,8 +86,8 @@ pub(crate) fn client(
     }
     match bucket.store {
         BucketStore::S3 => s3(bucket, root, secret, endpoint, policy),
-        BucketStore::Gcs => gcs(bucket, secret, endpoint, policy),
-        BucketStore::Azure => azure(bucket, secret, endpoint, policy),
+        BucketStore::Gcs => gcs(bucket, secret, endpoint.as_ref(), policy),
+        BucketStore::Azure => azure(bucket, secret, endpoint.as_ref(), policy),
     }
 }
 
@@ -202,7 +202,7 @@ fn is_anonymous(secret: Option<&Secret>) -> bool {
 fn gcs(
     bucket: &Bucket,
     secret: Option<&Secret>,
-    endpoint: Option<Endpoint>,
+    endpoint: Option<&Endpoint>,
     policy: &Policy,
 ) -> Result<Client, String> {
     let mut builder = GoogleCloudStorageBuilder::new()
@@ -210,7 +210,7 @@ fn gcs(
         .with_client_options(ClientOptions::new().with_allow_http(true))
         .with_retry(retries());
     let mut identity = "this machine's own identity".to_owned();
-    if let Some(endpoint) = &endpoint {
+    if let Some(endpoint) = endpoint {
         builder = builder.with_base_url(&endpoint.to_string());
     }
     match secret {
@@ -230,7 +230,7 @@ fn gcs(
         let machine = machine.build().map_err(no_machine)?;
         builder = builder.with_credentials(machine.credentials().clone());
     }
-    builder = builder.with_http_connector(connector(endpoint.as_ref(), policy)?);
+    builder = builder.with_http_connector(connector(endpoint, policy)?);
     // The library's own error could show the key.
     let store = builder.build().map_err(|error| match secret {
         Some(_) => {
@@ -247,7 +247,7 @@ fn gcs(
 fn azure(
     bucket: &Bucket,
     secret: Option<&Secret>,
-    endpoint: Option<Endpoint>,
+    endpoint: Option<&Endpoint>,
     policy: &Policy,
 ) -> Result<Client, String> {
     let account = bucket
@@ -260,7 +260,7 @@ fn azure(
         .with_allow_http(true)
         .with_retry(retries());
     let mut identity = "this machine's own identity".to_owned();
-    if let Some(endpoint) = &endpoint {
+    if let Some(endpoint) = endpoint {
         builder = builder.with_endpoint(endpoint.to_string());
     }
     if let Some(given) = secret {
@@ -284,7 +284,7 @@ fn azure(
         let machine = machine.with_account(account).build().map_err(no_machine)?;
         builder = builder.with_credentials(machine.credentials().clone());
     }
-    builder = builder.with_http_connector(connector(endpoint.as_ref(), policy)?);
+    builder = builder.with_http_connector(connector(endpoint, policy)?);
     let store = builder.build().map_err(|error| match secret {
         Some(_) => "it is no credential of Azure: give a key of the account, a shared access \
                     signature, or JSON with tenant_id, client_id and client_secret"

@@ -40,7 +40,7 @@ use async_trait::async_trait;
 pub use message::{ChildTask, ChildWork};
 pub use serve::{Reaching, Work, scan, serve_child, serve_with};
 
-use super::access::{self, Sources};
+use super::access::Sources;
 use super::{TaskJob, TaskRunner, TaskWatch, discover, evaluate, failure};
 use message::{Expected, ToChild};
 use pool::Pool;
