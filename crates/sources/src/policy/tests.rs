@@ -1,3 +1,5 @@
+//! Places by their spelling and by the list, and addresses that nobody reaches.
+
 use std::net::IpAddr;
 
 use super::*;
