@@ -158,6 +158,19 @@ impl Lengths {
         }
     }
 
+    /// The lengths of `count` texts, measured elsewhere: in characters and in bytes.
+    #[must_use]
+    pub fn known(count: u64, chars: Extent, bytes: Extent) -> Self {
+        if count == 0 {
+            return Self::default();
+        }
+        Self {
+            count,
+            chars,
+            bytes,
+        }
+    }
+
     /// How many texts were added.
     #[must_use]
     pub fn count(&self) -> u64 {

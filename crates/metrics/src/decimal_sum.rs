@@ -85,6 +85,15 @@ impl DecimalSum {
         }
     }
 
+    /// Adds decimals whose exact unscaled total is known.
+    pub(crate) fn add_known(&mut self, total: &BigInt, count: u64, scale: i8) {
+        if count > 0 {
+            let mut sum = ExactInt::default();
+            sum.add_wide(total);
+            self.add_total(sum, count, scale);
+        }
+    }
+
     /// Notes a value that could not be represented: the sum is an overflow from here on, through
     /// every merge.
     pub fn mark_overflow(&mut self) {

@@ -38,7 +38,7 @@ impl ColumnState {
         self.counts.nulls = self.counts.nulls.saturating_add(nulls);
     }
 
-    fn met(&mut self, kind: Kind, values: u64) {
+    pub(crate) fn met(&mut self, kind: Kind, values: u64) {
         if values > 0 {
             self.kinds.insert(kind);
             self.counts.read = self.counts.read.saturating_add(values);
@@ -425,7 +425,7 @@ impl ColumnState {
         }
     }
 
-    fn count_odd(&mut self, value: f64, times: u64) {
+    pub(crate) fn count_odd(&mut self, value: f64, times: u64) {
         let counter = match value {
             f64::INFINITY => &mut self.counts.pos_inf,
             f64::NEG_INFINITY => &mut self.counts.neg_inf,
@@ -435,7 +435,7 @@ impl ColumnState {
         *counter = counter.saturating_add(times);
     }
 
-    fn hash_times(&mut self, hash: u64, times: u64, key: impl FnOnce(&mut KeyBuilder)) {
+    pub(crate) fn hash_times(&mut self, hash: u64, times: u64, key: impl FnOnce(&mut KeyBuilder)) {
         if times == 0 {
             return;
         }

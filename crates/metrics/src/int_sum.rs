@@ -57,6 +57,12 @@ impl IntSum {
         self.total.add_unsigned(sum);
     }
 
+    /// Adds integers whose exact total is known.
+    pub(crate) fn add_known(&mut self, total: &BigInt, count: u64) {
+        self.count = self.count.saturating_add(count);
+        self.total.add_wide(total);
+    }
+
     /// How many integers were added.
     #[must_use]
     pub fn count(&self) -> u64 {

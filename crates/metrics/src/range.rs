@@ -258,7 +258,7 @@ impl Range {
         self.widen_decimals(unscaled.clone(), unscaled, scale);
     }
 
-    fn widen_decimals(&mut self, low: BigInt, high: BigInt, scale: i8) {
+    pub(crate) fn widen_decimals(&mut self, low: BigInt, high: BigInt, scale: i8) {
         let (low, high) = (
             Decimal {
                 unscaled: low,

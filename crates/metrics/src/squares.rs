@@ -36,6 +36,11 @@ impl IntSquares {
         self.total.add_carried(carries, low);
     }
 
+    /// Adds integers whose exact Σx² is known.
+    pub(crate) fn add_known(&mut self, total: &BigInt) {
+        self.total.add_wide(total);
+    }
+
     /// The exact Σx².
     #[must_use]
     pub fn total(&self) -> BigInt {
@@ -112,6 +117,13 @@ impl DecimalSquares {
             square.add_wide(&(BigInt::from_signed_bytes_le(unscaled).pow(2) * times));
             self.add_total(square, scale);
         }
+    }
+
+    /// Adds decimals whose exact unscaled Σx² is known, at twice the scale.
+    pub(crate) fn add_known(&mut self, total: &BigInt, scale: i8) {
+        let mut square = ExactInt::default();
+        square.add_wide(total);
+        self.add_total(square, scale);
     }
 
     fn add_total(&mut self, mut sum: ExactInt, scale: i8) {
