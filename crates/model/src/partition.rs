@@ -111,6 +111,13 @@ impl PartitionVersion {
         Self(format!("{digest:032x}"))
     }
 
+    /// The version of a partition whose source tells `mark` of its content.
+    #[must_use]
+    pub fn of_mark(mark: &str) -> Self {
+        let digest = xxhash_rust::xxh3::xxh3_128(mark.as_bytes());
+        Self(format!("{digest:032x}"))
+    }
+
     /// The version of a partition that has not come.
     #[must_use]
     pub fn missing() -> Self {

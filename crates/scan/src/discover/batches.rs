@@ -77,7 +77,7 @@ fn evaluation(judge: Judge, measured_by: Vec<u32>) -> EvaluateSpec {
         measured_by,
         objects: judge.objects.len() as u64,
         bytes: judge.bytes(),
-        last_modified: judge.objects.iter().map(|object| object.modified).max(),
+        last_modified: judge.last_modified,
         reason: None,
         partition: judge.partition,
     }

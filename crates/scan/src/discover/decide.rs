@@ -26,6 +26,37 @@ pub struct Seen {
     pub objects: Vec<ObjectRef>,
     /// Whether a marker lies beside each of its objects.
     pub marked: bool,
+    /// What the source itself tells of the whole partition; absent: what its objects tell.
+    pub told: Option<Told>,
+}
+
+/// What a source tells of a partition as a whole, where the ranges it is read in are not its own.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The version of its content, however it is cut into ranges.
+    pub version: PartitionVersion,
+    /// When it last changed, where the source knows.
+    pub modified: Option<Timestamp>,
+}
+
+impl Seen {
+    /// The version of its content.
+    #[must_use]
+    pub fn version(&self) -> PartitionVersion {
+        let of_objects = || PartitionVersion::of_objects(&self.objects);
+        self.told
+            .as_ref()
+            .map_or_else(of_objects, |told| told.version.clone())
+    }
+
+    /// When it last changed, as far as it is known.
+    #[must_use]
+    pub fn last_modified(&self) -> Option<Timestamp> {
+        match &self.told {
+            Some(told) => told.modified,
+            None => self.objects.iter().map(|object| object.modified).max(),
+        }
+    }
 }
 
 /// A partition to be measured and judged.
@@ -39,6 +70,8 @@ pub struct Judge {
     pub sealed: bool,
     /// Its objects.
     pub objects: Vec<ObjectRef>,
+    /// When it last changed, as far as it is known.
+    pub last_modified: Option<Timestamp>,
 }
 
 impl Judge {
@@ -155,8 +188,8 @@ fn decide_one(
     decided: &mut Decided,
 ) {
     let partition = &seen.key.partition;
-    let version = PartitionVersion::of_objects(&seen.objects);
-    let last_modified = seen.objects.iter().map(|object| object.modified).max();
+    let version = seen.version();
+    let last_modified = seen.last_modified();
     let sealed = is_sealed(seen, &version, last_modified, entry, facts);
     let same = entry.is_some_and(|e| e.version == version);
     let judged = entry.is_some_and(|e| e.judged.as_ref() == Some(&version));
@@ -212,6 +245,7 @@ fn decide_one(
             version,
             sealed,
             objects,
+            last_modified,
         });
     }
 }

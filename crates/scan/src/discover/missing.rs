@@ -147,13 +147,7 @@ fn is_news(entry: Option<&LedgerEntry>, partition: &Partition, facts: &Facts<'_>
 }
 
 fn is_live(newest: &Seen, rhythm: Rhythm, now: Timestamp) -> bool {
-    let came = newest
-        .objects
-        .iter()
-        .map(|object| object.modified)
-        .max()
-        .unwrap_or(now)
-        .min(now);
+    let came = newest.last_modified().unwrap_or(now).min(now);
     let Some(end) = newest.key.partition.end else {
         return false;
     };

@@ -20,11 +20,12 @@ pub mod pattern;
 pub mod probe;
 pub mod refused;
 pub mod shared;
+mod table;
 pub mod value;
 
 use std::collections::BTreeSet;
 
-use assay_model::dataset::{Dataset, KeySpec, Layout};
+use assay_model::dataset::{Dataset, KeySpec, Layout, Location};
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::output::Discovery;
 use assay_model::partition::{ObjectRef, Partition};
@@ -65,6 +66,16 @@ pub fn discover_again(
     context: &ScanContext,
     redo: &Redo,
 ) -> Result<Discovery, ScanError> {
+    let facts = Facts {
+        dataset,
+        ledger,
+        selection,
+        now,
+        redo,
+    };
+    if matches!(dataset.source.location, Location::Database(_)) {
+        return table::discover(&facts, context);
+    }
     let objects = Objects::open(&dataset.source, context)?;
     let (listing, refused) = list(&objects, context)?;
     let from = Where {
@@ -77,13 +88,6 @@ pub fn discover_again(
     if assigned.groups.is_empty() && assigned.files.is_empty() {
         return Err(nothing(dataset, &root, ledger, &assigned));
     }
-    let facts = Facts {
-        dataset,
-        ledger,
-        selection,
-        now,
-        redo,
-    };
     let mut cut =
         |object: &ObjectRef, target: u64| probe::cut(dataset, &objects, object, target, context);
     if matches!(dataset.partitions.layout, Layout::Column { .. }) {
@@ -225,6 +229,7 @@ fn apart(assigned: &Assigned) -> Vec<Seen> {
         key: group.key.clone(),
         marked: is_marked(assigned, &group.objects),
         objects: group.objects.clone(),
+        told: None,
     };
     assigned.groups.values().map(seen).collect()
 }

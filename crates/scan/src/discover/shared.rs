@@ -45,6 +45,7 @@ impl Held {
             key: key.clone(),
             objects: objects.clone(),
             marked: super::is_marked(assigned, objects),
+            told: None,
         };
         self.partitions.values().map(seen).collect()
     }
