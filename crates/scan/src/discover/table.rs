@@ -87,14 +87,17 @@ fn maker(dataset: &Dataset, seen: &[Seen]) -> Result<KeyMaker, ScanError> {
         (_, None) => Vec::new(),
     };
     let kind = |at: usize| {
-        let values = seen.iter().filter_map(|s| s.key.values.get(at));
-        let kinds = values.filter_map(|value| match value {
-            Value::Null => None,
-            Value::Integer(_) => Some(KeyKind::Integer),
-            Value::Text(_) => Some(KeyKind::Text),
-            _ => Some(KeyKind::Date),
-        });
-        kinds.last().unwrap_or(KeyKind::Text)
+        let mut values = seen.iter().filter_map(|s| s.key.values.get(at));
+        let is_time = |value: &Value| {
+            !matches!(value, Value::Null | Value::Integer(_) | Value::Text(_))
+        };
+        if values.clone().any(is_time) {
+            KeyKind::Date
+        } else if values.any(|value| matches!(value, Value::Integer(_))) {
+            KeyKind::Integer
+        } else {
+            KeyKind::Text
+        }
     };
     let kinds: Vec<KeyKind> = (0..names.len()).map(kind).collect();
     let maker = KeyMaker::new(names, zone(partitions)?, partitions.cadence);
