@@ -127,10 +127,10 @@ impl ColumnState {
         }
     }
 
-    /// Counts decimals that are no number, of which no arithmetic tells anything: they are left
-    /// out, as NaN and infinities of doubles are. Of a column of decimals; the rows are counted
+    /// Counts decimals and times that are infinite or no number, of which no arithmetic tells
+    /// anything: they are left out, as NaN and infinities of doubles are. The rows are counted
     /// apart.
-    pub fn add_odd_decimals(&mut self, nan: u64, pos_inf: u64, neg_inf: u64) {
+    pub fn add_odd(&mut self, kind: Kind, nan: u64, pos_inf: u64, neg_inf: u64) {
         for (value, times) in [
             (f64::NAN, nan),
             (f64::INFINITY, pos_inf),
@@ -139,8 +139,10 @@ impl ColumnState {
             if times == 0 {
                 continue;
             }
-            self.met(Kind::Decimal, times);
-            self.counts.numeric = self.counts.numeric.saturating_add(times);
+            self.met(kind, times);
+            if kind == Kind::Decimal {
+                self.counts.numeric = self.counts.numeric.saturating_add(times);
+            }
             self.count_odd(value, times);
             self.hash_times(crate::hash::float(value), times, |key| {
                 key.float(value);
@@ -286,7 +288,7 @@ mod tests {
         let mut column = state(Wants::PROFILE);
         column.add_rows(4, 0);
         column.add_decimals(&[150, 250], 2);
-        column.add_odd_decimals(1, 0, 1);
+        column.add_odd(Kind::Decimal, 1, 0, 1);
         let sum = column.sum().unwrap().unwrap();
         assert_eq!(sum.value, crate::SumValue::Decimal("4.00".to_owned()));
         assert_eq!(sum.left_out, 2);

@@ -6,10 +6,12 @@
 
 mod bucket;
 pub mod policy;
+mod postgres;
 
 use std::sync::Arc;
 
 use assay_model::dataset::{Location, Source};
+use assay_model::source::DatabaseKind;
 use assay_scan::error::{Place, ScanError};
 use assay_scan::reach::{Access, Reach, RemoteObjects, Secret, Table};
 
@@ -69,7 +71,12 @@ impl Reach for Ways {
     }
 
     fn table(&self, source: &Source) -> Result<Arc<dyn Table>, ScanError> {
-        Err(unknown(source))
+        match &source.location {
+            Location::Database(of) if of.kind == DatabaseKind::Postgres => Ok(Arc::new(
+                postgres::PostgresTable::new(source, of, &self.access)?,
+            )),
+            _ => Err(unknown(source)),
+        }
     }
 }
 

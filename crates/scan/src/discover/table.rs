@@ -88,9 +88,8 @@ fn maker(dataset: &Dataset, seen: &[Seen]) -> Result<KeyMaker, ScanError> {
     };
     let kind = |at: usize| {
         let mut values = seen.iter().filter_map(|s| s.key.values.get(at));
-        let is_time = |value: &Value| {
-            !matches!(value, Value::Null | Value::Integer(_) | Value::Text(_))
-        };
+        let is_time =
+            |value: &Value| !matches!(value, Value::Null | Value::Integer(_) | Value::Text(_));
         if values.clone().any(is_time) {
             KeyKind::Date
         } else if values.any(|value| matches!(value, Value::Integer(_))) {

@@ -1,0 +1,552 @@
+//! Rows of a binary COPY into record batches.
+//!
+//! In: the bytes of `COPY … TO STDOUT (FORMAT binary)`, in whatever pieces. Out: batches of at most
+//! [`ROWS`] rows. What a type of Arrow has no value for (a decimal or a time that is infinite or no
+//! number) is NULL in the batch and counted apart. Nothing that the bytes say about lengths is
+//! trusted, and nothing is allocated for a value but its bytes.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    ArrayBuilder, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
+    Decimal256Builder, FixedSizeBinaryBuilder, Float32Builder, Float64Builder, Int16Builder,
+    Int32Builder, Int64Builder, StringBuilder, Time64MicrosecondBuilder,
+    TimestampMicrosecondBuilder,
+};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_buffer::i256;
+use arrow_schema::{DataType, Schema, TimeUnit};
+
+/// Rows of a batch.
+const ROWS: usize = 8192;
+/// Bytes of a batch, about.
+const BYTES: usize = 4 << 20;
+/// Days from 1970 to 2000, where Postgres counts from.
+const DAYS_TO_2000: i32 = 10_957;
+/// The same in microseconds.
+const MICROS_TO_2000: i64 = 946_684_800_000_000;
+
+/// Values of one column that no type of Arrow has: NaN, +infinity, −infinity.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Odd {
+    pub(super) nan: u64,
+    pub(super) pos_inf: u64,
+    pub(super) neg_inf: u64,
+}
+
+impl Odd {
+    pub(super) fn count(self) -> u64 {
+        self.nan + self.pos_inf + self.neg_inf
+    }
+}
+
+enum Column {
+    Int16(Int16Builder),
+    Int32(Int32Builder),
+    Int64(Int64Builder),
+    Float32(Float32Builder),
+    Float64(Float64Builder),
+    Bool(BooleanBuilder),
+    Decimal(Decimal128Builder, i32),
+    Wide(Decimal256Builder, i32),
+    Text(StringBuilder),
+    Binary(BinaryBuilder),
+    Date(Date32Builder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Time(Time64MicrosecondBuilder),
+    Uuid(FixedSizeBinaryBuilder),
+}
+
+/// Makes batches of rows.
+pub(super) struct Decoder {
+    schema: Arc<Schema>,
+    columns: Vec<Column>,
+    /// What was counted apart, by column.
+    pub(super) odd: Vec<Odd>,
+    pending: Vec<u8>,
+    begun: bool,
+    ended: bool,
+    rows: usize,
+    bytes: usize,
+}
+
+fn fixed<const N: usize>(value: &[u8]) -> Result<[u8; N], String> {
+    value
+        .try_into()
+        .map_err(|_| format!("a value has {} bytes where {N} are expected", value.len()))
+}
+
+impl Column {
+    fn new(data_type: &DataType) -> Result<Self, String> {
+        let with = data_type.clone();
+        Ok(match data_type {
+            DataType::Int16 => Self::Int16(Int16Builder::new()),
+            DataType::Int32 => Self::Int32(Int32Builder::new()),
+            DataType::Int64 => Self::Int64(Int64Builder::new()),
+            DataType::Float32 => Self::Float32(Float32Builder::new()),
+            DataType::Float64 => Self::Float64(Float64Builder::new()),
+            DataType::Boolean => Self::Bool(BooleanBuilder::new()),
+            DataType::Decimal128(_, scale) => Self::Decimal(
+                Decimal128Builder::new().with_data_type(with),
+                i32::from(*scale),
+            ),
+            DataType::Decimal256(_, scale) => Self::Wide(
+                Decimal256Builder::new().with_data_type(with),
+                i32::from(*scale),
+            ),
+            DataType::Utf8 => Self::Text(StringBuilder::new()),
+            DataType::Binary => Self::Binary(BinaryBuilder::new()),
+            DataType::Date32 => Self::Date(Date32Builder::new()),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                Self::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(with))
+            }
+            DataType::Time64(_) => Self::Time(Time64MicrosecondBuilder::new()),
+            DataType::FixedSizeBinary(16) => Self::Uuid(FixedSizeBinaryBuilder::new(16)),
+            other => return Err(format!("values of the type {other} are not copied")),
+        })
+    }
+
+    fn null(&mut self) {
+        match self {
+            Self::Int16(to) => to.append_null(),
+            Self::Int32(to) => to.append_null(),
+            Self::Int64(to) => to.append_null(),
+            Self::Float32(to) => to.append_null(),
+            Self::Float64(to) => to.append_null(),
+            Self::Bool(to) => to.append_null(),
+            Self::Decimal(to, _) => to.append_null(),
+            Self::Wide(to, _) => to.append_null(),
+            Self::Text(to) => to.append_null(),
+            Self::Binary(to) => to.append_null(),
+            Self::Date(to) => to.append_null(),
+            Self::Timestamp(to) => to.append_null(),
+            Self::Time(to) => to.append_null(),
+            Self::Uuid(to) => to.append_null(),
+        }
+    }
+
+    fn value(&mut self, value: &[u8], odd: &mut Odd) -> Result<(), String> {
+        match self {
+            Self::Int16(to) => to.append_value(i16::from_be_bytes(fixed(value)?)),
+            Self::Int32(to) => to.append_value(i32::from_be_bytes(fixed(value)?)),
+            Self::Int64(to) => to.append_value(i64::from_be_bytes(fixed(value)?)),
+            Self::Float32(to) => to.append_value(f32::from_be_bytes(fixed(value)?)),
+            Self::Float64(to) => to.append_value(f64::from_be_bytes(fixed(value)?)),
+            Self::Bool(to) => to.append_value(fixed::<1>(value)? != [0]),
+            Self::Text(to) => {
+                let text = std::str::from_utf8(value).map_err(|_| "a text is not UTF-8")?;
+                to.append_value(text);
+            }
+            Self::Binary(to) => to.append_value(value),
+            Self::Time(to) => to.append_value(i64::from_be_bytes(fixed(value)?)),
+            Self::Uuid(to) => to.append_value(value).map_err(|error| error.to_string())?,
+            Self::Date(to) => match i32::from_be_bytes(fixed(value)?) {
+                i32::MAX => {
+                    odd.pos_inf += 1;
+                    to.append_null();
+                }
+                i32::MIN => {
+                    odd.neg_inf += 1;
+                    to.append_null();
+                }
+                days => to.append_value(days.saturating_add(DAYS_TO_2000)),
+            },
+            Self::Timestamp(to) => match i64::from_be_bytes(fixed(value)?) {
+                i64::MAX => {
+                    odd.pos_inf += 1;
+                    to.append_null();
+                }
+                i64::MIN => {
+                    odd.neg_inf += 1;
+                    to.append_null();
+                }
+                micros => to.append_value(micros.saturating_add(MICROS_TO_2000)),
+            },
+            Self::Decimal(to, scale) => match numeric(value, odd)? {
+                None => to.append_null(),
+                Some(number) => to.append_value(number.narrow(*scale)?),
+            },
+            Self::Wide(to, scale) => match numeric(value, odd)? {
+                None => to.append_null(),
+                Some(number) => to.append_value(number.wide(*scale)?),
+            },
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Int16(to) => ArrayBuilder::finish(to),
+            Self::Int32(to) => ArrayBuilder::finish(to),
+            Self::Int64(to) => ArrayBuilder::finish(to),
+            Self::Float32(to) => ArrayBuilder::finish(to),
+            Self::Float64(to) => ArrayBuilder::finish(to),
+            Self::Bool(to) => ArrayBuilder::finish(to),
+            Self::Decimal(to, _) => ArrayBuilder::finish(to),
+            Self::Wide(to, _) => ArrayBuilder::finish(to),
+            Self::Text(to) => ArrayBuilder::finish(to),
+            Self::Binary(to) => ArrayBuilder::finish(to),
+            Self::Date(to) => ArrayBuilder::finish(to),
+            Self::Timestamp(to) => ArrayBuilder::finish(to),
+            Self::Time(to) => ArrayBuilder::finish(to),
+            Self::Uuid(to) => ArrayBuilder::finish(to),
+        }
+    }
+}
+
+/// A finite number as it is sent: digits to the base 10,000.
+struct Numeric<'a> {
+    negative: bool,
+    /// The power of 10,000 of the first digit.
+    weight: i32,
+    digits: &'a [u8],
+}
+
+/// Reads a number; one that is none is counted.
+fn numeric<'a>(value: &'a [u8], odd: &mut Odd) -> Result<Option<Numeric<'a>>, String> {
+    let Some((head, digits)) = value.split_at_checked(8) else {
+        return Err("a number is too short".to_owned());
+    };
+    let word = |at: usize| i16::from_be_bytes([head[at], head[at + 1]]);
+    let negative = match word(4) as u16 {
+        0 => false,
+        0x4000 => true,
+        0xC000 => {
+            odd.nan += 1;
+            return Ok(None);
+        }
+        0xD000 => {
+            odd.pos_inf += 1;
+            return Ok(None);
+        }
+        0xF000 => {
+            odd.neg_inf += 1;
+            return Ok(None);
+        }
+        sign => return Err(format!("a number has the sign {sign:#x}")),
+    };
+    if usize::try_from(word(0)).ok() != Some(digits.len() / 2) {
+        return Err("a number has other digits than it says".to_owned());
+    }
+    Ok(Some(Numeric {
+        negative,
+        weight: i32::from(word(2)),
+        digits,
+    }))
+}
+
+const TOO_WIDE: &str = "a number has more digits than its column";
+
+impl Numeric<'_> {
+    fn each(&self) -> impl Iterator<Item = i16> + '_ {
+        let pairs = self.digits.chunks_exact(2);
+        pairs.map(|pair| i16::from_be_bytes([pair[0], pair[1]]))
+    }
+
+    /// The power of ten that the digits as one whole number are to be multiplied by.
+    fn power(&self, scale: i32) -> i32 {
+        let count = (self.digits.len() / 2) as i32;
+        4 * (self.weight - count + 1) + scale
+    }
+
+    fn narrow(&self, scale: i32) -> Result<i128, String> {
+        let mut whole = 0i128;
+        for digit in self.each() {
+            let next = whole.checked_mul(10_000);
+            whole = next
+                .and_then(|n| n.checked_add(i128::from(digit)))
+                .ok_or(TOO_WIDE)?;
+        }
+        let power = self.power(scale);
+        let ten = 10i128.checked_pow(power.unsigned_abs());
+        let scaled = match (ten, power >= 0) {
+            _ if whole == 0 => 0,
+            (Some(ten), true) => whole.checked_mul(ten).ok_or(TOO_WIDE)?,
+            (Some(ten), false) if whole % ten == 0 => whole / ten,
+            _ => return Err(TOO_WIDE.to_owned()),
+        };
+        Ok(if self.negative { -scaled } else { scaled })
+    }
+
+    fn wide(&self, scale: i32) -> Result<i256, String> {
+        let small = |value: i128| i256::from_i128(value);
+        let mut whole = i256::ZERO;
+        for digit in self.each() {
+            let next = whole.checked_mul(small(10_000));
+            whole = next
+                .and_then(|n| n.checked_add(small(i128::from(digit))))
+                .ok_or(TOO_WIDE)?;
+        }
+        let power = self.power(scale);
+        let ten = small(10).checked_pow(power.unsigned_abs());
+        let scaled = match (ten, power >= 0) {
+            _ if whole == i256::ZERO => i256::ZERO,
+            (Some(ten), true) => whole.checked_mul(ten).ok_or(TOO_WIDE)?,
+            (Some(ten), false) if whole.checked_rem(ten) == Some(i256::ZERO) => {
+                whole.checked_div(ten).ok_or(TOO_WIDE)?
+            }
+            _ => return Err(TOO_WIDE.to_owned()),
+        };
+        Ok(if self.negative {
+            scaled.wrapping_neg()
+        } else {
+            scaled
+        })
+    }
+}
+
+/// What the bytes begin with.
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+
+impl Decoder {
+    /// A decoder of rows with these columns.
+    pub(super) fn new(schema: Arc<Schema>) -> Result<Self, String> {
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| Column::new(field.data_type()));
+        Ok(Self {
+            columns: columns.collect::<Result<_, _>>()?,
+            odd: vec![Odd::default(); schema.fields().len()],
+            schema,
+            pending: Vec::new(),
+            begun: false,
+            ended: false,
+            rows: 0,
+            bytes: 0,
+        })
+    }
+
+    /// Takes a piece of the bytes; gives every batch that is full to `take`.
+    pub(super) fn add<E: From<String>>(
+        &mut self,
+        piece: &[u8],
+        take: &mut impl FnMut(RecordBatch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut joined = std::mem::take(&mut self.pending);
+        let all = if joined.is_empty() {
+            piece
+        } else {
+            joined.extend_from_slice(piece);
+            joined.as_slice()
+        };
+        let mut rest = all;
+        while !rest.is_empty() {
+            let Some(after) = self.step(rest).map_err(E::from)? else {
+                self.pending = rest.to_vec();
+                break;
+            };
+            rest = after;
+            if self.rows >= ROWS || self.bytes >= BYTES {
+                take(self.batch().map_err(E::from)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last batch; an error when the bytes end in the midst of a row.
+    pub(super) fn finish(&mut self) -> Result<RecordBatch, String> {
+        if !self.ended || !self.pending.is_empty() {
+            return Err("the rows end early".to_owned());
+        }
+        self.batch()
+    }
+
+    fn batch(&mut self) -> Result<RecordBatch, String> {
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(self.rows));
+        self.rows = 0;
+        self.bytes = 0;
+        let arrays = self.columns.iter_mut().map(Column::finish).collect();
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Reads the header, a row or the end; what follows it, or `None` where it is not there whole.
+    fn step<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, String> {
+        if !self.begun {
+            let Some((head, rest)) = bytes.split_at_checked(SIGNATURE.len() + 8) else {
+                return Ok(None);
+            };
+            let more: [u8; 4] = fixed(&head[SIGNATURE.len() + 4..])?;
+            let more = u32::from_be_bytes(more) as usize;
+            if !head.starts_with(SIGNATURE) || more > 1024 {
+                return Err("the rows do not begin as binary COPY does".to_owned());
+            }
+            let after = rest.get(more..);
+            self.begun = after.is_some();
+            return Ok(after);
+        }
+        if self.ended {
+            return Err("bytes follow the end of the rows".to_owned());
+        }
+        let Some((count, rest)) = bytes.split_at_checked(2) else {
+            return Ok(None);
+        };
+        let count = i16::from_be_bytes(fixed(count)?);
+        if count == -1 {
+            self.ended = true;
+            return Ok(Some(rest));
+        }
+        if usize::try_from(count).ok() != Some(self.columns.len()) {
+            return Err(format!(
+                "a row has {count} values where {} are asked",
+                self.columns.len()
+            ));
+        }
+        let Some(end) = row_end(rest, self.columns.len())? else {
+            return Ok(None);
+        };
+        self.row(&rest[..end])?;
+        Ok(Some(&rest[end..]))
+    }
+
+    /// Adds a row whose values are all there.
+    fn row(&mut self, mut bytes: &[u8]) -> Result<(), String> {
+        self.bytes += bytes.len();
+        self.rows += 1;
+        let names = self.schema.fields();
+        for ((column, odd), field) in self.columns.iter_mut().zip(&mut self.odd).zip(names) {
+            let (length, rest) = bytes.split_at(4);
+            let length = i32::from_be_bytes(fixed(length)?);
+            let Ok(length) = usize::try_from(length) else {
+                column.null();
+                bytes = rest;
+                continue;
+            };
+            let (value, rest) = rest.split_at(length);
+            column
+                .value(value, odd)
+                .map_err(|what| format!("the column {:?}: {what}", field.name()))?;
+            bytes = rest;
+        }
+        Ok(())
+    }
+}
+
+/// Where the values of a row end; `None` where they are not all there.
+fn row_end(bytes: &[u8], columns: usize) -> Result<Option<usize>, String> {
+    let mut at = 0;
+    for _ in 0..columns {
+        let Some(length) = bytes.get(at..at + 4) else {
+            return Ok(None);
+        };
+        let length = i32::from_be_bytes(fixed(length)?);
+        at += 4 + usize::try_from(length).unwrap_or(0);
+        if length < -1 {
+            return Err("a value has a negative length".to_owned());
+        }
+        if at > bytes.len() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Decimal128Type, Decimal256Type, Int32Type};
+    use arrow_schema::Field;
+    use proptest::prelude::*;
+
+    fn decoder(types: &[DataType]) -> Decoder {
+        let field = |data_type: &DataType| Field::new("c", data_type.clone(), true);
+        Decoder::new(Arc::new(Schema::new(
+            types.iter().map(field).collect::<Vec<_>>(),
+        )))
+        .unwrap()
+    }
+
+    fn header() -> Vec<u8> {
+        [SIGNATURE, &[0; 8]].concat()
+    }
+
+    fn number(sign: u16, weight: i16, digits: &[i16]) -> Vec<u8> {
+        let mut value = (digits.len() as i16).to_be_bytes().to_vec();
+        value.extend(weight.to_be_bytes());
+        value.extend(sign.to_be_bytes());
+        value.extend(2i16.to_be_bytes());
+        value.extend(digits.iter().flat_map(|digit| digit.to_be_bytes()));
+        value
+    }
+
+    #[test]
+    fn numbers_come_out_at_the_scale_of_their_column() {
+        let mut odd = Odd::default();
+        let mut unscaled = |value: Vec<u8>, scale| {
+            let read = numeric(&value, &mut odd).unwrap()?;
+            assert_eq!(read.narrow(scale).map(i256::from_i128), read.wide(scale));
+            Some(read.narrow(scale).unwrap())
+        };
+        assert_eq!(unscaled(number(0, 0, &[1, 5000]), 2), Some(150));
+        assert_eq!(unscaled(number(0x4000, 1, &[12, 3456]), 0), Some(-123_456));
+        assert_eq!(unscaled(number(0, -1, &[5000]), 1), Some(5));
+        assert_eq!(unscaled(number(0, 1, &[3]), -2), Some(300));
+        assert_eq!(unscaled(number(0, 0, &[]), 4), Some(0));
+        assert_eq!(unscaled(number(0xC000, 0, &[]), 4), None);
+        assert_eq!(unscaled(number(0xD000, 0, &[]), 4), None);
+        assert_eq!(
+            odd,
+            Odd {
+                nan: 1,
+                pos_inf: 1,
+                neg_inf: 0
+            }
+        );
+        let lossy = number(0, -1, &[5]);
+        assert!(
+            numeric(&lossy, &mut odd)
+                .unwrap()
+                .unwrap()
+                .narrow(2)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn rows_come_out_however_their_bytes_are_cut() {
+        let mut bytes = header();
+        for value in [Some(7i32), None, Some(-1)] {
+            bytes.extend(2i16.to_be_bytes());
+            match value {
+                None => bytes.extend((-1i32).to_be_bytes()),
+                Some(value) => {
+                    bytes.extend(4i32.to_be_bytes());
+                    bytes.extend(value.to_be_bytes());
+                }
+            }
+            let wide = number(0, 0, &[1]);
+            bytes.extend((wide.len() as i32).to_be_bytes());
+            bytes.extend(wide);
+        }
+        bytes.extend((-1i16).to_be_bytes());
+        for size in [1, 3, 7, 1000] {
+            let mut decoder = decoder(&[DataType::Int32, DataType::Decimal256(50, 40)]);
+            for piece in bytes.chunks(size) {
+                decoder
+                    .add(piece, &mut |_| Err("not full".to_owned()))
+                    .unwrap();
+            }
+            let batch = decoder.finish().unwrap();
+            let ints: Vec<_> = batch.column(0).as_primitive::<Int32Type>().iter().collect();
+            assert_eq!(ints, [Some(7), None, Some(-1)]);
+            let wide = batch.column(1).as_primitive::<Decimal256Type>().value(0);
+            assert_eq!(wide.to_string(), format!("1{}", "0".repeat(40)));
+        }
+        let mut cut = decoder(&[DataType::Int32]);
+        cut.add(&header(), &mut |_| Ok::<(), String>(())).unwrap();
+        assert!(cut.finish().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let mut decoder = decoder(&[DataType::Decimal128(10, 2), DataType::Utf8, DataType::FixedSizeBinary(16)]);
+            let all = [header(), vec![0, 3], bytes].concat();
+            if decoder.add(&all, &mut |_| Ok::<(), String>(())).is_ok() {
+                let _ = decoder.finish().map(|batch| batch.column(0).as_primitive::<Decimal128Type>().len());
+            }
+        }
+    }
+}

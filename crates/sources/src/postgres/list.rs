@@ -1,0 +1,377 @@
+//! The partitions of a table and the ranges they are measured in.
+//!
+//! In: a session in its transaction, the table's shape and the dataset. Out: every partition with
+//! its version and its ranges. One pass over the table groups its rows by the key and marks each
+//! group; a second one, over the large groups only, marks their blocks, so that they can be cut.
+
+use std::collections::BTreeMap;
+
+use assay_model::dataset::Dataset;
+use assay_model::partition::{ObjectRef, Partition, PartitionVersion};
+use assay_scan::ScanContext;
+use assay_scan::discover::decide::{Seen, Told};
+use assay_scan::discover::keys::{Key, MOST_PARTITIONS};
+use assay_scan::error::{Place, ScanError};
+use jiff::Timestamp;
+
+use super::bounds;
+use super::keys::KeyColumn;
+use super::marks::{Mark, Marking};
+use super::range::{KeyIs, Range};
+use super::session::{Row, Session, literal};
+use super::shape::{Relation, Shape};
+
+/// Bytes of a block.
+const BLOCK: u64 = 8192;
+/// Pieces that the blocks of a range of the wanted size are marked in.
+const PIECES: u64 = 8;
+/// Groups that are asked for by their values at a time.
+const AT_A_TIME: usize = 500;
+
+/// One listing.
+pub(super) struct Lister<'a> {
+    pub(super) session: &'a mut Session,
+    pub(super) shape: &'a Shape,
+    pub(super) dataset: &'a Dataset,
+    pub(super) context: &'a ScanContext,
+    pub(super) marking: &'a Marking,
+    pub(super) key: Option<&'a KeyColumn>,
+    pub(super) address: &'a str,
+}
+
+/// Some rows of one table.
+#[derive(Debug, Clone, Default)]
+struct Part {
+    mark: Mark,
+    modified: Option<Timestamp>,
+}
+
+/// The rows of one table with one value of the key.
+struct Group {
+    relation: usize,
+    key: KeyIs,
+    part: Part,
+}
+
+/// A partition that is being put together.
+struct Gathered {
+    key: Key,
+    whole: Part,
+    objects: Vec<ObjectRef>,
+}
+
+fn cell(row: &Row, at: usize) -> Option<&str> {
+    row.get(at).and_then(Option::as_deref)
+}
+
+impl Lister<'_> {
+    /// Every partition, in the order of the keys.
+    pub(super) fn partitions(&mut self) -> Result<Vec<Seen>, ScanError> {
+        let mut found: BTreeMap<(String, String), Gathered> = BTreeMap::new();
+        let whole = if self.key.is_none() {
+            self.whole_keys()?
+        } else {
+            Vec::new()
+        };
+        for at in 0..self.shape.relations.len() {
+            self.context.check(self.address)?;
+            let groups = self.groups(at)?;
+            let rows: u64 = groups.iter().map(|group| group.part.mark.rows).sum();
+            let ranges = self.ranges(&groups, rows)?;
+            for (group, objects) in groups.into_iter().zip(ranges) {
+                let key = match (self.key, &group.key) {
+                    (Some(column), KeyIs::Text(text)) => column.key(Some(text))?,
+                    (Some(column), _) => column.key(None)?,
+                    (None, _) => whole[at].clone(),
+                };
+                if self.key.is_none() && self.is_yet_to_come(&key, &group.part.mark) {
+                    continue;
+                }
+                let place = (key.partition.order.clone(), key.partition.key.0.clone());
+                let gathered = found.entry(place).or_insert_with(|| Gathered {
+                    key,
+                    whole: Part::default(),
+                    objects: Vec::new(),
+                });
+                gathered.whole.mark.add(&group.part.mark);
+                gathered.whole.modified = gathered.whole.modified.max(group.part.modified);
+                gathered.objects.extend(objects);
+            }
+            if found.len() > MOST_PARTITIONS {
+                return Err(self.too_many());
+            }
+        }
+        Ok(found.into_values().map(|one| self.seen(one)).collect())
+    }
+
+    /// The key of each table where no column tells the partitions apart.
+    fn whole_keys(&self) -> Result<Vec<Key>, ScanError> {
+        if self.shape.divided
+            && !matches!(
+                self.dataset.partitions.layout,
+                assay_model::dataset::Layout::Single
+            )
+        {
+            return bounds::keys(self.dataset, &self.shape.relations);
+        }
+        let all = Key {
+            values: Vec::new(),
+            partition: Partition::all(),
+            span: None,
+        };
+        Ok(vec![all; self.shape.relations.len()])
+    }
+
+    /// Whether this is a part that was made for rows that are to come, or for those that fit
+    /// nowhere else, and has none.
+    fn is_yet_to_come(&self, key: &Key, mark: &Mark) -> bool {
+        let begins = key.partition.start;
+        let waits = begins.is_some_and(|start| start > Timestamp::now())
+            || key.partition.key.as_str() == "default";
+        mark.rows == 0 && self.shape.divided && waits
+    }
+
+    fn seen(&self, gathered: Gathered) -> Seen {
+        let Gathered {
+            key,
+            whole,
+            objects,
+        } = gathered;
+        Seen {
+            told: Some(Told {
+                version: PartitionVersion::of_mark(&whole.mark.text(self.shape.signature)),
+                modified: whole.modified,
+            }),
+            key,
+            objects,
+            marked: false,
+        }
+    }
+
+    fn too_many(&self) -> ScanError {
+        ScanError::Definition {
+            path: self.address.to_owned(),
+            place: Place::file(),
+            what: format!("the key column has more than {MOST_PARTITIONS} values"),
+            remedy: "cut times by a `granularity`, or name another column".to_owned(),
+        }
+    }
+
+    /// The groups of one table. A table that no column divides is one group, even without rows.
+    fn groups(&mut self, at: usize) -> Result<Vec<Group>, ScanError> {
+        let relation = &self.shape.relations[at];
+        let (group, by) = match self.key {
+            Some(key) => (key.expression(), " GROUP BY 1"),
+            None => ("NULL::text".to_owned(), ""),
+        };
+        let statement = format!(
+            "SELECT {group}, {}, {} FROM {}{by}",
+            self.marking.aggregates(),
+            self.marking.modified(),
+            from(relation),
+        );
+        let (marking, keyed) = (self.marking, self.key.is_some());
+        let mut groups = Vec::new();
+        let mut unread = false;
+        self.session.each_row(&statement, |row| {
+            let key = match cell(&row, 0) {
+                _ if !keyed => KeyIs::Any,
+                None => KeyIs::Null,
+                Some(text) => KeyIs::Text(text.to_owned()),
+            };
+            match read_part(marking, &row, 1) {
+                Some(part) if groups.len() <= MOST_PARTITIONS => groups.push(Group {
+                    relation: at,
+                    key,
+                    part,
+                }),
+                Some(_) => {}
+                None => unread = true,
+            }
+            Ok(())
+        })?;
+        if unread {
+            return Err(self.unread());
+        }
+        if groups.len() > MOST_PARTITIONS {
+            return Err(self.too_many());
+        }
+        groups.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(groups)
+    }
+
+    fn unread(&self) -> ScanError {
+        ScanError::corrupt(self.address, Place::file(), "its marks are no numbers")
+    }
+
+    /// The ranges of each group: one, or several of a group that is larger than wanted.
+    fn ranges(&mut self, groups: &[Group], rows: u64) -> Result<Vec<Vec<ObjectRef>>, ScanError> {
+        let target = self.dataset.scan.target_bytes.max(BLOCK);
+        let Some(first) = groups.first() else {
+            return Ok(Vec::new());
+        };
+        let relation = &self.shape.relations[first.relation];
+        let share = |of: u64| share(relation.bytes, of, rows);
+        let is_large = |group: &Group| {
+            relation.blocks && self.marking.adds_up() && share(group.part.mark.rows) > target
+        };
+        let large: Vec<usize> = (0..groups.len())
+            .filter(|at| is_large(&groups[*at]))
+            .collect();
+        let mut cut: BTreeMap<KeyIs, Vec<(u64, Part)>> = BTreeMap::new();
+        for some in large.chunks(AT_A_TIME) {
+            let keys: Vec<&KeyIs> = some.iter().map(|at| &groups[*at].key).collect();
+            self.pieces(relation, &keys, target, &mut cut)?;
+        }
+        let table = relation.quoted();
+        let signature = self.shape.signature;
+        let one = |group: &Group| {
+            let range = |blocks, part: &Part| ObjectRef {
+                path: Range {
+                    table: table.clone(),
+                    blocks,
+                    key: group.key.clone(),
+                }
+                .path(),
+                size: share(part.mark.rows),
+                modified: part.modified.unwrap_or(Timestamp::UNIX_EPOCH),
+                etag: Some(part.mark.text(signature)),
+            };
+            match cut.get(&group.key) {
+                None => vec![range(None, &group.part)],
+                Some(pieces) => merged(pieces, target, share)
+                    .into_iter()
+                    .map(|(first, last, part)| range(Some((first, last)), &part))
+                    .collect(),
+            }
+        };
+        Ok(groups.iter().map(one).collect())
+    }
+
+    /// Marks the blocks of large groups, some at a time.
+    fn pieces(
+        &mut self,
+        relation: &Relation,
+        keys: &[&KeyIs],
+        target: u64,
+        into: &mut BTreeMap<KeyIs, Vec<(u64, Part)>>,
+    ) -> Result<(), ScanError> {
+        let step = (target / BLOCK / PIECES).max(1);
+        let (group, condition) = match self.key {
+            None => ("NULL::text".to_owned(), "true".to_owned()),
+            Some(key) => {
+                let all: Vec<String> = keys.iter().map(|is| key.condition(is)).collect();
+                (key.expression(), format!("({})", all.join(" OR ")))
+            }
+        };
+        let statement = format!(
+            "SELECT {group}, (t.ctid::text::point)[0]::int8 / {step}, {}, {} FROM {} \
+             WHERE {condition} GROUP BY 1, 2 ORDER BY 2",
+            self.marking.aggregates(),
+            self.marking.modified(),
+            from(relation),
+        );
+        let (marking, keyed) = (self.marking, self.key.is_some());
+        let mut unread = false;
+        self.session.each_row(&statement, |row| {
+            let key = match cell(&row, 0) {
+                _ if !keyed => KeyIs::Any,
+                None => KeyIs::Null,
+                Some(text) => KeyIs::Text(text.to_owned()),
+            };
+            let piece = cell(&row, 1).and_then(|text| text.parse::<u64>().ok());
+            match (piece, read_part(marking, &row, 2)) {
+                (Some(piece), Some(part)) => {
+                    into.entry(key).or_default().push((piece * step, part));
+                }
+                _ => unread = true,
+            }
+            Ok(())
+        })?;
+        if unread {
+            return Err(self.unread());
+        }
+        Ok(())
+    }
+}
+
+/// A table for a statement, without the tables that inherit from it where it holds rows itself.
+pub(super) fn from(relation: &Relation) -> String {
+    let only = if relation.blocks { "ONLY " } else { "" };
+    format!("{only}{} AS t", relation.quoted())
+}
+
+fn read_part(marking: &Marking, row: &Row, at: usize) -> Option<Part> {
+    let mark = marking.read(cell(row, at), cell(row, at + 1))?;
+    let seconds: Option<f64> = cell(row, at + 2).and_then(|text| text.parse().ok());
+    let micros = seconds.map(|seconds| (seconds * 1e6).round() as i64);
+    let modified = micros.and_then(|micros| Timestamp::from_microsecond(micros).ok());
+    Some(Part { mark, modified })
+}
+
+/// What so many of a table's rows take of its bytes.
+fn share(bytes: u64, of: u64, rows: u64) -> u64 {
+    let share = u128::from(bytes) * u128::from(of) / u128::from(rows.max(1));
+    u64::try_from(share).unwrap_or(u64::MAX)
+}
+
+/// Pieces put together to ranges of about the wanted size that cover every block.
+fn merged(
+    pieces: &[(u64, Part)],
+    target: u64,
+    share: impl Fn(u64) -> u64,
+) -> Vec<(u64, Option<u64>, Part)> {
+    let mut ranges: Vec<(u64, Option<u64>, Part)> = Vec::new();
+    for (block, piece) in pieces {
+        match ranges.last_mut() {
+            Some((_, _, part)) if share(part.mark.rows + piece.mark.rows) <= target => {
+                part.mark.add(&piece.mark);
+                part.modified = part.modified.max(piece.modified);
+            }
+            last => {
+                let first = match last {
+                    None => 0,
+                    Some((_, end, _)) => {
+                        *end = Some(*block);
+                        *block
+                    }
+                };
+                ranges.push((first, None, piece.clone()));
+            }
+        }
+    }
+    ranges
+}
+
+/// The condition of a range's blocks.
+pub(super) fn blocks(range: &Range) -> String {
+    match range.blocks {
+        None => "true".to_owned(),
+        Some((first, None)) => format!("t.ctid >= {}::tid", literal(&format!("({first},0)"))),
+        Some((first, Some(last))) => format!(
+            "t.ctid >= {}::tid AND t.ctid < {}::tid",
+            literal(&format!("({first},0)")),
+            literal(&format!("({last},0)"))
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_cover_every_block_once() {
+        let part = |rows| Part {
+            mark: Mark::of_rows(rows),
+            modified: None,
+        };
+        let pieces = [(0, part(4)), (8, part(4)), (16, part(9)), (40, part(1))];
+        let ranges = merged(&pieces, 10, |rows| rows);
+        let spans: Vec<_> = ranges
+            .iter()
+            .map(|(a, b, p)| (*a, *b, p.mark.rows))
+            .collect();
+        assert_eq!(spans, [(0, Some(16), 8), (16, None, 10)]);
+    }
+}

@@ -1,0 +1,182 @@
+//! Marks of content: what tells that rows are as they were.
+//!
+//! In: how the definition wants changes noticed. Out: aggregate expressions of SQL, and the marks
+//! read back. Marks of rows and of values add up: the mark of a range is the sum of its parts'
+//! whatever their order, and that of a partition does not depend on how it is cut or stored.
+
+use assay_model::source::VersionBy;
+use assay_scan::error::{Place, ScanError};
+
+use super::session::name;
+use super::shape::Shape;
+
+/// How changes are noticed.
+#[derive(Debug, Clone)]
+pub(super) struct Marking {
+    by: VersionBy,
+    /// Whether the database knows when a change was committed.
+    commit_times: bool,
+}
+
+/// The mark of some rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) rows: u64,
+    sum: i128,
+    most: Option<String>,
+}
+
+impl Marking {
+    /// Refuses a way that the table does not have.
+    pub(super) fn new(by: &VersionBy, shape: &Shape, address: &str) -> Result<Self, ScanError> {
+        match by {
+            VersionBy::Rows if !shape.marked => {
+                return Err(ScanError::Definition {
+                    path: address.to_owned(),
+                    place: Place::file(),
+                    what: "a view or foreign table has no marks of row versions".to_owned(),
+                    remedy: "under the server's customProperties, write `version: checksum`"
+                        .to_owned(),
+                });
+            }
+            VersionBy::Watermark(column) => {
+                shape.column(column, address)?;
+            }
+            VersionBy::Rows | VersionBy::Checksum => {}
+        }
+        Ok(Self {
+            by: by.clone(),
+            commit_times: false,
+        })
+    }
+
+    /// Has the marks tell when rows last changed, where the database keeps that.
+    pub(super) fn with_commit_times(mut self, kept: bool) -> Self {
+        self.commit_times = kept;
+        self
+    }
+
+    /// Whether marks of parts add up to that of the whole.
+    pub(super) fn adds_up(&self) -> bool {
+        !matches!(self.by, VersionBy::Watermark(_))
+    }
+
+    /// Two aggregates: the count of rows and their mark. The table is called `t`.
+    pub(super) fn aggregates(&self) -> String {
+        match &self.by {
+            // An update gives a row the number of a transaction that no row had before.
+            VersionBy::Rows => {
+                "count(*), coalesce(sum(hashint8extended(t.xmin::text::int8, 0)), 0)::text"
+                    .to_owned()
+            }
+            VersionBy::Checksum => {
+                "count(*), coalesce(sum(hashtextextended(t.*::text COLLATE \"C\", 0)), 0)::text"
+                    .to_owned()
+            }
+            VersionBy::Watermark(column) => {
+                format!("count(*), max(t.{})::text", name(column))
+            }
+        }
+    }
+
+    /// An aggregate: when the rows last changed, in seconds since 1970.
+    pub(super) fn modified(&self) -> &'static str {
+        if self.commit_times && self.by == VersionBy::Rows {
+            "extract(epoch FROM max(pg_xact_commit_timestamp(t.xmin)))::text"
+        } else {
+            "NULL::text"
+        }
+    }
+
+    /// Reads the two aggregates back.
+    pub(super) fn read(&self, rows: Option<&str>, mark: Option<&str>) -> Option<Mark> {
+        let rows = rows?.parse().ok()?;
+        Some(match &self.by {
+            VersionBy::Watermark(_) => Mark {
+                rows,
+                sum: 0,
+                most: mark.map(str::to_owned),
+            },
+            VersionBy::Rows | VersionBy::Checksum => Mark {
+                rows,
+                sum: mark?.parse().ok()?,
+                most: None,
+            },
+        })
+    }
+
+    /// Reads [`Mark::text`] back; `None` for that of another way, or of other columns.
+    pub(super) fn parse(&self, text: &str, signature: u64) -> Option<Mark> {
+        let (rest, told) = text.rsplit_once(':')?;
+        let (rows, mark) = rest.split_once(':')?;
+        if u64::from_str_radix(told, 16).ok()? != signature {
+            return None;
+        }
+        match (&self.by, mark.strip_prefix("max=")) {
+            (VersionBy::Watermark(_), Some(most)) => self.read(Some(rows), Some(most)),
+            (VersionBy::Watermark(_), None) if mark == "0" => self.read(Some(rows), None),
+            (VersionBy::Watermark(_), None) | (_, Some(_)) => None,
+            (_, None) => self.read(Some(rows), Some(mark)),
+        }
+    }
+}
+
+impl Mark {
+    /// The mark of so many rows about which nothing else is known.
+    #[cfg(test)]
+    pub(super) fn of_rows(rows: u64) -> Self {
+        Self {
+            rows,
+            ..Self::default()
+        }
+    }
+
+    /// Adds the mark of other rows.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.sum = self.sum.wrapping_add(other.sum);
+        if self.most.is_none() {
+            self.most.clone_from(&other.most);
+        }
+    }
+
+    /// The mark as text, with that of the columns.
+    pub(super) fn text(&self, signature: u64) -> String {
+        match &self.most {
+            Some(most) => format!("{}:max={most}:{signature:016x}", self.rows),
+            None => format!("{}:{}:{signature:016x}", self.rows, self.sum),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_parts_add_up_whatever_their_order() {
+        let marking = Marking {
+            by: VersionBy::Rows,
+            commit_times: false,
+        };
+        let read = |rows, mark| marking.read(Some(rows), Some(mark)).unwrap();
+        let (a, b) = (read("2", "-9223372036854775809"), read("3", "7"));
+        let (mut one, mut other) = (a.clone(), b.clone());
+        one.add(&b);
+        other.add(&a);
+        assert_eq!(one.text(1), other.text(1));
+        assert_ne!(one.text(1), one.text(2));
+        assert_eq!(marking.read(Some("x"), Some("1")), None);
+        assert_eq!(marking.parse(&one.text(7), 7), Some(one.clone()));
+        assert_eq!(marking.parse(&one.text(7), 8), None);
+        let watermark = Marking {
+            by: VersionBy::Watermark("at".to_owned()),
+            commit_times: false,
+        };
+        assert_eq!(watermark.parse(&one.text(7), 7), None);
+        for most in [None, Some("2024-01-01 00:00:00")] {
+            let mark = watermark.read(Some("2"), most).unwrap();
+            assert_eq!(watermark.parse(&mark.text(7), 7), Some(mark));
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! One batch of a table into the state of its partition.
+//!
+//! In: the ranges of a batch, each with the mark that the listing saw. Out: the state of their rows,
+//! equal to the last digit to that of the same rows in a Parquet file. All of it is read in one
+//! transaction, which sees one state of the database; the rows of every range must be those that
+//! were listed. What the database can compute exactly it computes, the rest is copied.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow_schema::Schema;
+use assay_metrics::{ColumnState, TablePlan, TableState};
+use assay_model::dataset::Dataset;
+use assay_model::partition::PartitionKey;
+use assay_model::task::MeasureSpec;
+use assay_scan::ScanContext;
+use assay_scan::columnar::{Feed, Rows};
+use assay_scan::error::{Place, ScanError};
+use assay_scan::plan::{ScanPlan, table_plan};
+
+use super::decode::{Decoder, Odd};
+use super::keys::KeyColumn;
+use super::list::{blocks, from};
+use super::marks::{Mark, Marking};
+use super::push::{self, Plan};
+use super::range::{KeyIs, Range};
+use super::session::{Row, Session};
+use super::shape::{Relation, Shape};
+use super::types::{Column, Reading};
+
+/// Ranges that are asked for by one statement.
+const AT_A_TIME: usize = 500;
+
+/// The measurement of one batch.
+pub(super) struct Measurer<'a> {
+    pub(super) session: &'a mut Session,
+    pub(super) shape: &'a Shape,
+    pub(super) dataset: &'a Dataset,
+    pub(super) context: &'a ScanContext,
+    pub(super) marking: &'a Marking,
+    pub(super) key: Option<&'a KeyColumn>,
+    pub(super) address: &'a str,
+}
+
+/// Rows that one statement asks for.
+struct Work {
+    relation: Relation,
+    conditions: Vec<String>,
+    expected: Mark,
+    bytes: u64,
+    /// Whether further ranges may be put to it.
+    open: bool,
+    /// The path of the first range.
+    path: String,
+}
+
+impl Work {
+    fn rows_of(&self) -> String {
+        let any = self.conditions.join(" OR ");
+        format!("FROM {} WHERE ({any})", from(&self.relation))
+    }
+}
+
+/// What the columns' totals gave.
+struct Totals {
+    states: Vec<(String, ColumnState)>,
+    copied: Vec<usize>,
+}
+
+impl Measurer<'_> {
+    /// The state of the batch.
+    pub(super) fn measure(
+        &mut self,
+        spec: &MeasureSpec,
+    ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
+        let key = match spec.partitions.as_slice() {
+            [only] => only.key.clone(),
+            several => {
+                let what = format!("a batch of a table is of {} partitions", several.len());
+                return Err(ScanError::corrupt(self.address, Place::file(), what));
+            }
+        };
+        let names: Vec<&str> = self.shape.columns.iter().map(|c| c.name.as_str()).collect();
+        let scan = table_plan(self.dataset, &names);
+        let plan = push::plan(&self.shape.columns, &scan, self.session.is_utf8());
+        let mut whole = TableState::default();
+        for work in self.works(spec)? {
+            self.context.check(&work.path)?;
+            let state = self.state(&work, &scan, &plan, &key)?;
+            whole.merge(&state);
+            self.context.progress.add_bytes(work.bytes);
+        }
+        Ok(BTreeMap::from([(key, whole)]))
+    }
+
+    /// The statements that the ranges of the batch take.
+    fn works(&self, spec: &MeasureSpec) -> Result<Vec<Work>, ScanError> {
+        let mut works: Vec<Work> = Vec::new();
+        for slice in &spec.slices {
+            let object = &slice.object;
+            let changed = |what: &str| ScanError::Changed {
+                path: format!("{}: {}", self.address, object.path),
+                what: what.to_owned(),
+            };
+            let range = Range::parse(&object.path)
+                .ok_or_else(|| changed("it is no range of rows of this table"))?;
+            let relation = self
+                .shape
+                .relations
+                .iter()
+                .find(|r| r.quoted() == range.table);
+            let relation = relation.ok_or_else(|| changed("the table with its rows is gone"))?;
+            let condition = match (&range.key, self.key) {
+                (KeyIs::Any, None) => blocks(&range),
+                (is, Some(key)) if *is != KeyIs::Any => {
+                    format!("({} AND {})", key.condition(is), blocks(&range))
+                }
+                _ => return Err(changed("its partitions are told otherwise")),
+            };
+            let etag = object.etag.as_deref().unwrap_or_default();
+            let expected = self
+                .marking
+                .parse(etag, self.shape.signature)
+                .ok_or_else(|| {
+                    changed("its columns, or the way that changes are noticed, are others")
+                })?;
+            let open = range.blocks.is_none() && self.marking.adds_up();
+            match works.last_mut() {
+                Some(last)
+                    if open
+                        && last.open
+                        && last.relation == *relation
+                        && last.conditions.len() < AT_A_TIME =>
+                {
+                    last.conditions.push(condition);
+                    last.expected.add(&expected);
+                    last.bytes += object.size;
+                }
+                _ => works.push(Work {
+                    relation: relation.clone(),
+                    conditions: vec![condition],
+                    expected,
+                    bytes: object.size,
+                    open,
+                    path: object.path.clone(),
+                }),
+            }
+        }
+        Ok(works)
+    }
+
+    fn state(
+        &mut self,
+        work: &Work,
+        scan: &ScanPlan,
+        plan: &Plan,
+        key: &PartitionKey,
+    ) -> Result<TableState, ScanError> {
+        let rows = work.expected.rows;
+        let Totals { states, copied } = self.totals(work, scan, plan)?;
+        let mut state = if copied.is_empty() {
+            self.context
+                .progress
+                .rows
+                .fetch_add(rows, Ordering::Relaxed);
+            TableState {
+                rows,
+                bytes: work.bytes,
+                files: 1,
+                ..TableState::default()
+            }
+        } else {
+            self.copy(work, &copied, key)?
+        };
+        if state.rows != rows {
+            let what = format!("{} rows were copied of {rows}", state.rows);
+            return Err(ScanError::corrupt(&work.path, Place::file(), what));
+        }
+        state.columns.extend(states);
+        state.schema = self.schema();
+        Ok(state)
+    }
+
+    fn schema(&self) -> assay_metrics::Schema {
+        let mut schema = assay_metrics::Schema::default();
+        schema.add_file();
+        for (ordinal, column) in (0u32..).zip(&self.shape.columns) {
+            let text = column.type_text();
+            schema.add_column(&column.name, &text, column.nullable, ordinal);
+        }
+        schema
+    }
+
+    /// Compares the rows with the listing, and takes the totals of the columns.
+    fn totals(&mut self, work: &Work, scan: &ScanPlan, plan: &Plan) -> Result<Totals, ScanError> {
+        let columns = &self.shape.columns;
+        let mut all = vec![self.marking.aggregates()];
+        let mut places = Vec::new();
+        let mut at = 2;
+        for (column, wants) in &plan.pushed {
+            let own = push::aggregates(&columns[*column], *wants);
+            places.push(at..at + own.len());
+            at += own.len();
+            all.extend(own);
+        }
+        // A table of very many columns has more aggregates than one statement may.
+        let mut cells: Row = Vec::with_capacity(at);
+        for some in all.chunks(1_000) {
+            let statement = format!("SELECT {} {}", some.join(", "), work.rows_of());
+            let row = self.session.rows(&statement)?.pop();
+            cells.extend(row.unwrap_or_default());
+        }
+        let cell = |at: usize| cells.get(at).and_then(Option::as_deref);
+        let found = self.marking.read(cell(0), cell(1));
+        if found.as_ref() != Some(&work.expected) {
+            let rows = found.map_or(0, |mark| mark.rows);
+            return Err(ScanError::Changed {
+                path: format!("{}: {}", self.address, work.path),
+                what: format!(
+                    "{} rows were listed, and {rows} or others are there",
+                    work.expected.rows
+                ),
+            });
+        }
+        let limits = TablePlan {
+            columns: Vec::new(),
+            keys: Vec::new(),
+            ..scan.table
+        };
+        let mut totals = Totals {
+            states: Vec::new(),
+            copied: plan.copied.clone(),
+        };
+        for ((column, wants), place) in plan.pushed.iter().zip(places) {
+            let of = &columns[*column];
+            let told = push::read(of, *wants, work.expected.rows, &cells[place]);
+            let Some((known, scale)) = told else {
+                totals.copied.push(*column);
+                continue;
+            };
+            let mut state = ColumnState::new(wants, &limits);
+            if wants.counts_only() {
+                state.add_rows(known.rows, known.nulls);
+            } else {
+                state.add_pushed(of.kind(), scale, &known);
+            }
+            totals.states.push((of.name.clone(), state));
+        }
+        totals.copied.sort_unstable();
+        Ok(totals)
+    }
+
+    /// The state of columns whose values have to be seen.
+    fn copy(
+        &mut self,
+        work: &Work,
+        places: &[usize],
+        key: &PartitionKey,
+    ) -> Result<TableState, ScanError> {
+        let columns: Vec<&Column> = places.iter().map(|at| &self.shape.columns[*at]).collect();
+        let mut fields = Vec::with_capacity(columns.len());
+        for column in &columns {
+            let found = match column.reading {
+                Reading::Numeric => self.digits(work, column)?,
+                _ => None,
+            };
+            fields.push(column.field(found));
+        }
+        let schema = Arc::new(Schema::new(fields));
+        let of = Rows::Of(key.clone());
+        let mut feed = Feed::new(self.dataset, &schema, of, &work.path, self.context)?;
+        let corrupt = |what: String| Wrong(ScanError::corrupt(&work.path, Place::file(), what));
+        let mut decoder = Decoder::new(Arc::clone(&schema)).map_err(|what| corrupt(what).0)?;
+        let values: Vec<String> = columns.iter().map(|column| column.expression()).collect();
+        let statement = format!(
+            "COPY (SELECT {} {}) TO STDOUT (FORMAT binary)",
+            values.join(", "),
+            work.rows_of()
+        );
+        self.session.copy_out(&statement, |piece| {
+            let mut take = |batch| feed.add(&batch).map_err(Wrong);
+            let added = decoder.add::<Wrong>(piece, &mut take);
+            added.map_err(|wrong| match wrong.0 {
+                ScanError::Corrupt { path, what, place } if path.is_empty() => {
+                    ScanError::corrupt(work.path.clone(), place, what)
+                }
+                other => other,
+            })
+        })?;
+        let last = decoder.finish().map_err(|what| corrupt(what).0)?;
+        feed.add(&last)?;
+        let mut state = feed
+            .finish(work.bytes, true)
+            .remove(key)
+            .unwrap_or_default();
+        for (column, odd) in columns.iter().zip(&decoder.odd) {
+            add_odd(&mut state, column, *odd);
+        }
+        Ok(state)
+    }
+
+    /// Digits and scale that hold every value of a column of decimals that declares none.
+    fn digits(&mut self, work: &Work, column: &Column) -> Result<Option<(u8, i8)>, ScanError> {
+        let value = column.expression();
+        let statement = format!(
+            "SELECT max(scale({value})), max(length(trunc(abs({value}))::text)) {} \
+             AND {value}::text NOT IN ('NaN', 'Infinity', '-Infinity')",
+            work.rows_of()
+        );
+        let rows = self.session.rows(&statement)?;
+        let number = |at| super::session::number(&rows, at).unwrap_or(0);
+        let (scale, whole) = (number(0), number(1));
+        let digits = u8::try_from(scale + whole)
+            .ok()
+            .filter(|digits| *digits <= 76);
+        match (digits, i8::try_from(scale)) {
+            (Some(digits), Ok(scale)) => Ok(Some((digits.max(1), scale))),
+            _ => Err(ScanError::Unsupported {
+                path: self.address.to_owned(),
+                place: Place::file().in_column(&column.name),
+                what: format!("its numbers need {} digits, more than 76", scale + whole),
+                remedy: "declare the column `numeric(p, s)` with fewer, or leave it out by a view"
+                    .to_owned(),
+            }),
+        }
+    }
+}
+
+/// Counts values apart that no type of Arrow has: the batch told them as NULL.
+fn add_odd(state: &mut TableState, column: &Column, odd: Odd) {
+    if odd.count() == 0 {
+        return;
+    }
+    state.flag(
+        &format!("infinite values or NaN in {}", column.name),
+        odd.count(),
+    );
+    if let Some(own) = state.columns.get_mut(&column.name) {
+        own.counts.nulls = own.counts.nulls.saturating_sub(odd.count());
+        own.add_odd(column.kind(), odd.nan, odd.pos_inf, odd.neg_inf);
+    }
+}
+
+/// What ends a copy: an error of the decoder has no place yet.
+struct Wrong(ScanError);
+
+impl From<String> for Wrong {
+    fn from(what: String) -> Self {
+        Self(ScanError::corrupt("", Place::file(), what))
+    }
+}

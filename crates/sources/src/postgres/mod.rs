@@ -1,0 +1,166 @@
+//! Tables of PostgreSQL.
+//!
+//! In: a source, and what logs in there. Out: the partitions of its table, and the states of their
+//! rows, computed by the database where that is exact and copied where it is not. Every connection
+//! may only read, has limits, and is one of few at a time. The client is our own and works on the
+//! caller's thread: it connects to the very address that was judged, needs no thread of its own (a
+//! task's process may have none), and a stopped task takes its statement along.
+
+mod bounds;
+mod connect;
+mod decode;
+mod fault;
+mod keys;
+mod list;
+mod login;
+mod marks;
+mod measure;
+mod push;
+mod range;
+mod scram;
+mod session;
+mod shape;
+mod types;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use assay_metrics::TableState;
+use assay_model::dataset::{Dataset, Source};
+use assay_model::partition::PartitionKey;
+use assay_model::source::Database;
+use assay_model::task::MeasureSpec;
+use assay_scan::ScanContext;
+use assay_scan::discover::decide::Seen;
+use assay_scan::error::{Place, ScanError};
+use assay_scan::reach::{Access, Table};
+
+use self::connect::Server;
+use self::keys::KeyColumn;
+use self::list::Lister;
+use self::login::Login;
+use self::marks::Marking;
+use self::measure::Measurer;
+use self::session::Session;
+use self::shape::Shape;
+use crate::policy::Policy;
+
+/// A table of a Postgres database.
+pub(crate) struct PostgresTable {
+    database: Database,
+    server: Server,
+}
+
+impl std::fmt::Debug for PostgresTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PostgresTable({})", self.server.place)
+    }
+}
+
+impl PostgresTable {
+    /// The table of a source, if `access` allows it and has what logs in there.
+    ///
+    /// # Errors
+    /// [`ScanError::Definition`] when it may not be reached or the secret is none.
+    pub(crate) fn new(source: &Source, of: &Database, access: &Access) -> Result<Self, ScanError> {
+        let policy = Policy::new(access)?;
+        let place = policy.check(&source.location)?.address;
+        let wrong = |what: String, remedy: &str| ScanError::Definition {
+            path: place.clone(),
+            place: Place::file(),
+            what,
+            remedy: remedy.to_owned(),
+        };
+        let Some(credential) = &source.credential else {
+            return Err(wrong(
+                "nothing is named that logs in there".to_owned(),
+                "under the server's customProperties, write `credentialRef: env:NAME`, \
+                 `file:path` or `aws-sm:name`",
+            ));
+        };
+        let Some(secret) = access.secret(credential) else {
+            return Err(wrong(
+                format!("{credential} is not to be had here"),
+                "make it known to the node that reads the source",
+            ));
+        };
+        let login = Login::parse(secret)
+            .map_err(|what| wrong(format!("{credential}: {what}"), "correct the secret"))?;
+        Ok(Self {
+            server: Server {
+                address: policy.address(&of.host, of.port)?,
+                host: of.host.clone(),
+                database: of.database.clone(),
+                login,
+                credential: credential.to_string(),
+                place,
+            },
+            database: of.clone(),
+        })
+    }
+
+    /// A session in its transaction, and the table as it is there.
+    fn open(
+        &self,
+        dataset: &Dataset,
+        context: &ScanContext,
+    ) -> Result<(Session, Shape), ScanError> {
+        let limit = Duration::from_secs(dataset.run.timeout_s.clamp(1, 86_400));
+        let mut session = Session::open(&self.server, limit, context)?;
+        session.begin()?;
+        let shape = Shape::look(&mut session, &self.database)?;
+        Ok((session, shape))
+    }
+}
+
+impl Table for PostgresTable {
+    fn partitions(&self, dataset: &Dataset, context: &ScanContext) -> Result<Vec<Seen>, ScanError> {
+        let (mut session, shape) = self.open(dataset, context)?;
+        let address = &self.server.place;
+        let marking = Marking::new(&self.database.version, &shape, address)?;
+        let kept = session.rows("SELECT current_setting('track_commit_timestamp', true)")?;
+        let kept = kept.first().and_then(|row| row.first()?.as_deref()) == Some("on");
+        let marking = marking.with_commit_times(kept);
+        let key = KeyColumn::of(dataset, &shape, address)?;
+        let mut lister = Lister {
+            session: &mut session,
+            shape: &shape,
+            dataset,
+            context,
+            marking: &marking,
+            key: key.as_ref(),
+            address,
+        };
+        let seen = lister.partitions()?;
+        session.end()?;
+        Ok(seen)
+    }
+
+    fn measure(
+        &self,
+        dataset: &Dataset,
+        spec: &MeasureSpec,
+        context: &ScanContext,
+    ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
+        let (mut session, shape) = self.open(dataset, context)?;
+        let address = &self.server.place;
+        let marking = Marking::new(&self.database.version, &shape, address)?;
+        let key = KeyColumn::of(dataset, &shape, address)?;
+        let mut measurer = Measurer {
+            session: &mut session,
+            shape: &shape,
+            dataset,
+            context,
+            marking: &marking,
+            key: key.as_ref(),
+            address,
+        };
+        let states = measurer.measure(spec)?;
+        session.end()?;
+        Ok(states)
+    }
+}

@@ -1,0 +1,5 @@
+mod changes;
+mod keys;
+mod same;
+mod sessions;
+mod table;
