@@ -115,16 +115,16 @@ fn columns(session: &mut Session, oid: &str) -> Result<(Vec<Column>, u64), ScanE
     // A domain is its base type; one of a domain, the base of that.
     let rows = session.rows(&format!(
         "WITH RECURSIVE t AS ( \
-           SELECT a.attnum, a.attname, a.attnotnull, a.attmissingval::text AS missing, \
+           SELECT a.attnum, a.attname, a.attnotnull, \
              format_type(a.atttypid, a.atttypmod) AS called, a.atttypid AS type, \
              a.atttypmod AS modifier \
            FROM pg_attribute a WHERE a.attrelid = {oid}::oid AND a.attnum > 0 AND NOT a.attisdropped \
          UNION ALL \
-           SELECT t.attnum, t.attname, t.attnotnull, t.missing, t.called, y.typbasetype, \
+           SELECT t.attnum, t.attname, t.attnotnull, t.called, y.typbasetype, \
              CASE WHEN y.typtypmod >= 0 THEN y.typtypmod ELSE t.modifier END \
            FROM t JOIN pg_type y ON y.oid = t.type WHERE y.typtype = 'd') \
          SELECT t.attname, y.typname, t.modifier, y.typtype = 'e', t.called, NOT t.attnotnull, \
-           t.missing FROM t JOIN pg_type y ON y.oid = t.type WHERE y.typtype <> 'd' ORDER BY t.attnum"
+           t.attnum FROM t JOIN pg_type y ON y.oid = t.type WHERE y.typtype <> 'd' ORDER BY t.attnum"
     ))?;
     let mut told = String::new();
     let column = |row: &Row| {
@@ -139,7 +139,7 @@ fn columns(session: &mut Session, oid: &str) -> Result<(Vec<Column>, u64), ScanE
     };
     let columns = rows.iter().map(column).collect();
     for row in &rows {
-        // Values that rows lack and a default stands for belong to the content.
+        // A column that is dropped and made again has another number.
         told.push_str(&format!(
             "{:?}\n",
             [cell(row, 0), cell(row, 4), cell(row, 6)]
@@ -154,8 +154,8 @@ fn leaves(session: &mut Session, oid: &str) -> Result<Vec<Relation>, ScanError> 
         "WITH RECURSIVE t AS ( \
            SELECT c.oid, c.relkind, ARRAY[]::text[] AS bounds FROM pg_class c WHERE c.oid = {oid}::oid \
          UNION ALL \
-           SELECT c.oid, c.relkind, t.bounds || pg_get_partkeydef(t.oid) \
-             || pg_get_expr(c.relpartbound, c.oid) \
+           SELECT c.oid, c.relkind, t.bounds || pg_get_partkeydef(t.oid) COLLATE \"default\" \
+             || pg_get_expr(c.relpartbound, c.oid) COLLATE \"default\" \
            FROM t JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class c ON c.oid = i.inhrelid \
            WHERE t.relkind = 'p') \
          SELECT n.nspname, c.relname, pg_relation_size(c.oid), c.relkind = 'r', \

