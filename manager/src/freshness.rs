@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    fn dataset(run: &serde_json::Value) -> Dataset {
+    fn hourly() -> Dataset {
         let definition = serde_json::json!({
             "id": "orders", "version": "1", "status": "active",
             "source": {
@@ -127,9 +127,11 @@ mod tests {
                 "location": { "local": { "path": "/nowhere" } },
                 "format": { "kind": "parquet" },
             },
-            "run": run,
+            "partitions": { "layout": "auto" },
         });
-        serde_json::from_value(definition).unwrap()
+        let mut dataset: Dataset = serde_json::from_value(definition).unwrap();
+        dataset.run.schedule = Some("0 * * * *".to_owned());
+        dataset
     }
 
     #[test]
@@ -137,7 +139,7 @@ mod tests {
         let telemetry = Telemetry::default();
         let now: Timestamp = "2026-11-20T12:10:00Z".parse().unwrap();
         let value = || telemetry.value(PAUSE, &[("dataset", "orders")]);
-        let hourly = dataset(&serde_json::json!({ "schedule": "0 * * * *" }));
+        let hourly = hourly();
         let by_itself = |trigger| expect(&telemetry, &hourly, comes_by_itself(trigger), now);
         by_itself(Trigger::Manual);
         by_itself(Trigger::Backfill);
