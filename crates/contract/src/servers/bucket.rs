@@ -75,13 +75,11 @@ pub(super) fn decode(
         .hint("name the role that asks for it in `roleArn`");
     }
     if bucket.store == BucketStore::Azure && bucket.account.is_none() {
-        at.report(
-            cx,
-            Code::MissingKey,
-            "the account of the container is not named",
-        )
-        .hint("write az://ACCOUNT.blob.core.windows.net/CONTAINER/path");
-        return None;
+        return Some(Err(
+            "the account of the container is not named: write \
+             az://ACCOUNT.blob.core.windows.net/CONTAINER/path, or add the custom property `account`"
+                .to_owned(),
+        ));
     }
     let format = match format_of(cx, map, &bucket.path)? {
         Ok(format) => format,

@@ -380,14 +380,11 @@ fn format_of(cx: &mut Context<'_>, map: &Map<'_>, name: &str) -> Option<Result<F
         None => match format_by_name(name) {
             Some(format) => format,
             None => {
-                map.at
-                    .report(
-                        cx,
-                        Code::MissingKey,
-                        "nothing says how the files are written",
-                    )
-                    .hint("add `format: parquet`, `csv` or `ndjson`");
-                return None;
+                return Some(Err(
+                    "nothing says how the files are written: add `format: parquet`, `csv` or \
+                     `ndjson`"
+                        .to_owned(),
+                ));
             }
         },
     };

@@ -143,18 +143,12 @@ fn s3(
         (Some(by), Some(role)) => {
             identity = format!("the role {role}");
             let own = service.filter(|_| sts.is_none());
-            let assumed = identity::Assumed {
-                by,
-                client: connector.client(),
-                service: sts.or(own).map_or_else(
-                    || format!("https://sts.{region}.amazonaws.com{suffix}/"),
-                    |endpoint| format!("{endpoint}/"),
-                ),
-                region: region.clone(),
-                request: identity::request(bucket, role, root),
-                held: tokio::sync::Mutex::default(),
-            };
-            Some(Arc::new(assumed) as AwsCredentialProvider)
+            let service = sts.or(own).map_or_else(
+                || format!("https://sts.{region}.amazonaws.com{suffix}/"),
+                |endpoint| format!("{endpoint}/"),
+            );
+            let request = identity::request(bucket, role, root);
+            Some(assumed(by, &connector, service, region.clone(), request))
         }
     };
     builder = match by {
@@ -165,6 +159,24 @@ fn s3(
     Ok(Client {
         store: Arc::new(store),
         identity,
+    })
+}
+
+/// A role, taken on by another identity.
+fn assumed(
+    by: AwsCredentialProvider,
+    connector: &Connector,
+    service: String,
+    region: String,
+    request: String,
+) -> AwsCredentialProvider {
+    Arc::new(identity::Assumed {
+        by,
+        client: connector.client(),
+        service,
+        region,
+        request,
+        held: tokio::sync::Mutex::default(),
     })
 }
 

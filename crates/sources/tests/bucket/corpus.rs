@@ -34,146 +34,207 @@ impl Trap {
     }
 }
 
-fn paths() -> Vec<String> {
-    let hostile = [
-        "",
-        "/",
-        "//",
-        "..",
-        ".",
-        "../x",
-        "yellow/..",
-        "yellow/../green",
-        "yellow/./x",
-        "yellow//x",
-        "/yellow",
-        "yellow/\0",
-        "yellow/\u{7f}",
-        "yellow/a\nb",
-        "yellow/%2e%2e/x",
-        "yellow/%2E%2E/",
-        "yellow/%2f..",
-        "yellow/%252e%252e/x",
-        "yellow/%00",
-        "yellow/%5c..",
-        "yellow\\..\\green",
-        "yellow/\u{2024}\u{2024}/x",
-        "yellow/\u{ff0e}\u{ff0e}/x",
-        "yellow/\u{3002}\u{3002}/x",
-        "yellow/\u{2025}/x",
-        "yellow/\u{2215}x",
-        "yellow/\u{ff0f}x",
-        "yellow/\u{ff3c}x",
-        "yellow/\u{fe52}x",
-        "yellow/\u{2044}x",
-        "yello",
-        "yellow2/x",
-        "Yellow/x",
-        "green/x",
-        "*",
-        "{x}/yellow",
-        "yello*/x",
-        "[y]ellow/x",
-        "?ellow/x",
-        "green/../yellow/x",
-        "yellow/\u{85}",
-        " yellow/x",
-        "yellow /x",
-        "yellow/a\tb",
-        "yellow/%0a",
-        "yellow/x/../../green",
-    ];
-    hostile.iter().map(|path| (*path).to_owned()).collect()
-}
+const PATHS: &[&str] = &[
+    "",
+    "/",
+    "//",
+    "..",
+    ".",
+    "../x",
+    "yellow/..",
+    "yellow/../green",
+    "yellow/./x",
+    "yellow//x",
+    "/yellow",
+    "yellow/\0",
+    "yellow/\u{7f}",
+    "yellow/a\nb",
+    "yellow/%2e%2e/x",
+    "yellow/%2E%2E/",
+    "yellow/%2f..",
+    "yellow/%252e%252e/x",
+    "yellow/%00",
+    "yellow/%5c..",
+    "yellow\\..\\green",
+    "yellow/\u{2024}\u{2024}/x",
+    "yellow/\u{ff0e}\u{ff0e}/x",
+    "yellow/\u{3002}\u{3002}/x",
+    "yellow/\u{2025}/x",
+    "yellow/\u{2215}x",
+    "yellow/\u{ff0f}x",
+    "yellow/\u{ff3c}x",
+    "yellow/\u{fe52}x",
+    "yellow/\u{2044}x",
+    "yello",
+    "yellow2/x",
+    "Yellow/x",
+    "green/x",
+    "*",
+    "{x}/yellow",
+    "yello*/x",
+    "[y]ellow/x",
+    "?ellow/x",
+    "green/../yellow/x",
+    "yellow/\u{85}",
+    " yellow/x",
+    "yellow /x",
+    "yellow/a\tb",
+    "yellow/%0a",
+    "yellow/x/../../green",
+];
+
+const HOSTS: &[&str] = &[
+    "127.0.0.1",
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "127.1",
+    "127.0.1",
+    "2130706433",
+    "0x7f000001",
+    "0x7f.0.0.1",
+    "0177.0.0.1",
+    "017700000001",
+    "127.0.0.0x1",
+    "0",
+    "0.0.0.0",
+    "[::1]",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[::127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[2002:7f00:1::]",
+    "[fe80::1]",
+    "[fe80::1%25eth0]",
+    "[fd00:ec2::254]",
+    "169.254.169.254",
+    "169.254.170.2",
+    "[::ffff:169.254.169.254]",
+    "2852039166",
+    "0xa9fea9fe",
+    "0251.0376.0251.0376",
+    "169.254.43518",
+    "100.100.100.200",
+    "metadata.google.internal",
+    "10.0.0.1",
+    "192.168.0.1",
+    "172.16.0.1",
+    "[fc00::1]",
+    "user@127.0.0.1",
+    "user:word@127.0.0.1",
+    "allowed.example@127.0.0.1",
+    "127.0.0.1\\@allowed.example",
+    "127.0.0.1#@allowed.example",
+    "127.0.0.1?x=allowed.example",
+    "１２７.0.0.1",
+    "127。0。0。1",
+    "①②⑦.0.0.1",
+    "127.0.0.1%00.allowed.example",
+    "127.0.0.1 .allowed.example",
+    "allowed.example.127.0.0.1",
+    "127.0.0.1:80",
+    "[127.0.0.1]",
+    "",
+    "-",
+    "..",
+    "a..b",
+    "xn--",
+    "localtest.me",
+    "allowed.example%2f@127.0.0.1",
+];
+
+const SERVICES: &[&str] = &[
+    "file:///etc/passwd",
+    "ftp://127.0.0.1/",
+    "gopher://127.0.0.1/",
+    "//127.0.0.1/",
+    "javascript:x",
+    "HTTP://127.0.0.1/",
+    "http:/127.0.0.1/",
+    "http:127.0.0.1",
+    "http://127.0.0.1:0/",
+    "http://127.0.0.1:99999/",
+    "http://127.0.0.1:+80/",
+    "https://allowed.example/path",
+    "https://allowed.example/?x=y",
+    "https://allowed.example:444",
+    "http://allowed.example",
+    "https://allowed.example.",
+    "https://not-allowed.example",
+    "https://sub.allowed.example",
+    "unix:///var/run/docker.sock",
+    "",
+];
 
 fn endpoints(port: u16) -> Vec<String> {
-    let hosts = [
-        "127.0.0.1",
-        "localhost",
-        "LOCALHOST",
-        "localhost.",
-        "127.1",
-        "127.0.1",
-        "2130706433",
-        "0x7f000001",
-        "0x7f.0.0.1",
-        "0177.0.0.1",
-        "017700000001",
-        "127.0.0.0x1",
-        "0",
-        "0.0.0.0",
-        "[::1]",
-        "[::]",
-        "[::ffff:127.0.0.1]",
-        "[::ffff:7f00:1]",
-        "[::127.0.0.1]",
-        "[64:ff9b::7f00:1]",
-        "[2002:7f00:1::]",
-        "[fe80::1]",
-        "[fe80::1%25eth0]",
-        "[fd00:ec2::254]",
-        "169.254.169.254",
-        "169.254.170.2",
-        "[::ffff:169.254.169.254]",
-        "2852039166",
-        "0xa9fea9fe",
-        "0251.0376.0251.0376",
-        "169.254.43518",
-        "100.100.100.200",
-        "metadata.google.internal",
-        "10.0.0.1",
-        "192.168.0.1",
-        "172.16.0.1",
-        "[fc00::1]",
-        "user@127.0.0.1",
-        "user:word@127.0.0.1",
-        "allowed.example@127.0.0.1",
-        "127.0.0.1\\@allowed.example",
-        "127.0.0.1#@allowed.example",
-        "127.0.0.1?x=allowed.example",
-        "１２７.0.0.1",
-        "127。0。0。1",
-        "①②⑦.0.0.1",
-        "127.0.0.1%00.allowed.example",
-        "127.0.0.1 .allowed.example",
-        "allowed.example.127.0.0.1",
-        "127.0.0.1:80",
-        "[127.0.0.1]",
-        "",
-        "-",
-        "..",
-        "a..b",
-        "xn--",
-        "localtest.me",
-        "allowed.example%2f@127.0.0.1",
-    ];
-    let schemes = [
-        "file:///etc/passwd",
-        "ftp://127.0.0.1/",
-        "gopher://127.0.0.1/",
-        "//127.0.0.1/",
-        "javascript:x",
-        "HTTP://127.0.0.1/",
-        "http:/127.0.0.1/",
-        "http:127.0.0.1",
-        "http://127.0.0.1:0/",
-        "http://127.0.0.1:99999/",
-        "http://127.0.0.1:+80/",
-        "https://allowed.example/path",
-        "https://allowed.example/?x=y",
-        "https://allowed.example:444",
-        "http://allowed.example",
-        "https://allowed.example.",
-        "https://not-allowed.example",
-        "https://sub.allowed.example",
-        "unix:///var/run/docker.sock",
-        "",
-    ];
-    let spelt = hosts.iter().map(|host| format!("http://{host}:{port}"));
+    let spelt = HOSTS.iter().map(|host| format!("http://{host}:{port}"));
     spelt
-        .chain(schemes.iter().map(|s| (*s).to_owned()))
+        .chain(SERVICES.iter().map(|s| (*s).to_owned()))
         .collect()
 }
+
+const NAMES: &[&str] = &[
+    "",
+    "t",
+    "TRIPS",
+    "trips.",
+    ".trips",
+    "trips..x",
+    "trips/x",
+    "trips%2f",
+    "trips\0",
+    "127.0.0.1",
+    "trips@x",
+    "trips:80",
+    "trips#",
+    "trips?",
+    "-trips",
+    "trips-",
+    "tr_ips",
+    "trïps",
+    "trips ",
+    "other",
+    "trips2",
+    "arn:aws:s3:::trips",
+];
+
+const REGIONS: &[&str] = &[
+    "",
+    "eu-west-1.evil.example",
+    "eu-west-1/",
+    "x@127.0.0.1",
+    "eu west",
+    "EU-WEST-1",
+    "a#",
+    "a?",
+    "127.0.0.1:80/",
+    "../x",
+    "\0",
+    "eu-west-1\r\nhost: x",
+];
+
+const ROLES: &[&str] = &[
+    "",
+    "reads",
+    "arn:aws:iam::1:role/x",
+    "arn:aws:s3:::trips",
+    "arn:aws:iam::123456789012:user/x",
+    "arn:aws:iam::123456789012:role/",
+    "arn:aws:iam::123456789012:role/a b",
+    "arn:evil:iam::123456789012:role/x",
+];
+
+const EXTERNAL_IDS: &[&str] = &["", "x", "a b", "a&Action=GetUser", "a\n"];
+
+const ACCOUNTS: &[&str] = &[
+    "",
+    "lake.evil.example",
+    "lake/",
+    "LAKE",
+    "lake@127.0.0.1",
+    "lake:80",
+];
 
 /// Every hostile location, for a node that may read `s3://trips/yellow/`.
 fn locations(port: u16) -> Vec<Location> {
@@ -182,93 +243,23 @@ fn locations(port: u16) -> Vec<Location> {
         ..place("trips", "yellow/x", "")
     };
     let mut all: Vec<Bucket> = Vec::new();
-    all.extend(paths().into_iter().map(|path| Bucket { path, ..plain() }));
+    let mut with = |texts: &[&str], set: fn(&mut Bucket, String)| {
+        all.extend(texts.iter().map(|text| {
+            let mut bucket = plain();
+            set(&mut bucket, (*text).to_owned());
+            bucket
+        }));
+    };
+    with(PATHS, |bucket, path| bucket.path = path);
+    with(NAMES, |bucket, name| bucket.name = name);
+    with(REGIONS, |bucket, region| bucket.region = Some(region));
+    with(ROLES, |bucket, role| bucket.role = Some(role));
+    with(EXTERNAL_IDS, |bucket, id| bucket.external_id = Some(id));
+    with(ACCOUNTS, |bucket, account| bucket.account = Some(account));
     all.extend(endpoints(port).into_iter().map(|endpoint| Bucket {
         endpoint: Some(endpoint),
         ..plain()
     }));
-    for name in [
-        "",
-        "t",
-        "TRIPS",
-        "trips.",
-        ".trips",
-        "trips..x",
-        "trips/x",
-        "trips%2f",
-        "trips\0",
-        "127.0.0.1",
-        "trips@x",
-        "trips:80",
-        "trips#",
-        "trips?",
-        "-trips",
-        "trips-",
-        "tr_ips",
-        "trïps",
-        "trips ",
-        "other",
-        "trips2",
-        "arn:aws:s3:::trips",
-    ] {
-        all.push(Bucket {
-            name: name.to_owned(),
-            ..plain()
-        });
-    }
-    for region in [
-        "",
-        "eu-west-1.evil.example",
-        "eu-west-1/",
-        "x@127.0.0.1",
-        "eu west",
-        "EU-WEST-1",
-        "a#",
-        "a?",
-        "127.0.0.1:80/",
-        "../x",
-        "\0",
-        "eu-west-1\r\nhost: x",
-    ] {
-        all.push(Bucket {
-            region: Some(region.to_owned()),
-            ..plain()
-        });
-    }
-    for role in [
-        "",
-        "reads",
-        "arn:aws:iam::1:role/x",
-        "arn:aws:s3:::trips",
-        "arn:aws:iam::123456789012:user/x",
-        "arn:aws:iam::123456789012:role/",
-        "arn:aws:iam::123456789012:role/a b",
-        "arn:evil:iam::123456789012:role/x",
-    ] {
-        all.push(Bucket {
-            role: Some(role.to_owned()),
-            ..plain()
-        });
-    }
-    for id in ["", "x", "a b", "a&Action=GetUser", "a\n"] {
-        all.push(Bucket {
-            external_id: Some(id.to_owned()),
-            ..plain()
-        });
-    }
-    for account in [
-        "",
-        "lake.evil.example",
-        "lake/",
-        "LAKE",
-        "lake@127.0.0.1",
-        "lake:80",
-    ] {
-        all.push(Bucket {
-            account: Some(account.to_owned()),
-            ..plain()
-        });
-    }
     for store in [BucketStore::Gcs, BucketStore::Azure] {
         all.push(Bucket { store, ..plain() });
     }
