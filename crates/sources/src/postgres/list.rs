@@ -68,21 +68,23 @@ impl Lister<'_> {
     /// Every partition, in the order of the keys.
     pub(super) fn partitions(&mut self) -> Result<Vec<Seen>, ScanError> {
         let mut found: BTreeMap<(String, String), Gathered> = BTreeMap::new();
-        let whole = if self.key.is_none() {
-            self.whole_keys()?
-        } else {
-            Vec::new()
+        // The key of each relation that is a partition itself.
+        let own: Vec<Option<Key>> = match self.key {
+            None => self.whole_keys()?.into_iter().map(Some).collect(),
+            Some(_) => vec![None; self.shape.relations.len()],
         };
-        for at in 0..self.shape.relations.len() {
+        for (at, own) in own.iter().enumerate() {
             self.context.check(self.address)?;
             let groups = self.groups(at)?;
             let rows: u64 = groups.iter().map(|group| group.part.mark.rows).sum();
             let ranges = self.ranges(&groups, rows)?;
             for (group, objects) in groups.into_iter().zip(ranges) {
-                let key = match (self.key, &group.key) {
-                    (Some(column), KeyIs::Text(text)) => column.key(Some(text))?,
-                    (Some(column), _) => column.key(None)?,
-                    (None, _) => whole[at].clone(),
+                let key = match (self.key, &group.key, own) {
+                    (_, _, Some(own)) => own.clone(),
+                    (Some(column), KeyIs::Text(text), None) => column.key(Some(text))?,
+                    (Some(column), _, None) => column.key(None)?,
+                    // A relation without a key column is a partition itself.
+                    (None, _, None) => continue,
                 };
                 if self.key.is_none() && self.is_yet_to_come(&key, &group.part.mark) {
                     continue;
