@@ -325,3 +325,72 @@ fn application(
         of("tenant_id")?,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use assay_scan::reach::Access;
+
+    fn bucket(store: BucketStore) -> Bucket {
+        Bucket {
+            store,
+            name: "trips".to_owned(),
+            path: String::new(),
+            region: None,
+            endpoint: None,
+            account: (store == BucketStore::Azure).then(|| "lake".to_owned()),
+            role: None,
+            external_id: None,
+        }
+    }
+
+    fn of(bucket: &Bucket, secret: &str) -> Result<Client, String> {
+        let policy = Policy::new(&Access::default()).map_err(|error| error.to_string())?;
+        client(bucket, "", Some(&Secret::new(secret)), None, &policy)
+    }
+
+    #[test]
+    fn each_kind_of_store_takes_its_own_secrets_and_shows_none() {
+        use BucketStore::{Azure, Gcs, S3};
+        for (store, secret, who) in [
+            (S3, "AKIA:secret", "the given key"),
+            (S3, "anonymous", "an anonymous caller"),
+            (Gcs, "anonymous", "an anonymous caller"),
+            (Azure, "anonymous", "an anonymous caller"),
+            (Azure, "a2V5", "the given key of the account"),
+            (
+                Azure,
+                "?sv=2024-01-01&sig=abc",
+                "the given shared access signature",
+            ),
+            (
+                Azure,
+                r#"{"tenant_id":"t","client_id":"c","client_secret":"s"}"#,
+                "the given application",
+            ),
+        ] {
+            let made = of(&bucket(store), secret).unwrap_or_else(|e| panic!("{store}: {e}"));
+            assert_eq!(made.identity, who);
+        }
+        for (store, secret) in [
+            (S3, "canary"),
+            (Gcs, "canary"),
+            (Gcs, r#"{"private_key":"canary"}"#),
+            (Azure, "canary!!"),
+            (Azure, r#"{"client_secret":"canary"}"#),
+        ] {
+            let told = of(&bucket(store), secret).expect_err("no secret");
+            assert!(!told.contains("canary"), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_a_kind_of_store_does_not_have_is_told() {
+        let mut nameless = bucket(BucketStore::Azure);
+        nameless.account = None;
+        assert!(of(&nameless, "a2V5").is_err());
+        let mut role = bucket(BucketStore::Gcs);
+        role.role = Some("arn:aws:iam::123456789012:role/x".to_owned());
+        assert!(of(&role, "anonymous").is_err());
+    }
+}
