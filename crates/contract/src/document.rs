@@ -7,7 +7,7 @@ use std::path::Path;
 
 use assay_model::check::{Bound, Check, Expectation};
 use assay_model::dataset::{
-    Column, Dataset, DatasetStatus, FormatKind, Layout, Source, Subscriber,
+    Column, Dataset, DatasetStatus, FormatKind, Layout, Location, Source, Subscriber,
 };
 use assay_model::ids::DatasetId;
 use assay_model::metric::{Metric, MetricKey};
@@ -136,7 +136,7 @@ pub fn decode(
     unique_ids(cx, &mut tables, &mut loose);
     mask(cx, &mut tables, &settings);
     adopt_schedule(cx, &tables, &loose, &mut settings);
-    let source = source(cx, &map, &servers, &settings);
+    let source = source(cx, &map, &servers, &tables, &settings);
     if cx.has_errors() {
         return (None, None);
     }
@@ -347,6 +347,7 @@ fn source(
     cx: &mut Context<'_>,
     map: &Map<'_>,
     servers: &[Server],
+    tables: &[Table],
     settings: &Settings,
 ) -> Option<(Source, Vec<Source>)> {
     let runnable: Vec<(&Server, &ServerSource)> = servers
@@ -367,7 +368,7 @@ fn source(
                 let place = item.node.get("type").map_or(item.span, |n| n.span);
                 let path = format!("{}.type", item.path);
                 cx.report(Code::UnsupportedSource, place, &path, reason.clone())
-                    .hint("the definition is valid; this version reads files of type `local` and objects of type `s3`, `azure` or `custom` (gs://…)");
+                    .hint("the definition is valid; this version reads files of type `local` and objects of type `s3`, `azure` or `custom` (gs://…), tables of type `postgres`");
             }
         }
         return None;
@@ -393,16 +394,32 @@ fn source(
     let others = runnable[1..].iter().map(|(server, found)| Source {
         credential: found.credential.clone(),
         server: server.name.clone(),
-        location: found.location.clone(),
+        location: place(found, tables),
         format: found.format.clone(),
     });
     let source = Source {
         credential: found.credential.clone(),
         server: server.name.clone(),
-        location: found.location.clone(),
+        location: place(found, tables),
         format,
     };
+    if let Location::Database(database) = &source.location
+        && database.table.is_empty()
+    {
+        at.report(cx, Code::NothingToRun, "no `schema` names the table that is read")
+            .hint("add `schema: [{ name: orders }]`, with `physicalName` where the table is called otherwise");
+        return None;
+    }
     Some((source, others.collect()))
+}
+
+/// Where a server's data is; of a database, the table that the schema names.
+fn place(found: &ServerSource, tables: &[Table]) -> Location {
+    let mut location = found.location.clone();
+    if let (Location::Database(database), Some(table)) = (&mut location, tables.first()) {
+        database.table.clone_from(&table.physical);
+    }
+    location
 }
 
 fn dataset(

@@ -21,6 +21,8 @@ use crate::tree::Span;
 pub struct Table {
     /// Its name.
     pub name: String,
+    /// Its name in the data.
+    pub physical: String,
     /// Its columns.
     pub columns: Vec<Column>,
     /// Each column's name in the document and in the data.
@@ -116,8 +118,10 @@ fn table(cx: &mut Context<'_>, at: &At<'_>) -> Option<Table> {
         .get("name")
         .and_then(|at| at.name(cx))
         .unwrap_or_default();
+    let physical = map.text("physicalName").unwrap_or_else(|| name.clone());
     let mut table = Table {
         name,
+        physical,
         columns: Vec::new(),
         names: Vec::new(),
         collected: Collected::default(),

@@ -59,6 +59,15 @@ pub fn write(suggestion: &Suggestion) -> String {
     server::write(&mut out, suggestion);
     line(&mut out, 0, "\nschema:");
     line(&mut out, 1, &format!("- name: {id}"));
+    if let Place::Remote(Location::Database(database), _) = &suggestion.place
+        && database.table != suggestion.id.as_str()
+    {
+        line(
+            &mut out,
+            2,
+            &format!("physicalName: {}", scalar(&database.table)),
+        );
+    }
     if !suggestion.columns.is_empty() {
         line(&mut out, 2, "properties:");
     }

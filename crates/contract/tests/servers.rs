@@ -106,3 +106,64 @@ fn what_is_wrong_is_told_at_its_place_with_what_to_write() {
         assert!(!told.contains("hunter2"), "{told}");
     }
 }
+
+const POSTGRES: &str =
+    "    type: postgres\n    host: db\n    port: 5432\n    database: shop\n    schema: sales\n";
+
+fn table(properties: &str) -> String {
+    format!("{POSTGRES}    customProperties:\n{properties}")
+}
+
+#[test]
+fn a_table_is_named_by_the_schema_and_logged_in_to_by_reference() {
+    use assay_model::source::VersionBy;
+    let read = |server: &str| {
+        let source = source(server);
+        assert_eq!(source.format.kind, FormatKind::Table);
+        match source.location {
+            Location::Database(database) => (database, source.credential),
+            _ => panic!("no table"),
+        }
+    };
+    let (database, credential) = read(&table(
+        "      - { property: credentialRef, value: env:SHOP }\n",
+    ));
+    assert_eq!(database.address(), "postgres://db:5432/shop/sales.trips");
+    assert_eq!(credential.unwrap().to_string(), "env:SHOP");
+    assert_eq!(database.version, VersionBy::Rows);
+    let version = |value: &str| {
+        read(&table(&format!(
+            "      - {{ property: version, value: \"{value}\" }}\n"
+        )))
+        .0
+        .version
+    };
+    assert_eq!(version("checksum"), VersionBy::Checksum);
+    assert_eq!(
+        version("watermark:at"),
+        VersionBy::Watermark("at".to_owned())
+    );
+    let physical =
+        document(POSTGRES).replace("- name: trips", "- name: trips\n    physicalName: Trips 2");
+    let parsed = parse("t.yaml", &physical, Path::new("/base"));
+    let address = parsed.dataset.unwrap().source.location.address();
+    assert_eq!(address, "postgres://db:5432/shop/sales.Trips 2");
+}
+
+#[test]
+fn a_wrong_database_is_told_with_its_remedy_and_a_secret_is_not_shown() {
+    for (server, said) in [
+        (
+            table("      - { property: version, value: sometimes }\n"),
+            "watermark:column",
+        ),
+        (
+            table("      - { property: credentialRef, value: \"admin:hunter2\" }\n"),
+            "names no secret",
+        ),
+        (POSTGRES.replace("5432", "70000"), "65535"),
+    ] {
+        let told = told(&server);
+        assert!(told.contains(said) && !told.contains("hunter2"), "{told}");
+    }
+}

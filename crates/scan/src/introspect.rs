@@ -4,6 +4,8 @@
 //! a sample, an estimate of the rows, and checks worth having. Everything is a suggestion drawn
 //! from a sample of at most [`SAMPLED`] partitions; the row estimate scales the sample by bytes.
 
+mod table;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_metrics::{ColumnState, Kind, Scalar, TableState};
@@ -87,12 +89,28 @@ pub fn introspect(
     now: Timestamp,
     context: &ScanContext,
 ) -> Result<Introspection, ScanError> {
-    let format = guess_format(&Objects::open(source, context)?, &source.location.address())?;
     let mut source = source.clone();
-    source.format = format.clone();
-    let dataset = sample_dataset(source)?;
-    let plan = discover(&dataset, &[], &Selection::default(), now, context)?;
-    let (layout, keys) = shape(&dataset, context)?;
+    let is_table = matches!(source.location, Location::Database(_));
+    source.format = if is_table {
+        Format::of(FormatKind::Table)
+    } else {
+        guess_format(
+            &Objects::open(&source, context)?,
+            &source.location.address(),
+        )?
+    };
+    let format = source.format.clone();
+    let mut dataset = sample_dataset(source)?;
+    let plan = if is_table {
+        table::layout(&mut dataset, now, context)?
+    } else {
+        discover(&dataset, &[], &Selection::default(), now, context)?
+    };
+    let (layout, keys) = if is_table {
+        (dataset.partitions.layout.clone(), Vec::new())
+    } else {
+        shape(&dataset, context)?
+    };
     let wanted: Vec<_> = plan
         .evaluations
         .iter()

@@ -1,6 +1,7 @@
 //! The data that `assay dataset init` is given, as its argument names it.
 //!
-//! Comes in: a path of this machine, or an address such as `s3://bucket/prefix`. Goes out: a source
+//! Comes in: a path of this machine, or an address such as `s3://bucket/prefix` or
+//! `postgres://host:port/database/schema.table`. Goes out: a source
 //! that can be looked at, and the place as the definition is to name it.
 
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use assay_contract::Place;
 use assay_model::dataset::{Credential, Format, FormatKind, Location, Source};
-use assay_model::source::{Bucket, BucketStore};
+use assay_model::source::{Bucket, BucketStore, Database, DatabaseKind, VersionBy};
 
 use super::init::{clean, relative};
 use crate::client::coded;
@@ -20,6 +21,8 @@ pub enum Data {
     Local(PathBuf, bool),
     /// In a bucket.
     Bucket(Bucket),
+    /// In a table.
+    Table(Database),
 }
 
 impl Data {
@@ -36,9 +39,12 @@ impl Data {
                 named.is_dir(),
             ));
         };
+        if matches!(scheme, "postgres" | "postgresql") {
+            return table(rest).map(Self::Table);
+        }
         let Some(store) = BucketStore::ALL.iter().find(|s| s.as_str() == scheme) else {
             let why = format!(
-                "{text}: this version looks at files, folders and buckets (s3://, gs://, az://)"
+                "{text}: this version looks at files, folders, buckets (s3://, gs://, az://) and tables (postgres://)"
             );
             return Err(coded(Exit::Usage, why));
         };
@@ -64,6 +70,7 @@ impl Data {
                 let last = bucket.path.split('/').rfind(is_plain);
                 Path::new(last.unwrap_or(&bucket.name))
             }
+            Self::Table(database) => Path::new(&database.table),
         }
     }
 
@@ -80,6 +87,7 @@ impl Data {
                     path: path.display().to_string(),
                 },
                 Self::Bucket(bucket) => Location::Bucket(bucket.clone()),
+                Self::Table(database) => Location::Database(database.clone()),
             },
             // Told by the data.
             format: Format::of(FormatKind::Parquet),
@@ -98,7 +106,80 @@ impl Data {
                 }
                 Place::Local(text)
             }
-            Self::Bucket(_) => Place::Remote(source.location, source.credential),
+            Self::Bucket(_) | Self::Table(_) => Place::Remote(source.location, source.credential),
+        }
+    }
+}
+
+/// A table, as `host:port/database/schema.table` names it. What logs in is never a part of it.
+fn table(text: &str) -> Result<Database> {
+    let wrong = |what: &str| {
+        let why = format!(
+            "{what}; write postgres://host:port/database/schema.table, and name what logs in by \
+             --credential env:NAME"
+        );
+        coded(Exit::Usage, why)
+    };
+    if text.contains(['@', '?']) {
+        return Err(wrong(
+            "an address of a table holds neither user nor options",
+        ));
+    }
+    let parts: Vec<&str> = text.split('/').collect();
+    let [machine, database, table] = parts.as_slice() else {
+        return Err(wrong("the address names no table"));
+    };
+    let (host, port) = match machine.rsplit_once(':') {
+        Some((host, port)) => (
+            host,
+            port.parse().map_err(|_| wrong("the port is no number"))?,
+        ),
+        None => (*machine, 5432),
+    };
+    let (schema, table) = table.split_once('.').unwrap_or(("public", table));
+    if [host, database, schema, table]
+        .iter()
+        .any(|part| part.is_empty())
+    {
+        return Err(wrong("a part of the address is empty"));
+    }
+    Ok(Database {
+        kind: DatabaseKind::Postgres,
+        host: host.to_owned(),
+        port,
+        database: (*database).to_owned(),
+        schema: schema.to_owned(),
+        table: table.to_owned(),
+        version: VersionBy::Rows,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_named_by_its_address_without_what_logs_in() {
+        let of = |text: &str| match Data::of(Path::new(text)).unwrap() {
+            Data::Table(database) => database.address(),
+            _ => panic!("no table"),
+        };
+        let whole = "postgres://db:5433/shop/sales.orders";
+        assert_eq!(of(whole), whole);
+        assert_eq!(
+            of("postgresql://db/shop/orders"),
+            "postgres://db:5432/shop/public.orders"
+        );
+        for text in [
+            "postgres://a:hunter2@db/shop/t",
+            "postgres://db",
+            "postgres://db/shop/",
+            "postgres://db:x/shop/t",
+        ] {
+            let told = Data::of(Path::new(text))
+                .err()
+                .map(|error| error.to_string());
+            assert!(told.is_some_and(|told| !told.contains("hunter2")), "{text}");
         }
     }
 }

@@ -5,12 +5,14 @@
 //! nowhere else.
 
 mod bucket;
+mod database;
 mod local;
 mod properties;
 
 use std::path::Path;
 
 use assay_model::dataset::{Credential, Format, FormatKind, Location};
+use assay_model::source::DatabaseKind;
 
 use crate::context::Context;
 use crate::decode::{At, Keys, Map, Shape};
@@ -275,6 +277,7 @@ fn decode_one(cx: &mut Context<'_>, at: &At<'_>, base_dir: &Path) -> Option<Serv
     let source = match kind {
         "local" => local::decode(cx, &map, base_dir)?,
         "s3" | "azure" => bucket::decode(cx, &map, kind)?,
+        "postgres" | "postgresql" => database::decode(cx, &map, DatabaseKind::Postgres)?,
         "custom" if bucket::is_meant(&map) => bucket::decode(cx, &map, kind)?,
         _ => Err(format!(
             "source type `{kind}` is not supported by this version"

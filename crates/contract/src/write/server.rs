@@ -4,7 +4,7 @@
 //! written as the reference that it is.
 
 use assay_model::dataset::{Credential, Location};
-use assay_model::source::{Bucket, BucketStore};
+use assay_model::source::{Bucket, BucketStore, Database, VersionBy};
 
 use super::{Place, Suggestion, line, scalar};
 
@@ -16,9 +16,8 @@ pub(super) fn write(out: &mut String, suggestion: &Suggestion) {
         Place::Remote(Location::Bucket(of), credential) => {
             bucket(out, suggestion, of, credential.as_ref());
         }
-        Place::Remote(Location::Database(of), _) => {
-            line(out, 1, "- server: database");
-            line(out, 2, &format!("type: {}", of.kind));
+        Place::Remote(Location::Database(of), credential) => {
+            database(out, of, credential.as_ref());
         }
     }
 }
@@ -48,13 +47,43 @@ fn bucket(
     if let Some(endpoint) = &bucket.endpoint {
         line(out, 2, &format!("endpointUrl: {}", scalar(endpoint)));
     }
-    let properties = [
-        ("credentialRef", credential.map(ToString::to_string)),
-        ("region", bucket.region.clone()),
-        ("roleArn", bucket.role.clone()),
-        ("externalId", bucket.external_id.clone()),
-        ("account", bucket.account.clone()),
-    ];
+    properties(
+        out,
+        &[
+            ("credentialRef", credential.map(ToString::to_string)),
+            ("region", bucket.region.clone()),
+            ("roleArn", bucket.role.clone()),
+            ("externalId", bucket.external_id.clone()),
+            ("account", bucket.account.clone()),
+        ],
+    );
+}
+
+fn database(out: &mut String, database: &Database, credential: Option<&Credential>) {
+    line(out, 1, "- server: database");
+    line(out, 2, &format!("type: {}", database.kind));
+    line(out, 2, &format!("host: {}", scalar(&database.host)));
+    line(out, 2, &format!("port: {}", database.port));
+    line(out, 2, &format!("database: {}", scalar(&database.database)));
+    if !database.schema.is_empty() {
+        line(out, 2, &format!("schema: {}", scalar(&database.schema)));
+    }
+    let version = match &database.version {
+        VersionBy::Rows => None,
+        VersionBy::Checksum => Some("checksum".to_owned()),
+        VersionBy::Watermark(column) => Some(format!("watermark:{column}")),
+    };
+    properties(
+        out,
+        &[
+            ("credentialRef", credential.map(ToString::to_string)),
+            ("version", version),
+        ],
+    );
+}
+
+/// Writes the custom properties that have a value.
+fn properties(out: &mut String, properties: &[(&str, Option<String>)]) {
     let mut first = true;
     for (name, value) in properties {
         let Some(value) = value else {
@@ -64,6 +93,6 @@ fn bucket(
             line(out, 2, "customProperties:");
         }
         line(out, 3, &format!("- property: {name}"));
-        line(out, 4, &format!("value: {}", scalar(&value)));
+        line(out, 4, &format!("value: {}", scalar(value)));
     }
 }

@@ -1,4 +1,5 @@
 mod changes;
+mod first_look;
 mod keys;
 mod same;
 mod sessions;

@@ -1,7 +1,6 @@
 //! Tables of a real server for tests: how they are defined, listed and measured.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use assay_metrics::TableState;
 use assay_model::dataset::{
@@ -184,6 +183,3 @@ pub fn assert_same(left: &TableState, right: &TableState) {
     assert_eq!(left.keys, right.keys);
     assert_eq!(left.rules, right.rules);
 }
-
-/// Something shared by threads of a test.
-pub type Shared<T> = Arc<std::sync::Mutex<T>>;
