@@ -11,11 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_metrics::{ColumnState, Kind, Scalar, TableState};
 use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
 use assay_model::dataset::{
-    Dataset, DatasetStatus, Format, FormatKind, KeySpec, Layout, LimitPolicy, LogicalType,
-    Partitioning, Profile, RunPolicy, ScanPolicy, Source, StoragePolicy,
+    Dataset, DatasetStatus, Format, FormatKind, KeySpec, Layout, LimitPolicy, Location,
+    LogicalType, Partitioning, Profile, RunPolicy, ScanPolicy, Source, StoragePolicy,
 };
 use assay_model::ids::{CheckId, DatasetId};
 use assay_model::metric::{Metric, MetricKey};
+use assay_model::output::Discovery;
 use assay_model::partition::ObjectRef;
 use assay_model::run::Selection;
 use assay_model::task::MeasureSpec;
@@ -89,28 +90,13 @@ pub fn introspect(
     now: Timestamp,
     context: &ScanContext,
 ) -> Result<Introspection, ScanError> {
-    let mut source = source.clone();
-    let is_table = matches!(source.location, Location::Database(_));
-    source.format = if is_table {
-        Format::of(FormatKind::Table)
-    } else {
-        guess_format(
-            &Objects::open(&source, context)?,
-            &source.location.address(),
-        )?
-    };
-    let format = source.format.clone();
-    let mut dataset = sample_dataset(source)?;
-    let plan = if is_table {
-        table::layout(&mut dataset, now, context)?
-    } else {
-        discover(&dataset, &[], &Selection::default(), now, context)?
-    };
-    let (layout, keys) = if is_table {
-        (dataset.partitions.layout.clone(), Vec::new())
-    } else {
-        shape(&dataset, context)?
-    };
+    let Overview {
+        dataset,
+        plan,
+        layout,
+        keys,
+    } = overview(source.clone(), now, context)?;
+    let format = dataset.source.format.clone();
     let wanted: Vec<_> = plan
         .evaluations
         .iter()
@@ -160,6 +146,43 @@ pub fn introspect(
         columns,
         checks,
         ignored,
+    })
+}
+
+/// A source before any of its rows is read.
+struct Overview {
+    dataset: Dataset,
+    plan: Discovery,
+    layout: Layout,
+    keys: Vec<KeySpec>,
+}
+
+fn overview(
+    mut source: Source,
+    now: Timestamp,
+    context: &ScanContext,
+) -> Result<Overview, ScanError> {
+    if matches!(source.location, Location::Database(_)) {
+        source.format = Format::of(FormatKind::Table);
+        let mut dataset = sample_dataset(source)?;
+        let plan = table::layout(&mut dataset, now, context)?;
+        return Ok(Overview {
+            layout: dataset.partitions.layout.clone(),
+            keys: Vec::new(),
+            dataset,
+            plan,
+        });
+    }
+    let objects = Objects::open(&source, context)?;
+    source.format = guess_format(&objects, &source.location.address())?;
+    let dataset = sample_dataset(source)?;
+    let plan = discover(&dataset, &[], &Selection::default(), now, context)?;
+    let (layout, keys) = shape(&dataset, context)?;
+    Ok(Overview {
+        dataset,
+        plan,
+        layout,
+        keys,
     })
 }
 

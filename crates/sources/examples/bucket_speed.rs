@@ -3,6 +3,7 @@
 //!
 //! The store is a stand-in on loopback; the latency, of which a real one has 15 to 40 ms, is put
 //! before each request by a proxy.
+#![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 #[path = "../tests/bucket/proxy.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]

@@ -1,5 +1,6 @@
 //! Tables of a real Postgres: the same numbers as of files, changes that are noticed, and sessions
 //! that leave nothing behind.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "postgres_source/mod.rs"]
 mod postgres_source;

@@ -10,6 +10,9 @@ use std::time::Duration;
 pub enum Act {
     /// It is passed on.
     Forward,
+    /// It is passed on after so long.
+    #[allow(dead_code, reason = "the benchmark's alone")]
+    Late(Duration),
     /// This is answered.
     Answer(u16, String),
     /// The connection is closed without an answer.
@@ -94,7 +97,10 @@ fn serve(
              connection: close\r\n\r\n{body}",
             body.len()
         ),
-        Act::Forward => {
+        act @ (Act::Forward | Act::Late(_)) => {
+            if let Act::Late(time) = act {
+                std::thread::sleep(time);
+            }
             let mut server = TcpStream::connect(("127.0.0.1", upstream))?;
             let (head, body) = request.split_once("\r\n\r\n").unwrap();
             write!(server, "{head}\r\nconnection: close\r\n\r\n{body}")?;

@@ -1,3 +1,5 @@
+//! A table of Postgres against the same rows in files, and what befalls it.
+
 mod changes;
 mod first_look;
 mod keys;
