@@ -1,4 +1,4 @@
-//! Looks at a folder, a file or a bucket and tells what a first definition of it could say.
+//! Looks at a folder, a file, a bucket or a table and tells what a first definition of it could say.
 //!
 //! In: a source and the time. Out: the format, the layout, the columns with their types and NULLs in
 //! a sample, an estimate of the rows, and checks worth having. Everything is a suggestion drawn
