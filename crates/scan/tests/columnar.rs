@@ -317,6 +317,31 @@ fn avro_files_give_the_states_of_parquet() {
 }
 
 #[test]
+fn a_column_that_only_a_key_asks_for_is_not_fed() {
+    let folder = tempfile::tempdir().unwrap();
+    let batches = [avro_rows(0..300)];
+    parquet(folder.path(), &batches);
+    ipc(folder.path(), &batches, None, false);
+    avro(folder.path(), &batches, None);
+    let of = |kind| {
+        let mut dataset = asking(folder.path(), kind);
+        dataset.profile.metrics = vec![Metric::NullCount];
+        dataset
+            .checks
+            .retain(|check| check.metric.column.contains(','));
+        let mut state = common::whole(&dataset);
+        state.bytes = 0;
+        state.flags.clear();
+        state
+    };
+    let truth = of(FormatKind::Parquet);
+    assert_eq!((truth.keys.len(), truth.columns["s"].counts.read), (1, 0));
+    for kind in [FormatKind::Arrow, FormatKind::Avro] {
+        assert_same(&of(kind), &truth, kind.as_str());
+    }
+}
+
+#[test]
 fn partitions_that_a_column_tells_are_those_of_parquet() {
     let folder = tempfile::tempdir().unwrap();
     let batches = [avro_rows(0..700), avro_rows(700..1000)];

@@ -53,6 +53,8 @@ struct Column {
     meaning: Meaning,
     /// Whether anything is asked of its values.
     read: bool,
+    /// Whether it is a part of a key of several columns.
+    keyed: bool,
 }
 
 /// The columns of a schema, of which nothing is asked.
@@ -63,6 +65,7 @@ fn described(schema: &Schema) -> Vec<Column> {
         nullable: field.is_nullable(),
         meaning: types::meaning(field.data_type()),
         read: false,
+        keyed: false,
     };
     schema.fields().iter().map(column).collect()
 }
@@ -104,9 +107,8 @@ impl<'a> Feed<'a> {
         for column in &mut columns {
             let wants = applicable(plan.wants(&column.name), column.meaning);
             let in_key = |key: &assay_metrics::KeyPlan| key.columns.contains(&column.name);
-            column.read = !wants.counts_only()
-                || !plan.rules(&column.name).is_empty()
-                || plan.table.keys.iter().any(in_key);
+            column.read = !wants.counts_only() || !plan.rules(&column.name).is_empty();
+            column.keyed = plan.table.keys.iter().any(in_key);
         }
         let splitter = match &rows {
             Rows::Of(_) => None,
@@ -220,15 +222,16 @@ impl<'a> Feed<'a> {
             let mut sink = Sink::new(column.meaning, own, rules, zone);
             let nulls = cells::nulls(array.as_ref());
             sink.rows(array.len() as u64, nulls);
-            if column.read && column.meaning != Meaning::Nested {
+            if (column.read || column.keyed) && column.meaning != Meaning::Nested {
                 let corrupt = |what: String| {
                     let place = Place::file().in_column(&column.name);
                     ScanError::corrupt(&self.path, place, what)
                 };
                 let values = Cells::of(array).map_err(corrupt)?;
-                sink.all(&values.values);
-                let in_key = |k: &assay_metrics::KeyPlan| k.columns.contains(&column.name);
-                if self.plan.table.keys.iter().any(in_key) {
+                if column.read {
+                    sink.all(&values.values);
+                }
+                if column.keyed {
                     keyed.insert(&column.name, values);
                 }
             }
