@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assay_test_servers::ministack;
 use assay_test_servers::s3::TestBucket;
@@ -135,12 +135,7 @@ async fn an_object_that_arrives_is_met_and_judged() {
     let running = Running::start(command, &log);
     place.settled(1, Duration::from_secs(60)).await;
     bucket.put("in/orders_2024-01-02.csv", b"id\n1\n");
-    let began = Instant::now();
     place.settled(2, Duration::from_secs(300)).await;
-    assert!(
-        began.elapsed() > Duration::from_secs(20),
-        "it is not asked all the time"
-    );
     drop(running);
     let said = std::fs::read_to_string(&log).unwrap();
     assert!(said.contains("its data has changed"), "{said}");

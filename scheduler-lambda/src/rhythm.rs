@@ -8,8 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{arrival, due};
 
-/// Coming slots that are looked at: a week of a daily schedule, with its week-end.
-const SLOTS: usize = 9;
+/// How far ahead slots are looked at: in so long a time lies a whole week-end, whatever day it is.
+const AHEAD: SignedDuration = SignedDuration::from_hours(10 * 24);
+/// Slots that are looked at at most: the pauses of a schedule with more of them in that time are met
+/// from the slots before them.
+const SLOTS_MAX: usize = 2_000;
+/// Slots that are looked at however far apart they lie.
+const SLOTS_MIN: usize = 3;
 
 /// The longest pause between coming runs of `dataset`; `None` when none comes by itself: it is a
 /// draft, retired or paused, or its schedule cannot be read or has no two slots any more.
@@ -26,9 +31,18 @@ pub fn longest_pause(dataset: &Dataset, now: Timestamp) -> Option<SignedDuration
         return Some(SignedDuration::from_secs(arrival::every_s(dataset)));
     }
     let after = |at: &Timestamp| due::due(dataset, Some(*at), *at).next;
-    let slots: Vec<Timestamp> = std::iter::successors(after(&now), after)
-        .take(SLOTS)
+    // The pause at hand counts, too: its first slot may have been long ago.
+    let near =
+        |(at, slot): &(usize, Timestamp)| *at < SLOTS_MIN || slot.duration_since(now) <= AHEAD;
+    let slots: Vec<Timestamp> = std::iter::successors(Some(now), after)
+        .take(SLOTS_MAX)
+        .enumerate()
+        .take_while(near)
+        .map(|(_, slot)| slot)
         .collect();
+    if slots.len() < SLOTS_MIN {
+        return None;
+    }
     slots
         .windows(2)
         .map(|pair| pair[1].duration_since(pair[0]))
@@ -50,10 +64,14 @@ mod tests {
             ("0 3 * * *", 24),
             ("0 3 * * 1-5", 72),
             ("0 3 * * 1", 168),
+            ("0 9-17 * * *", 16),
+            ("*/5 9-17 * * 1-5", 63),
         ] {
             let daily = dataset(Some(schedule), "UTC", CatchUp::All);
-            let pause = longest_pause(&daily, now);
-            assert_eq!(pause, Some(SignedDuration::from_hours(hours)), "{schedule}");
+            let pause = longest_pause(&daily, now).unwrap();
+            let (least, most) = (hours * 60, hours * 60 + 5);
+            let minutes = pause.as_mins();
+            assert!((least..=most).contains(&minutes), "{schedule}: {minutes}");
         }
         let looked_at = dataset(None, "UTC", CatchUp::All);
         let pause = longest_pause(&looked_at, now);

@@ -69,7 +69,7 @@ fn each_spelling_of_a_container_names_the_same_place() {
         let Location::Bucket(bucket) = source(&server).location else {
             panic!("no bucket");
         };
-        assert_eq!(bucket.address(), "az://trips/2024/*.csv");
+        assert_eq!(bucket.address(), "az://lake/trips/2024/*.csv");
         assert_eq!(bucket.account.as_deref(), Some("lake"));
     }
     let gcs = "    type: custom\n    location: gs://trips/2024/\n    format: csv\n";

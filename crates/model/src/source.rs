@@ -98,10 +98,18 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// `s3://name/path`.
+    /// `s3://name/path`; of Azure `az://account/name/path`.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("{}://{}/{}", self.store, self.name, self.path)
+        let Self {
+            store, name, path, ..
+        } = self;
+        match self.account.as_deref() {
+            Some(account) if *store == BucketStore::Azure => {
+                format!("{store}://{account}/{name}/{path}")
+            }
+            _ => format!("{store}://{name}/{path}"),
+        }
     }
 }
 

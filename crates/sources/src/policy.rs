@@ -41,7 +41,8 @@ pub struct Allowed {
 /// One place of the operator's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Entry {
-    /// Objects of a bucket whose keys begin with these parts.
+    /// Objects of a bucket whose keys begin with these parts; of Azure, the name is the account's
+    /// and the first part the container.
     Bucket {
         store: BucketStore,
         name: String,
@@ -247,10 +248,18 @@ impl Policy {
         let Some(entries) = &self.allowed else {
             return true;
         };
-        let plain = spelling::plain(&bucket.path);
+        let mut below = spelling::plain(&bucket.path);
+        // A container's name says nothing without its account, which comes first.
+        let first = match (bucket.store, bucket.account.as_deref()) {
+            (BucketStore::Azure, account) => {
+                below.insert(0, &bucket.name);
+                account.unwrap_or_default()
+            }
+            _ => &bucket.name,
+        };
         entries.iter().any(|entry| {
             matches!(entry, Entry::Bucket { store, name, parts }
-                if *store == bucket.store && *name == bucket.name && begins(&plain, parts))
+                if *store == bucket.store && name == first && begins(&below, parts))
         })
     }
 

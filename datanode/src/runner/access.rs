@@ -158,9 +158,7 @@ impl Sources {
     /// # Errors
     /// When a secret cannot be had: permanent, unless what keeps it does not answer.
     pub async fn access(&self, dataset: &Dataset) -> Result<Access, TaskFailure> {
-        let mut sources = vec![&dataset.source];
-        sources.extend(&dataset.others);
-        self.access_to(&sources).await
+        self.access_to(&[&dataset.source]).await
     }
 
     /// What whoever reads these sources may reach.
@@ -186,8 +184,7 @@ impl Sources {
 
 /// Whether a task of this dataset needs anything but files.
 pub(super) fn is_remote(dataset: &Dataset) -> bool {
-    let mut sources = std::iter::once(&dataset.source).chain(&dataset.others);
-    sources.any(|source| !matches!(source.location, Location::Local { .. }))
+    !matches!(dataset.source.location, Location::Local { .. })
 }
 
 fn not_had(source: &Source, credential: &Credential, error: &KeyError) -> TaskFailure {

@@ -36,6 +36,9 @@ pub use self::types::{TYPE_TEXT, type_text};
 
 pub(crate) use self::files::{keys, measure};
 
+/// Rows that are spelt out at a time.
+const PIECE_ROWS: usize = 1 << 13;
+
 /// Whose rows are fed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rows {
@@ -205,12 +208,21 @@ impl<'a> Feed<'a> {
         state
     }
 
-    /// Feeds rows of one partition.
+    /// Feeds rows of one partition, piece by piece: the values of a piece are spelt out side by
+    /// side, and a batch may be of any length.
     fn feed(&mut self, key: &PartitionKey, batch: &RecordBatch) -> Result<(), ScanError> {
         if !self.states.contains_key(key) {
             let empty = self.empty_state();
             self.states.insert(key.clone(), empty);
         }
+        for at in (0..batch.num_rows()).step_by(PIECE_ROWS) {
+            let piece = batch.slice(at, PIECE_ROWS.min(batch.num_rows() - at));
+            self.feed_piece(key, &piece)?;
+        }
+        Ok(())
+    }
+
+    fn feed_piece(&mut self, key: &PartitionKey, batch: &RecordBatch) -> Result<(), ScanError> {
         let Some(state) = self.states.get_mut(key) else {
             return Ok(());
         };

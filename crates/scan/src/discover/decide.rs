@@ -282,15 +282,19 @@ fn is_sealed(
         Some(at) => at.checked_add(quiet).is_ok_and(|until| until <= facts.now),
         None => true,
     };
+    let same_for_so_long =
+        || entry.is_some_and(|e| e.version == *version && quiet_since(Some(e.first_seen)));
     if let Some(end) = seen.key.partition.end {
         // Without a quiet time the end of the data time alone decides: a copy that was made a
         // moment ago, or a clock that runs ahead, does not keep an old partition open.
-        return end <= facts.now && (quiet_s == 0 || quiet_since(last_modified));
+        // Where the source does not tell its age, an earlier listing has to.
+        let is_quiet = match last_modified {
+            Some(_) => quiet_since(last_modified),
+            None => same_for_so_long(),
+        };
+        return end <= facts.now && (quiet_s == 0 || is_quiet);
     }
     // Undated: an earlier listing must have shown the same, a quiet time ago. With no quiet time
     // one listing is enough.
-    quiet_s == 0
-        || entry.is_some_and(|e| {
-            e.version == *version && quiet_since(Some(e.first_seen)) && quiet_since(last_modified)
-        })
+    quiet_s == 0 || same_for_so_long() && quiet_since(last_modified)
 }

@@ -265,7 +265,7 @@ fn azure(
     let account = bucket
         .account
         .clone()
-        .ok_or("the account of the container is not named: write az://container.account/…")?;
+        .ok_or("the account of the container is not named: write az://ACCOUNT.blob.core.windows.net/CONTAINER/…")?;
     let mut builder = MicrosoftAzureBuilder::new()
         .with_account(&account)
         .with_container_name(&bucket.name)

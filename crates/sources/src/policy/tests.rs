@@ -213,3 +213,40 @@ fn a_list_with_what_is_no_place_is_refused_as_a_whole() {
         assert!(Policy::is_place(place).is_err(), "{place}");
     }
 }
+
+#[test]
+fn a_container_is_allowed_by_its_account_and_never_by_its_name_alone() {
+    let policy = |places: &[&str]| {
+        let access = Access {
+            allowed: Some(places.iter().map(|p| (*p).to_owned()).collect()),
+            ..Access::default()
+        };
+        Policy::new(&access).unwrap()
+    };
+    let container = |account: Option<&str>| {
+        Location::Bucket(Bucket {
+            store: BucketStore::Azure,
+            name: "data".to_owned(),
+            path: "in/".to_owned(),
+            region: None,
+            endpoint: None,
+            account: account.map(str::to_owned),
+            role: None,
+            external_id: None,
+        })
+    };
+    let lake = policy(&["az://lake/data/"]);
+    assert!(lake.check(&container(Some("lake"))).is_ok());
+    assert!(lake.check(&container(Some("finance"))).is_err());
+    assert!(lake.check(&container(None)).is_err());
+    assert!(
+        policy(&["az://data/"])
+            .check(&container(Some("finance")))
+            .is_err()
+    );
+    assert!(
+        policy(&["az://finance/"])
+            .check(&container(Some("finance")))
+            .is_ok()
+    );
+}

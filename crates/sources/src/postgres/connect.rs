@@ -29,8 +29,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Where a server is and how its connections are made.
 #[derive(Clone)]
 pub(super) struct Server {
-    /// The address that was judged.
-    pub(super) address: SocketAddr,
+    /// The addresses that were judged, in the order they are tried.
+    pub(super) addresses: Vec<SocketAddr>,
     /// The name that its certificate must have.
     pub(super) host: String,
     pub(super) database: String,
@@ -73,19 +73,28 @@ impl Server {
     }
 
     fn tcp(&self) -> Result<TcpStream, ScanError> {
-        let made = TcpStream::connect_timeout(&self.address, CONNECT).and_then(|stream| {
-            stream.set_nodelay(true)?;
-            stream.set_write_timeout(Some(Duration::from_secs(30)))?;
-            stream.set_read_timeout(Some(CONNECT))?;
-            Ok(stream)
-        });
-        made.map_err(|error| self.away(format!("no connection to {}: {error}", self.address)))
+        let mut failed = "the name has no address".to_owned();
+        // Each was judged; a name may have one that nothing listens at.
+        for address in &self.addresses {
+            let made = TcpStream::connect_timeout(address, CONNECT).and_then(|stream| {
+                stream.set_nodelay(true)?;
+                stream.set_write_timeout(Some(Duration::from_secs(30)))?;
+                stream.set_read_timeout(Some(CONNECT))?;
+                Ok(stream)
+            });
+            match made {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failed = format!("no connection to {address}: {error}"),
+            }
+        }
+        Err(self.away(failed))
     }
 
     /// A stream as safe as it has to be.
     fn stream(&self) -> Result<Stream, ScanError> {
         let mut tcp = self.tcp()?;
-        let open = self.login.plain || self.address.ip().is_loopback() && self.login.ca.is_none();
+        let here = tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
+        let open = self.login.plain || here && self.login.ca.is_none();
         if open {
             return Ok(Stream::Plain(tcp));
         }

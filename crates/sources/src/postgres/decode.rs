@@ -249,15 +249,33 @@ impl Numeric<'_> {
         4 * (self.weight - count + 1) + scale
     }
 
+    /// The groups of digits, each with what the digits before it are to be multiplied by, and the
+    /// power of ten that is left. Digits behind the scale, which are zeros, are left out of the last
+    /// group: with them a number that fits its type might not.
+    fn groups(&self, scale: i32) -> Result<(Vec<(i16, i16)>, i32), String> {
+        let mut groups: Vec<(i16, i16)> = self.each().map(|digit| (10_000, digit)).collect();
+        let power = self.power(scale);
+        let behind = power.unsigned_abs();
+        if let (-3..=-1, Some((by, digit))) = (power, groups.last_mut()) {
+            let cut = 10i16.pow(behind);
+            if *digit % cut != 0 {
+                return Err(TOO_WIDE.to_owned());
+            }
+            (*by, *digit) = (10i16.pow(4 - behind), *digit / cut);
+            return Ok((groups, 0));
+        }
+        Ok((groups, power))
+    }
+
     fn narrow(&self, scale: i32) -> Result<i128, String> {
         let mut whole = 0i128;
-        for digit in self.each() {
-            let next = whole.checked_mul(10_000);
+        let (groups, power) = self.groups(scale)?;
+        for (by, digit) in groups {
+            let next = whole.checked_mul(i128::from(by));
             whole = next
                 .and_then(|n| n.checked_add(i128::from(digit)))
                 .ok_or(TOO_WIDE)?;
         }
-        let power = self.power(scale);
         let ten = 10i128.checked_pow(power.unsigned_abs());
         let scaled = match (ten, power >= 0) {
             _ if whole == 0 => 0,
@@ -271,13 +289,13 @@ impl Numeric<'_> {
     fn wide(&self, scale: i32) -> Result<i256, String> {
         let small = |value: i128| i256::from_i128(value);
         let mut whole = i256::ZERO;
-        for digit in self.each() {
-            let next = whole.checked_mul(small(10_000));
+        let (groups, power) = self.groups(scale)?;
+        for (by, digit) in groups {
+            let next = whole.checked_mul(small(i128::from(by)));
             whole = next
                 .and_then(|n| n.checked_add(small(i128::from(digit))))
                 .ok_or(TOO_WIDE)?;
         }
-        let power = self.power(scale);
         let ten = small(10).checked_pow(power.unsigned_abs());
         let scaled = match (ten, power >= 0) {
             _ if whole == i256::ZERO => i256::ZERO,

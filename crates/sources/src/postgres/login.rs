@@ -35,12 +35,21 @@ struct Json {
 const FORM: &str = "the secret is none of `user:password`, `postgres://user:password@…` and a JSON \
                     object with `username` and `password`";
 
+/// A name and a password that can be sent: neither ends before its end.
+fn whole(user: &str, password: &str) -> Result<(), &'static str> {
+    if user.is_empty() || user.contains('\0') || password.contains('\0') {
+        return Err(FORM);
+    }
+    Ok(())
+}
+
 impl Login {
     /// Takes a secret apart.
     pub(super) fn parse(secret: &Secret) -> Result<Self, &'static str> {
         let text = secret.reveal().trim();
         if text.starts_with('{') {
             let json: Json = serde_json::from_str(text).map_err(|_| FORM)?;
+            whole(&json.username, &json.password)?;
             return Ok(Self {
                 user: json.username,
                 password: Secret::new(json.password),
@@ -55,7 +64,9 @@ impl Login {
             Some(rest) => {
                 let place = rest.split(['/', '?']).next().unwrap_or(rest);
                 let (pair, _) = place.rsplit_once('@').ok_or(FORM)?;
-                (pair, text.contains("sslmode=disable"))
+                let options = rest.rsplit_once('@').map_or("", |(_, behind)| behind);
+                let options = options.split_once('?').map_or("", |(_, options)| options);
+                (pair, options.split('&').any(|one| one == "sslmode=disable"))
             }
             None => (text, false),
         };
@@ -65,9 +76,7 @@ impl Login {
         } else {
             (user.to_owned(), password.to_owned())
         };
-        if user.is_empty() || user.contains('\0') || password.contains('\0') {
-            return Err(FORM);
-        }
+        whole(&user, &password)?;
         Ok(Self {
             user,
             password: Secret::new(password),

@@ -34,7 +34,7 @@ impl Marking {
                 return Err(ScanError::Definition {
                     path: address.to_owned(),
                     place: Place::file(),
-                    what: "a view or foreign table has no marks of row versions".to_owned(),
+                    what: "a view or a foreign table, or a table with a part that is one, has no marks of row versions".to_owned(),
                     remedy: "under the server's customProperties, write `version: checksum`"
                         .to_owned(),
                 });
@@ -135,9 +135,12 @@ impl Mark {
     pub(super) fn add(&mut self, other: &Self) {
         self.rows += other.rows;
         self.sum = self.sum.wrapping_add(other.sum);
-        if self.most.is_none() {
-            self.most.clone_from(&other.most);
-        }
+        // Greatest values of several parts stand side by side, in the order of the parts: which is
+        // the greatest only the column's type can tell.
+        self.most = match (self.most.take(), &other.most) {
+            (Some(own), Some(other)) => Some(format!("{own}\u{1f}{other}")),
+            (own, other) => own.or_else(|| other.clone()),
+        };
     }
 
     /// The mark as text, with that of the columns.
@@ -174,6 +177,14 @@ mod tests {
             commit_times: false,
         };
         assert_eq!(watermark.parse(&one.text(7), 7), None);
+        let of = |most| watermark.read(Some("2"), most).unwrap();
+        let both = |one, other| {
+            let mut sum = of(one);
+            sum.add(&of(other));
+            sum.text(7)
+        };
+        assert_ne!(both(Some("1"), Some("2")), both(Some("1"), Some("3")));
+        assert_ne!(both(Some("1"), None), both(Some("1"), Some("1")));
         for most in [None, Some("2024-01-01 00:00:00")] {
             let mark = watermark.read(Some("2"), most).unwrap();
             assert_eq!(watermark.parse(&mark.text(7), 7), Some(mark));

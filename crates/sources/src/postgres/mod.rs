@@ -92,7 +92,7 @@ impl PostgresTable {
             .map_err(|what| wrong(format!("{credential}: {what}"), "correct the secret"))?;
         Ok(Self {
             server: Server {
-                address: policy.address(&of.host, of.port)?,
+                addresses: policy.addresses(&of.host, of.port)?,
                 host: of.host.clone(),
                 database: of.database.clone(),
                 login,

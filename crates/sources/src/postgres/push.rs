@@ -50,7 +50,8 @@ fn is_pushable(column: &Column, wants: Wants, utf8: bool) -> bool {
     }
     match column.reading {
         Reading::Float32 | Reading::Float64 => !wants.sum && !wants.moments,
-        Reading::Text | Reading::Json => utf8 || !wants.range,
+        // Elsewhere characters are counted, and texts ordered, in another way.
+        Reading::Text | Reading::Json => utf8 || !(wants.range || wants.lengths),
         Reading::Binary | Reading::Uuid | Reading::Counted => false,
         _ => true,
     }
@@ -92,7 +93,8 @@ pub(super) fn aggregates(column: &Column, wants: Wants) -> Vec<String> {
         }
         Reading::Text | Reading::Json => {
             let text = format!("({value})::text");
-            all.push(format!("count(*) FILTER (WHERE {text} = '')"));
+            // By its bytes: a collation may take other texts for equal to the empty one.
+            all.push(format!("count(*) FILTER (WHERE octet_length({text}) = 0)"));
             if wants.range {
                 all.extend(ends(&format!("{text} COLLATE \"C\"")));
             }

@@ -83,7 +83,7 @@ impl Session {
              FROM (VALUES ('statement_timeout', '{limit_ms}'), ('lock_timeout', '5000'), \
              ('idle_in_transaction_session_timeout', '60000'), ('search_path', 'pg_catalog'), \
              ('default_transaction_read_only', 'on'), ('client_connection_check_interval', '2000'), \
-             ('tcp_user_timeout', '10000'), ('row_security', 'on')) AS w(name, value) \
+             ('tcp_user_timeout', '10000'), ('row_security', 'off')) AS w(name, value) \
              JOIN pg_catalog.pg_settings s ON s.name OPERATOR(pg_catalog.=) w.name"
         );
         self.rows(&set)?;

@@ -72,6 +72,13 @@ impl Shape {
         };
         let (oid, kind, inherited) = (cell(row, 0), cell(row, 1), cell(row, 2) == "t");
         let (columns, signature) = columns(session, oid)?;
+        // A part that lies on another server has no marks of ours, whatever its parent is.
+        let foreign = session.rows(&format!(
+            "WITH RECURSIVE below(oid) AS (SELECT {oid}::oid UNION SELECT i.inhrelid \
+               FROM pg_inherits i JOIN below ON i.inhparent = below.oid) \
+             SELECT count(*) FROM below JOIN pg_class c ON c.oid = below.oid WHERE c.relkind = 'f'"
+        ))?;
+        let all_here = super::session::number(&foreign, 0) == Some(0);
         let relations = match kind {
             "p" => leaves(session, oid)?,
             _ => vec![Relation {
@@ -85,7 +92,7 @@ impl Shape {
         Ok(Self {
             columns,
             divided: kind == "p",
-            marked: matches!(kind, "r" | "p" | "m"),
+            marked: matches!(kind, "r" | "p" | "m") && all_here,
             relations,
             signature,
         })

@@ -6,3 +6,4 @@ mod keys;
 mod same;
 mod sessions;
 mod table;
+mod traps;

@@ -16,7 +16,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields, default)]
 pub struct SourceOptions {
     /// Places that datasets may be read from, with commas between: `s3://bucket/prefix/`,
-    /// `postgres://host:5432/database`, `file:///data/`, and `https://host` for an object store's
+    /// `az://account/container/`, `postgres://host:5432/database`, `file:///data/`, and `https://host` for an object store's
     /// own endpoint [default: files of this machine, any].
     #[arg(
         id = "sources.allow",
