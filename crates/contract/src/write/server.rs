@@ -42,7 +42,9 @@ fn bucket(
     };
     line(out, 1, "- server: bucket");
     line(out, 2, &format!("type: {kind}"));
-    line(out, 2, &format!("location: {}", scalar(&bucket.address())));
+    // The account of a container is a property of its own below.
+    let location = format!("{}://{}/{}", bucket.store, bucket.name, bucket.path);
+    line(out, 2, &format!("location: {}", scalar(&location)));
     line(out, 2, &format!("format: {}", suggestion.format.kind));
     if let Some(endpoint) = &bucket.endpoint {
         line(out, 2, &format!("endpointUrl: {}", scalar(endpoint)));
