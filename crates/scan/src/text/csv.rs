@@ -429,3 +429,82 @@ pub fn keys(
         }
     }
 }
+
+/// A block of records as fields, for readers that want the values themselves.
+pub struct Fields<'b> {
+    csv: &'b Csv<'b>,
+    cells: &'b Cells,
+    nulls: &'b Nulls,
+    names: &'b [String],
+}
+
+impl Fields<'_> {
+    /// How many records.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.csv.rows.len()
+    }
+
+    /// A field without its quotes; `None` is NULL.
+    #[must_use]
+    pub fn get(&self, row: usize, column: usize) -> Option<&[u8]> {
+        field(self.csv, self.cells, self.nulls, row, column)
+    }
+
+    /// Where a record begins, in a column.
+    #[must_use]
+    pub fn place(&self, row: usize, column: usize) -> Place {
+        let start = self.csv.rows.starts.get(row).copied().unwrap_or(0);
+        let place = self.csv.blocks.place(start as usize);
+        match self.names.get(column) {
+            Some(name) => place.in_column(name),
+            None => place,
+        }
+    }
+}
+
+/// Reads every record of a delimited object, block by block; `each` says whether more are wanted.
+/// What [`measure`] refuses is refused here.
+///
+/// # Errors
+/// [`ScanError`] when the object cannot be read to its end, or that of `each`.
+pub fn read(
+    dataset: &Dataset,
+    reader: &dyn ReadAt,
+    context: &ScanContext,
+    each: &mut dyn FnMut(&Fields<'_>) -> Result<bool, ScanError>,
+) -> Result<(), ScanError> {
+    let failed = Cell::new(None);
+    let mut csv = open(dataset, reader, (0, reader.size()), context, &failed)?;
+    if !csv.next()? {
+        if dataset.source.format.header {
+            let what = "the file is empty: it lacks even the header";
+            return Err(ScanError::corrupt(reader.path(), Place::byte(0), what));
+        }
+        return Ok(());
+    }
+    let (names, mut skip) = columns_of(dataset, reader, Some(csv.first_record()?))?;
+    let mut measure = Measure::new(dataset, &[], names, reader)?;
+    let mut more = true;
+    if skip == 0 && csv.blocks.bytes().starts_with(BOM) {
+        csv.whole = BOM.len();
+        more = csv.next()?;
+    }
+    while more {
+        csv.split(measure.names.len().max(1), skip)?;
+        skip = 0;
+        measure.unquote_all(&csv)?;
+        let fields = Fields {
+            csv: &csv,
+            cells: &measure.cells,
+            nulls: &measure.nulls,
+            names: &measure.names,
+        };
+        if !each(&fields)? {
+            return Ok(());
+        }
+        context.progress.add_rows(csv.rows.len() as u64);
+        more = csv.next()?;
+    }
+    Ok(())
+}

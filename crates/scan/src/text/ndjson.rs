@@ -411,3 +411,92 @@ fn feed_values<'v, 'b: 'v>(
     }
     strings.feed(texts.into_iter(), state, scratch)
 }
+
+/// A value of a line, for readers that want the values themselves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Json<'v> {
+    /// `null`, or no such member.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// A whole number.
+    Int(i128),
+    /// A whole number beyond 128 bits, as written.
+    Huge(&'v str),
+    /// Any other number: the nearest double.
+    Float(f64),
+    /// A string.
+    Text(&'v str),
+    /// An object or a list, as written.
+    Nested(&'v str),
+}
+
+/// A block of lines as values.
+pub struct Lines<'b> {
+    names: &'b Names,
+    columns: &'b Columns<'b>,
+    blocks: &'b Blocks<'b>,
+    starts: &'b [u32],
+}
+
+impl Lines<'_> {
+    /// How many lines.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.columns.rows as usize
+    }
+
+    /// The columns met so far, in the order of meeting.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names.list
+    }
+
+    /// The values of a column, one for each line.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Vec<Json<'_>> {
+        let values = self.columns.by_row(self.names.get(name));
+        let json = |value| match value {
+            &Value::Null => Json::Null,
+            Value::Bool(value) => Json::Bool(*value),
+            Value::Int(value) => Json::Int(i128::from(*value)),
+            Value::Wide(value) => Json::Int(*value),
+            Value::Huge(text) => Json::Huge(text),
+            Value::Float(value) => Json::Float(*value),
+            Value::Text(text) => Json::Text(text),
+            Value::Nested(text) => Json::Nested(text),
+        };
+        values.into_iter().map(json).collect()
+    }
+
+    /// Where a line begins, in a column.
+    #[must_use]
+    pub fn place(&self, row: usize, column: &str) -> crate::error::Place {
+        let start = self.starts.get(row).copied().unwrap_or(0);
+        self.blocks.place(start as usize).in_column(column)
+    }
+}
+
+/// Reads every line of an object, block by block; `each` says whether more are wanted.
+///
+/// # Errors
+/// [`ScanError`] when the object cannot be read to its end, or that of `each`.
+pub fn read(
+    reader: &dyn ReadAt,
+    context: &ScanContext,
+    each: &mut dyn FnMut(&Lines<'_>) -> Result<bool, ScanError>,
+) -> Result<(), ScanError> {
+    let mut wanted = true;
+    let range = (0, reader.size());
+    blocks(reader, range, context, |names, columns, blocks, starts| {
+        if wanted {
+            wanted = each(&Lines {
+                names,
+                columns,
+                blocks,
+                starts,
+            })?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,113 @@
+//! Which columns of an answer hold what may not be shown.
+//!
+//! In: a plan and the names of masked columns. Out: for each column of the result whether a masked
+//! value is in it, whatever it was renamed or computed to. What cannot be followed counts as masked.
+
+use std::collections::BTreeSet;
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, Result};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+
+/// For each column of `plan`'s result whether it derives from one of `masked`.
+pub(crate) fn tainted(plan: &LogicalPlan, masked: &BTreeSet<String>) -> Result<Vec<bool>> {
+    if masked.is_empty() {
+        return Ok(vec![false; plan.schema().fields().len()]);
+    }
+    let inputs = plan.inputs();
+    let own = |expressions: &[&Expr]| -> Result<Vec<bool>> {
+        expressions.iter().map(|expr| holds(expr, &inputs, masked)).collect()
+    };
+    match plan {
+        LogicalPlan::TableScan(scan) => {
+            let fields = scan.projected_schema.fields().iter();
+            Ok(fields.map(|field| masked.contains(field.name())).collect())
+        }
+        LogicalPlan::Projection(projection) => own(&projection.expr.iter().collect::<Vec<_>>()),
+        LogicalPlan::Aggregate(aggregate) => {
+            let all = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
+            let taints = own(&all.collect::<Vec<_>>())?;
+            Ok(padded(taints, plan))
+        }
+        LogicalPlan::Window(window) => {
+            let mut taints = tainted(&window.input, masked)?;
+            taints.extend(own(&window.window_expr.iter().collect::<Vec<_>>())?);
+            Ok(padded(taints, plan))
+        }
+        LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Repartition(_) => match inputs.as_slice() {
+            [one] => Ok(padded(tainted(one, masked)?, plan)),
+            _ => Ok(any(plan, masked)),
+        },
+        LogicalPlan::Join(join) => {
+            let mut taints = tainted(&join.left, masked)?;
+            taints.extend(tainted(&join.right, masked)?);
+            if taints.len() != plan.schema().fields().len() {
+                // A semi join shows one side only.
+                return Ok(any(plan, masked));
+            }
+            Ok(taints)
+        }
+        LogicalPlan::Union(union) => {
+            let mut all = vec![false; plan.schema().fields().len()];
+            for input in &union.inputs {
+                for (all, one) in all.iter_mut().zip(padded(tainted(input, masked)?, plan)) {
+                    *all |= one;
+                }
+            }
+            Ok(all)
+        }
+        LogicalPlan::EmptyRelation(_) => Ok(vec![false; plan.schema().fields().len()]),
+        _ => Ok(any(plan, masked)),
+    }
+}
+
+/// Taints of all columns of a plan, those that are not known as masked.
+fn padded(mut taints: Vec<bool>, plan: &LogicalPlan) -> Vec<bool> {
+    taints.resize(plan.schema().fields().len(), true);
+    taints
+}
+
+/// Every column as masked, if anything masked is read below.
+fn any(plan: &LogicalPlan, masked: &BTreeSet<String>) -> Vec<bool> {
+    vec![reads(plan, masked); plan.schema().fields().len()]
+}
+
+/// Whether a masked column is read anywhere below.
+fn reads(plan: &LogicalPlan, masked: &BTreeSet<String>) -> bool {
+    let mut found = false;
+    let looked = plan.apply_with_subqueries(|plan| {
+        if let LogicalPlan::TableScan(scan) = plan {
+            let mut fields = scan.projected_schema.fields().iter();
+            found |= fields.any(|field| masked.contains(field.name()));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found || looked.is_err()
+}
+
+fn column(column: &Column, inputs: &[&LogicalPlan], masked: &BTreeSet<String>) -> Result<bool> {
+    for input in inputs {
+        if let Some(at) = input.schema().maybe_index_of_column(column) {
+            return Ok(tainted(input, masked)?.get(at).copied().unwrap_or(true));
+        }
+    }
+    Ok(true)
+}
+
+fn holds(expr: &Expr, inputs: &[&LogicalPlan], masked: &BTreeSet<String>) -> Result<bool> {
+    let mut found = false;
+    expr.apply(|part| {
+        found |= match part {
+            Expr::Column(of) => column(of, inputs, masked)?,
+            Expr::OuterReferenceColumn(_, of) => masked.contains(&of.name),
+            Expr::ScalarSubquery(of) => reads(&of.subquery, masked),
+            _ => false,
+        };
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
+}

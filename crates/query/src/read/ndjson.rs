@@ -1,0 +1,110 @@
+//! JSON lines as batches.
+//!
+//! In: objects of a listing. Out: batches of the columns asked for. All lines are looked through
+//! once before, for the names of the columns and their types: a member that a line lacks is NULL.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatchOptions;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use assay_scan::discover::keys::zone;
+use assay_scan::error::Place;
+use assay_scan::object::ReadAt;
+use assay_scan::text::ndjson;
+use assay_scan::{ScanContext, ScanError};
+use jiff::tz::TimeZone;
+
+use super::cells::{self, Column, Seen};
+use super::{Files, Rows};
+
+/// A partition of files of JSON lines.
+#[derive(Debug)]
+pub(super) struct Ndjson {
+    files: Files,
+    schema: SchemaRef,
+    zone: TimeZone,
+}
+
+impl Ndjson {
+    pub(super) fn open(files: Files, context: &ScanContext) -> Result<Self, ScanError> {
+        let zone = zone(&files.dataset.partitions)?;
+        let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
+        let mut order: Vec<String> = Vec::new();
+        for column in &files.dataset.columns {
+            seen.insert(column.name.clone(), Seen::default());
+            order.push(column.name.clone());
+        }
+        for object in &files.list {
+            let reader = files.objects.reader(object)?;
+            ndjson::read(&reader, context, &mut |lines| {
+                for name in lines.names() {
+                    if !seen.contains_key(name) {
+                        seen.insert(name.clone(), Seen::default());
+                        order.push(name.clone());
+                    }
+                    if let Some(seen) = seen.get_mut(name) {
+                        lines.column(name).into_iter().for_each(|value| seen.json(value));
+                    }
+                }
+                Ok(true)
+            })?;
+        }
+        let seen = |name: &String| seen.get(name).copied().unwrap_or_default();
+        let field = |name: &String| cells::field(&files.dataset, name, seen(name), true);
+        let fields: Vec<_> = order.iter().map(field).collect();
+        let schema = Arc::new(Schema::new(fields));
+        Ok(Self {
+            files,
+            schema,
+            zone,
+        })
+    }
+}
+
+impl Rows for Ndjson {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn read(
+        &self,
+        columns: &[usize],
+        context: &ScanContext,
+        each: &mut dyn FnMut(RecordBatch) -> bool,
+    ) -> Result<(), ScanError> {
+        let unprojected = |error: arrow::error::ArrowError| {
+            ScanError::corrupt("a projection", Place::file(), error.to_string())
+        };
+        let schema = Arc::new(self.schema.project(columns).map_err(unprojected)?);
+        let dataset = &self.files.dataset;
+        for object in &self.files.list {
+            let reader = self.files.objects.reader(object)?;
+            let new = |field: &Arc<_>| Column::new(field, dataset, &self.zone);
+            let mut filled: Vec<Column> = schema.fields().iter().map(new).collect();
+            let mut wanted = true;
+            ndjson::read(&reader, context, &mut |lines| {
+                for (column, field) in filled.iter_mut().zip(schema.fields()) {
+                    for (row, value) in lines.column(field.name()).into_iter().enumerate() {
+                        let taken = column.json(value);
+                        taken.map_err(|what| {
+                            cells::unfit(reader.path(), lines.place(row, field.name()), what)
+                        })?;
+                    }
+                }
+                let arrays = filled.iter_mut().map(Column::finish).collect();
+                let options = RecordBatchOptions::new().with_row_count(Some(lines.rows()));
+                let schema = Arc::clone(&schema);
+                let batch = RecordBatch::try_new_with_options(schema, arrays, &options);
+                wanted = each(batch.map_err(unprojected)?);
+                Ok(wanted)
+            })?;
+            if !wanted {
+                return Ok(());
+            }
+            reader.verify_unchanged()?;
+        }
+        Ok(())
+    }
+}
