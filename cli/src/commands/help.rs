@@ -59,7 +59,8 @@ fn checks(cx: &Context) -> Result<()> {
     );
     for (of_table, title) in [(true, "Of a whole partition"), (false, "Of a column")] {
         let mut table = table::table(&[title, ""]);
-        for metric in Metric::ALL.iter().filter(|m| m.is_of_table() == of_table) {
+        let is_of_table = |m: Metric| m.is_of_table() || m.is_of_query();
+        for metric in Metric::ALL.iter().filter(|m| is_of_table(**m) == of_table) {
             table.add_row([metric.as_str(), meaning(*metric)]);
         }
         out.push_str(&table::print(&table));
@@ -77,7 +78,7 @@ fn checks(cx: &Context) -> Result<()> {
         .map(|metric| {
             json!({
                 "metric": metric,
-                "of": if metric.is_of_table() { "partition" } else { "column" },
+                "of": if metric.is_of_table() || metric.is_of_query() { "partition" } else { "column" },
                 "meaning": meaning(*metric),
             })
         })
@@ -116,6 +117,8 @@ const fn meaning(metric: Metric) -> &'static str {
         Metric::Latency => "seconds from the latest time in the column to the judging",
         Metric::LastModifiedAge => "seconds from the last change of its objects to the judging",
         Metric::Schema => "its columns, types and nullability",
+        Metric::Query => "the number that a SQL query gives",
+        Metric::FailedRows => "rows that a SQL query gives, some of them shown",
     }
 }
 

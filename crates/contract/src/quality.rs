@@ -48,9 +48,14 @@ const IMPLEMENTATION_KEYS: Keys = &[
     ("unit", T),
     ("arguments", Shape::Mapping),
     ("q", Shape::Number),
+    ("query", T),
+    ("filter", T),
     ("learned", Shape::Boolean),
     ("expect", Shape::Any),
 ];
+
+/// Longest query, in bytes.
+const QUERY_BYTES_MAX: usize = 16 << 10;
 
 const BAND_KEYS: Keys = &[
     ("!withinStddev", Shape::Number),
@@ -272,17 +277,61 @@ fn measured_and_expected(
         }
         "custom" => custom(cx, rule, place, nested),
         "sql" => {
-            if rule.get("query").is_none() {
-                rule.missing(cx, "query");
-            }
-            expectation::decode(cx, rule)?;
-            Some(not_run(
-                "sql",
-                "custom SQL is not run by this version".to_owned(),
-            ))
+            let metric = query(cx, rule, Metric::Query, place);
+            let expect = expectation::decode(cx, rule);
+            let (metric, expect) = (metric?, expect?);
+            Some(("sql".to_owned(), metric, expect))
         }
         _ => Some(not_run("text", "a rule in words is for people".to_owned())),
     }
+}
+
+/// The owner's query of a rule, with the column that it is written at.
+fn query(
+    cx: &mut Context<'_>,
+    rule: &Map<'_>,
+    metric: Metric,
+    place: Place<'_>,
+) -> Option<MetricKey> {
+    let Some(at) = rule.get("query") else {
+        rule.missing(cx, "query");
+        return None;
+    };
+    let sql = at.text(cx)?;
+    if sql.len() > QUERY_BYTES_MAX {
+        at.report(
+            cx,
+            Code::InvalidValue,
+            format!("the query is {} bytes long", sql.len()),
+        )
+        .hint(format!("{QUERY_BYTES_MAX} are the most"));
+        return None;
+    }
+    let column = match place {
+        Place::Column(column) => column,
+        Place::Table(_) => "",
+    };
+    Some(MetricKey::query(metric, column, sql.trim()))
+}
+
+/// The rows that a rule is about, where it names them.
+fn filtered(cx: &mut Context<'_>, map: &Map<'_>, metric: MetricKey) -> Option<MetricKey> {
+    let Some(at) = map.get("filter") else {
+        return Some(metric);
+    };
+    let of_rows = !metric.metric.is_of_query()
+        && (metric.metric == Metric::RowCount || !metric.metric.is_of_table());
+    if !of_rows {
+        let what = format!(
+            "`{}` is not of rows that a filter could keep",
+            metric.metric
+        );
+        at.report(cx, Code::InvalidValue, what)
+            .hint("leave `filter` out, or write the condition into the query");
+        return None;
+    }
+    let filter = at.text(cx)?.trim().to_owned();
+    Some(MetricKey { filter, ..metric })
 }
 
 fn nested_column() -> Expectation {
@@ -340,7 +389,16 @@ fn custom(
         &[IMPLEMENTATION_KEYS, OPERATOR_KEYS],
         expectation::explain,
     )?;
-    let metric = rules::assay(cx, &map, place);
+    let of_query = [Metric::Query, Metric::FailedRows];
+    let word = map.text("metric");
+    let asked = of_query
+        .into_iter()
+        .find(|m| word.as_deref() == Some(m.as_str()));
+    let metric = match asked {
+        Some(metric) => query(cx, &map, metric, place),
+        None => rules::assay(cx, &map, place),
+    };
+    let metric = metric.and_then(|metric| filtered(cx, &map, metric));
     let expect = expected(cx, &map, metric.as_ref().map(|m| m.metric));
     let word = map.text("metric")?;
     let (metric, expect) = (metric?, expect?);

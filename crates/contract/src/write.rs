@@ -136,7 +136,8 @@ fn write_rules(out: &mut String, indent: usize, checks: &[&Check]) {
 fn write_rule(out: &mut String, indent: usize, check: &Check) -> Option<()> {
     let expect = expectation(&check.expect)?;
     let operator = matches!(&expect, Stated::Operator(_));
-    let library = library_metric(check.metric.metric).filter(|_| operator);
+    let plain = operator && check.metric.filter.is_empty();
+    let library = library_metric(check.metric.metric).filter(|_| plain);
     line(out, indent, &format!("- id: {}", scalar(check.id.as_str())));
     let mut inner = indent + 1;
     let (word, percent) = if let Some((word, percent)) = library {
@@ -152,7 +153,14 @@ fn write_rule(out: &mut String, indent: usize, check: &Check) -> Option<()> {
     if percent {
         line(out, inner, "unit: percent");
     }
-    write_arguments(out, inner, check);
+    match check.metric.sql() {
+        Some(sql) => line(out, inner, &format!("query: {}", scalar(&sql))),
+        None => write_arguments(out, inner, check),
+    }
+    if !check.metric.filter.is_empty() {
+        let filter = scalar(&check.metric.filter);
+        line(out, inner, &format!("filter: {filter}"));
+    }
     match expect {
         Stated::Operator(text) => line(out, inner, &text),
         Stated::Learned => line(out, inner, "learned: true"),

@@ -20,6 +20,10 @@ pub fn makes_suspect(broken: &MetricKey, other: &MetricKey) -> bool {
     if broken == other {
         return true;
     }
+    // What some rows or a query of the owner tell is no fault of all rows.
+    if broken.metric.is_of_query() || !broken.filter.is_empty() {
+        return false;
+    }
     match broken.metric {
         Metric::Latency | Metric::LastModifiedAge => false,
         Metric::RowCount | Metric::ByteCount | Metric::FileCount => grows(other.metric),

@@ -84,6 +84,14 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// The checks that need the owner's SQL run: queries, and metrics of filtered rows.
+    pub fn asking(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| {
+            let asks = check.metric.metric.is_of_query() || !check.metric.filter.is_empty();
+            asks && !matches!(check.expect, crate::check::Expectation::NotRunHere { .. })
+        })
+    }
+
     /// A digest of the whole definition: equal digests mean equal definitions.
     #[must_use]
     pub fn digest(&self) -> String {

@@ -65,6 +65,10 @@ crate::words! {
         LastModifiedAge = "lastModifiedAge",
         /// The columns, types and nullability of the partition.
         Schema = "schema",
+        /// The number that the owner's query gives; the query is an argument.
+        Query = "query",
+        /// The rows that the owner's query gives: those that break its rule.
+        FailedRows = "failedRows",
     }
 }
 
@@ -81,6 +85,12 @@ impl Metric {
                 | Self::LastModifiedAge
                 | Self::Schema
         )
+    }
+
+    /// Whether the metric is what a query of the owner gives.
+    #[must_use]
+    pub const fn is_of_query(self) -> bool {
+        matches!(self, Self::Query | Self::FailedRows)
     }
 }
 
@@ -127,6 +137,32 @@ impl MetricKey {
         // `serde_json` keeps the keys of its maps sorted, so that printing is canonical.
         self.args = args.to_string();
         self
+    }
+
+    /// What a query of the owner gives.
+    #[must_use]
+    pub fn query(metric: Metric, column: impl Into<String>, sql: &str) -> Self {
+        Self::column(metric, column).with_args(&serde_json::json!({ "query": sql }))
+    }
+
+    /// The owner's query, of a metric that is one.
+    #[must_use]
+    pub fn sql(&self) -> Option<String> {
+        if !self.metric.is_of_query() {
+            return None;
+        }
+        let args: serde_json::Value = serde_json::from_str(&self.args).ok()?;
+        args.get("query")?.as_str().map(str::to_owned)
+    }
+
+    /// What the answer to the query, or to the filter, is called in a state.
+    #[must_use]
+    pub fn asked(&self) -> String {
+        if self.metric.is_of_query() {
+            self.to_string()
+        } else {
+            format!("where {}", self.filter)
+        }
     }
 
     /// The quantile `q` of `column`.

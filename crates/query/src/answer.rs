@@ -129,7 +129,10 @@ impl Sample {
     /// Takes a batch.
     pub(crate) fn take(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
         self.total += batch.num_rows() as u64;
-        let room = self.cap.saturating_sub(self.rows.len()).min(batch.num_rows());
+        let room = self
+            .cap
+            .saturating_sub(self.rows.len())
+            .min(batch.num_rows());
         if room == 0 {
             return Ok(());
         }

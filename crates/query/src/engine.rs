@@ -25,9 +25,9 @@ use datafusion::datasource::MemTable;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::registry::FunctionRegistry;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionStateBuilder, SessionStateDefaults};
-use datafusion::execution::registry::FunctionRegistry;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -129,7 +129,8 @@ impl Session {
             }
         };
         self.names.insert(table.name.clone());
-        self.names.extend(columns.fields().iter().map(|field| field.name().clone()));
+        self.names
+            .extend(columns.fields().iter().map(|field| field.name().clone()));
         Ok(())
     }
 
@@ -148,7 +149,9 @@ impl Session {
         };
         let statement = syntax::parse(self.cased(tokens), &self.tables)?;
         let state = self.context.state();
-        let plan = state.statement_to_plan(Parsed::Statement(Box::new(statement))).await;
+        let plan = state
+            .statement_to_plan(Parsed::Statement(Box::new(statement)))
+            .await;
         let plan = plan.map_err(|error| self.told(&error))?;
         let nothing_but_queries = SQLOptions::new()
             .with_allow_ddl(false)
@@ -163,7 +166,9 @@ impl Session {
     /// small letters, and would not find `VendorID`; where exactly one is meant, it is that.
     fn cased(&self, mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         for at in 0..tokens.len() {
-            let is_call = tokens.get(at + 1).is_some_and(|next| next.token == Token::LParen);
+            let is_call = tokens
+                .get(at + 1)
+                .is_some_and(|next| next.token == Token::LParen);
             let Token::Word(word) = &tokens[at].token else {
                 continue;
             };
@@ -174,7 +179,10 @@ impl Session {
             if self.names.contains(&folded) {
                 continue;
             }
-            let mut meant = self.names.iter().filter(|name| name.to_ascii_lowercase() == folded);
+            let mut meant = self
+                .names
+                .iter()
+                .filter(|name| name.to_ascii_lowercase() == folded);
             if let (Some(name), None) = (meant.next(), meant.next()) {
                 tokens[at].token = gate::identifier(name);
             }
@@ -204,6 +212,10 @@ impl Session {
         let state = self.context.state();
         let physical = state.create_physical_plan(&plan).await;
         let physical = physical.map_err(|error| self.told(&error))?;
+        if matches!(request.want, Want::Filter { .. }) {
+            // Rows may be none; their columns are told all the same.
+            each(RecordBatch::new_empty(physical.schema()))?;
+        }
         let stream = execute_stream(physical, self.context.task_ctx());
         let mut stream = stream.map_err(|error| self.told(&error))?;
         let mut rows = 0;
@@ -239,7 +251,9 @@ impl Session {
 
     fn notes(&self) -> Vec<String> {
         let met = self.whole_division.load(Ordering::Relaxed);
-        met.then(|| exact::WHOLE_DIVISION.to_owned()).into_iter().collect()
+        met.then(|| exact::WHOLE_DIVISION.to_owned())
+            .into_iter()
+            .collect()
     }
 
     fn late(&self) -> QueryError {
@@ -250,7 +264,10 @@ impl Session {
 
     /// An error of the engine in our words.
     fn told(&self, error: &DataFusionError) -> QueryError {
-        let mut failed = self.failed.lock().unwrap_or_else(|broken| broken.into_inner());
+        let mut failed = self
+            .failed
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner());
         if let Some(of_reading) = failed.take() {
             return match of_reading {
                 ScanError::Cancelled { .. } => self.late(),
@@ -295,7 +312,11 @@ fn selection(
 
 fn decoded(bytes: &[u8], name: &str) -> Result<(SchemaRef, Vec<RecordBatch>), QueryError> {
     let broken = |error: ArrowError| {
-        ScanError::corrupt(format!("the rows of {name}"), Place::file(), error.to_string())
+        ScanError::corrupt(
+            format!("the rows of {name}"),
+            Place::file(),
+            error.to_string(),
+        )
     };
     let reader = StreamReader::try_new(bytes, None).map_err(broken)?;
     let schema = reader.schema();
@@ -340,7 +361,10 @@ fn told(error: &DataFusionError, limits: Limits) -> QueryError {
     let text = error.to_string();
     if text.contains(sums::TOO_WIDE) {
         return QueryError::Value {
-            what: format!("{} (38 digits, or 76 where the column has more than 38)", sums::TOO_WIDE),
+            what: format!(
+                "{} (38 digits, or 76 where the column has more than 38)",
+                sums::TOO_WIDE
+            ),
             next: "filter what is too large, or CAST to DOUBLE if an estimate will do".to_owned(),
         };
     }
@@ -373,10 +397,14 @@ fn told(error: &DataFusionError, limits: Limits) -> QueryError {
         DataFusionError::Plan(what) => invalid(what),
         DataFusionError::SchemaError(what, _) => invalid(&what.to_string()),
         DataFusionError::SQL(what, _) => invalid(&what.to_string()),
-        DataFusionError::NotImplemented(what) => {
-            QueryError::refused(None, format!("not read here: {what}"), "write it another way")
+        DataFusionError::NotImplemented(what) => QueryError::refused(
+            None,
+            format!("not read here: {what}"),
+            "write it another way",
+        ),
+        DataFusionError::Execution(what) => {
+            value(redacted(what), "correct the query or filter such values")
         }
-        DataFusionError::Execution(what) => value(redacted(what), "correct the query or filter such values"),
         _ => QueryError::Broke(redacted(text.lines().next().unwrap_or_default())),
     }
 }

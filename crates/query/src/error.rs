@@ -64,7 +64,9 @@ pub enum QueryError {
     #[error("{0}")]
     Scan(#[from] ScanError),
     /// It needs more memory than it may take.
-    #[error("it needs more than the {mib} MiB that a query may take ({what}); group or filter earlier, or raise the memory of a query")]
+    #[error(
+        "it needs more than the {mib} MiB that a query may take ({what}); group or filter earlier, or raise the memory of a query"
+    )]
     Memory {
         /// The limit, in MiB.
         mib: u64,
@@ -72,7 +74,9 @@ pub enum QueryError {
         what: String,
     },
     /// It took too long.
-    #[error("it had not ended after {seconds} s, the longest that a query may take; filter earlier, join on an equality, or raise the time-out of the run")]
+    #[error(
+        "it had not ended after {seconds} s, the longest that a query may take; filter earlier, join on an equality, or raise the time-out of the run"
+    )]
     Time {
         /// The limit.
         seconds: u64,
@@ -87,7 +91,11 @@ fn place(at: Option<At>) -> String {
 }
 
 impl QueryError {
-    pub(crate) fn refused(at: Option<At>, what: impl Into<String>, next: impl Into<String>) -> Self {
+    pub(crate) fn refused(
+        at: Option<At>,
+        what: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
         Self::Refused {
             at,
             what: what.into(),

@@ -17,11 +17,11 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
-use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility, lit,
 };
+use datafusion::logical_expr_common::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::physical_expr_common::datum::apply;
 
 /// Told of a division of whole numbers.
@@ -86,7 +86,8 @@ impl FunctionRewrite for Exact {
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 let types = (left.get_type(schema)?, right.get_type(schema)?);
                 let whole = is_whole(&types.0) && is_whole(&types.1);
-                let decimal = (is_decimal(&types.0) && (is_decimal(&types.1) || types.1.is_numeric()))
+                let decimal = (is_decimal(&types.0)
+                    && (is_decimal(&types.1) || types.1.is_numeric()))
                     || (is_decimal(&types.1) && types.0.is_numeric());
                 let function = match op {
                     Operator::Plus if whole => &self.add,
@@ -148,7 +149,8 @@ impl ScalarUDFImpl for Checked {
         match types {
             [_, _] if self.op == Operator::Divide => Ok(vec![DataType::Float64; 2]),
             [left, right] => {
-                let (left, right) = BinaryTypeCoercer::new(left, &self.op, right).get_input_types()?;
+                let (left, right) =
+                    BinaryTypeCoercer::new(left, &self.op, right).get_input_types()?;
                 Ok(vec![left, right])
             }
             _ => plan_err!("{} takes two arguments", self.name),

@@ -48,9 +48,18 @@ const OF_MACHINE: (&str, &str) = (
 /// Why a function may not be called, and what to do instead.
 pub(crate) fn refused(name: &str) -> Option<(&'static str, &'static str)> {
     Some(match name {
-        "now" | "current_timestamp" | "current_date" | "current_time" | "today"
-        | "localtime" | "localtimestamp" | "transaction_timestamp" | "clock_timestamp"
-        | "statement_timestamp" | "getdate" | "sysdate" => OF_TIME,
+        "now"
+        | "current_timestamp"
+        | "current_date"
+        | "current_time"
+        | "today"
+        | "localtime"
+        | "localtimestamp"
+        | "transaction_timestamp"
+        | "clock_timestamp"
+        | "statement_timestamp"
+        | "getdate"
+        | "sysdate" => OF_TIME,
         "random" | "rand" | "uuid" | "gen_random_uuid" | "newid" => OF_CHANCE,
         "approx_distinct"
         | "approx_median"
@@ -59,8 +68,9 @@ pub(crate) fn refused(name: &str) -> Option<(&'static str, &'static str)> {
         "generate_series" | "range" | "array_repeat" | "list_repeat" | "read_parquet"
         | "read_csv" | "read_json" | "parquet_scan" | "csv_scan" | "glob" => ROWS_OF_NOTHING,
         "arrow_cast" | "arrow_try_cast" | "arrow_typeof" | "arrow_metadata" | "arrow_field"
-        | "cast_to_type" | "try_cast_to_type" | "with_metadata" | "union_tag"
-        | "union_extract" => BY_TYPE_TEXT,
+        | "cast_to_type" | "try_cast_to_type" | "with_metadata" | "union_tag" | "union_extract" => {
+            BY_TYPE_TEXT
+        }
         "version" | "input_file_name" | "file_row_index" | "current_user" | "session_user"
         | "user" | "pg_sleep" | "sleep" | "pg_read_file" | "current_setting" | "set_config"
         | "current_catalog" | "current_schema" | "current_database" => OF_MACHINE,
@@ -74,7 +84,10 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
     all.retain(|function| {
         function.signature().volatility == Volatility::Immutable
             && refused(function.name()).is_none()
-            && function.aliases().iter().all(|alias| refused(alias).is_none())
+            && function
+                .aliases()
+                .iter()
+                .all(|alias| refused(alias).is_none())
     });
     all.into_iter()
         .map(|function| match function.name() {
@@ -159,7 +172,10 @@ impl ScalarUDFImpl for Capped {
         self.0.return_type(types)
     }
 
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<arrow::datatypes::FieldRef> {
+    fn return_field_from_args(
+        &self,
+        args: ReturnFieldArgs<'_>,
+    ) -> Result<arrow::datatypes::FieldRef> {
         self.0.return_field_from_args(args)
     }
 
@@ -169,7 +185,10 @@ impl ScalarUDFImpl for Capped {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let times = args.args.get(1).map_or(Ok(0), greatest)?;
-        let of = args.args.first().map_or(0, |text| bytes(text, args.number_rows));
+        let of = args
+            .args
+            .first()
+            .map_or(0, |text| bytes(text, args.number_rows));
         let grown = match self.name() {
             "repeat" => of.saturating_mul(times.max(0).unsigned_abs()),
             _ => (args.number_rows as u64).saturating_mul(times.max(0).unsigned_abs()),
@@ -189,4 +208,3 @@ pub(crate) const LONG_TEXT: &str =
 pub(crate) fn is_long_text(error: &DataFusionError) -> bool {
     error.to_string().contains(LONG_TEXT)
 }
-

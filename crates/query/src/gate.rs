@@ -71,7 +71,7 @@ pub(crate) fn tokens(request: &Request) -> Result<Vec<TokenWithSpan>, QueryError
 }
 
 /// Characters that change how a text is shown, or end it for some readers.
-const fn is_unfit(c: char) -> bool {
+fn is_unfit(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
@@ -164,7 +164,11 @@ fn bounded(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
             let next = "use IN (…) for long lists, or split the check";
             return Err(QueryError::refused(at(token), what, next));
         }
-        prefixes = if is_prefix(&token.token) { prefixes + 1 } else { 0 };
+        prefixes = if is_prefix(&token.token) {
+            prefixes + 1
+        } else {
+            0
+        };
         let step = nesting(&token.token);
         // A column may be called "end": only what is opened counts as closed.
         depth = (depth + step).max(0);
@@ -225,7 +229,22 @@ fn placeholder(name: &str, request: &Request, at: Option<At>) -> Result<Token, Q
     }
 }
 
-fn replaced(tokens: Vec<TokenWithSpan>, request: &Request) -> Result<Vec<TokenWithSpan>, QueryError> {
+/// Whether a placeholder stands where it would not be replaced.
+fn is_hidden(token: &Token) -> bool {
+    let is_plain = matches!(token, Token::Word(word) if word.quote_style.is_none());
+    if is_plain || matches!(token, Token::SingleQuotedString(_)) {
+        return false;
+    }
+    let text = token.to_string();
+    ["{object}", "{property}", "{partition}"]
+        .iter()
+        .any(|name| text.contains(name))
+}
+
+fn replaced(
+    tokens: Vec<TokenWithSpan>,
+    request: &Request,
+) -> Result<Vec<TokenWithSpan>, QueryError> {
     let mut all = Vec::with_capacity(tokens.len());
     let mut rest = tokens.into_iter().peekable();
     let mut pending: Vec<TokenWithSpan> = Vec::new();
@@ -239,7 +258,11 @@ fn replaced(tokens: Vec<TokenWithSpan>, request: &Request) -> Result<Vec<TokenWi
                     continue;
                 }
                 let next = "write the value itself, or {partition}";
-                return Err(QueryError::refused(place, "a parameter without a value", next));
+                return Err(QueryError::refused(
+                    place,
+                    "a parameter without a value",
+                    next,
+                ));
             }
             Token::Placeholder(mark) => {
                 let what = format!("the parameter {mark} has no value");
@@ -251,21 +274,38 @@ fn replaced(tokens: Vec<TokenWithSpan>, request: &Request) -> Result<Vec<TokenWi
                 pending.extend(rest.by_ref().take(2));
                 let name = match pending.as_slice() {
                     [
-                        TokenWithSpan { token: Token::Word(word), .. },
-                        TokenWithSpan { token: Token::RBrace, .. },
+                        TokenWithSpan {
+                            token: Token::Word(word),
+                            ..
+                        },
+                        TokenWithSpan {
+                            token: Token::RBrace,
+                            ..
+                        },
                     ] if word.quote_style.is_none() => word.value.clone(),
                     _ => {
                         let next = "write {object}, {property} or {partition}";
-                        return Err(QueryError::refused(place, "a brace that begins no placeholder", next));
+                        return Err(QueryError::refused(
+                            place,
+                            "a brace that begins no placeholder",
+                            next,
+                        ));
                     }
                 };
                 token.token = placeholder(&name, request, place)?;
+                all.push(token);
+                continue;
             }
             Token::SingleQuotedString(text) if text.contains("{partition}") => {
                 *text = text.replace("${partition}", "{partition}");
                 *text = text.replace("{partition}", &request.partition);
             }
             _ => {}
+        }
+        if is_hidden(&token.token) {
+            let next = "write it outside of quotes";
+            let what = "a placeholder inside of a name or a text";
+            return Err(QueryError::refused(place, what, next));
         }
         all.push(token);
     }

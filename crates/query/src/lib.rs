@@ -23,9 +23,11 @@ mod gate;
 mod mask;
 mod read;
 mod request;
+pub mod serve;
 mod sums;
 mod syntax;
 mod table;
+mod threads;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,22 +64,19 @@ pub fn filter(
     let (to_batches, batches) = (sender.clone(), receiver);
     let (asked, stop) = (request.clone(), Arc::clone(&cancelled));
     // A thread of its own: the planner needs a deep stack, and a panic ends here.
-    let thread = std::thread::Builder::new()
-        .name("query".to_owned())
-        .stack_size(engine::STACK_BYTES)
-        .spawn(move || {
-            let ended = engine::answer(&asked, limits, &stop, &mut |batch| {
-                let gone = to_batches.send(Said::Batch(batch)).is_err();
-                if gone {
-                    return Err(QueryError::Time {
-                        seconds: limits.time.as_secs(),
-                    });
-                }
-                Ok(())
-            });
-            drop(sender.send(Said::Ended(Box::new(ended))));
-        })
-        .map_err(|error| QueryError::Broke(format!("no thread: {error}")))?;
+    let ended = threads::query(Box::new(move || {
+        let ended = engine::answer(&asked, limits, &stop, &mut |batch| {
+            let gone = to_batches.send(Said::Batch(batch)).is_err();
+            if gone {
+                return Err(QueryError::Time {
+                    seconds: limits.time.as_secs(),
+                });
+            }
+            Ok(())
+        });
+        drop(sender.send(Said::Ended(Box::new(ended))));
+    }));
+    let panicked = ended.ok_or_else(|| QueryError::Broke("it has no thread".to_owned()))?;
     let ends = std::time::Instant::now() + limits.time;
     loop {
         let left = ends.saturating_duration_since(std::time::Instant::now());
@@ -97,11 +96,7 @@ pub fn filter(
                 });
             }
             Err(RecvTimeoutError::Disconnected) => {
-                let said = thread.join().err().map_or_else(String::new, |panic| {
-                    let text = panic.downcast_ref::<String>().cloned();
-                    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-                    text.unwrap_or_default()
-                });
+                let said = panicked.recv().unwrap_or_default();
                 let first = said.lines().next().unwrap_or_default().to_owned();
                 return Err(QueryError::Broke(first));
             }

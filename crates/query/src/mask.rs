@@ -16,7 +16,10 @@ pub(crate) fn tainted(plan: &LogicalPlan, masked: &BTreeSet<String>) -> Result<V
     }
     let inputs = plan.inputs();
     let own = |expressions: &[&Expr]| -> Result<Vec<bool>> {
-        expressions.iter().map(|expr| holds(expr, &inputs, masked)).collect()
+        expressions
+            .iter()
+            .map(|expr| holds(expr, &inputs, masked))
+            .collect()
     };
     match plan {
         LogicalPlan::TableScan(scan) => {

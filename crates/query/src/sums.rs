@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{
     DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Decimal128Type, Decimal256Type,
     Field, FieldRef, Float64Type, Int64Type, UInt64Type, i256,
@@ -56,11 +56,9 @@ struct Exact {
 /// The type that values of `of` are summed as.
 fn summed(of: &DataType) -> Option<DataType> {
     Some(match of {
-        DataType::Null
-        | DataType::Int8
-        | DataType::Int16
-        | DataType::Int32
-        | DataType::Int64 => DataType::Int64,
+        DataType::Null | DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
+            DataType::Int64
+        }
         DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => {
             DataType::UInt64
         }
@@ -102,9 +100,10 @@ impl AggregateUDFImpl for Exact {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        let [of] = self.coerce_types(types)?.try_into().map_err(|_| {
-            DataFusionError::Plan(format!("{} takes one argument", self.name()))
-        })?;
+        let [of] = self
+            .coerce_types(types)?
+            .try_into()
+            .map_err(|_| DataFusionError::Plan(format!("{} takes one argument", self.name())))?;
         Ok(match (self.what, of) {
             (What::Average, _) | (What::Sum, DataType::Float64) => DataType::Float64,
             (What::Sum, DataType::Int64 | DataType::UInt64) => {
@@ -115,7 +114,10 @@ impl AggregateUDFImpl for Exact {
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        let of = args.expr_fields.first().map(|field| field.data_type().clone());
+        let of = args
+            .expr_fields
+            .first()
+            .map(|field| field.data_type().clone());
         let of = of.and_then(|of| summed(&of));
         let Some(of) = of else {
             return plan_err!("{} is for numbers", self.name());
@@ -314,9 +316,8 @@ impl Sum {
             // Through the digits: the nearest double of the exact sum.
             let scale = i32::from(self.scale());
             let text = format!("{}e{}", self.total, -scale);
-            text.parse().map_err(|_| {
-                DataFusionError::Execution("a sum that is no number".to_owned())
-            })?
+            text.parse()
+                .map_err(|_| DataFusionError::Execution("a sum that is no number".to_owned()))?
         };
         Ok(Some(total / self.count as f64))
     }
@@ -419,7 +420,9 @@ impl Accumulator for Sum {
                 for key in state.as_chunks::<32>().0 {
                     if self.of == DataType::Float64 {
                         let [a, b, c, d, e, f, g, h, ..] = *key;
-                        self.add_float(f64::from_bits(u64::from_le_bytes([a, b, c, d, e, f, g, h])));
+                        self.add_float(f64::from_bits(u64::from_le_bytes([
+                            a, b, c, d, e, f, g, h,
+                        ])));
                     } else {
                         self.add_wide(i256::from_le_bytes(*key))?;
                     }

@@ -41,13 +41,20 @@ pub(crate) fn parse(
     }
     let statement = parser.parse_statement().map_err(unparsed)?;
     if parser.peek_token().token != Token::EOF {
-        let what = format!("{} is left over behind the query", parser.peek_token().token);
+        let what = format!(
+            "{} is left over behind the query",
+            parser.peek_token().token
+        );
         let next = "write one SELECT for each check";
         return Err(QueryError::refused(None, what, next));
     }
     let Statement::Query(query) = &statement else {
         let next = "write one SELECT";
-        return Err(QueryError::refused(None, "a statement that is no SELECT", next));
+        return Err(QueryError::refused(
+            None,
+            "a statement that is no SELECT",
+            next,
+        ));
     };
     let mut named = Named::default();
     let _: ControlFlow<()> = query.visit(&mut named);
@@ -63,9 +70,11 @@ pub(crate) fn parse(
 
 fn unparsed(error: ParserError) -> QueryError {
     match error {
-        ParserError::RecursionLimitExceeded => {
-            QueryError::refused(None, "nested too deeply", "name parts of it in a WITH clause")
-        }
+        ParserError::RecursionLimitExceeded => QueryError::refused(
+            None,
+            "nested too deeply",
+            "name parts of it in a WITH clause",
+        ),
         ParserError::ParserError(what) | ParserError::TokenizerError(what) => QueryError::Invalid {
             at: None,
             what,
@@ -240,10 +249,9 @@ impl Visitor for Look<'_> {
                     || !matches!(function.parameters, FunctionArguments::None);
                 clauses(&[(odd, "such a call")])
             }
-            Expr::Cube(_) | Expr::Rollup(_) | Expr::GroupingSets(_) => clauses(&[(
-                true,
-                "GROUPING SETS",
-            )]),
+            Expr::Cube(_) | Expr::Rollup(_) | Expr::GroupingSets(_) => {
+                clauses(&[(true, "GROUPING SETS")])
+            }
             Expr::Collate { .. } => clauses(&[(true, "COLLATE")]),
             Expr::Lambda(_) | Expr::Prefixed { .. } | Expr::MatchAgainst { .. } => {
                 clauses(&[(true, "such an expression")])

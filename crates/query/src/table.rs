@@ -20,6 +20,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
 use crate::read::Rows;
+use crate::threads;
 
 /// Batches that wait for the engine at most.
 const AHEAD: usize = 2;
@@ -75,7 +76,8 @@ impl TableProvider for FileTable {
             context: self.context.clone(),
             failed: Arc::clone(&self.failed),
         };
-        let exec = StreamingTableExec::try_new(schema, vec![Arc::new(stream)], None, [], false, limit)?;
+        let exec =
+            StreamingTableExec::try_new(schema, vec![Arc::new(stream)], None, [], false, limit)?;
         Ok(Arc::new(exec))
     }
 }
@@ -119,8 +121,8 @@ impl PartitionStream for Stream {
                 }
             }
         };
-        let started = std::thread::Builder::new().name("read".to_owned()).spawn(read);
-        let state = (receiver, started.is_err());
+        let started = threads::read(Box::new(read));
+        let state = (receiver, false);
         let batches = futures::stream::unfold(state, |(mut receiver, over)| async move {
             if over {
                 return None;
@@ -132,8 +134,10 @@ impl PartitionStream for Stream {
             }
         });
         let schema = Arc::clone(&self.schema);
-        if started.is_err() {
-            let error = futures::stream::once(async { Err(broken_off()) });
+        if !started {
+            let what = "it reads more tables at once than a query may".to_owned();
+            let error = DataFusionError::ResourcesExhausted(what);
+            let error = futures::stream::once(async { Err(error) });
             return Box::pin(RecordBatchStreamAdapter::new(schema, error));
         }
         Box::pin(RecordBatchStreamAdapter::new(schema, batches))

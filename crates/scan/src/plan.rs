@@ -63,7 +63,8 @@ pub fn composite_keys(dataset: &Dataset) -> Vec<(String, Vec<String>)> {
     let mut keys: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for check in &dataset.checks {
         let parts = key_columns(&check.metric.column, |_| false);
-        if is_of_key(check.metric.metric) && parts.len() > 1 {
+        let of_all = check.metric.filter.is_empty();
+        if of_all && is_of_key(check.metric.metric) && parts.len() > 1 {
             let parts = parts.into_iter().map(str::to_owned).collect();
             keys.insert(&check.metric.column, parts);
         }
@@ -112,7 +113,9 @@ pub fn table_plan(dataset: &Dataset, columns: &[&str]) -> ScanPlan {
             plan.declared.insert(column.name.clone(), logical);
         }
     }
-    for check in &dataset.checks {
+    // What is asked of filtered rows is measured of them alone.
+    let unfiltered = dataset.checks.iter().filter(|c| c.metric.filter.is_empty());
+    for check in unfiltered {
         add(&mut plan, &check.metric, columns);
     }
     plan
@@ -152,6 +155,19 @@ fn add(plan: &mut ScanPlan, key: &MetricKey, columns: &[&str]) {
     }
 }
 
+/// The definition by which the rows that `filter` keeps are measured: its checks, as of all rows,
+/// and nothing that is profiled.
+#[must_use]
+pub fn of_filter(dataset: &Dataset, filter: &str) -> Dataset {
+    let mut own = dataset.clone();
+    own.profile.metrics.clear();
+    own.checks.retain(|check| check.metric.filter == filter);
+    for check in &mut own.checks {
+        check.metric.filter.clear();
+    }
+    own
+}
+
 /// The question that a metric with value rules asks; `None` for every other metric.
 #[must_use]
 pub fn question(key: &MetricKey) -> Option<Question> {
@@ -175,6 +191,8 @@ pub fn wants(metric: Metric) -> Wants {
         | Metric::ColumnCount
         | Metric::LastModifiedAge
         | Metric::Schema
+        | Metric::Query
+        | Metric::FailedRows
         | Metric::NullCount
         | Metric::NullPercent
         | Metric::MissingCount

@@ -10,15 +10,16 @@ mod table;
 
 use std::collections::BTreeSet;
 
-use assay_metrics::{TableState, Unavailable, Uniqueness};
+use assay_metrics::{AnswerValue, TableState, Unavailable, Uniqueness};
 use assay_model::dataset::Dataset;
-use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus};
+use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
 use assay_model::task::EvaluateSpec;
 use jiff::Timestamp;
 
-use crate::plan::{composite_keys, key_columns};
+use crate::plan::{composite_keys, key_columns, of_filter};
 
 /// What the points are made from.
+#[derive(Clone, Copy)]
 struct Subject<'a> {
     dataset: &'a Dataset,
     spec: &'a EvaluateSpec,
@@ -36,6 +37,9 @@ pub fn metric_points(
     now: Timestamp,
 ) -> Vec<MetricPoint> {
     complete(dataset, &mut state);
+    for (filter, kept) in &mut state.filtered {
+        complete(&of_filter(dataset, filter), kept);
+    }
     let subject = Subject {
         dataset,
         spec,
@@ -118,12 +122,11 @@ impl Subject<'_> {
     }
 
     fn point(&self, key: MetricKey) -> MetricPoint {
+        if key.metric.is_of_query() {
+            return self.answer(key);
+        }
         if !key.filter.is_empty() {
-            let why = format!(
-                "rows are not filtered here, and it asks for those where {}",
-                key.filter
-            );
-            return MetricPoint::failed(key, MetricStatus::Error, why);
+            return self.of_filtered(key);
         }
         if key.metric.is_of_table() {
             return self.table_point(key);
@@ -138,6 +141,44 @@ impl Subject<'_> {
             self.key_point(key)
         } else {
             self.column_point(key)
+        }
+    }
+
+    /// What the owner's query gave.
+    fn answer(&self, key: MetricKey) -> MetricPoint {
+        let Some(answer) = self.state.answers.get(&key.asked()) else {
+            return MetricPoint::failed(key, MetricStatus::Error, UNASKED);
+        };
+        let value = match &answer.value {
+            Ok(AnswerValue::Null) => MetricValue::Null,
+            Ok(AnswerValue::Exact(digits)) => MetricValue::Exact(digits.clone()),
+            Ok(AnswerValue::Float(value)) => MetricValue::Float(*value),
+            Err(why) => return MetricPoint::failed(key, MetricStatus::Error, why.as_str()),
+        };
+        let mut point = MetricPoint::computed(key, value);
+        if !answer.samples.is_empty() {
+            point.note = Some(format!("rows such as {}", answer.samples.join(", ")));
+        }
+        point
+    }
+
+    /// The metric of the rows that its filter keeps.
+    fn of_filtered(&self, key: MetricKey) -> MetricPoint {
+        let answer = self.state.answers.get(&key.asked());
+        if let Some(why) = answer.and_then(|answer| answer.value.as_ref().err()) {
+            return MetricPoint::failed(key, MetricStatus::Error, why.as_str());
+        }
+        let Some(state) = self.state.filtered.get(&key.filter) else {
+            return MetricPoint::failed(key, MetricStatus::Error, UNASKED);
+        };
+        let kept = Subject { state, ..*self };
+        let of_all = MetricKey {
+            filter: String::new(),
+            ..key.clone()
+        };
+        MetricPoint {
+            key,
+            ..kept.point(of_all)
         }
     }
 
@@ -189,6 +230,10 @@ const fn shows_value(metric: Metric) -> bool {
         Metric::Min | Metric::Max | Metric::Quantile | Metric::Latency
     )
 }
+
+/// Why a query has no answer that nobody put.
+const UNASKED: &str =
+    "its SQL was not run: that is done for files, by the program `assay-query` of the node";
 
 /// Columns that a message lists.
 const LISTED: usize = 20;

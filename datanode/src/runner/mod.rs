@@ -23,6 +23,7 @@ use assay_model::dataset::Dataset;
 use assay_model::output::TaskOutput;
 use assay_model::run::Run;
 use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskSpec};
+use assay_scan::reach::Access;
 use assay_scan::{ErrorClass, ScanContext, ScanError, ScanProgress};
 use assay_store::{MetricStore, StoreError};
 use async_trait::async_trait;
@@ -67,6 +68,7 @@ pub trait TaskRunner: Send + Sync {
 pub struct InProcess {
     metrics: Arc<dyn MetricStore>,
     sources: Option<Sources>,
+    queries: child::Queries,
 }
 
 impl InProcess {
@@ -76,6 +78,24 @@ impl InProcess {
         Self {
             metrics,
             sources: None,
+            queries: child::Queries::beside(1),
+        }
+    }
+
+    /// The same, with another way to the program that answers SQL: that never runs in this process.
+    #[must_use]
+    pub fn asking(mut self, queries: child::Queries) -> Self {
+        self.queries = queries;
+        self
+    }
+
+    /// What a task may reach beyond files.
+    async fn access(&self, job: &TaskJob) -> Result<Option<Access>, TaskFailure> {
+        match &self.sources {
+            Some(sources) if access::is_remote(&job.dataset) => {
+                sources.access(&job.dataset).await.map(Some)
+            }
+            _ => Ok(None),
         }
     }
 
@@ -111,6 +131,12 @@ impl TaskRunner for InProcess {
             TaskSpec::Discover => {
                 let context = self.context(&job, watch).await?;
                 discover::run(self.metrics.as_ref(), job, context).await
+            }
+            TaskSpec::Measure(spec) if spec.queries => {
+                let access = self.access(&job).await?;
+                self.queries
+                    .answer(&job, spec, access.as_ref(), &watch)
+                    .await
             }
             TaskSpec::Measure(_) => {
                 let context = self.context(&job, watch).await?;

@@ -249,6 +249,7 @@ pub fn profile(cx: &mut Context<'_>, at: &At<'_>, settings: &mut Settings) {
 /// Metrics that a profile measures: of a column, without a rule of their own.
 fn profiled(metric: Metric) -> bool {
     !metric.is_of_table()
+        && !metric.is_of_query()
         && !matches!(
             metric,
             Metric::MissingCount

@@ -13,8 +13,8 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use assay_metrics::Number;
 use assay_model::dataset::{Dataset, LogicalType};
+use assay_scan::ScanError;
 use assay_scan::error::Place;
-use assay_scan::{ScanError};
 use assay_scan::text::ndjson::Json;
 use assay_scan::text::values;
 use jiff::tz::TimeZone;
@@ -165,7 +165,10 @@ pub(super) type Unfit = &'static str;
 impl Column {
     /// An empty column of a type that [`field`] gives.
     pub(super) fn new(of: &Field, dataset: &Dataset, zone: &TimeZone) -> Self {
-        let declared = dataset.columns.iter().find(|column| column.name == *of.name());
+        let declared = dataset
+            .columns
+            .iter()
+            .find(|column| column.name == *of.name());
         let values = match of.data_type() {
             DataType::Int64 => Values::Int(Int64Builder::new()),
             DataType::Decimal128(_, scale) => {

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatchOptions;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use assay_scan::discover::keys::zone;
@@ -17,7 +16,7 @@ use assay_scan::{ScanContext, ScanError};
 use jiff::tz::TimeZone;
 
 use super::cells::{self, Column, Seen};
-use super::{Files, Rows};
+use super::{Files, Rows, batch_of, projected};
 
 /// A partition of delimited files.
 #[derive(Debug)]
@@ -42,7 +41,9 @@ impl Csv {
                 }
                 Some((first, of)) => agree(first, of, &own, reader.path())?,
             }
-            let first = names.as_ref().map_or(&[][..], |(first, _)| first.as_slice());
+            let first = names
+                .as_ref()
+                .map_or(&[][..], |(first, _)| first.as_slice());
             let open: Vec<(usize, usize)> = own
                 .iter()
                 .enumerate()
@@ -62,7 +63,8 @@ impl Csv {
             })?;
         }
         let names = names.map_or_else(Vec::new, |(names, _)| names);
-        let field = |(name, seen): (&String, &Seen)| cells::field(&files.dataset, name, *seen, false);
+        let field =
+            |(name, seen): (&String, &Seen)| cells::field(&files.dataset, name, *seen, false);
         let fields: Vec<_> = names.iter().zip(&seen).map(field).collect();
         let schema = Arc::new(Schema::new(fields));
         Ok(Self {
@@ -102,10 +104,7 @@ impl Rows for Csv {
         context: &ScanContext,
         each: &mut dyn FnMut(RecordBatch) -> bool,
     ) -> Result<(), ScanError> {
-        let unprojected = |error: arrow::error::ArrowError| {
-            ScanError::corrupt("a projection", Place::file(), error.to_string())
-        };
-        let schema = Arc::new(self.schema.project(columns).map_err(unprojected)?);
+        let schema = projected(&self.schema, columns)?;
         let dataset = &self.files.dataset;
         for object in &self.files.list {
             let reader = self.files.objects.reader(object)?;
@@ -131,10 +130,7 @@ impl Rows for Csv {
                     }
                 }
                 let arrays = filled.iter_mut().map(Column::finish).collect();
-                let options = RecordBatchOptions::new().with_row_count(Some(fields.rows()));
-                let schema = Arc::clone(&schema);
-                let batch = RecordBatch::try_new_with_options(schema, arrays, &options);
-                wanted = each(batch.map_err(unprojected)?);
+                wanted = each(batch_of(&schema, arrays, fields.rows(), reader.path())?);
                 Ok(wanted)
             })?;
             if !wanted {

@@ -6,18 +6,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatchOptions;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use assay_scan::discover::keys::zone;
-use assay_scan::error::Place;
 use assay_scan::object::ReadAt;
 use assay_scan::text::ndjson;
 use assay_scan::{ScanContext, ScanError};
 use jiff::tz::TimeZone;
 
 use super::cells::{self, Column, Seen};
-use super::{Files, Rows};
+use super::{Files, Rows, batch_of, projected};
 
 /// A partition of files of JSON lines.
 #[derive(Debug)]
@@ -45,7 +43,10 @@ impl Ndjson {
                         order.push(name.clone());
                     }
                     if let Some(seen) = seen.get_mut(name) {
-                        lines.column(name).into_iter().for_each(|value| seen.json(value));
+                        lines
+                            .column(name)
+                            .into_iter()
+                            .for_each(|value| seen.json(value));
                     }
                 }
                 Ok(true)
@@ -74,10 +75,7 @@ impl Rows for Ndjson {
         context: &ScanContext,
         each: &mut dyn FnMut(RecordBatch) -> bool,
     ) -> Result<(), ScanError> {
-        let unprojected = |error: arrow::error::ArrowError| {
-            ScanError::corrupt("a projection", Place::file(), error.to_string())
-        };
-        let schema = Arc::new(self.schema.project(columns).map_err(unprojected)?);
+        let schema = projected(&self.schema, columns)?;
         let dataset = &self.files.dataset;
         for object in &self.files.list {
             let reader = self.files.objects.reader(object)?;
@@ -94,10 +92,7 @@ impl Rows for Ndjson {
                     }
                 }
                 let arrays = filled.iter_mut().map(Column::finish).collect();
-                let options = RecordBatchOptions::new().with_row_count(Some(lines.rows()));
-                let schema = Arc::clone(&schema);
-                let batch = RecordBatch::try_new_with_options(schema, arrays, &options);
-                wanted = each(batch.map_err(unprojected)?);
+                wanted = each(batch_of(&schema, arrays, lines.rows(), reader.path())?);
                 Ok(wanted)
             })?;
             if !wanted {

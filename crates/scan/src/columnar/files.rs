@@ -47,6 +47,21 @@ fn open<'a>(
     })
 }
 
+fn sized(batch: &RecordBatch, path: &str) -> Result<(), ScanError> {
+    if batch.num_rows() <= ROWS_MAX {
+        return Ok(());
+    }
+    Err(ScanError::Unsupported {
+        path: path.to_owned(),
+        place: Place::file(),
+        what: format!(
+            "a batch states {} rows; {ROWS_MAX} are read at a time",
+            batch.num_rows()
+        ),
+        remedy: "write smaller batches".to_owned(),
+    })
+}
+
 /// Gives every batch of a file to `take`, with the rows before it.
 fn each(
     batches: &mut dyn Batches,
@@ -60,20 +75,36 @@ fn each(
         let Some(batch) = footer::guarded(path, &Place::file(), || batches.next())? else {
             return Ok(());
         };
-        if batch.num_rows() > ROWS_MAX {
-            return Err(ScanError::Unsupported {
-                path: path.to_owned(),
-                place: Place::file(),
-                what: format!(
-                    "a batch states {} rows; {ROWS_MAX} are read at a time",
-                    batch.num_rows()
-                ),
-                remedy: "write smaller batches".to_owned(),
-            });
-        }
+        sized(&batch, path)?;
         footer::guarded(path, &Place::file(), || take(&batch, rows))?;
         rows += batch.num_rows() as u64;
     }
+}
+
+/// Reads the batches of an Avro or Arrow file; `take` says whether more are wanted. Gives the
+/// schema of all batches.
+///
+/// # Errors
+/// [`ScanError`] when the file cannot be read to its end, or that of `take`.
+pub fn read(
+    kind: FormatKind,
+    reader: &ObjectReader,
+    context: &ScanContext,
+    take: &mut dyn FnMut(&RecordBatch) -> Result<bool, ScanError>,
+) -> Result<SchemaRef, ScanError> {
+    let mut batches = open(kind, reader, context)?;
+    let schema = batches.schema();
+    let mut wanted = true;
+    while wanted {
+        context.check(reader.path())?;
+        let next = footer::guarded(reader.path(), &Place::file(), || batches.next())?;
+        let Some(batch) = next else {
+            break;
+        };
+        sized(&batch, reader.path())?;
+        wanted = take(&batch)?;
+    }
+    Ok(schema)
 }
 
 /// Measures the files of a batch: one state for each partition that it holds rows of.

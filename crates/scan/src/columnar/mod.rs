@@ -34,6 +34,7 @@ use self::cells::Cells;
 use self::split::Splitter;
 pub use self::types::{TYPE_TEXT, type_text};
 
+pub use self::files::read;
 pub(crate) use self::files::{keys, measure};
 
 /// Rows that are spelt out at a time.

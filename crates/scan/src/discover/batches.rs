@@ -83,6 +83,31 @@ fn evaluation(judge: Judge, measured_by: Vec<u32>) -> EvaluateSpec {
     }
 }
 
+/// Plans a batch for each partition that puts the owner's queries to all of its objects at once.
+pub fn plan_queries(judges: &[Judge], into: &mut Discovery) {
+    for judge in judges {
+        let whole = |object: &ObjectRef| ObjectSlice {
+            object: object.clone(),
+            part: Part::Whole,
+        };
+        into.measures.push(MeasureSpec {
+            partitions: vec![judge.partition.clone()],
+            batch: 1,
+            batches: 1,
+            slices: judge.objects.iter().map(whole).collect(),
+            bytes: judge.bytes(),
+            queries: true,
+        });
+        let no = into.measures.len() as u32;
+        let key = &judge.partition.key;
+        let of = into
+            .evaluations
+            .iter_mut()
+            .filter(|e| e.partition.key == *key);
+        of.for_each(|evaluation| evaluation.measured_by.push(no));
+    }
+}
+
 /// Plans partitions that have their objects to themselves.
 pub fn plan_apart(judges: Vec<Judge>, target: u64, cut: CutObject<'_>, into: &mut Discovery) {
     for judge in judges {

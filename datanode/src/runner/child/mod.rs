@@ -22,6 +22,7 @@ mod limits;
 mod message;
 mod pool;
 mod process;
+mod queries;
 mod serve;
 mod words;
 
@@ -34,11 +35,13 @@ use std::time::Duration;
 
 use assay_model::output::TaskOutput;
 use assay_model::task::{AttemptOutcome, TaskFailure, TaskSpec};
+use assay_scan::reach::Access;
 use assay_store::MetricStore;
 use async_trait::async_trait;
 
 pub use message::{ChildTask, ChildWork};
-pub use serve::{Reaching, Work, scan, serve_child, serve_with};
+pub use queries::{QUERY_PROGRAM, QUERY_VARIABLE, Queries};
+pub use serve::{Reaching, Work, scan, serve_child, serve_prepared, serve_with};
 
 use super::access::Sources;
 use super::{TaskJob, TaskRunner, TaskWatch, discover, evaluate, failure};
@@ -132,6 +135,7 @@ pub struct ChildRunner {
     pool: Arc<Pool>,
     seq: AtomicU64,
     sources: Option<Sources>,
+    queries: Queries,
 }
 
 impl ChildRunner {
@@ -141,9 +145,25 @@ impl ChildRunner {
     pub fn new(metrics: Arc<dyn MetricStore>, config: ChildConfig) -> Self {
         Self {
             metrics,
+            queries: Queries::beside(config.slots),
             pool: Arc::new(Pool::new(config)),
             seq: AtomicU64::new(0),
             sources: None,
+        }
+    }
+
+    /// The same, with another way to the program that answers SQL.
+    #[must_use]
+    pub fn asking(mut self, queries: Queries) -> Self {
+        self.queries = queries;
+        self
+    }
+
+    /// What a task may reach beyond files.
+    async fn access(&self, job: &TaskJob) -> Result<Option<Access>, TaskFailure> {
+        match &self.sources {
+            Some(sources) => sources.access(&job.dataset).await.map(Some),
+            None => Ok(None),
         }
     }
 
@@ -195,10 +215,7 @@ impl ChildRunner {
                 .saturating_add(self.pool.config.cpu_grace_s),
             answer_bytes_max: self.pool.config.answer_bytes_max,
             work,
-            access: match &self.sources {
-                Some(sources) => Some(sources.access(&job.dataset).await?),
-                None => None,
-            },
+            access: self.access(job).await?,
         };
         let message = ToChild::Task(Box::new(task));
         let frame = frame::encode(&message, std::iter::empty(), u64::from(u32::MAX));
@@ -219,6 +236,15 @@ impl ChildRunner {
 #[async_trait]
 impl TaskRunner for ChildRunner {
     async fn run(&self, job: TaskJob, watch: TaskWatch) -> Result<TaskOutput, TaskFailure> {
+        if let TaskSpec::Measure(spec) = &job.task.spec
+            && spec.queries
+        {
+            let access = self.access(&job).await?;
+            return self
+                .queries
+                .answer(&job, spec, access.as_ref(), &watch)
+                .await;
+        }
         match self.order(&job).await? {
             None => evaluate::run(self.metrics.as_ref(), job).await,
             Some(order) => {

@@ -54,7 +54,18 @@ pub fn serve_child(reach: Option<Reaching>) -> ExitCode {
 /// As [`serve_child`], with other work.
 #[must_use]
 pub fn serve_with(work: Work, reach: Option<Reaching>) -> ExitCode {
-    match Served::begin(work, reach) {
+    serve_prepared(work, reach, || Ok(()))
+}
+
+/// As [`serve_with`]; `prepare` starts the threads that the work needs, once limits hold and before
+/// no more can be started.
+#[must_use]
+pub fn serve_prepared(
+    work: Work,
+    reach: Option<Reaching>,
+    prepare: fn() -> Result<(), String>,
+) -> ExitCode {
+    match Served::begin(work, reach, prepare) {
         Ok(served) => served.listen(),
         Err(reason) => {
             eprintln!("{reason}");
@@ -119,7 +130,11 @@ struct Served {
 }
 
 impl Served {
-    fn begin(work: Work, reach: Option<Reaching>) -> Result<Self, String> {
+    fn begin(
+        work: Work,
+        reach: Option<Reaching>,
+        prepare: fn() -> Result<(), String>,
+    ) -> Result<Self, String> {
         let broken = |error: std::io::Error| format!("no pipe to a node: {error}");
         let ears = std::io::stdin()
             .as_fd()
@@ -134,7 +149,9 @@ impl Served {
         let mouth = Mouth(Arc::new(Mutex::new(File::from(pipe))));
         let hello = frame::read(&mut ears, TASK_BYTES_MAX).map_err(|e| e.to_string())?;
         let hello = hello.ok_or("this sub-command is for a data node to call, not for people")?;
-        let begun = greet(&hello).and_then(|()| worker(work, mouth.clone(), reach));
+        let begun = greet(&hello)
+            .and_then(|()| prepare())
+            .and_then(|()| worker(work, mouth.clone(), reach));
         match begun {
             Ok(tasks) => {
                 mouth.say(&FromChild::Ready {

@@ -1,0 +1,222 @@
+//! Queries through the program that serves them: what kills a process kills no task.
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use assay_datanode::runner::child::Queries;
+use assay_datanode::runner::{InProcess, TaskJob, TaskRunner, TaskWatch};
+use assay_metrics::{AnswerValue, TableState};
+use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
+use assay_model::dataset::{Dataset, FormatKind, Location, Source};
+use assay_model::ids::{CheckId, RunId, TaskId};
+use assay_model::metric::{Metric, MetricKey};
+use assay_model::output::TaskOutput;
+use assay_model::partition::{ObjectSlice, Part, Partition};
+use assay_model::run::{Priority, Run, RunState, Selection, Trigger};
+use assay_model::task::{MeasureSpec, Task, TaskSpec};
+use assay_store::sqlite::SqliteStore;
+use common::{dataset, file, objects};
+use jiff::Timestamp;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_assay-query");
+
+fn check(metric: MetricKey) -> Check {
+    Check {
+        id: CheckId::new(metric.to_string()),
+        metric,
+        expect: Expectation::MustBe(Bound::from(0)),
+        severity: Severity::Error,
+        origin: CheckOrigin::Declared,
+        dimension: None,
+        description: None,
+        line: None,
+        tags: Vec::new(),
+    }
+}
+
+fn asking(folder: &Path, metrics: &[MetricKey]) -> Dataset {
+    let mut dataset = dataset(folder, FormatKind::Csv, &[]);
+    dataset.checks = metrics.iter().cloned().map(check).collect();
+    dataset
+}
+
+fn job(dataset: &Dataset, folder: &Path) -> TaskJob {
+    let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    let id = RunId::of_key(&dataset.id, "test");
+    let whole = |object| ObjectSlice {
+        object,
+        part: Part::Whole,
+    };
+    let spec = TaskSpec::Measure(MeasureSpec {
+        partitions: vec![Partition::all()],
+        batch: 1,
+        batches: 1,
+        slices: objects(folder).into_iter().map(whole).collect(),
+        bytes: 0,
+        queries: true,
+    });
+    TaskJob {
+        run: Run {
+            id,
+            dataset: dataset.id.clone(),
+            definition: String::new(),
+            trigger: Trigger::Manual,
+            slot: None,
+            priority: Priority::Live,
+            selection: Selection::default(),
+            retries: 2,
+            task_timeout_ms: 1000,
+            state: RunState::Running,
+            reason: None,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+            deadline_at: now,
+            planned_tasks: 1,
+        },
+        task: Task::new(TaskId { run: id, no: 1 }, spec, Vec::new()),
+        dataset: Arc::new(dataset.clone()),
+        memory_bytes: 32 << 20,
+        suspect: false,
+        now,
+    }
+}
+
+fn answers(program: &Path, dataset: &Dataset, folder: &Path) -> TableState {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let store = SqliteStore::in_memory().await.unwrap();
+        let runner = InProcess::new(Arc::new(store)).asking(Queries::at(program, 1));
+        let ended = runner.run(job(dataset, folder), TaskWatch::default()).await;
+        let Ok(TaskOutput::Measured(measured)) = ended else {
+            panic!("{ended:?}");
+        };
+        assert_eq!(measured.len(), 1);
+        assert_eq!(measured[0].rows, 0);
+        TableState::decode(&measured[0].state).unwrap()
+    })
+}
+
+fn orders() -> tempfile::TempDir {
+    file("a.csv", "Id,amount,email\n1,10,a@x\n2,,b@x\n3,-4,c@x\n")
+}
+
+fn query(sql: &str) -> MetricKey {
+    MetricKey::query(Metric::Query, "", sql)
+}
+
+#[test]
+fn queries_failed_rows_and_filters_are_answered_by_a_program_of_their_own() {
+    let folder = orders();
+    let count = query("SELECT COUNT(*) FROM {object} WHERE amount < 0");
+    let rows = MetricKey::query(
+        Metric::FailedRows,
+        "",
+        "SELECT Id, email FROM {object} WHERE amount IS NULL",
+    );
+    let wrong = query("SELECT nosuch FROM {object}");
+    let kept = MetricKey {
+        filter: "Id > 1".to_owned(),
+        ..MetricKey::column(Metric::Sum, "amount")
+    };
+    let other = query("SELECT COUNT(*) FROM {object} JOIN customers ON \"Id\" = id");
+    let asked = [
+        count.clone(),
+        rows.clone(),
+        wrong.clone(),
+        kept,
+        other.clone(),
+    ];
+    let mut dataset = asking(folder.path(), &asked);
+    dataset.columns = common::dataset(
+        folder.path(),
+        FormatKind::Csv,
+        &[("email", assay_model::dataset::LogicalType::String)],
+    )
+    .columns;
+    dataset.columns[0].masked = true;
+    let customers = file("c.csv", "id\n1\n3\n9\n");
+    dataset.others = vec![Source {
+        server: "customers".to_owned(),
+        location: Location::Local {
+            path: customers.path().display().to_string(),
+        },
+        ..dataset.source.clone()
+    }];
+    let state = answers(Path::new(PROGRAM), &dataset, folder.path());
+    let value = |key: &MetricKey| state.answers[&key.asked()].value.clone();
+    assert_eq!(value(&count), Ok(AnswerValue::Exact("1".to_owned())));
+    assert_eq!(value(&rows), Ok(AnswerValue::Exact("1".to_owned())));
+    assert_eq!(
+        state.answers[&rows.asked()].samples,
+        [r#"{"Id":2,"email":"***"}"#]
+    );
+    assert!(value(&wrong).unwrap_err().contains("nosuch"));
+    assert_eq!(value(&other), Ok(AnswerValue::Exact("2".to_owned())));
+    let kept = &state.filtered["Id > 1"];
+    assert_eq!(kept.rows, 2);
+    assert_eq!(
+        kept.columns["amount"].sum().unwrap().unwrap().to_string(),
+        "-4"
+    );
+}
+
+#[test]
+fn a_query_that_kills_its_process_is_the_answer_of_its_check_alone() {
+    let folder = orders();
+    let many: String = (0..18).map(|i| format!(", orders AS o{i}")).collect();
+    let endless = query(&format!(
+        "SELECT COUNT(*) FROM orders{many} WHERE o1.\"Id\" + o17.\"Id\" > 99"
+    ));
+    let doubled = |n: usize| {
+        let mut sql = "SELECT email || email AS e FROM orders".to_owned();
+        for _ in 0..n {
+            sql = format!("SELECT e || e AS e FROM ({sql}) AS q");
+        }
+        query(&format!("SELECT SUM(length(e)) FROM ({sql}) AS q"))
+    };
+    let huge = doubled(28);
+    let sorted = query(&format!(
+        "SELECT COUNT(*) FROM (SELECT DISTINCT concat(o1.\"Id\", '-', o2.\"Id\", o3.\"Id\", o4.\"Id\", o5.\"Id\", o6.\"Id\", o7.\"Id\", o8.\"Id\", o9.\"Id\", o10.\"Id\", o11.\"Id\", o12.\"Id\", o13.\"Id\") FROM orders{many}) AS q"
+    ));
+    let fine = query("SELECT COUNT(*) FROM {object}");
+    let dataset = asking(
+        folder.path(),
+        &[endless.clone(), huge.clone(), sorted.clone(), fine.clone()],
+    );
+    let begun = Instant::now();
+    let state = answers(Path::new(PROGRAM), &dataset, folder.path());
+    assert!(
+        begun.elapsed() < Duration::from_secs(300),
+        "{:?}",
+        begun.elapsed()
+    );
+    for killed in [&endless, &huge, &sorted] {
+        let told = state.answers[&killed.asked()].value.clone().unwrap_err();
+        assert!(told.len() > 20, "{told}");
+    }
+    assert_eq!(
+        state.answers[&fine.asked()].value,
+        Ok(AnswerValue::Exact("3".to_owned()))
+    );
+}
+
+#[test]
+fn without_the_program_each_query_is_told_how_to_get_it() {
+    let folder = orders();
+    let count = query("SELECT COUNT(*) FROM {object}");
+    let dataset = asking(folder.path(), std::slice::from_ref(&count));
+    let state = answers(Path::new("/nowhere/assay-query"), &dataset, folder.path());
+    let told = state.answers[&count.asked()].value.clone().unwrap_err();
+    assert!(
+        told.contains("assay-query") && told.contains("ASSAY_QUERY_PROGRAM"),
+        "{told}"
+    );
+}

@@ -1,0 +1,194 @@
+//! The owner's SQL, each statement in a process of its own.
+//!
+//! In: a batch that asks the queries and the filters of a dataset. Out: one state with their
+//! answers. A query whose process dies, of memory, of time or of a fault, is the answer of the
+//! checks that asked it, and of nothing else: the task, its other queries and the node go on.
+//!
+//! The engine is not linked into nodes. It is in a program of its own, `assay-query`, which is
+//! looked for beside the program at work; without it every query has an answer that says so.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use assay_metrics::{Answer, TableState};
+use assay_model::dataset::Dataset;
+use assay_model::output::{MeasuredPartition, TaskOutput};
+use assay_model::task::{AttemptOutcome, MeasureSpec, TaskFailure};
+use assay_scan::reach::Access;
+
+use super::frame;
+use super::message::{ChildTask, ChildWork, Expected, ToChild};
+use super::pool::Pool;
+use super::process::Order;
+use super::{ChildConfig, TaskJob, TaskWatch};
+use crate::runner::failure;
+
+/// The program that answers SQL.
+pub const QUERY_PROGRAM: &str = "assay-query";
+/// The variable that names it, where it is not beside the program at work.
+pub const QUERY_VARIABLE: &str = "ASSAY_QUERY_PROGRAM";
+/// Memory of a query's process beyond its task's: its stack, its readers, the engine itself.
+const OWN_BYTES: u64 = 384 << 20;
+/// Processor time beyond the task's time-out after which the kernel ends a query, in seconds.
+const GRACE_S: u64 = 5;
+/// Attempts of a task after which what may still be retried is an answer.
+const ATTEMPTS: u32 = 3;
+
+/// The way to the program that answers SQL.
+#[derive(Clone)]
+pub struct Queries {
+    pool: Result<Arc<Pool>, String>,
+    seq: Arc<AtomicU64>,
+}
+
+impl Queries {
+    /// The program that [`QUERY_VARIABLE`] names, else the one beside the program at work; at most
+    /// `slots` processes at a time.
+    #[must_use]
+    pub fn beside(slots: u32) -> Self {
+        let named = std::env::var_os(QUERY_VARIABLE).map(PathBuf::from);
+        let own = std::env::current_exe().ok();
+        let folder = own.as_deref().and_then(Path::parent);
+        let found = named.or_else(|| folder.map(|folder| folder.join(QUERY_PROGRAM)));
+        match found {
+            Some(program) => Self::at(&program, slots),
+            None => Self::without("the folder of this program is not known"),
+        }
+    }
+
+    /// This program; at most `slots` processes at a time.
+    #[must_use]
+    pub fn at(program: &Path, slots: u32) -> Self {
+        if !program.is_file() {
+            return Self::without(&format!("there is no {}", program.display()));
+        }
+        let mut config = ChildConfig::of(program, slots);
+        config.memory_own_bytes = OWN_BYTES;
+        config.cpu_grace_s = GRACE_S;
+        Self {
+            pool: Ok(Arc::new(Pool::new(config))),
+            seq: Arc::new(AtomicU64::new(0)),
+        }
+    }
+
+    fn without(why: &str) -> Self {
+        Self {
+            pool: Err(format!(
+                "SQL is answered by the program {QUERY_PROGRAM}, and {why}: put it beside assay \
+                 (cargo build --release -p {QUERY_PROGRAM}), or name it in {QUERY_VARIABLE}"
+            )),
+            seq: Arc::new(AtomicU64::new(0)),
+        }
+    }
+
+    /// Answers what the dataset asks of a partition.
+    pub(crate) async fn answer(
+        &self,
+        job: &TaskJob,
+        spec: &MeasureSpec,
+        access: Option<&Access>,
+        watch: &TaskWatch,
+    ) -> Result<TaskOutput, TaskFailure> {
+        let [partition] = spec.partitions.as_slice() else {
+            let what = "queries are put to one partition at a time";
+            return Err(failure(AttemptOutcome::Permanent, what));
+        };
+        let mut state = TableState::default();
+        let asked: BTreeSet<String> = job.dataset.asking().map(|c| c.metric.asked()).collect();
+        for asked in asked {
+            let answered = self.ask(job, spec, &asked, access, watch).await?;
+            match answered {
+                Ok(answered) => state.merge(&answered),
+                Err(why) => {
+                    state.answers.insert(asked, Answer::failed(why));
+                }
+            }
+        }
+        Ok(TaskOutput::Measured(vec![MeasuredPartition {
+            partition: partition.key.clone(),
+            rows: state.rows,
+            state: state.encode(),
+        }]))
+    }
+
+    /// Puts one query, or one filter with all that is measured of its rows; the inner error is the
+    /// answer of who asked.
+    async fn ask(
+        &self,
+        job: &TaskJob,
+        spec: &MeasureSpec,
+        asked: &str,
+        access: Option<&Access>,
+        watch: &TaskWatch,
+    ) -> Result<Result<TableState, String>, TaskFailure> {
+        let pool = match &self.pool {
+            Ok(pool) => Arc::clone(pool),
+            Err(why) => return Ok(Err(why.clone())),
+        };
+        let dataset = of_asked(&job.dataset, asked);
+        let seq = self.seq.fetch_add(1, Ordering::Relaxed);
+        let task = ChildTask {
+            seq,
+            memory_bytes: job.memory_bytes,
+            cpu_seconds: (job.run.task_timeout_ms / 1000).saturating_add(pool.config.cpu_grace_s),
+            answer_bytes_max: pool.config.answer_bytes_max,
+            work: ChildWork::Measure {
+                dataset: Cow::Owned(dataset),
+                spec: Cow::Borrowed(spec),
+            },
+            access: access.cloned(),
+        };
+        let message = ToChild::Task(Box::new(task));
+        let frame = frame::encode(&message, std::iter::empty(), u64::from(u32::MAX));
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => return Ok(Err(format!("too much to ask: {error}"))),
+        };
+        let order = Order {
+            frame,
+            seq,
+            expected: Expected::Measures(spec.partitions.iter().map(|p| p.key.clone()).collect()),
+        };
+        // A fresh process for each: what one leaves behind is no other's.
+        let ended = pool.run(order, job.memory_bytes, true, watch.clone()).await;
+        match ended {
+            Ok(TaskOutput::Measured(measured)) => Ok(one(&measured)),
+            Ok(_) => Ok(Err("it answered as another kind of task".to_owned())),
+            Err(ended) => match ended.outcome {
+                AttemptOutcome::Crashed => Ok(Err(format!("the query ended: {}", ended.message))),
+                AttemptOutcome::Permanent => Ok(Err(ended.message)),
+                // The last attempt: the partition's other checks are judged without it.
+                AttemptOutcome::Retryable if job.task.attempt >= ATTEMPTS => Ok(Err(ended.message)),
+                _ => Err(ended),
+            },
+        }
+    }
+}
+
+fn one(measured: &[MeasuredPartition]) -> Result<TableState, String> {
+    let [measured] = measured else {
+        return Err("it answered for another number of partitions".to_owned());
+    };
+    let state = TableState::decode(&measured.state).map_err(|error| error.to_string())?;
+    if state.rows == 0 && state.columns.is_empty() {
+        Ok(state)
+    } else {
+        Err("it answered with rows that nobody asked for".to_owned())
+    }
+}
+
+/// The definition with nothing but what is asked.
+fn of_asked(dataset: &Dataset, asked: &str) -> Dataset {
+    let mut own = dataset.clone();
+    own.profile.metrics.clear();
+    let kept: Vec<_> = dataset
+        .asking()
+        .filter(|c| c.metric.asked() == asked)
+        .cloned()
+        .collect();
+    own.checks = kept;
+    own
+}
