@@ -14,7 +14,8 @@ pub const ANSWERED_TWICE: &str = "two batches answered the query, and not alike"
 pub struct Answer {
     /// The value, or why there is none.
     pub value: Result<AnswerValue, String>,
-    /// Rows that were asked for with it, each a JSON object with masked columns already hidden.
+    /// Rows that were asked for with it, each a JSON object with masked columns already hidden; of a
+    /// number, what a reader must know of it.
     pub samples: Vec<String>,
 }
 

@@ -116,7 +116,11 @@ impl Dataset {
             &self.profile,
             (self.scan.distinct_limit, self.scan.uniqueness_limit),
         );
-        hex(&serde_json::to_string(&parts).unwrap_or_default())
+        if self.others.is_empty() {
+            return hex(&serde_json::to_string(&parts).unwrap_or_default());
+        }
+        // What queries read beside it.
+        hex(&serde_json::to_string(&(parts, &self.others)).unwrap_or_default())
     }
 
     /// A digest of all that a verdict rests on besides the data: where it differs, a verdict is not

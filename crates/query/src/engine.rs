@@ -418,7 +418,7 @@ fn invalid(what: &str) -> QueryError {
     }
 }
 
-/// A message without what stands in quotes: it may be a value.
+/// A message without what stands in quotes, and without long numbers: they may be values.
 fn redacted(text: &str) -> String {
     let mut parts = text.split('\'');
     let mut clean = parts.next().unwrap_or_default().to_owned();
@@ -426,5 +426,15 @@ fn redacted(text: &str) -> String {
         clean.push_str("'…'");
         clean.push_str(parts.next().unwrap_or_default());
     }
-    clean
+    let mut short = String::with_capacity(clean.len());
+    for part in clean.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        let digits = part.trim_end_matches(|c: char| !c.is_ascii_digit());
+        if digits.len() > 3 {
+            short.push('…');
+            short.push_str(&part[digits.len()..]);
+        } else {
+            short.push_str(part);
+        }
+    }
+    short
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
 
 /// For each column of `plan`'s result whether it derives from one of `masked`.
 pub(crate) fn tainted(plan: &LogicalPlan, masked: &BTreeSet<String>) -> Result<Vec<bool>> {
@@ -63,6 +63,7 @@ pub(crate) fn tainted(plan: &LogicalPlan, masked: &BTreeSet<String>) -> Result<V
             }
             Ok(all)
         }
+        LogicalPlan::Distinct(Distinct::All(input)) => Ok(padded(tainted(input, masked)?, plan)),
         LogicalPlan::EmptyRelation(_) => Ok(vec![false; plan.schema().fields().len()]),
         _ => Ok(any(plan, masked)),
     }
@@ -107,7 +108,7 @@ fn holds(expr: &Expr, inputs: &[&LogicalPlan], masked: &BTreeSet<String>) -> Res
         found |= match part {
             Expr::Column(of) => column(of, inputs, masked)?,
             Expr::OuterReferenceColumn(_, of) => masked.contains(&of.name),
-            Expr::ScalarSubquery(of) => reads(&of.subquery, masked),
+            Expr::ScalarSubquery(of) => tainted(&of.subquery, masked)?.contains(&true),
             _ => false,
         };
         Ok(TreeNodeRecursion::Continue)

@@ -125,13 +125,13 @@ impl Asked<'_> {
         let mut request = self.request(sql, want)?;
         request.property = (!check.metric.column.is_empty()).then(|| check.metric.column.clone());
         Ok(match run(&request, self.limits())? {
-            Answer::Number { value, .. } => Stated {
+            Answer::Number { value, notes } => Stated {
                 value: Ok(match value {
                     None => AnswerValue::Null,
                     Some(Number::Exact(digits)) => AnswerValue::Exact(digits),
                     Some(Number::Double(value)) => AnswerValue::Float(value),
                 }),
-                samples: Vec::new(),
+                samples: notes,
             },
             Answer::Rows {
                 total,

@@ -22,6 +22,9 @@ use crate::functions;
 /// through.
 const PARSER_LEVELS: usize = 300;
 
+/// Most parts of a name, as in `table.column.field`.
+const NAME_PARTS_MAX: usize = 4;
+
 /// Parses the one query that `tokens` are.
 ///
 /// # Errors
@@ -183,6 +186,9 @@ impl Visitor for Look<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<QueryError> {
+        if select.projection.is_empty() {
+            return refuse("a SELECT of nothing", "name what is to be selected");
+        }
         let passed_over = [
             (select.into.is_some(), "INTO"),
             (select.top.is_some(), "TOP"),
@@ -251,6 +257,10 @@ impl Visitor for Look<'_> {
             }
             Expr::Cube(_) | Expr::Rollup(_) | Expr::GroupingSets(_) => {
                 clauses(&[(true, "GROUPING SETS")])
+            }
+            Expr::CompoundIdentifier(parts) if parts.len() > NAME_PARTS_MAX => {
+                let next = "write table.column";
+                refuse(format!("a name of {} parts", parts.len()), next)
             }
             Expr::Collate { .. } => clauses(&[(true, "COLLATE")]),
             Expr::Lambda(_) | Expr::Prefixed { .. } | Expr::MatchAgainst { .. } => {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use assay_datanode::runner::child::Queries;
 use assay_datanode::runner::{InProcess, TaskJob, TaskRunner, TaskWatch};
-use assay_metrics::{AnswerValue, TableState};
+use assay_metrics::{AnswerValue, SumValue, TableState};
 use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
 use assay_model::dataset::{Dataset, FormatKind, Location, Source};
 use assay_model::ids::{CheckId, RunId, TaskId};
@@ -162,10 +162,8 @@ fn queries_failed_rows_and_filters_are_answered_by_a_program_of_their_own() {
     assert_eq!(value(&other), Ok(AnswerValue::Exact("2".to_owned())));
     let kept = &state.filtered["Id > 1"];
     assert_eq!(kept.rows, 2);
-    assert_eq!(
-        kept.columns["amount"].sum().unwrap().unwrap().to_string(),
-        "-4"
-    );
+    let sum = kept.columns["amount"].sum().unwrap().unwrap();
+    assert_eq!(sum.value, SumValue::Int("-4".to_owned()));
 }
 
 #[test]

@@ -319,14 +319,14 @@ fn a_file_that_changed_and_a_record_that_breaks_the_rules_are_errors() {
         .unwrap_err()
         .to_string();
     assert!(told.contains("line 3"), "{told}");
-    let text = file("a.csv", "a,b\n1,x\ny,2\n");
+    let text = file("a.csv", "a,b\n1,x\nqqq,2\n");
     let columns = [("a", LogicalType::Integer)];
     let tables = vec![files(text.path(), FormatKind::Csv, &columns)];
     let told = number(tables.clone(), "SELECT SUM(a) FROM orders")
         .unwrap_err()
         .to_string();
     assert!(
-        told.contains("line 3") && told.contains("\"a\"") && !told.contains('y'),
+        told.contains("line 3") && told.contains("\"a\"") && !told.contains("qqq"),
         "{told}"
     );
     // Who does not ask for the column is not concerned.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use assay_metrics::TableState;
 use assay_model::dataset::{Dataset, FormatKind};
 use assay_model::output::MeasuredPartition;
-use assay_model::partition::PartitionKey;
+use assay_model::partition::{Partition, PartitionKey};
 use assay_model::task::MeasureSpec;
 
 use crate::context::ScanContext;
@@ -43,7 +43,13 @@ pub fn states(
     spec: &MeasureSpec,
     context: &ScanContext,
 ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
-    let states = match dataset.source.format.kind {
+    let kind = dataset.source.format.kind;
+    if spec.queries && kind != FormatKind::Table {
+        // Files are asked by a program of its own: nothing is measured, and nothing twice.
+        let empty = |p: &Partition| (p.key.clone(), TableState::default());
+        return Ok(spec.partitions.iter().map(empty).collect());
+    }
+    let states = match kind {
         FormatKind::Parquet => crate::parquet::measure(dataset, spec, context)?,
         FormatKind::Csv | FormatKind::Ndjson => texts(dataset, spec, context)?,
         FormatKind::Table => table(dataset, spec, context)?,

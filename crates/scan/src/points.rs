@@ -157,7 +157,10 @@ impl Subject<'_> {
         };
         let mut point = MetricPoint::computed(key, value);
         if !answer.samples.is_empty() {
-            point.note = Some(format!("rows such as {}", answer.samples.join(", ")));
+            point.note = Some(match point.key.metric {
+                Metric::FailedRows => format!("rows such as {}", answer.samples.join(", ")),
+                _ => answer.samples.join("; "),
+            });
         }
         point
     }

@@ -53,9 +53,8 @@ pub fn dataset(folder: &Path, kind: FormatKind, columns: &[(&str, LogicalType)])
         columns: columns.iter().map(column).collect(),
         checks: Vec::new(),
         profile: Profile {
-            columns: None,
             metrics: Vec::new(),
-            quantiles: Vec::new(),
+            ..Profile::default()
         },
         limits: LimitPolicy::default(),
         run: RunPolicy::default(),
@@ -108,6 +107,7 @@ pub fn batch(name: &str, batch: &RecordBatch) -> Table {
     let mut writer = StreamWriter::try_new(&mut bytes, &schema).unwrap();
     writer.write(batch).unwrap();
     writer.finish().unwrap();
+    drop(writer);
     Table {
         name: name.to_owned(),
         rows: Source::Ipc(bytes),

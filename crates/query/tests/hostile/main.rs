@@ -1,0 +1,134 @@
+//! SQL that means harm: each statement ends soon, with an answer or a precise error; nothing is
+//! written, and nothing but the tables is read.
+//!
+//! What is only checked before planning runs in this process; what needs memory or time goes
+//! through the program that serves queries (`tests/child.rs`).
+
+#[path = "../common/mod.rs"]
+mod common;
+mod forbidden;
+mod odd;
+
+use std::time::{Duration, Instant};
+
+use assay_model::dataset::FormatKind;
+use assay_query::{Answer, QueryError, Want};
+use common::{file, files, limits, request};
+use forbidden::forbidden;
+use odd::odd;
+
+/// A word that lies in a file beside the table, and must never be in an answer.
+const CANARY: &str = "canary-7f3a";
+
+fn tables(folder: &std::path::Path) -> Vec<assay_query::Table> {
+    vec![files(folder, FormatKind::Csv, &[])]
+}
+
+fn folder() -> tempfile::TempDir {
+    file(
+        "a.csv",
+        "Id,amount,email\n1,10,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n2,,b@x\n3,-4,c\n",
+    )
+}
+
+#[test]
+fn what_is_forbidden_is_refused_with_a_reason_and_at_once() {
+    let outside = file("secret.csv", CANARY);
+    let folder = folder();
+    let tables = tables(folder.path());
+    let mut count = 0;
+    for (kind, statements) in forbidden() {
+        for sql in statements {
+            count += 1;
+            let short: String = sql.chars().take(120).collect();
+            let begun = Instant::now();
+            let want = Want::Rows {
+                cap: 10,
+                masked: Vec::new(),
+            };
+            let ended = assay_query::run(&request(tables.clone(), &sql, want), limits());
+            let took = begun.elapsed();
+            assert!(took < Duration::from_secs(20), "{kind}: {short}: {took:?}");
+            match ended {
+                Ok(answer) => panic!("{kind}: {short}: answered {answer:?}"),
+                Err(
+                    QueryError::Refused { what, next, .. } | QueryError::Invalid { what, next, .. },
+                ) => {
+                    assert!(!what.is_empty() && !next.is_empty(), "{kind}: {short}");
+                }
+                Err(other) => panic!("{kind}: {short}: {other:?}"),
+            }
+        }
+    }
+    assert!(count >= 300, "{count}");
+    nothing_but(folder.path(), &["a.csv"]);
+    nothing_but(outside.path(), &["secret.csv"]);
+    assert!(!std::path::Path::new("/tmp/assay-hostile.csv").exists());
+    assert!(!std::path::Path::new("/tmp/assay-hostile.parquet").exists());
+}
+
+#[test]
+fn what_is_odd_ends_soon_with_an_answer_or_an_error_that_says_why() {
+    let folder = folder();
+    let tables = tables(folder.path());
+    for sql in odd() {
+        let short: String = sql.chars().take(120).collect();
+        let begun = Instant::now();
+        let want = Want::Rows {
+            cap: 3,
+            masked: Vec::new(),
+        };
+        let ended = assay_query::run(&request(tables.clone(), &sql, want), limits());
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(40), "{short}: {took:?}");
+        match ended {
+            Ok(Answer::Rows { sample, .. }) => {
+                assert!(
+                    serde_json::to_string(&sample).unwrap().len() < 1 << 17,
+                    "{short}"
+                );
+            }
+            Ok(other) => panic!("{short}: {other:?}"),
+            Err(error) => {
+                let told = error.to_string();
+                assert!(told.len() > 10 && told.len() < 40_000, "{short}: {told}");
+                assert!(
+                    !told.contains("aaaaaaaaaaaaaaaa"),
+                    "a value of the data: {short}: {told}"
+                );
+            }
+        }
+    }
+    nothing_but(folder.path(), &["a.csv"]);
+}
+
+#[test]
+fn a_depth_and_a_number_of_operators_at_the_bound_are_read_and_one_more_is_refused() {
+    let folder = folder();
+    let run = |sql: String| {
+        let want = Want::Rows {
+            cap: 1,
+            masked: Vec::new(),
+        };
+        assay_query::run(&request(tables(folder.path()), &sql, want), limits())
+    };
+    let nested = |n: usize| format!("SELECT {}1{}", "(".repeat(n), ")".repeat(n));
+    let chained = |n: usize| format!("SELECT 1{}", " + 1".repeat(n));
+    assert!(run(nested(assay_query::DEPTH_MAX)).is_ok());
+    assert!(run(chained(assay_query::OPERATORS_MAX)).is_ok());
+    for over in [
+        nested(assay_query::DEPTH_MAX + 1),
+        chained(assay_query::OPERATORS_MAX + 1),
+    ] {
+        assert!(matches!(run(over), Err(QueryError::Refused { .. })));
+    }
+}
+
+fn nothing_but(folder: &std::path::Path, names: &[&str]) {
+    let mut found: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    found.sort();
+    assert_eq!(found, names);
+}
