@@ -100,7 +100,8 @@ pub(crate) fn query(work: Work) -> Option<Receiver<String>> {
         let _ = told.send(text.unwrap_or_default());
     };
     let is_started = match QUERY.get() {
-        Some(waiting) => waiting.take(Box::new(work)),
+        // One after another: an answer is told a moment before its thread is free.
+        Some(waiting) => waiting.work.send(Box::new(work)).is_ok(),
         None => std::thread::Builder::new()
             .name("query".to_owned())
             .stack_size(STACK_BYTES)
