@@ -67,11 +67,15 @@ fn start(name: &str, count: usize, stack: usize) -> Result<Waiting, String> {
 impl Waiting {
     /// Hands work over; false when no thread is free.
     fn take(&self, work: Work) -> bool {
-        let take_one = |idle: usize| idle.checked_sub(1);
-        let free = self
-            .idle
-            .try_update(Ordering::SeqCst, Ordering::SeqCst, take_one);
-        free.is_ok() && self.work.send(work).is_ok()
+        let mut idle = self.idle.load(Ordering::SeqCst);
+        while let Some(left) = idle.checked_sub(1) {
+            let order = Ordering::SeqCst;
+            match self.idle.compare_exchange(idle, left, order, order) {
+                Ok(_) => return self.work.send(work).is_ok(),
+                Err(found) => idle = found,
+            }
+        }
+        false
     }
 }
 
