@@ -38,10 +38,10 @@ use futures::StreamExt;
 use crate::answer::{OneNumber, Sample};
 use crate::error::QueryError;
 use crate::exact::{self, Exact};
-use crate::read::BATCH_ROWS;
 use crate::request::{Answer, Limits, Request, Source, Table, Want};
 use crate::table::{Failed, FileTable};
-use crate::{functions, gate, mask, read, sums, syntax};
+use crate::{functions, gate, mask, sums, syntax};
+use assay_rows::BATCH_ROWS;
 
 /// Room for what the planner calls within itself: the deepest text that is let through needs less.
 pub(crate) const STACK_BYTES: usize = 64 << 20;
@@ -113,7 +113,7 @@ impl Session {
                 objects,
                 partition,
             } => {
-                let rows = read::open(dataset, objects, partition.as_deref(), &self.scan)?;
+                let rows = assay_rows::open(dataset, objects, partition.as_deref(), &self.scan)?;
                 let schema = rows.schema();
                 let failed = Arc::clone(&self.failed);
                 let table = FileTable::new(rows, self.scan.clone(), failed);

@@ -21,7 +21,6 @@ mod exact;
 mod functions;
 mod gate;
 mod mask;
-mod read;
 mod request;
 pub mod serve;
 mod sums;

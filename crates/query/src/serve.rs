@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use assay_datanode::runner::child::{self, ChildWork};
+use assay_datanode::runner::child::{self, ChildWork, Reaching};
 use assay_metrics::{Answer as Stated, AnswerValue, TableState};
 use assay_model::check::Check;
 use assay_model::dataset::{Dataset, Location, Source as Server};
@@ -37,7 +37,14 @@ const SAMPLE_BYTES: u64 = 4096;
 /// Serves queries of the node that started this process; returns when the node leaves.
 #[must_use]
 pub fn serve() -> ExitCode {
-    child::serve_prepared(work, Some(assay_sources::reach), threads::prepare)
+    child::serve_prepared(
+        work,
+        Some(Reaching {
+            make: assay_sources::reach,
+            warm: assay_sources::warm,
+        }),
+        threads::prepare,
+    )
 }
 
 /// The answers to what a batch asks.
@@ -198,7 +205,7 @@ impl Asked<'_> {
             rows: Source::Files {
                 dataset: Box::new(self.dataset.clone()),
                 objects: listed.collect(),
-                partition: None,
+                partition: self.spec.partitions.first().cloned().map(Box::new),
             },
         }];
         for other in &self.dataset.others {

@@ -19,8 +19,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
-use crate::read::Rows;
 use crate::threads;
+use assay_rows::Rows;
 
 /// Batches that wait for the engine at most.
 const AHEAD: usize = 2;

@@ -12,6 +12,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use assay_metrics::TableState;
 use assay_model::dataset::{Credential, Dataset, Source};
 use assay_model::partition::{ObjectRef, PartitionKey};
@@ -97,6 +99,32 @@ pub trait Table: fmt::Debug + Send + Sync {
         spec: &MeasureSpec,
         context: &ScanContext,
     ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError>;
+
+    /// The columns that the rows of these ranges have as batches: those whose values can be read.
+    ///
+    /// # Errors
+    /// [`ScanError::Changed`] when the rows of a range are others than listed.
+    fn columns(
+        &self,
+        dataset: &Dataset,
+        ranges: &[ObjectRef],
+        context: &ScanContext,
+    ) -> Result<SchemaRef, ScanError>;
+
+    /// Reads the rows of ranges, each as it was listed, with those of [`Table::columns`] that
+    /// `asked` has; `each` says whether more are wanted.
+    ///
+    /// # Errors
+    /// [`ScanError::Changed`] when the rows of a range are others than listed,
+    /// [`ScanError::Unsupported`] for values that the column's type of Arrow has not.
+    fn rows(
+        &self,
+        dataset: &Dataset,
+        ranges: &[ObjectRef],
+        asked: &SchemaRef,
+        context: &ScanContext,
+        each: &mut dyn FnMut(RecordBatch) -> bool,
+    ) -> Result<(), ScanError>;
 }
 
 /// A secret that is held in memory only. It does not show itself.

@@ -31,6 +31,7 @@ use crate::parquet::sink::Sink;
 use crate::plan::{ScanPlan, table_plan};
 
 use self::cells::Cells;
+pub use self::split::Picker;
 use self::split::Splitter;
 pub use self::types::{TYPE_TEXT, type_text};
 

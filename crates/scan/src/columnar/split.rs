@@ -4,6 +4,7 @@
 //! same rules as keys in paths and in other formats.
 
 use arrow_array::{RecordBatch, UInt32Array};
+use arrow_schema::Schema;
 use assay_model::dataset::Dataset;
 use assay_model::partition::PartitionKey;
 
@@ -119,5 +120,36 @@ impl Splitter {
             Ok((key.partition.key.clone(), part))
         };
         keys.iter().zip(rows).map(part).collect()
+    }
+}
+
+/// Keeps the rows of one partition, where a column of the rows tells the partitions apart.
+pub struct Picker(Splitter);
+
+impl Picker {
+    /// For batches of this schema, which has the key column; `None` where no column tells the
+    /// dataset's partitions. `path` is what errors call their place.
+    ///
+    /// # Errors
+    /// [`ScanError::Definition`] when the key column is not among them.
+    pub fn new(dataset: &Dataset, schema: &Schema, path: &str) -> Result<Option<Self>, ScanError> {
+        let splitter = Splitter::new(dataset, &super::described(schema), path)?;
+        Ok(splitter.map(Self))
+    }
+
+    /// The rows of `key` in a batch, in their order; `before` rows went before.
+    ///
+    /// # Errors
+    /// [`ScanError::Definition`] for a row whose key is none.
+    pub fn pick(
+        &self,
+        batch: &RecordBatch,
+        before: u64,
+        path: &str,
+        key: &PartitionKey,
+    ) -> Result<Option<RecordBatch>, ScanError> {
+        let parts = self.0.split(batch, before, path)?;
+        let own = parts.into_iter().find(|(of, _)| of == key);
+        Ok(own.map(|(_, rows)| rows))
     }
 }

@@ -469,6 +469,13 @@ impl Lines<'_> {
         values.into_iter().map(json).collect()
     }
 
+    /// The values of a column as texts, one for each line: what a partition's key is cut from.
+    #[must_use]
+    pub fn texts(&self, name: &str) -> Vec<Option<Cow<'_, [u8]>>> {
+        let values = self.columns.by_row(self.names.get(name));
+        values.into_iter().map(Value::text).collect()
+    }
+
     /// Where a line begins, in a column.
     #[must_use]
     pub fn place(&self, row: usize, column: &str) -> crate::error::Place {

@@ -44,26 +44,26 @@ pub(super) struct Measurer<'a> {
 }
 
 /// Rows that one statement asks for.
-struct Work {
+pub(super) struct Work {
     relation: Relation,
     conditions: Vec<String>,
-    expected: Mark,
-    bytes: u64,
+    pub(super) expected: Mark,
+    pub(super) bytes: u64,
     /// Whether further ranges may be put to it.
     open: bool,
     /// The path of the first range.
-    path: String,
+    pub(super) path: String,
 }
 
 impl Work {
-    fn rows_of(&self) -> String {
+    pub(super) fn rows_of(&self) -> String {
         let any = self.conditions.join(" OR ");
         format!("FROM {} WHERE ({any})", from(&self.relation))
     }
 }
 
 /// What the columns' totals gave.
-struct Totals {
+pub(super) struct Totals {
     states: Vec<(String, ColumnState)>,
     copied: Vec<usize>,
 }
@@ -95,7 +95,7 @@ impl Measurer<'_> {
     }
 
     /// The statements that the ranges of the batch take.
-    fn works(&self, spec: &MeasureSpec) -> Result<Vec<Work>, ScanError> {
+    pub(super) fn works(&self, spec: &MeasureSpec) -> Result<Vec<Work>, ScanError> {
         let mut works: Vec<Work> = Vec::new();
         for slice in &spec.slices {
             let object = &slice.object;
@@ -193,7 +193,12 @@ impl Measurer<'_> {
     }
 
     /// Compares the rows with the listing, and takes the totals of the columns.
-    fn totals(&mut self, work: &Work, scan: &ScanPlan, plan: &Plan) -> Result<Totals, ScanError> {
+    pub(super) fn totals(
+        &mut self,
+        work: &Work,
+        scan: &ScanPlan,
+        plan: &Plan,
+    ) -> Result<Totals, ScanError> {
         let columns = &self.shape.columns;
         let mut all = vec![self.marking.aggregates()];
         let mut places = Vec::new();
@@ -281,12 +286,7 @@ impl Measurer<'_> {
         self.session.copy_out(&statement, |piece| {
             let mut take = |batch| feed.add(&batch).map_err(Wrong);
             let added = decoder.add::<Wrong>(piece, &mut take);
-            added.map_err(|wrong| match wrong.0 {
-                ScanError::Corrupt { path, what, place } if path.is_empty() => {
-                    ScanError::corrupt(work.path.clone(), place, what)
-                }
-                other => other,
-            })
+            added.map_err(|wrong| wrong.at(&work.path))
         })?;
         let last = decoder.finish().map_err(|what| corrupt(what).0)?;
         feed.add(&last)?;
@@ -301,7 +301,11 @@ impl Measurer<'_> {
     }
 
     /// Digits and scale that hold every value of a column of decimals that declares none.
-    fn digits(&mut self, work: &Work, column: &Column) -> Result<Option<(u8, i8)>, ScanError> {
+    pub(super) fn digits(
+        &mut self,
+        work: &Work,
+        column: &Column,
+    ) -> Result<Option<(u8, i8)>, ScanError> {
         let value = column.expression();
         let statement = format!(
             "SELECT max(scale({value})), max(length(trunc(abs({value}))::text)) {} \
@@ -316,13 +320,17 @@ impl Measurer<'_> {
             .filter(|digits| *digits <= 76);
         match (digits, i8::try_from(scale)) {
             (Some(digits), Ok(scale)) => Ok(Some((digits.max(1), scale))),
-            _ => Err(ScanError::Unsupported {
-                path: self.address.to_owned(),
-                place: Place::file().in_column(&column.name),
-                what: format!("its numbers need {} digits, more than 76", scale + whole),
-                remedy: "declare the column `numeric(p, s)` with fewer, or leave it out by a view"
-                    .to_owned(),
-            }),
+            _ => Err(self.too_wide(column)),
+        }
+    }
+
+    pub(super) fn too_wide(&self, column: &Column) -> ScanError {
+        ScanError::Unsupported {
+            path: self.address.to_owned(),
+            place: Place::file().in_column(&column.name),
+            what: "its numbers need more than 76 digits".to_owned(),
+            remedy: "declare the column `numeric(p, s)` with fewer, or leave it out by a view"
+                .to_owned(),
         }
     }
 }
@@ -343,7 +351,21 @@ fn add_odd(state: &mut TableState, column: &Column, odd: Odd) {
 }
 
 /// What ends a copy: an error of the decoder has no place yet.
-struct Wrong(ScanError);
+pub(super) struct Wrong(ScanError);
+
+impl Wrong {
+    /// The error with its place.
+    pub(super) fn at(self, path: &str) -> ScanError {
+        match self.0 {
+            ScanError::Corrupt {
+                path: none,
+                what,
+                place,
+            } if none.is_empty() => ScanError::corrupt(path, place, what),
+            other => other,
+        }
+    }
+}
 
 impl From<String> for Wrong {
     fn from(what: String) -> Self {

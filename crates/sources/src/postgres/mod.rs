@@ -17,6 +17,7 @@ mod marks;
 mod measure;
 mod push;
 mod range;
+mod rows;
 mod scram;
 mod session;
 mod shape;
@@ -29,9 +30,11 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use assay_metrics::TableState;
 use assay_model::dataset::{Dataset, Source};
-use assay_model::partition::PartitionKey;
+use assay_model::partition::{ObjectRef, PartitionKey};
 use assay_model::source::Database;
 use assay_model::task::MeasureSpec;
 use assay_scan::ScanContext;
@@ -115,6 +118,34 @@ impl PostgresTable {
         let shape = Shape::look(&mut session, &self.database)?;
         Ok((session, shape))
     }
+
+    /// What `work` makes of the rows, in one transaction.
+    fn measured<T>(
+        &self,
+        dataset: &Dataset,
+        context: &ScanContext,
+        work: impl FnOnce(&mut Measurer<'_>) -> Result<T, ScanError>,
+    ) -> Result<T, ScanError> {
+        let (mut session, shape) = self.open(dataset, context)?;
+        let address = &self.server.place;
+        let marking = Marking::new(&self.database.version, &shape, address)?;
+        let key = KeyColumn::of(dataset, &shape, address)?;
+        let mut measurer = Measurer {
+            session: &mut session,
+            shape: &shape,
+            dataset,
+            context,
+            marking: &marking,
+            key: key.as_ref(),
+            address,
+        };
+        let made = work(&mut measurer)?;
+        // What is broken off ends with its connection.
+        if !session.is_busy() {
+            session.end()?;
+        }
+        Ok(made)
+    }
 }
 
 impl Table for PostgresTable {
@@ -146,21 +177,28 @@ impl Table for PostgresTable {
         spec: &MeasureSpec,
         context: &ScanContext,
     ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
-        let (mut session, shape) = self.open(dataset, context)?;
-        let address = &self.server.place;
-        let marking = Marking::new(&self.database.version, &shape, address)?;
-        let key = KeyColumn::of(dataset, &shape, address)?;
-        let mut measurer = Measurer {
-            session: &mut session,
-            shape: &shape,
-            dataset,
-            context,
-            marking: &marking,
-            key: key.as_ref(),
-            address,
-        };
-        let states = measurer.measure(spec)?;
-        session.end()?;
-        Ok(states)
+        self.measured(dataset, context, |measurer| measurer.measure(spec))
+    }
+
+    fn columns(
+        &self,
+        dataset: &Dataset,
+        ranges: &[ObjectRef],
+        context: &ScanContext,
+    ) -> Result<SchemaRef, ScanError> {
+        self.measured(dataset, context, |measurer| measurer.columns(ranges))
+    }
+
+    fn rows(
+        &self,
+        dataset: &Dataset,
+        ranges: &[ObjectRef],
+        asked: &SchemaRef,
+        context: &ScanContext,
+        each: &mut dyn FnMut(RecordBatch) -> bool,
+    ) -> Result<(), ScanError> {
+        self.measured(dataset, context, |measurer| {
+            measurer.rows(ranges, asked, each)
+        })
     }
 }

@@ -118,6 +118,11 @@ impl Session {
         self.rows("COMMIT").map(drop)
     }
 
+    /// Whether a statement was left before its end.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
     /// Runs a statement; all of its rows.
     pub(super) fn rows(&mut self, sql: &str) -> Result<Vec<Row>, ScanError> {
         let mut rows = Vec::new();

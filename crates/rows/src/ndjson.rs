@@ -15,7 +15,7 @@ use assay_scan::{ScanContext, ScanError};
 use jiff::tz::TimeZone;
 
 use super::cells::{self, Column, Seen};
-use super::{Files, Rows, batch_of, projected};
+use super::{Files, Own, Rows, batch_of, projected};
 
 /// A partition of files of JSON lines.
 #[derive(Debug)]
@@ -36,17 +36,17 @@ impl Ndjson {
         }
         for object in &files.list {
             let reader = files.objects.reader(object)?;
+            let mut own = files.own()?;
             ndjson::read(&reader, context, &mut |lines| {
+                let kept = kept(own.as_mut(), lines, reader.path())?;
                 for name in lines.names() {
                     if !seen.contains_key(name) {
                         seen.insert(name.clone(), Seen::default());
                         order.push(name.clone());
                     }
                     if let Some(seen) = seen.get_mut(name) {
-                        lines
-                            .column(name)
-                            .into_iter()
-                            .for_each(|value| seen.json(value));
+                        let values = lines.column(name);
+                        kept.iter().for_each(|row| seen.json(values[*row]));
                     }
                 }
                 Ok(true)
@@ -62,6 +62,25 @@ impl Ndjson {
             zone,
         })
     }
+}
+
+/// The lines of a block that belong to the partition.
+fn kept(
+    own: Option<&mut Own>,
+    lines: &ndjson::Lines<'_>,
+    path: &str,
+) -> Result<Vec<usize>, ScanError> {
+    let Some(own) = own else {
+        return Ok((0..lines.rows()).collect());
+    };
+    let column = own.keyed.column.clone();
+    let mut kept = Vec::with_capacity(lines.rows());
+    for (row, text) in lines.texts(&column).iter().enumerate() {
+        if own.has(text.as_deref(), path, || lines.place(row, &column))? {
+            kept.push(row);
+        }
+    }
+    Ok(kept)
 }
 
 impl Rows for Ndjson {
@@ -82,17 +101,20 @@ impl Rows for Ndjson {
             let new = |field: &Arc<_>| Column::new(field, dataset, &self.zone);
             let mut filled: Vec<Column> = schema.fields().iter().map(new).collect();
             let mut wanted = true;
+            let mut own = self.files.own()?;
             ndjson::read(&reader, context, &mut |lines| {
+                let kept = kept(own.as_mut(), lines, reader.path())?;
                 for (column, field) in filled.iter_mut().zip(schema.fields()) {
-                    for (row, value) in lines.column(field.name()).into_iter().enumerate() {
-                        let taken = column.json(value);
+                    let values = lines.column(field.name());
+                    for row in &kept {
+                        let taken = column.json(values[*row]);
                         taken.map_err(|what| {
-                            cells::unfit(reader.path(), lines.place(row, field.name()), what)
+                            cells::unfit(reader.path(), lines.place(*row, field.name()), what)
                         })?;
                     }
                 }
                 let arrays = filled.iter_mut().map(Column::finish).collect();
-                wanted = each(batch_of(&schema, arrays, lines.rows(), reader.path())?);
+                wanted = each(batch_of(&schema, arrays, kept.len(), reader.path())?);
                 Ok(wanted)
             })?;
             if !wanted {

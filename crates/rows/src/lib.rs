@@ -1,15 +1,20 @@
-//! Readers of files as Arrow batches.
+//! The rows of a partition as Arrow record batches.
 //!
 //! In: a definition and objects of a listing. Out: batches of the columns that are asked for. Text
-//! is told apart by the scan of the metrics itself, so that a query and a metric see the same
-//! fields, the same NULLs and the same types. A field that does not read as its declared type is an
-//! error of whoever asks for its column, with the file and the line.
+//! is told apart by the scan of the metrics itself, so that whoever reads rows and a metric see the
+//! same fields, the same NULLs and the same types. A field that does not read as its declared type
+//! is an error of whoever asks for its column, with the file and the line.
+//!
+//! It must never pass over a row: a read ends with all rows or with an error, and objects are held
+//! to what the listing showed before and after.
 
 mod cells;
 mod columnar;
 mod csv;
 mod ndjson;
 mod parquet;
+mod picked;
+mod table;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -18,23 +23,27 @@ use arrow::array::{ArrayRef, RecordBatchOptions};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use assay_model::dataset::{Dataset, FormatKind, Layout};
-use assay_model::partition::{ObjectRef, Partition};
+use assay_model::partition::{ObjectRef, Partition, PartitionKey};
 use assay_scan::error::Place;
 use assay_scan::object::Objects;
+use assay_scan::text::keyed::Keyed;
 use assay_scan::{ScanContext, ScanError};
 
-/// Rows of a batch.
-pub(crate) const BATCH_ROWS: usize = 4096;
+/// Rows of a batch at most, where the format leaves the choice.
+pub const BATCH_ROWS: usize = 4096;
 
-/// Where rows come from.
-pub(crate) trait Rows: Debug + Send + Sync {
+/// The rows of a partition: its columns, and its batches in the order of its objects.
+pub trait Rows: Debug + Send + Sync {
     /// All columns.
     fn schema(&self) -> SchemaRef;
 
-    /// Reads every row; `each` says whether more are wanted.
+    /// Reads every row, with the columns whose places in [`Rows::schema`] are given, in that order;
+    /// `each` says whether more are wanted. A batch without columns has its number of rows all the
+    /// same.
     ///
     /// # Errors
-    /// [`ScanError`] when the rows cannot be read to their end.
+    /// [`ScanError`] when the rows cannot be read to their end; batches that went before are not
+    /// the partition then.
     fn read(
         &self,
         columns: &[usize],
@@ -135,48 +144,87 @@ fn projected(schema: &SchemaRef, columns: &[usize]) -> Result<SchemaRef, ScanErr
 
 /// The files of a partition.
 #[derive(Debug)]
-pub(crate) struct Files {
+struct Files {
     dataset: Dataset,
     objects: Objects,
     list: Vec<ObjectRef>,
+    /// The partition whose rows are read, where a column of the files tells it.
+    only: Option<PartitionKey>,
 }
 
-/// Opens the files of a dataset and tells their columns.
+impl Files {
+    /// What tells the rows of the partition from others of their files.
+    fn own(&self) -> Result<Option<Own>, ScanError> {
+        let keyed = Keyed::of(&self.dataset)?;
+        Ok(keyed
+            .zip(self.only.clone())
+            .map(|(keyed, key)| Own { keyed, key }))
+    }
+}
+
+/// Tells the rows of one partition in files of text.
+struct Own {
+    keyed: Keyed,
+    key: PartitionKey,
+}
+
+impl Own {
+    /// Whether a row with this key belongs to the partition.
+    fn has(
+        &mut self,
+        field: Option<&[u8]>,
+        path: &str,
+        place: impl FnOnce() -> Place,
+    ) -> Result<bool, ScanError> {
+        let key = self
+            .keyed
+            .key(field)
+            .map_err(|what| ScanError::Definition {
+                path: path.to_owned(),
+                place: place(),
+                what: format!("the row has no partition: {what}"),
+                remedy: "correct assayPartitions, or the values".to_owned(),
+            })?;
+        Ok(key == self.key)
+    }
+}
+
+/// Opens the rows of a partition and tells their columns. `list` are its objects; `partition` tells
+/// its rows from others in them where the layout tells partitions by a column, and nothing else.
 ///
 /// # Errors
 /// [`ScanError`] when one cannot be read, or they do not fit together.
-pub(crate) fn open(
+pub fn open(
     dataset: &Dataset,
     list: &[ObjectRef],
     partition: Option<&Partition>,
     context: &ScanContext,
 ) -> Result<Arc<dyn Rows>, ScanError> {
-    if partition.is_some() || matches!(dataset.partitions.layout, Layout::Column { .. }) {
-        return Err(ScanError::Unsupported {
-            path: dataset.source.location.address(),
-            place: Place::file(),
-            what: "its partitions are told by a column inside the files".to_owned(),
-            remedy: "SQL reads datasets whose partitions are files: split the files by the key"
-                .to_owned(),
-        });
+    if dataset.source.format.kind == FormatKind::Table {
+        return Ok(Arc::new(table::Table::open(dataset, list, context)?));
     }
+    let is_by_column = matches!(dataset.partitions.layout, Layout::Column { .. });
+    let only = partition.filter(|_| is_by_column).map(|p| p.key.clone());
+    if is_by_column && only.is_none() {
+        let what = "a column tells its partitions, and none was asked for";
+        let address = dataset.source.location.address();
+        return Err(ScanError::corrupt(address, Place::file(), what));
+    }
+    let key = only.clone();
     let files = Files {
         dataset: dataset.clone(),
         objects: Objects::open(&dataset.source, context)?,
         list: list.to_vec(),
+        only,
     };
-    Ok(match dataset.source.format.kind {
+    let rows: Arc<dyn Rows> = match dataset.source.format.kind {
+        FormatKind::Csv => return Ok(Arc::new(csv::Csv::open(files, context)?)),
+        FormatKind::Ndjson => return Ok(Arc::new(ndjson::Ndjson::open(files, context)?)),
         FormatKind::Parquet => Arc::new(parquet::Parquet::open(files)?),
-        FormatKind::Csv => Arc::new(csv::Csv::open(files, context)?),
-        FormatKind::Ndjson => Arc::new(ndjson::Ndjson::open(files, context)?),
-        FormatKind::Avro | FormatKind::Arrow => Arc::new(columnar::Columnar::open(files, context)?),
-        FormatKind::Table => {
-            return Err(ScanError::Unsupported {
-                path: dataset.source.location.address(),
-                place: Place::file(),
-                what: "its rows are in a database".to_owned(),
-                remedy: "SQL over files reads files: the database answers its own".to_owned(),
-            });
-        }
+        _ => Arc::new(columnar::Columnar::open(files, context)?),
+    };
+    Ok(match key {
+        Some(key) => Arc::new(picked::Picked::new(dataset, rows, key)?),
+        None => rows,
     })
 }

@@ -16,7 +16,7 @@ use assay_scan::{ScanContext, ScanError};
 use jiff::tz::TimeZone;
 
 use super::cells::{self, Column, Seen};
-use super::{Files, Rows, batch_of, projected};
+use super::{Files, Own, Rows, batch_of, projected};
 
 /// A partition of delimited files.
 #[derive(Debug)]
@@ -53,9 +53,11 @@ impl Csv {
             if open.is_empty() {
                 continue;
             }
+            let mut rows = RowsOf::new(&files, &own, reader.path())?;
             csv::read(&files.dataset, &reader, context, &mut |fields| {
+                let kept = rows.kept(fields, reader.path())?;
                 for (at, to) in &open {
-                    for field in (0..fields.rows()).filter_map(|row| fields.get(row, *at)) {
+                    for field in kept.iter().filter_map(|row| fields.get(*row, *at)) {
                         seen[*to].field(field);
                     }
                 }
@@ -72,6 +74,40 @@ impl Csv {
             schema,
             zone,
         })
+    }
+}
+
+/// Which rows of a block belong to the partition.
+struct RowsOf {
+    own: Option<(Own, usize)>,
+}
+
+impl RowsOf {
+    fn new(files: &Files, header: &[String], path: &str) -> Result<Self, ScanError> {
+        let Some(own) = files.own()? else {
+            return Ok(Self { own: None });
+        };
+        let at = header.iter().position(|name| *name == own.keyed.column);
+        let at = at.ok_or_else(|| own.keyed.lacking(path, header))?;
+        Ok(Self {
+            own: Some((own, at)),
+        })
+    }
+
+    fn kept(&mut self, fields: &csv::Fields<'_>, path: &str) -> Result<Vec<usize>, ScanError> {
+        let mut kept = Vec::with_capacity(fields.rows());
+        for row in 0..fields.rows() {
+            let is_own = match &mut self.own {
+                None => true,
+                Some((own, at)) => {
+                    own.has(fields.get(row, *at), path, || fields.place(row, *at))?
+                }
+            };
+            if is_own {
+                kept.push(row);
+            }
+        }
+        Ok(kept)
     }
 }
 
@@ -120,17 +156,19 @@ impl Rows for Csv {
             let new = |field: &Arc<_>| Column::new(field, dataset, &self.zone);
             let mut filled: Vec<Column> = schema.fields().iter().map(new).collect();
             let mut wanted = true;
+            let mut rows = RowsOf::new(&self.files, &own, reader.path())?;
             csv::read(dataset, &reader, context, &mut |fields| {
+                let kept = rows.kept(fields, reader.path())?;
                 for (column, at) in filled.iter_mut().zip(&places) {
-                    for row in 0..fields.rows() {
-                        let taken = column.field(fields.get(row, *at));
+                    for row in &kept {
+                        let taken = column.field(fields.get(*row, *at));
                         taken.map_err(|what| {
-                            cells::unfit(reader.path(), fields.place(row, *at), what)
+                            cells::unfit(reader.path(), fields.place(*row, *at), what)
                         })?;
                     }
                 }
                 let arrays = filled.iter_mut().map(Column::finish).collect();
-                wanted = each(batch_of(&schema, arrays, fields.rows(), reader.path())?);
+                wanted = each(batch_of(&schema, arrays, kept.len(), reader.path())?);
                 Ok(wanted)
             })?;
             if !wanted {

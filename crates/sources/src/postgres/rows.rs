@@ -1,0 +1,161 @@
+//! The rows of ranges as batches, for whoever asks more of them than the metrics.
+//!
+//! In: ranges with the marks that the listing saw, and the columns that are asked for. Out: batches.
+//! The rows of every range must be those that were listed, and a value that no type of Arrow has is
+//! an error of whoever asks for its column: in a batch it would look like NULL.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Field, Schema, SchemaRef};
+use assay_model::partition::{ObjectRef, ObjectSlice, Part};
+use assay_model::task::MeasureSpec;
+use assay_scan::error::{Place, ScanError};
+use assay_scan::plan::{ScanPlan, table_plan};
+
+use super::decode::{Decoder, Odd};
+use super::measure::{Measurer, Work, Wrong};
+use super::push::Plan;
+use super::types::{Column, Reading};
+
+/// What ends a copy of which no more rows are wanted.
+const ENOUGH: &str = "enough";
+
+impl Measurer<'_> {
+    /// The statements of ranges, and what compares their rows with the listing.
+    fn of_ranges(&self, ranges: &[ObjectRef]) -> Result<(Vec<Work>, ScanPlan), ScanError> {
+        let whole = |object: &ObjectRef| ObjectSlice {
+            object: object.clone(),
+            part: Part::Whole,
+        };
+        let works = self.works(&MeasureSpec {
+            partitions: Vec::new(),
+            batch: 1,
+            batches: 1,
+            slices: ranges.iter().map(whole).collect(),
+            bytes: 0,
+            queries: true,
+        })?;
+        let names: Vec<&str> = self.shape.columns.iter().map(|c| c.name.as_str()).collect();
+        Ok((works, table_plan(self.dataset, &names)))
+    }
+
+    fn verified(&mut self, work: &Work, scan: &ScanPlan) -> Result<(), ScanError> {
+        self.totals(work, scan, &Plan::default()).map(drop)
+    }
+
+    /// The columns whose values can be read.
+    pub(super) fn columns(&mut self, ranges: &[ObjectRef]) -> Result<SchemaRef, ScanError> {
+        let (works, scan) = self.of_ranges(ranges)?;
+        for work in &works {
+            self.verified(work, &scan)?;
+        }
+        let mut fields = Vec::new();
+        for column in &self.shape.columns {
+            if column.reading == Reading::Counted {
+                continue;
+            }
+            let mut found = None;
+            if column.reading == Reading::Numeric {
+                let (mut whole, mut scale) = (0, 0);
+                for work in &works {
+                    let (digits, own) = self.digits(work, column)?.unwrap_or_default();
+                    let left = i16::from(digits) - i16::from(own);
+                    (whole, scale) = (left.max(whole), own.max(scale));
+                }
+                let digits = u8::try_from(whole + i16::from(scale)).ok();
+                let digits = digits.filter(|digits| *digits <= 76);
+                let digits = digits.ok_or_else(|| self.too_wide(column))?;
+                found = Some((digits.max(1), scale));
+            }
+            let told = column.field(found);
+            fields.push(Field::new(told.name(), told.data_type().clone(), true));
+        }
+        Ok(Arc::new(Schema::new(fields)))
+    }
+
+    /// Reads the rows; `each` says whether more are wanted.
+    pub(super) fn rows(
+        &mut self,
+        ranges: &[ObjectRef],
+        asked: &SchemaRef,
+        each: &mut dyn FnMut(RecordBatch) -> bool,
+    ) -> Result<(), ScanError> {
+        let (works, scan) = self.of_ranges(ranges)?;
+        for work in works {
+            self.context.check(&work.path)?;
+            self.verified(&work, &scan)?;
+            if !self.copied(&work, asked, each)? {
+                break;
+            }
+            self.context.progress.add_bytes(work.bytes);
+        }
+        Ok(())
+    }
+
+    /// Copies the rows of one statement; whether more are wanted.
+    fn copied(
+        &mut self,
+        work: &Work,
+        asked: &SchemaRef,
+        each: &mut dyn FnMut(RecordBatch) -> bool,
+    ) -> Result<bool, ScanError> {
+        let mut columns: Vec<&Column> = Vec::with_capacity(asked.fields().len());
+        for field in asked.fields() {
+            columns.push(self.shape.column(field.name(), self.address)?);
+        }
+        let corrupt = |what: String| ScanError::corrupt(&work.path, Place::file(), what);
+        let mut decoder = Decoder::new(Arc::clone(asked)).map_err(corrupt)?;
+        let values: Vec<String> = columns.iter().map(|column| column.expression()).collect();
+        let statement = format!(
+            "COPY (SELECT {} {}) TO STDOUT (FORMAT binary)",
+            values.join(", "),
+            work.rows_of()
+        );
+        let (mut rows, mut is_enough) = (0, false);
+        let context = self.context;
+        let ended = self.session.copy_out(&statement, |piece| {
+            let mut take = |batch: RecordBatch| {
+                rows += batch.num_rows() as u64;
+                context.progress.add_rows(batch.num_rows() as u64);
+                if each(batch) {
+                    return Ok(());
+                }
+                is_enough = true;
+                Err(Wrong::from(ENOUGH.to_owned()))
+            };
+            let added = decoder.add::<Wrong>(piece, &mut take);
+            added.map_err(|wrong| wrong.at(&work.path))
+        });
+        if is_enough {
+            return Ok(false);
+        }
+        ended?;
+        let last = decoder.finish().map_err(corrupt)?;
+        rows += last.num_rows() as u64;
+        if rows != work.expected.rows {
+            let what = format!("{rows} rows were copied of {}", work.expected.rows);
+            return Err(corrupt(what));
+        }
+        for (column, odd) in columns.iter().zip(&decoder.odd) {
+            self.plain(column, *odd)?;
+        }
+        Ok(each(last))
+    }
+
+    /// Refuses values that the batches could not show.
+    fn plain(&self, column: &Column, odd: Odd) -> Result<(), ScanError> {
+        if odd.count() == 0 {
+            return Ok(());
+        }
+        Err(ScanError::Unsupported {
+            path: self.address.to_owned(),
+            place: Place::file().in_column(&column.name),
+            what: format!(
+                "{} of its values are infinite or NaN, which SQL over rows cannot hold in this type",
+                odd.count()
+            ),
+            remedy: "ask no query of this column, or leave such rows out by a view".to_owned(),
+        })
+    }
+}
