@@ -51,7 +51,7 @@ chaos: drills ## the drills of a cluster of up to ASSAY_DRILL_CROWD (1000) nodes
 	ASSAY_SIM_SEEDS=$(or $(SEEDS),2000) ASSAY_SIM_FIRST=$(or $(FIRST),0) $(CARGO) test --locked -p assay-manager-core every_seed -- --nocapture
 
 drills: ## ROUNDS (1) rounds of the drills of a cluster of processes, their timings drawn from SEED (1) on
-	$(CARGO) build --locked -p assay-manager -p assay-datanode -p assay --features $(FEATURES)
+	$(CARGO) build --locked -p assay-manager -p assay-datanode -p assay-query -p assay --features $(FEATURES)
 	for seed in $$(seq $(or $(SEED),1) $$(( $(or $(SEED),1) + $(or $(ROUNDS),1) - 1 ))); do \
 	  ASSAY_DRILL_SEED=$$seed $(CARGO) test --locked -p assay-cluster-tests --test drills || exit 1; done
 
@@ -64,7 +64,7 @@ score: ## the judge's score against the anchors of the benchmark
 	$(CARGO) test --locked -p assay-judge --test score -- --nocapture
 
 images: ## images of the development build, built twice and looked at; needs root, buildah and debootstrap
-	$(CARGO) build --locked -p assay-manager -p assay-datanode -p assay --features $(FEATURES),assay-manager/cloud,assay-datanode/cloud
+	$(CARGO) build --locked -p assay-manager -p assay-datanode -p assay-query -p assay --features $(FEATURES),assay-manager/cloud,assay-datanode/cloud
 	infra/images/test "$${CARGO_TARGET_DIR:-target}/debug" manager datanode cli
 
 bench: tools ## the yardstick beside DuckDB and Polars, with ratios

@@ -12,6 +12,8 @@ use anyhow::{Context, Result};
 use assay_coordination::port::LeaseTimes;
 use assay_coordination::{Coordinator, LocalCoordinator};
 use assay_datanode::runner::InProcess;
+use assay_datanode::runner::access::identity_of_machine;
+use assay_datanode::runner::child::Queries;
 use assay_datanode::{DataNode, NodeConfig, NodeHandle, NodeParts};
 use assay_manager::{Manager, ManagerConfig, ManagerHandle, ManagerParts, system_clock};
 use assay_manager_core as core;
@@ -110,7 +112,12 @@ impl Embedded {
             coordinator: Some(Arc::clone(&self.coordinator)),
             runner: Arc::new(
                 // The user's own machine: what the user may read and reach, a dataset may.
-                InProcess::new(self.metrics.clone()).reaching(sources::of_user().await),
+                InProcess::new(self.metrics.clone())
+                    .reaching(sources::of_user().await)
+                    .asking(Queries::beside(
+                        self.config.slots,
+                        identity_of_machine().collect(),
+                    )),
             ),
             config: NodeConfig {
                 slots: self.config.slots,

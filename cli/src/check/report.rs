@@ -366,6 +366,7 @@ fn items(checked: &Checked) -> Vec<serde_json::Value> {
                 "limits": result.limits,
                 "reason": result.reason,
                 "note": result.note,
+                "samples": result.samples(),
             })
         })
         .collect()

@@ -113,8 +113,12 @@ pub fn measured(measured: &MetricValue, error_bound: Option<f64>) -> String {
 
 /// Why a check ended as it did, and what must be known of its value.
 pub fn told(result: &CheckResult) -> String {
-    let told = [result.reason.as_deref(), result.note.as_deref()];
-    let told: Vec<String> = told.into_iter().flatten().map(phrase).collect();
+    let reason = result.reason.as_deref().map(phrase);
+    // What stands in a row is shown as it is.
+    let is_of_rows = !result.samples().is_empty();
+    let as_it_is = |note: &str| if is_of_rows { note.to_owned() } else { phrase(note) };
+    let note = result.note.as_deref().map(as_it_is);
+    let told: Vec<String> = [reason, note].into_iter().flatten().collect();
     told.join("; ")
 }
 

@@ -245,6 +245,16 @@ impl CheckResult {
         }
     }
 
+    /// Rows that break the rule, where the note of the value shows some: JSON objects, without what
+    /// is masked.
+    #[must_use]
+    pub fn samples(&self) -> Vec<serde_json::Value> {
+        let note = self.note.as_deref().unwrap_or_default();
+        let rows = note.strip_prefix(ROWS_SUCH_AS).map(|rows| format!("[{rows}]"));
+        rows.and_then(|rows| serde_json::from_str(&rows).ok())
+            .unwrap_or_default()
+    }
+
     /// Which of several results about one value is shown: the gravest, then one with learned
     /// limits, then one with limits of its rule.
     #[must_use]
@@ -269,6 +279,10 @@ impl CheckResult {
         Some((shown, others.collect()))
     }
 }
+
+/// How the note of a value begins that shows rows which break a rule: JSON objects follow, with
+/// commas between.
+pub const ROWS_SUCH_AS: &str = "rows such as ";
 
 /// The model of limits that a rule states, rather than history.
 pub const FIXED: &str = "fixed";

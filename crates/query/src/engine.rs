@@ -37,6 +37,7 @@ use futures::StreamExt;
 
 use crate::answer::{OneNumber, Sample};
 use crate::error::QueryError;
+use crate::mask::Masked;
 use crate::exact::{self, Exact};
 use crate::request::{Answer, Limits, Request, Source, Table, Want};
 use crate::table::{Failed, FileTable};
@@ -63,7 +64,7 @@ struct Session {
 pub(crate) fn answer(
     request: &Request,
     limits: Limits,
-    cancelled: &Arc<AtomicBool>,
+    scan: ScanContext,
     each: &mut dyn FnMut(RecordBatch) -> Result<(), QueryError>,
 ) -> Result<Answer, QueryError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -71,7 +72,7 @@ pub(crate) fn answer(
         .build()
         .map_err(|error| QueryError::Broke(error.to_string()))?;
     let tokens = gate::tokens(request)?;
-    let session = Session::open(request, limits, cancelled)?;
+    let session = Session::open(request, limits, scan)?;
     let plan = runtime.block_on(session.plan(request, tokens))?;
     runtime.block_on(session.run(request, plan, each))
 }
@@ -80,11 +81,9 @@ impl Session {
     fn open(
         request: &Request,
         limits: Limits,
-        cancelled: &Arc<AtomicBool>,
+        scan: ScanContext,
     ) -> Result<Self, QueryError> {
         let whole_division = Arc::new(AtomicBool::new(false));
-        let mut scan = ScanContext::new(limits.memory_bytes / 4);
-        scan.cancelled = Arc::clone(cancelled);
         let mut session = Self {
             context: context(limits, &whole_division)?,
             scan,
@@ -201,10 +200,16 @@ impl Session {
         let mut number = OneNumber::default();
         let mut sample = Sample::new(0, Vec::new(), 0);
         match &request.want {
-            Want::Number => OneNumber::columns(&columns)?,
-            Want::Rows { cap, masked } => {
-                let masked: BTreeSet<String> = masked.iter().cloned().collect();
-                let hidden = mask::tainted(&plan, &masked).map_err(|error| self.told(&error))?;
+            Want::Number => {
+                OneNumber::columns(&columns)?;
+                if self.hidden(request, &plan, true)?.contains(&true) {
+                    let what = "the number shows a value of a masked column";
+                    let next = "count or sum over the column, or leave it out";
+                    return Err(QueryError::refused(None, what, next));
+                }
+            }
+            Want::Rows { cap } => {
+                let hidden = self.hidden(request, &plan, false)?;
                 sample = Sample::new(*cap as usize, hidden, self.limits.answer_bytes);
             }
             Want::Filter { .. } => {}
@@ -247,6 +252,20 @@ impl Session {
             },
             Want::Filter { .. } => Answer::Filtered { rows },
         })
+    }
+
+    /// For each column of the result whether it may not be shown.
+    fn hidden(
+        &self,
+        request: &Request,
+        plan: &LogicalPlan,
+        sums_show: bool,
+    ) -> Result<Vec<bool>, QueryError> {
+        let masked = Masked {
+            columns: request.masked.iter().cloned().collect(),
+            sums_show,
+        };
+        mask::tainted(plan, &masked).map_err(|error| self.told(&error))
     }
 
     fn notes(&self) -> Vec<String> {

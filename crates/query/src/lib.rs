@@ -21,6 +21,7 @@ mod exact;
 mod functions;
 mod gate;
 mod mask;
+mod others;
 mod request;
 pub mod serve;
 mod sums;
@@ -33,6 +34,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 
 use arrow::record_batch::RecordBatch;
+use assay_scan::ScanContext;
 
 pub use answer::{MASK, SHOWN_CHARACTERS};
 pub use error::{At, QueryError};
@@ -47,24 +49,41 @@ pub fn run(request: &Request, limits: Limits) -> Result<Answer, QueryError> {
     filter(request, limits, |_| Ok(()))
 }
 
-/// Answers a request; the batches of a [`Want::Filter`] go to `each`, in the order of the files.
+/// As [`within`], of files of this machine.
 ///
 /// # Errors
-/// [`QueryError`] when there is no answer, or that of `each`. Batches that went before do not make
-/// an answer then.
+/// As [`within`].
 pub fn filter(
     request: &Request,
     limits: Limits,
     each: impl FnMut(RecordBatch) -> Result<(), QueryError>,
 ) -> Result<Answer, QueryError> {
+    within(request, limits, &ScanContext::default(), each)
+}
+
+/// Answers a request, reaching what `context` lets be reached; the batches of a [`Want::Filter`] go
+/// to `each`, in the order of the files.
+///
+/// # Errors
+/// [`QueryError`] when there is no answer, or that of `each`. Batches that went before do not make
+/// an answer then.
+pub fn within(
+    request: &Request,
+    limits: Limits,
+    context: &ScanContext,
+    each: impl FnMut(RecordBatch) -> Result<(), QueryError>,
+) -> Result<Answer, QueryError> {
     let mut each = each;
     let cancelled = Arc::new(AtomicBool::new(false));
+    let mut scan = context.clone();
+    scan.memory_bytes = limits.memory_bytes / 4;
+    scan.cancelled = Arc::clone(&cancelled);
     let (sender, receiver) = mpsc::sync_channel(2);
     let (to_batches, batches) = (sender.clone(), receiver);
-    let (asked, stop) = (request.clone(), Arc::clone(&cancelled));
+    let asked = request.clone();
     // A thread of its own: the planner needs a deep stack, and a panic ends here.
     let ended = threads::query(Box::new(move || {
-        let ended = engine::answer(&asked, limits, &stop, &mut |batch| {
+        let ended = engine::answer(&asked, limits, scan, &mut |batch| {
             let gone = to_batches.send(Said::Batch(batch)).is_err();
             if gone {
                 return Err(QueryError::Time {

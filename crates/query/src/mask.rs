@@ -9,9 +9,20 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
 
-/// For each column of `plan`'s result whether it derives from one of `masked`.
-pub(crate) fn tainted(plan: &LogicalPlan, masked: &BTreeSet<String>) -> Result<Vec<bool>> {
-    if masked.is_empty() {
+/// Aggregates that show no value of a row: those that are measured of masked columns, too.
+const OF_MANY: &[&str] = &["count", "sum", "avg", "stddev", "stddev_pop", "var", "var_pop"];
+
+/// What may not be shown.
+pub(crate) struct Masked {
+    /// The columns, in any table.
+    pub(crate) columns: BTreeSet<String>,
+    /// Whether what [`OF_MANY`] make of them may be shown.
+    pub(crate) sums_show: bool,
+}
+
+/// For each column of `plan`'s result whether it derives from what is masked.
+pub(crate) fn tainted(plan: &LogicalPlan, masked: &Masked) -> Result<Vec<bool>> {
+    if masked.columns.is_empty() {
         return Ok(vec![false; plan.schema().fields().len()]);
     }
     let inputs = plan.inputs();
@@ -24,7 +35,7 @@ pub(crate) fn tainted(plan: &LogicalPlan, masked: &BTreeSet<String>) -> Result<V
     match plan {
         LogicalPlan::TableScan(scan) => {
             let fields = scan.projected_schema.fields().iter();
-            Ok(fields.map(|field| masked.contains(field.name())).collect())
+            Ok(fields.map(|field| masked.columns.contains(field.name())).collect())
         }
         LogicalPlan::Projection(projection) => own(&projection.expr.iter().collect::<Vec<_>>()),
         LogicalPlan::Aggregate(aggregate) => {
@@ -76,24 +87,24 @@ fn padded(mut taints: Vec<bool>, plan: &LogicalPlan) -> Vec<bool> {
 }
 
 /// Every column as masked, if anything masked is read below.
-fn any(plan: &LogicalPlan, masked: &BTreeSet<String>) -> Vec<bool> {
+fn any(plan: &LogicalPlan, masked: &Masked) -> Vec<bool> {
     vec![reads(plan, masked); plan.schema().fields().len()]
 }
 
 /// Whether a masked column is read anywhere below.
-fn reads(plan: &LogicalPlan, masked: &BTreeSet<String>) -> bool {
+fn reads(plan: &LogicalPlan, masked: &Masked) -> bool {
     let mut found = false;
     let looked = plan.apply_with_subqueries(|plan| {
         if let LogicalPlan::TableScan(scan) = plan {
             let mut fields = scan.projected_schema.fields().iter();
-            found |= fields.any(|field| masked.contains(field.name()));
+            found |= fields.any(|field| masked.columns.contains(field.name()));
         }
         Ok(TreeNodeRecursion::Continue)
     });
     found || looked.is_err()
 }
 
-fn column(column: &Column, inputs: &[&LogicalPlan], masked: &BTreeSet<String>) -> Result<bool> {
+fn column(column: &Column, inputs: &[&LogicalPlan], masked: &Masked) -> Result<bool> {
     for input in inputs {
         if let Some(at) = input.schema().maybe_index_of_column(column) {
             return Ok(tainted(input, masked)?.get(at).copied().unwrap_or(true));
@@ -102,13 +113,18 @@ fn column(column: &Column, inputs: &[&LogicalPlan], masked: &BTreeSet<String>) -
     Ok(true)
 }
 
-fn holds(expr: &Expr, inputs: &[&LogicalPlan], masked: &BTreeSet<String>) -> Result<bool> {
+fn holds(expr: &Expr, inputs: &[&LogicalPlan], masked: &Masked) -> Result<bool> {
     let mut found = false;
     expr.apply(|part| {
         found |= match part {
             Expr::Column(of) => column(of, inputs, masked)?,
-            Expr::OuterReferenceColumn(_, of) => masked.contains(&of.name),
+            Expr::OuterReferenceColumn(_, of) => masked.columns.contains(&of.name),
             Expr::ScalarSubquery(of) => tainted(&of.subquery, masked)?.contains(&true),
+            Expr::AggregateFunction(of)
+                if masked.sums_show && OF_MANY.contains(&of.func.name()) =>
+            {
+                return Ok(TreeNodeRecursion::Jump);
+            }
             _ => false,
         };
         Ok(TreeNodeRecursion::Continue)

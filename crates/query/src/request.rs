@@ -26,6 +26,9 @@ pub struct Request {
     pub sql: String,
     /// What is wanted.
     pub want: Want,
+    /// Columns, in any table, whose values are not shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub masked: Vec<String>,
 }
 
 /// A table and where its rows come from.
@@ -66,8 +69,6 @@ pub enum Want {
     Rows {
         /// How many are shown at most.
         cap: u32,
-        /// Columns whose values are not shown.
-        masked: Vec<String>,
     },
     /// The rows of `{object}` that the condition is true of, as batches (see [`crate::filter`]).
     Filter {

@@ -5,27 +5,24 @@
 //! is answered with the reason; only files that changed since they were listed fail the task, since
 //! another look may find them settled.
 
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use assay_datanode::runner::child::{self, ChildWork, Reaching};
 use assay_metrics::{Answer as Stated, AnswerValue, TableState};
 use assay_model::check::Check;
-use assay_model::dataset::{Dataset, Location, Source as Server};
+use assay_model::dataset::Dataset;
 use assay_model::metric::Metric;
 use assay_model::output::{MeasuredPartition, TaskOutput};
-use assay_model::partition::{ObjectRef, PartitionKey};
+use assay_model::partition::Partition;
 use assay_model::task::{AttemptOutcome, MeasureSpec, TaskFailure};
 use assay_scan::columnar::{Feed, Rows};
-use assay_scan::discover::pattern::Pattern;
-use assay_scan::object::Objects;
 use assay_scan::plan::of_filter;
-use assay_scan::{ErrorClass, ScanContext, ScanError};
+use assay_scan::{ErrorClass, ScanContext};
 
 use crate::error::QueryError;
 use crate::request::{Answer, Limits, Number, Request, Source, Table, Want};
-use crate::{filter, run, threads};
+use crate::{others, threads, within};
 
 /// Longest time of one query.
 const TIME: Duration = Duration::from_secs(120);
@@ -62,7 +59,7 @@ pub fn work(work: &ChildWork<'_>, context: &ScanContext) -> Result<TaskOutput, T
         dataset,
         spec,
         context,
-        key: &partition.key,
+        partition,
     };
     let mut state = TableState::default();
     for check in dataset.asking() {
@@ -90,7 +87,7 @@ struct Asked<'a> {
     dataset: &'a Dataset,
     spec: &'a MeasureSpec,
     context: &'a ScanContext,
-    key: &'a PartitionKey,
+    partition: &'a Partition,
 }
 
 impl Asked<'_> {
@@ -122,16 +119,13 @@ impl Asked<'_> {
 
     fn query(&self, check: &Check, sql: &str) -> Result<Stated, QueryError> {
         let want = if check.metric.metric == Metric::FailedRows {
-            Want::Rows {
-                cap: SAMPLE_ROWS,
-                masked: self.masked(),
-            }
+            Want::Rows { cap: SAMPLE_ROWS }
         } else {
             Want::Number
         };
         let mut request = self.request(sql, want)?;
         request.property = (!check.metric.column.is_empty()).then(|| check.metric.column.clone());
-        Ok(match run(&request, self.limits())? {
+        Ok(match within(&request, self.limits(), self.context, |_| Ok(()))? {
             Answer::Number { value, notes } => Stated {
                 value: Ok(match value {
                     None => AnswerValue::Null,
@@ -170,18 +164,18 @@ impl Asked<'_> {
         )?;
         let path = format!("rows where {condition}");
         let mut feed: Option<Feed<'_>> = None;
-        filter(&request, self.limits(), |batch| {
+        within(&request, self.limits(), self.context, |batch| {
             let fed = match &mut feed {
                 Some(feed) => feed,
                 None => {
-                    let rows = Rows::Of(self.key.clone());
+                    let rows = Rows::Of(self.partition.key.clone());
                     feed.insert(Feed::new(&own, &batch.schema(), rows, &path, self.context)?)
                 }
             };
             Ok(fed.add(&batch)?)
         })?;
         let mut states = feed.map(|feed| feed.finish(0, true)).unwrap_or_default();
-        Ok(states.remove(self.key).unwrap_or_default())
+        Ok(states.remove(&self.partition.key).unwrap_or_default())
     }
 
     fn limits(&self) -> Limits {
@@ -205,70 +199,24 @@ impl Asked<'_> {
             rows: Source::Files {
                 dataset: Box::new(self.dataset.clone()),
                 objects: listed.collect(),
-                partition: self.spec.partitions.first().cloned().map(Box::new),
+                partition: Some(Box::new(self.partition.clone())),
             },
         }];
         for other in &self.dataset.others {
             // Who does not name it does not wait for it, nor fail with it.
             if sql.contains(&other.server) {
-                tables.push(self.other(other)?);
+                let table = others::table(self.dataset, other, self.partition, self.context)?;
+                tables.push(table);
             }
         }
         Ok(Request {
             tables,
             object,
             property: None,
-            partition: self.key.as_str().to_owned(),
+            partition: self.partition.key.as_str().to_owned(),
             sql: sql.to_owned(),
             want,
+            masked: self.masked(),
         })
     }
-
-    /// Another server of the document: all of its files, as they are at present.
-    fn other(&self, server: &Server) -> Result<Table, QueryError> {
-        let mut dataset = self.dataset.clone();
-        dataset.source = server.clone();
-        dataset.columns.clear();
-        dataset.partitions.layout = assay_model::dataset::Layout::Single;
-        Ok(Table {
-            name: server.server.clone(),
-            rows: Source::Files {
-                objects: listed(server, self.context)?,
-                dataset: Box::new(dataset),
-                partition: None,
-            },
-        })
-    }
-}
-
-/// The files of a server, in the order of their names.
-fn listed(server: &Server, context: &ScanContext) -> Result<Vec<ObjectRef>, ScanError> {
-    let objects = Objects::open(server, context)?;
-    let pattern = objects
-        .pattern()
-        .map(|text| Pattern::new(text, &[]))
-        .transpose()?;
-    let mut all = Vec::new();
-    for object in objects.walk("") {
-        let object = object?;
-        let name = object.path.rsplit('/').next().unwrap_or_default();
-        let is_data = match &pattern {
-            Some(pattern) => pattern.captures(&object.path).is_some(),
-            None => objects.single().is_some() || !name.starts_with(['_', '.']),
-        };
-        if is_data {
-            all.push(object);
-        }
-    }
-    let paths: BTreeSet<&str> = all.iter().map(|object| object.path.as_str()).collect();
-    if paths.is_empty() && matches!(server.location, Location::Local { .. }) {
-        return Err(ScanError::Definition {
-            path: server.location.address(),
-            place: assay_scan::error::Place::file(),
-            what: format!("the server {} has no file", server.server),
-            remedy: "correct the path under `servers`".to_owned(),
-        });
-    }
-    all.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    Ok(all)
 }

@@ -68,7 +68,7 @@ fn job(dataset: &Dataset, folder: &Path) -> TaskJob {
             priority: Priority::Live,
             selection: Selection::default(),
             retries: 2,
-            task_timeout_ms: 1000,
+            task_timeout_ms: 60_000,
             state: RunState::Running,
             reason: None,
             created_at: now,
@@ -93,7 +93,7 @@ fn answers(program: &Path, dataset: &Dataset, folder: &Path) -> TableState {
         .unwrap();
     runtime.block_on(async {
         let store = SqliteStore::in_memory().await.unwrap();
-        let runner = InProcess::new(Arc::new(store)).asking(Queries::at(program, 1));
+        let runner = InProcess::new(Arc::new(store)).asking(Queries::at(program, 1, Vec::new()));
         let ended = runner.run(job(dataset, folder), TaskWatch::default()).await;
         let Ok(TaskOutput::Measured(measured)) = ended else {
             panic!("{ended:?}");

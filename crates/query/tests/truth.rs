@@ -220,11 +220,9 @@ fn failed_rows_are_counted_and_some_are_shown_without_masked_values() {
     let (_folder, tables) = orders();
     let masked = vec!["email".to_owned()];
     let ask = |sql: &str| {
-        let want = Want::Rows {
-            cap: 2,
-            masked: masked.clone(),
-        };
-        match assay_query::run(&request(tables.clone(), sql, want), limits()).unwrap() {
+        let mut request = request(tables.clone(), sql, Want::Rows { cap: 2 });
+        request.masked.clone_from(&masked);
+        match assay_query::run(&request, limits()).unwrap() {
             Answer::Rows { total, sample, .. } => (total, sample),
             other => panic!("{other:?}"),
         }
@@ -252,6 +250,36 @@ fn failed_rows_are_counted_and_some_are_shown_without_masked_values() {
         );
     }
     assert_eq!(ask("SELECT Id FROM orders WHERE Id > 7"), (0, Vec::new()));
+}
+
+#[test]
+fn a_number_shows_no_value_of_a_masked_column() {
+    let (_folder, tables) = orders();
+    let ask = |sql: &str| {
+        let mut request = request(tables.clone(), sql, Want::Number);
+        request.masked = vec!["amount".to_owned()];
+        assay_query::run(&request, limits())
+    };
+    for shown in [
+        "SELECT COUNT(*) FROM {object} WHERE amount < 0",
+        "SELECT COUNT(DISTINCT amount) FROM {object}",
+        "SELECT SUM(amount) FROM {object}",
+        "SELECT MAX(Id) FROM {object} WHERE amount IS NULL",
+        "SELECT COUNT(*) FROM (SELECT amount FROM {object} GROUP BY amount) AS q",
+    ] {
+        let ended = ask(shown);
+        assert!(matches!(ended, Ok(Answer::Number { .. })), "{shown}: {ended:?}");
+    }
+    for refused in [
+        "SELECT MAX(amount) FROM {object}",
+        "SELECT amount FROM {object} WHERE Id = 1",
+        "SELECT MIN(a) + 1 FROM (SELECT amount AS a FROM {object}) AS q",
+        "SELECT (SELECT MAX(amount) FROM {object})",
+        "SELECT length(MAX(CAST(amount AS VARCHAR))) FROM {object}",
+    ] {
+        let told = ask(refused).unwrap_err().to_string();
+        assert!(told.contains("masked"), "{refused}: {told}");
+    }
 }
 
 #[test]

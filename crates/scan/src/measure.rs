@@ -44,8 +44,8 @@ pub fn states(
     context: &ScanContext,
 ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
     let kind = dataset.source.format.kind;
-    if spec.queries && kind != FormatKind::Table {
-        // Files are asked by a program of its own: nothing is measured, and nothing twice.
+    if spec.queries {
+        // A program of its own asks: nothing is measured, and nothing twice.
         let empty = |p: &Partition| (p.key.clone(), TableState::default());
         return Ok(spec.partitions.iter().map(empty).collect());
     }

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use assay_metrics::{AnswerValue, TableState, Unavailable, Uniqueness};
 use assay_model::dataset::Dataset;
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
+use assay_model::outcome::ROWS_SUCH_AS;
 use assay_model::task::EvaluateSpec;
 use jiff::Timestamp;
 
@@ -158,7 +159,7 @@ impl Subject<'_> {
         let mut point = MetricPoint::computed(key, value);
         if !answer.samples.is_empty() {
             point.note = Some(match point.key.metric {
-                Metric::FailedRows => format!("rows such as {}", answer.samples.join(", ")),
+                Metric::FailedRows => format!("{ROWS_SUCH_AS}{}", answer.samples.join(", ")),
                 _ => answer.samples.join("; "),
             });
         }
@@ -236,7 +237,7 @@ const fn shows_value(metric: Metric) -> bool {
 
 /// Why a query has no answer that nobody put.
 const UNASKED: &str =
-    "its SQL was not run: that is done for files, by the program `assay-query` of the node";
+    "its SQL was not run: the program `assay-query` of a node does that, when it measures the partition";
 
 /// Columns that a message lists.
 const LISTED: usize = 20;

@@ -8,6 +8,7 @@
 //! from there, too. On a machine that serves others a reference therefore reaches only what was put
 //! there for sources ([`LocalKeys::for_sources`]), never the node's own secrets.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +25,38 @@ pub mod aws;
 
 /// The most bytes that a secret may have.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+/// Variables that say who this machine is to an object store, and how its certificates are known. A
+/// child has nothing else of the node's environment, and these only where it may reach a bucket.
+const OF_MACHINE: &[&str] = &[
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "AZURE_CLIENT_ID",
+    "AZURE_TENANT_ID",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// What of this process's environment says who the machine is to an object store, for the
+/// environment of children that may reach one.
+pub fn identity_of_machine() -> impl Iterator<Item = (OsString, OsString)> {
+    let set = |name: &&str| std::env::var_os(name).map(|value| (name.into(), value));
+    OF_MACHINE.iter().filter_map(set)
+}
 
 /// Why a secret cannot be had. It never quotes one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -159,6 +192,18 @@ impl Sources {
     /// When a secret cannot be had: permanent, unless what keeps it does not answer.
     pub async fn access(&self, dataset: &Dataset) -> Result<Access, TaskFailure> {
         self.access_to(&[&dataset.source]).await
+    }
+
+    /// What a query of this dataset may reach: its own source, and the other servers that its
+    /// definition names.
+    ///
+    /// # Errors
+    /// As [`Sources::access`].
+    pub async fn access_of_query(&self, dataset: &Dataset) -> Result<Access, TaskFailure> {
+        let all: Vec<&Source> = std::iter::once(&dataset.source)
+            .chain(&dataset.others)
+            .collect();
+        self.access_to(&all).await
     }
 
     /// What whoever reads these sources may reach.

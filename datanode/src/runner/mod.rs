@@ -23,7 +23,6 @@ use assay_model::dataset::Dataset;
 use assay_model::output::TaskOutput;
 use assay_model::run::Run;
 use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskSpec};
-use assay_scan::reach::Access;
 use assay_scan::{ErrorClass, ScanContext, ScanError, ScanProgress};
 use assay_store::{MetricStore, StoreError};
 use async_trait::async_trait;
@@ -78,7 +77,7 @@ impl InProcess {
         Self {
             metrics,
             sources: None,
-            queries: child::Queries::beside(1),
+            queries: child::Queries::beside(1, access::identity_of_machine().collect()),
         }
     }
 
@@ -87,16 +86,6 @@ impl InProcess {
     pub fn asking(mut self, queries: child::Queries) -> Self {
         self.queries = queries;
         self
-    }
-
-    /// What a task may reach beyond files.
-    async fn access(&self, job: &TaskJob) -> Result<Option<Access>, TaskFailure> {
-        match &self.sources {
-            Some(sources) if access::is_remote(&job.dataset) => {
-                sources.access(&job.dataset).await.map(Some)
-            }
-            _ => Ok(None),
-        }
     }
 
     /// The same, reaching sources beyond this machine's files.
@@ -133,9 +122,8 @@ impl TaskRunner for InProcess {
                 discover::run(self.metrics.as_ref(), job, context).await
             }
             TaskSpec::Measure(spec) if spec.queries => {
-                let access = self.access(&job).await?;
                 self.queries
-                    .answer(&job, spec, access.as_ref(), &watch)
+                    .answer(&job, spec, self.sources.as_ref(), &watch)
                     .await
             }
             TaskSpec::Measure(_) => {

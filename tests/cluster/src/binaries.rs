@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 /// How they are built.
-const BUILD: &str = "cargo build -p assay-manager -p assay-datanode -p assay-scheduler --features \
+const BUILD: &str = "cargo build -p assay-manager -p assay-datanode -p assay-query -p assay-scheduler --features \
                      assay-manager/cloud,assay-datanode/cluster,assay-scheduler/lambda";
 
 /// The path of `assay-manager`, `assay-datanode` or `bootstrap`: in the folder `ASSAY_BIN_DIR`, or beside this

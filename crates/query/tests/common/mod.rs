@@ -129,6 +129,7 @@ pub fn request(tables: Vec<Table>, sql: &str, want: Want) -> Request {
         object: tables[0].name.clone(),
         tables,
         property: None,
+        masked: Vec::new(),
         partition: "2026-11-20".to_owned(),
         sql: sql.to_owned(),
         want,

@@ -25,7 +25,7 @@ pub mod value;
 
 use std::collections::BTreeSet;
 
-use assay_model::dataset::{Dataset, FormatKind, KeySpec, Layout, Location};
+use assay_model::dataset::{Dataset, KeySpec, Layout, Location};
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::output::Discovery;
 use assay_model::partition::{ObjectRef, Partition};
@@ -165,11 +165,9 @@ fn plan(
         notices: gone.notice.into_iter().chain(gaps).chain(changed).collect(),
         ..Discovery::default()
     };
-    // The rows of a database are for the database to ask.
-    let files = facts.dataset.source.format.kind != FormatKind::Table;
     let asked = match facts.dataset.asking().next() {
-        Some(_) if files => judges.clone(),
-        _ => Vec::new(),
+        Some(_) => judges.clone(),
+        None => Vec::new(),
     };
     batch(judges, &mut discovery);
     batches::plan_queries(&asked, &mut discovery);

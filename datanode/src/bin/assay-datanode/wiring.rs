@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
-use assay_datanode::runner::access::{Keys, LocalKeys, Sources};
+use assay_datanode::runner::access::{Keys, LocalKeys, Sources, identity_of_machine};
 use assay_datanode::runner::child::{self, ChildConfig, ChildRunner, Reaching};
 use assay_datanode::{NodeConfig, NodeParts};
 use assay_process::ecs::{self, ZoneError};
@@ -113,31 +113,6 @@ async fn keys(local: LocalKeys, aws_prefix: Option<String>) -> Result<Arc<dyn Ke
     }
 }
 
-/// Variables that say who this machine is to an object store, and how its certificates are known. A
-/// child has nothing else of the node's environment, and these only where it may reach a bucket.
-const OF_MACHINE: &[&str] = &[
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_REGION",
-    "AWS_DEFAULT_REGION",
-    "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3",
-    "AWS_ENDPOINT_URL_STS",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_ROLE_ARN",
-    "AWS_ROLE_SESSION_NAME",
-    "GOOGLE_APPLICATION_CREDENTIALS",
-    "AZURE_CLIENT_ID",
-    "AZURE_TENANT_ID",
-    "AZURE_FEDERATED_TOKEN_FILE",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-];
-
 /// How children are started.
 fn children(settings: &Settings) -> ChildConfig {
     let mut config = ChildConfig::own(settings.slots);
@@ -147,8 +122,7 @@ fn children(settings: &Settings) -> ChildConfig {
             .any(|scheme| place.starts_with(scheme))
     };
     if settings.sources.allow.iter().any(is_bucket) {
-        let set = |name: &&str| std::env::var_os(name).map(|value| (name.into(), value));
-        config.env.extend(OF_MACHINE.iter().filter_map(set));
+        config.env.extend(identity_of_machine());
     }
     config
 }

@@ -35,7 +35,6 @@ use std::time::Duration;
 
 use assay_model::output::TaskOutput;
 use assay_model::task::{AttemptOutcome, TaskFailure, TaskSpec};
-use assay_scan::reach::Access;
 use assay_store::MetricStore;
 use async_trait::async_trait;
 
@@ -145,7 +144,7 @@ impl ChildRunner {
     pub fn new(metrics: Arc<dyn MetricStore>, config: ChildConfig) -> Self {
         Self {
             metrics,
-            queries: Queries::beside(config.slots),
+            queries: Queries::beside(config.slots, config.env.clone()),
             pool: Arc::new(Pool::new(config)),
             seq: AtomicU64::new(0),
             sources: None,
@@ -157,14 +156,6 @@ impl ChildRunner {
     pub fn asking(mut self, queries: Queries) -> Self {
         self.queries = queries;
         self
-    }
-
-    /// What a task may reach beyond files.
-    async fn access(&self, job: &TaskJob) -> Result<Option<Access>, TaskFailure> {
-        match &self.sources {
-            Some(sources) => sources.access(&job.dataset).await.map(Some),
-            None => Ok(None),
-        }
     }
 
     /// The same, whose tasks reach sources beyond this machine's files.
@@ -215,7 +206,10 @@ impl ChildRunner {
                 .saturating_add(self.pool.config.cpu_grace_s),
             answer_bytes_max: self.pool.config.answer_bytes_max,
             work,
-            access: self.access(job).await?,
+            access: match &self.sources {
+                Some(sources) => Some(sources.access(&job.dataset).await?),
+                None => None,
+            },
         };
         let message = ToChild::Task(Box::new(task));
         let frame = frame::encode(&message, std::iter::empty(), u64::from(u32::MAX));
@@ -239,10 +233,9 @@ impl TaskRunner for ChildRunner {
         if let TaskSpec::Measure(spec) = &job.task.spec
             && spec.queries
         {
-            let access = self.access(&job).await?;
             return self
                 .queries
-                .answer(&job, spec, access.as_ref(), &watch)
+                .answer(&job, spec, self.sources.as_ref(), &watch)
                 .await;
         }
         match self.order(&job).await? {

@@ -9,21 +9,25 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use assay_metrics::{Answer, TableState};
 use assay_model::dataset::Dataset;
 use assay_model::output::{MeasuredPartition, TaskOutput};
 use assay_model::task::{AttemptOutcome, MeasureSpec, TaskFailure};
-use assay_scan::reach::Access;
+
+use tokio::time::{Instant, timeout};
 
 use super::frame;
 use super::message::{ChildTask, ChildWork, Expected, ToChild};
 use super::pool::Pool;
 use super::process::Order;
 use super::{ChildConfig, TaskJob, TaskWatch};
+use crate::runner::access::Sources;
 use crate::runner::failure;
 
 /// The program that answers SQL.
@@ -34,6 +38,8 @@ pub const QUERY_VARIABLE: &str = "ASSAY_QUERY_PROGRAM";
 const OWN_BYTES: u64 = 384 << 20;
 /// Processor time beyond the task's time-out after which the kernel ends a query, in seconds.
 const GRACE_S: u64 = 5;
+/// The longest time of a query, beyond that of its own process.
+const LONGEST: Duration = Duration::from_secs(150);
 /// Attempts of a task after which what may still be retried is an answer.
 const ATTEMPTS: u32 = 3;
 
@@ -46,28 +52,31 @@ pub struct Queries {
 
 impl Queries {
     /// The program that [`QUERY_VARIABLE`] names, else the one beside the program at work; at most
-    /// `slots` processes at a time.
+    /// `slots` processes at a time, each with `env` as its whole environment.
     #[must_use]
-    pub fn beside(slots: u32) -> Self {
+    pub fn beside(slots: u32, env: Vec<(OsString, OsString)>) -> Self {
         let named = std::env::var_os(QUERY_VARIABLE).map(PathBuf::from);
         let own = std::env::current_exe().ok();
         let folder = own.as_deref().and_then(Path::parent);
         let found = named.or_else(|| folder.map(|folder| folder.join(QUERY_PROGRAM)));
         match found {
-            Some(program) => Self::at(&program, slots),
+            Some(program) => Self::at(&program, slots, env),
             None => Self::without("the folder of this program is not known"),
         }
     }
 
-    /// This program; at most `slots` processes at a time.
+    /// This program; at most `slots` processes at a time, each with `env` as its whole environment.
     #[must_use]
-    pub fn at(program: &Path, slots: u32) -> Self {
+    pub fn at(program: &Path, slots: u32, env: Vec<(OsString, OsString)>) -> Self {
         if !program.is_file() {
             return Self::without(&format!("there is no {}", program.display()));
         }
         let mut config = ChildConfig::of(program, slots);
         config.memory_own_bytes = OWN_BYTES;
         config.cpu_grace_s = GRACE_S;
+        config.env = env;
+        // A fresh process for each query: what one leaves behind is no other's.
+        config.tasks_max = 1;
         Self {
             pool: Ok(Arc::new(Pool::new(config))),
             seq: Arc::new(AtomicU64::new(0)),
@@ -89,7 +98,7 @@ impl Queries {
         &self,
         job: &TaskJob,
         spec: &MeasureSpec,
-        access: Option<&Access>,
+        sources: Option<&Sources>,
         watch: &TaskWatch,
     ) -> Result<TaskOutput, TaskFailure> {
         let [partition] = spec.partitions.as_slice() else {
@@ -98,8 +107,17 @@ impl Queries {
         };
         let mut state = TableState::default();
         let asked: BTreeSet<String> = job.dataset.asking().map(|c| c.metric.asked()).collect();
+        let ends = Instant::now() + Duration::from_millis(job.run.task_timeout_ms) * 9 / 10;
+        let mut left = asked.len() as u32;
         for asked in asked {
-            let answered = self.ask(job, spec, &asked, access, watch).await?;
+            // One that does not end must leave the others their time.
+            let time = ends.saturating_duration_since(Instant::now()) / left.max(1);
+            left -= 1;
+            let asking = self.ask(job, spec, &asked, sources, watch);
+            let answered = match timeout(time.min(LONGEST), asking).await {
+                Ok(answered) => answered?,
+                Err(_) => Err(late(time.min(LONGEST))),
+            };
             match answered {
                 Ok(answered) => state.merge(&answered),
                 Err(why) => {
@@ -121,7 +139,7 @@ impl Queries {
         job: &TaskJob,
         spec: &MeasureSpec,
         asked: &str,
-        access: Option<&Access>,
+        sources: Option<&Sources>,
         watch: &TaskWatch,
     ) -> Result<Result<TableState, String>, TaskFailure> {
         let pool = match &self.pool {
@@ -129,6 +147,16 @@ impl Queries {
             Err(why) => return Ok(Err(why.clone())),
         };
         let dataset = of_asked(&job.dataset, asked);
+        let access = match sources {
+            None => None,
+            Some(sources) => match sources.access_of_query(&dataset).await {
+                Ok(access) => Some(access),
+                Err(refused) if refused.outcome == AttemptOutcome::Permanent => {
+                    return Ok(Err(refused.message));
+                }
+                Err(away) => return Err(away),
+            },
+        };
         let seq = self.seq.fetch_add(1, Ordering::Relaxed);
         let task = ChildTask {
             seq,
@@ -139,7 +167,7 @@ impl Queries {
                 dataset: Cow::Owned(dataset),
                 spec: Cow::Borrowed(spec),
             },
-            access: access.cloned(),
+            access,
         };
         let message = ToChild::Task(Box::new(task));
         let frame = frame::encode(&message, std::iter::empty(), u64::from(u32::MAX));
@@ -152,8 +180,9 @@ impl Queries {
             seq,
             expected: Expected::Measures(spec.partitions.iter().map(|p| p.key.clone()).collect()),
         };
-        // A fresh process for each: what one leaves behind is no other's.
-        let ended = pool.run(order, job.memory_bytes, true, watch.clone()).await;
+        let ended = pool
+            .run(order, job.memory_bytes, job.suspect, watch.clone())
+            .await;
         match ended {
             Ok(TaskOutput::Measured(measured)) => Ok(one(&measured)),
             Ok(_) => Ok(Err("it answered as another kind of task".to_owned())),
@@ -166,6 +195,14 @@ impl Queries {
             },
         }
     }
+}
+
+fn late(time: Duration) -> String {
+    format!(
+        "it had not ended after {} s, all the time that it may take of its task's; filter earlier, \
+         join on an equality, or raise the time-out of the run (assayRun: timeout)",
+        time.as_secs()
+    )
 }
 
 fn one(measured: &[MeasuredPartition]) -> Result<TableState, String> {
@@ -189,6 +226,13 @@ fn of_asked(dataset: &Dataset, asked: &str) -> Dataset {
         .filter(|c| c.metric.asked() == asked)
         .cloned()
         .collect();
+    // Of the other servers those that it names: nothing else is reached, or logged in to.
+    let texts: Vec<String> = kept
+        .iter()
+        .map(|check| check.metric.sql().unwrap_or_else(|| check.metric.filter.clone()))
+        .collect();
+    own.others
+        .retain(|other| texts.iter().any(|text| text.contains(&other.server)));
     own.checks = kept;
     own
 }
