@@ -117,7 +117,9 @@ fn queries_are_judged_and_the_rows_that_break_a_rule_are_shown_without_what_is_m
         let known = of(&items, "known");
         assert_eq!(known["outcome"], "fail", "{format}");
         assert_eq!(known["actual"], of(&items, "below_zero")["actual"]);
-        let said = place.assay(&["check", "orders.yaml", "--ephemeral"]).ended(1);
+        let said = place
+            .assay(&["check", "orders.yaml", "--ephemeral"])
+            .ended(1);
         assert!(
             said.out.contains(r#"{"id":2,"who":"***","amount":null}"#),
             "{}",

@@ -116,7 +116,13 @@ pub fn told(result: &CheckResult) -> String {
     let reason = result.reason.as_deref().map(phrase);
     // What stands in a row is shown as it is.
     let is_of_rows = !result.samples().is_empty();
-    let as_it_is = |note: &str| if is_of_rows { note.to_owned() } else { phrase(note) };
+    let as_it_is = |note: &str| {
+        if is_of_rows {
+            note.to_owned()
+        } else {
+            phrase(note)
+        }
+    };
     let note = result.note.as_deref().map(as_it_is);
     let told: Vec<String> = [reason, note].into_iter().flatten().collect();
     told.join("; ")

@@ -37,8 +37,8 @@ use futures::StreamExt;
 
 use crate::answer::{OneNumber, Sample};
 use crate::error::QueryError;
-use crate::mask::Masked;
 use crate::exact::{self, Exact};
+use crate::mask::Masked;
 use crate::request::{Answer, Limits, Request, Source, Table, Want};
 use crate::table::{Failed, FileTable};
 use crate::{functions, gate, mask, sums, syntax};
@@ -78,11 +78,7 @@ pub(crate) fn answer(
 }
 
 impl Session {
-    fn open(
-        request: &Request,
-        limits: Limits,
-        scan: ScanContext,
-    ) -> Result<Self, QueryError> {
+    fn open(request: &Request, limits: Limits, scan: ScanContext) -> Result<Self, QueryError> {
         let whole_division = Arc::new(AtomicBool::new(false));
         let mut session = Self {
             context: context(limits, &whole_division)?,
@@ -297,10 +293,19 @@ impl Session {
     }
 }
 
+/// Keywords that are names of columns far more often, and mean nothing in a query.
+const NAMES: &[&str] = &[
+    "CODE", "COMMENT", "EMAIL", "ID", "KEY", "LABEL", "LEVEL", "LOCATION", "NAME", "OWNER",
+    "SOURCE", "STATE", "STATUS", "TAG", "TITLE", "TYPE", "URL", "VALUE", "VERSION",
+];
+
 /// Whether a word is no keyword: those keep their meaning.
 fn is_plain(token: &Token) -> bool {
     use datafusion::sql::sqlparser::keywords::Keyword;
-    matches!(token, Token::Word(word) if word.keyword == Keyword::NoKeyword)
+    let Token::Word(word) = token else {
+        return false;
+    };
+    word.keyword == Keyword::NoKeyword || NAMES.contains(&word.value.to_ascii_uppercase().as_str())
 }
 
 /// `SELECT columns FROM object WHERE (condition)`.

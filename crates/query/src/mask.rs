@@ -10,7 +10,15 @@ use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
 
 /// Aggregates that show no value of a row: those that are measured of masked columns, too.
-const OF_MANY: &[&str] = &["count", "sum", "avg", "stddev", "stddev_pop", "var", "var_pop"];
+const OF_MANY: &[&str] = &[
+    "count",
+    "sum",
+    "avg",
+    "stddev",
+    "stddev_pop",
+    "var",
+    "var_pop",
+];
 
 /// What may not be shown.
 pub(crate) struct Masked {
@@ -35,7 +43,9 @@ pub(crate) fn tainted(plan: &LogicalPlan, masked: &Masked) -> Result<Vec<bool>> 
     match plan {
         LogicalPlan::TableScan(scan) => {
             let fields = scan.projected_schema.fields().iter();
-            Ok(fields.map(|field| masked.columns.contains(field.name())).collect())
+            Ok(fields
+                .map(|field| masked.columns.contains(field.name()))
+                .collect())
         }
         LogicalPlan::Projection(projection) => own(&projection.expr.iter().collect::<Vec<_>>()),
         LogicalPlan::Aggregate(aggregate) => {

@@ -125,32 +125,34 @@ impl Asked<'_> {
         };
         let mut request = self.request(sql, want)?;
         request.property = (!check.metric.column.is_empty()).then(|| check.metric.column.clone());
-        Ok(match within(&request, self.limits(), self.context, |_| Ok(()))? {
-            Answer::Number { value, notes } => Stated {
-                value: Ok(match value {
-                    None => AnswerValue::Null,
-                    Some(Number::Exact(digits)) => AnswerValue::Exact(digits),
-                    Some(Number::Double(value)) => AnswerValue::Float(value),
-                }),
-                samples: notes,
-            },
-            Answer::Rows {
-                total,
-                columns,
-                sample,
-                ..
-            } => {
-                let object = |row: Vec<serde_json::Value>| {
-                    let named = columns.iter().cloned().zip(row);
-                    serde_json::Value::Object(named.collect()).to_string()
-                };
-                Stated {
-                    value: Ok(AnswerValue::Exact(total.to_string())),
-                    samples: sample.into_iter().map(object).collect(),
+        Ok(
+            match within(&request, self.limits(), self.context, |_| Ok(()))? {
+                Answer::Number { value, notes } => Stated {
+                    value: Ok(match value {
+                        None => AnswerValue::Null,
+                        Some(Number::Exact(digits)) => AnswerValue::Exact(digits),
+                        Some(Number::Double(value)) => AnswerValue::Float(value),
+                    }),
+                    samples: notes,
+                },
+                Answer::Rows {
+                    total,
+                    columns,
+                    sample,
+                    ..
+                } => {
+                    let object = |row: Vec<serde_json::Value>| {
+                        let named = columns.iter().cloned().zip(row);
+                        serde_json::Value::Object(named.collect()).to_string()
+                    };
+                    Stated {
+                        value: Ok(AnswerValue::Exact(total.to_string())),
+                        samples: sample.into_iter().map(object).collect(),
+                    }
                 }
-            }
-            Answer::Filtered { .. } => Stated::failed("a filter was answered to a query"),
-        })
+                Answer::Filtered { .. } => Stated::failed("a filter was answered to a query"),
+            },
+        )
     }
 
     /// The state of the rows that a filter keeps.

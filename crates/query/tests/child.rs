@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use assay_datanode::runner::access::{LocalKeys, Sources};
 use assay_datanode::runner::child::Queries;
 use assay_datanode::runner::{InProcess, TaskJob, TaskRunner, TaskWatch};
 use assay_metrics::{AnswerValue, SumValue, TableState};
@@ -86,6 +87,15 @@ fn job(dataset: &Dataset, folder: &Path) -> TaskJob {
 }
 
 fn answers(program: &Path, dataset: &Dataset, folder: &Path) -> TableState {
+    let everything = Sources {
+        keys: Arc::new(LocalKeys::of_user()),
+        allowed: None,
+        make: assay_sources::reach,
+    };
+    answers_of(program, dataset, folder, everything)
+}
+
+fn answers_of(program: &Path, dataset: &Dataset, folder: &Path, sources: Sources) -> TableState {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -93,7 +103,9 @@ fn answers(program: &Path, dataset: &Dataset, folder: &Path) -> TableState {
         .unwrap();
     runtime.block_on(async {
         let store = SqliteStore::in_memory().await.unwrap();
-        let runner = InProcess::new(Arc::new(store)).asking(Queries::at(program, 1, Vec::new()));
+        let runner = InProcess::new(Arc::new(store))
+            .reaching(sources)
+            .asking(Queries::at(program, 1, Vec::new()));
         let ended = runner.run(job(dataset, folder), TaskWatch::default()).await;
         let Ok(TaskOutput::Measured(measured)) = ended else {
             panic!("{ended:?}");
@@ -204,6 +216,42 @@ fn a_query_that_kills_its_process_is_the_answer_of_its_check_alone() {
         state.answers[&fine.asked()].value,
         Ok(AnswerValue::Exact("3".to_owned()))
     );
+}
+
+#[test]
+fn another_server_is_reached_only_where_the_node_may_and_with_a_secret_of_its_own() {
+    let folder = orders();
+    let outside = file("c.csv", "id\n1\n");
+    let here = query("SELECT COUNT(*) FROM {object}");
+    let away = query("SELECT COUNT(*) FROM elsewhere");
+    let locked = query("SELECT COUNT(*) FROM locked");
+    let asked = [here.clone(), away.clone(), locked.clone()];
+    let mut dataset = asking(folder.path(), &asked);
+    let other = |server: &str, credential: Option<&str>| Source {
+        server: server.to_owned(),
+        location: Location::Local {
+            path: outside.path().display().to_string(),
+        },
+        credential: credential.map(|text| text.parse().unwrap()),
+        ..dataset.source.clone()
+    };
+    dataset.others = vec![
+        other("elsewhere", None),
+        other("locked", Some("env:ASSAY_SOURCE_NOT_SET")),
+    ];
+    let real = folder.path().canonicalize().unwrap();
+    let sources = Sources {
+        keys: Arc::new(LocalKeys::for_sources("ASSAY_SOURCE_", None)),
+        allowed: Some(vec![format!("file://{}/", real.display())]),
+        make: assay_sources::reach,
+    };
+    let state = answers_of(Path::new(PROGRAM), &dataset, folder.path(), sources);
+    let value = |key: &MetricKey| state.answers[&key.asked()].value.clone();
+    assert_eq!(value(&here), Ok(AnswerValue::Exact("3".to_owned())));
+    let told = value(&away).unwrap_err();
+    assert!(told.contains("may read files below"), "{told}");
+    let told = value(&locked).unwrap_err();
+    assert!(told.contains("ASSAY_SOURCE_NOT_SET"), "{told}");
 }
 
 #[test]

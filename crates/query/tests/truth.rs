@@ -268,7 +268,10 @@ fn a_number_shows_no_value_of_a_masked_column() {
         "SELECT COUNT(*) FROM (SELECT amount FROM {object} GROUP BY amount) AS q",
     ] {
         let ended = ask(shown);
-        assert!(matches!(ended, Ok(Answer::Number { .. })), "{shown}: {ended:?}");
+        assert!(
+            matches!(ended, Ok(Answer::Number { .. })),
+            "{shown}: {ended:?}"
+        );
     }
     for refused in [
         "SELECT MAX(amount) FROM {object}",

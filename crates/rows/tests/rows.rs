@@ -19,7 +19,13 @@ use assay_scan::columnar::{Feed, Rows as Whose};
 use assay_scan::measure::states;
 
 const DAYS: [i32; 5] = [20_400, 20_401, 20_400, 20_401, 20_400];
-const VALUES: [Option<i64>; 5] = [Some(7), Some(-3), None, Some(9_007_199_254_740_993), Some(1)];
+const VALUES: [Option<i64>; 5] = [
+    Some(7),
+    Some(-3),
+    None,
+    Some(9_007_199_254_740_993),
+    Some(1),
+];
 const NAMES: [&str; 5] = ["a", "b, \"c\"", "", "d", "é"];
 
 fn dataset(folder: &Path, kind: FormatKind, layout: Layout) -> Dataset {
@@ -85,7 +91,13 @@ fn batch() -> RecordBatch {
 fn written(kind: FormatKind) -> Vec<u8> {
     let batch = batch();
     let mut bytes = Vec::new();
-    let date = |days: i32| if days == DAYS[0] { "2025-11-08" } else { "2025-11-09" };
+    let date = |days: i32| {
+        if days == DAYS[0] {
+            "2025-11-08"
+        } else {
+            "2025-11-09"
+        }
+    };
     match kind {
         FormatKind::Parquet => {
             let mut writer =
@@ -113,8 +125,10 @@ fn written(kind: FormatKind) -> Vec<u8> {
             for ((day, value), name) in DAYS.iter().zip(VALUES).zip(NAMES) {
                 let value = value.map_or("null".to_owned(), |v| v.to_string());
                 let name = name.replace('"', "\\\"");
-                let line =
-                    format!("{{\"day\":\"{}\",\"v\":{value},\"name\":\"{name}\"}}\n", date(*day));
+                let line = format!(
+                    "{{\"day\":\"{}\",\"v\":{value},\"name\":\"{name}\"}}\n",
+                    date(*day)
+                );
                 bytes.extend_from_slice(line.as_bytes());
             }
         }
@@ -173,7 +187,14 @@ fn both(kind: FormatKind, layout: Layout, key: &str) -> [assay_metrics::TableSta
     })
     .unwrap();
     let fed = feed.finish(0, true).remove(&partition.key).unwrap();
-    let both_days = [partition, self::partition(if key == "2025-11-08" { "2025-11-09" } else { "2025-11-08" })];
+    let both_days = [
+        partition,
+        self::partition(if key == "2025-11-08" {
+            "2025-11-09"
+        } else {
+            "2025-11-08"
+        }),
+    ];
     let spec = MeasureSpec {
         partitions: match dataset.partitions.layout {
             Layout::Single => both_days[..1].to_vec(),
@@ -207,7 +228,10 @@ fn the_rows_of_a_partition_measure_as_the_metrics_of_its_files() {
             assert_eq!((fed.rows, measured.rows), (count, count), "{kind} {key}");
             for name in ["day", "v", "name"] {
                 let (fed, measured) = (&fed.columns[name], &measured.columns[name]);
-                assert_eq!(fed.counts.nulls, measured.counts.nulls, "{kind} {key} {name}");
+                assert_eq!(
+                    fed.counts.nulls, measured.counts.nulls,
+                    "{kind} {key} {name}"
+                );
                 let of = |state: &assay_metrics::ColumnState| {
                     (
                         format!("{:?}", state.sum()),

@@ -229,7 +229,12 @@ fn of_asked(dataset: &Dataset, asked: &str) -> Dataset {
     // Of the other servers those that it names: nothing else is reached, or logged in to.
     let texts: Vec<String> = kept
         .iter()
-        .map(|check| check.metric.sql().unwrap_or_else(|| check.metric.filter.clone()))
+        .map(|check| {
+            check
+                .metric
+                .sql()
+                .unwrap_or_else(|| check.metric.filter.clone())
+        })
         .collect();
     own.others
         .retain(|other| texts.iter().any(|text| text.contains(&other.server)));
