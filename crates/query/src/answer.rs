@@ -63,9 +63,16 @@ impl OneNumber {
     }
 }
 
+/// Whether a value is NULL, also in a column of a type that keeps them elsewhere.
+fn is_null(column: &ArrayRef, row: usize) -> bool {
+    column
+        .logical_nulls()
+        .is_some_and(|nulls| nulls.is_null(row))
+}
+
 fn number(column: &ArrayRef) -> Result<Option<Number>, QueryError> {
     let of = column.data_type();
-    if column.is_null(0) && (of.is_numeric() || *of == DataType::Null) {
+    if is_null(column, 0) && (of.is_numeric() || *of == DataType::Null) {
         return Ok(None);
     }
     let double = |value: f64| {
@@ -150,7 +157,7 @@ impl Sample {
             for (at, formatter) in shown.iter().enumerate() {
                 let column = batch.column(at);
                 let is_hidden = self.hidden.get(at).copied().unwrap_or(true);
-                let cell = if column.is_null(row) {
+                let cell = if is_null(column, row) {
                     Value::Null
                 } else if is_hidden {
                     Value::from(MASK)

@@ -444,12 +444,12 @@ fn invalid(what: &str) -> QueryError {
 
 /// A message without what stands in quotes, and without long numbers: they may be values.
 fn redacted(text: &str) -> String {
-    let mut parts = text.split('\'');
-    let mut clean = parts.next().unwrap_or_default().to_owned();
-    while let Some(_quoted) = parts.next() {
-        clean.push_str("'…'");
-        clean.push_str(parts.next().unwrap_or_default());
-    }
+    // A value may hold quotes itself: all from the first to the last is left out.
+    let quotes = ['\'', '"', '`'];
+    let clean = match (text.find(quotes), text.rfind(quotes)) {
+        (Some(first), Some(last)) => format!("{}'…'{}", &text[..first], &text[last + 1..]),
+        _ => text.to_owned(),
+    };
     let mut short = String::with_capacity(clean.len());
     for part in clean.split_inclusive(|c: char| !c.is_ascii_digit()) {
         let digits = part.trim_end_matches(|c: char| !c.is_ascii_digit());

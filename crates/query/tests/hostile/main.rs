@@ -36,7 +36,7 @@ fn what_is_forbidden_is_refused_with_a_reason_and_at_once() {
     let outside = file("secret.csv", CANARY);
     let folder = folder();
     let tables = tables(folder.path());
-    let mut count = 0;
+    let (mut count, mut wrong) = (0, Vec::new());
     for (kind, statements) in forbidden() {
         for sql in statements {
             count += 1;
@@ -46,17 +46,15 @@ fn what_is_forbidden_is_refused_with_a_reason_and_at_once() {
             let ended = assay_query::run(&request(tables.clone(), &sql, want), limits());
             let took = begun.elapsed();
             assert!(took < Duration::from_secs(20), "{kind}: {short}: {took:?}");
-            match ended {
-                Ok(answer) => panic!("{kind}: {short}: answered {answer:?}"),
-                Err(
-                    QueryError::Refused { what, next, .. } | QueryError::Invalid { what, next, .. },
-                ) => {
-                    assert!(!what.is_empty() && !next.is_empty(), "{kind}: {short}");
-                }
-                Err(other) => panic!("{kind}: {short}: {other:?}"),
+            let is_told = matches!(&ended, Err(
+                QueryError::Refused { what, next, .. } | QueryError::Invalid { what, next, .. },
+            ) if !what.is_empty() && !next.is_empty());
+            if !is_told {
+                wrong.push(format!("{kind}: {short}: {ended:?}"));
             }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count >= 300, "{count}");
     nothing_but(folder.path(), &["a.csv"]);
     nothing_but(outside.path(), &["secret.csv"]);
@@ -68,6 +66,7 @@ fn what_is_forbidden_is_refused_with_a_reason_and_at_once() {
 fn what_is_odd_ends_soon_with_an_answer_or_an_error_that_says_why() {
     let folder = folder();
     let tables = tables(folder.path());
+    let mut leaks = Vec::new();
     for sql in odd() {
         let short: String = sql.chars().take(120).collect();
         let begun = Instant::now();
@@ -86,13 +85,17 @@ fn what_is_odd_ends_soon_with_an_answer_or_an_error_that_says_why() {
             Err(error) => {
                 let told = error.to_string();
                 assert!(told.len() > 10 && told.len() < 40_000, "{short}: {told}");
-                assert!(
-                    !told.contains("aaaaaaaaaaaaaaaa"),
-                    "a value of the data: {short}: {told}"
-                );
+                if told.contains("aaaaaaaaaaaaaaaa") {
+                    leaks.push(format!("{short}: {told}"));
+                }
             }
         }
     }
+    assert!(
+        leaks.is_empty(),
+        "values of the data:\n{}",
+        leaks.join("\n")
+    );
     nothing_but(folder.path(), &["a.csv"]);
 }
 
@@ -105,8 +108,12 @@ fn a_depth_and_a_number_of_operators_at_the_bound_are_read_and_one_more_is_refus
     };
     let nested = |n: usize| format!("SELECT {}1{}", "(".repeat(n), ")".repeat(n));
     let chained = |n: usize| format!("SELECT 1{}", " + 1".repeat(n));
-    assert!(run(nested(assay_query::DEPTH_MAX)).is_ok());
-    assert!(run(chained(assay_query::OPERATORS_MAX)).is_ok());
+    for at in [
+        nested(assay_query::DEPTH_MAX),
+        chained(assay_query::OPERATORS_MAX),
+    ] {
+        run(at).unwrap();
+    }
     for over in [
         nested(assay_query::DEPTH_MAX + 1),
         chained(assay_query::OPERATORS_MAX + 1),
