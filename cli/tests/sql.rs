@@ -65,10 +65,16 @@ fn orders(place: &Place, path: &Path, format: &'static str) -> String {
     place.write("customers/date=2026-01-02.csv", "id\n3\n");
     let rule = |of: &str| format!("{{ type: custom, engine: assay, {of} }}");
     let mut definition = Definition::new("orders", path, format);
-    let email = "{ name: email, logicalType: string }";
-    definition.columns.push(email.to_owned());
+    for column in [
+        "{ name: id, logicalType: integer, primaryKey: true }",
+        "{ name: amount, logicalType: integer, quality: [{ id: positive, metric: invalidValues, arguments: { min: 0 }, mustBe: 0 }] }",
+        "{ name: email, logicalType: string, quality: [{ id: mailed, metric: invalidValues, arguments: { pattern: '^[ac]@' }, mustBe: 0 }] }",
+    ] {
+        definition.columns.push(column.to_owned());
+    }
     let text = definition
-        .set("assayPrivacy", "{ maskedColumns: [email] }")
+        .set("assayPrivacy", "{ maskedColumns: [email], sampleRows: 2 }")
+
         .set("assayProfile", "{ columns: none }")
         .check("{ id: below_zero, type: sql, query: 'SELECT COUNT(*) FROM {object} WHERE amount < 0', mustBe: 1 }")
         .check(&rule("id: complete, implementation: { metric: failedRows, query: 'SELECT id, email AS who, amount FROM {object} WHERE amount IS NULL', mustBe: 0 }"))
@@ -113,6 +119,13 @@ fn queries_are_judged_and_the_rows_that_break_a_rule_are_shown_without_what_is_m
         assert_eq!(broken["outcome"], "fail", "{format}");
         let row = json!({"id": 2, "who": "***", "amount": null});
         assert_eq!(broken["samples"], json!([row]), "{format} {broken:#}");
+        // Rows that break a rule of the library, by the key of the table.
+        let positive = of(&items, "positive");
+        assert_eq!(positive["outcome"], "fail", "{format}");
+        let row = json!({"id": 3, "amount": -4});
+        assert_eq!(positive["samples"], json!([row]), "{format} {positive:#}");
+        let row = json!({"id": 2, "email": "***"});
+        assert_eq!(of(&items, "mailed")["samples"], json!([row]), "{format}");
         // Of the customers only those of the same day: 3 is of another.
         let known = of(&items, "known");
         assert_eq!(known["outcome"], "fail", "{format}");

@@ -473,7 +473,7 @@ fn leaves_out(result: &CheckResult) -> bool {
         result.metric.metric,
         Metric::NullCount | Metric::NullPercent | Metric::MissingCount | Metric::MissingPercent
     );
-    result.note.is_some() && !of_nulls
+    result.note.is_some() && !of_nulls && result.samples().is_empty()
 }
 
 /// A partition with the reason that several of its checks may share.

@@ -10,7 +10,7 @@
 //! | `assayProfile` | `columns` (`all`, `none` or a list), `metrics` (a list), `quantiles` (a list from 0 to 1), `judged` |
 //! | `assayPartitions` | `layout` (`auto`, `single`, `hive`, `template`, `column`), `template`, `column`, `granularity` (`hourly`, `daily`, `weekly`, `monthly`), `keys` (`[{ name, type }]`), `timeZone`, `sealing` (`immediately`, `{ quiet: 15m }`, `{ marker: _SUCCESS }`), `deadline` (`6h`), `cadence` |
 //! | `assayLimits` | `learned`, `alarmsPerPartition` (0.02), `backfill` (`all` or `90d`), `exclude` (`[{ from, to }]`), `learnFrom` |
-//! | `assayPrivacy` | `maskedColumns` (a list) |
+//! | `assayPrivacy` | `maskedColumns` (a list), `sampleRows` (0: rows shown with a broken rule on rows) |
 //! | `assayFormat` | `delimiter`, `quote`, `header`, `nullTokens` |
 //! | `assayStorage` | `mode: in-place` |
 //! | `assayGroupBy` | a list of columns; accepted without effect |

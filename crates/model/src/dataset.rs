@@ -84,12 +84,22 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// The checks that need the owner's SQL run: queries, and metrics of filtered rows.
+    /// The checks for which the rows themselves are read: the owner's queries, metrics of filtered
+    /// rows, and rules of which broken rows are shown.
     pub fn asking(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(|check| {
             let asks = check.metric.metric.is_of_query() || !check.metric.filter.is_empty();
-            asks && !matches!(check.expect, crate::check::Expectation::NotRunHere { .. })
+            (asks || self.shows_rows(check))
+                && !matches!(check.expect, crate::check::Expectation::NotRunHere { .. })
         })
+    }
+
+    /// Whether rows that break this check are shown with it.
+    #[must_use]
+    pub fn shows_rows(&self, check: &Check) -> bool {
+        self.scan.sample_rows > 0
+            && check.metric.filter.is_empty()
+            && check.metric.metric.is_of_single_rows()
     }
 
     /// A digest of the whole definition: equal digests mean equal definitions.
@@ -475,6 +485,14 @@ pub struct ScanPolicy {
     pub distinct_limit: u32,
     /// Keys up to which duplicates can be counted.
     pub uniqueness_limit: u32,
+    /// Rows that are shown with a rule on rows which is broken; none without being asked for.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub sample_rows: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_none(rows: &u32) -> bool {
+    *rows == 0
 }
 
 impl Default for ScanPolicy {
@@ -483,6 +501,7 @@ impl Default for ScanPolicy {
             target_bytes: 128 << 20,
             distinct_limit: 10_000,
             uniqueness_limit: 4_000_000,
+            sample_rows: 0,
         }
     }
 }

@@ -87,12 +87,31 @@ impl Metric {
         )
     }
 
+    /// Whether the metric counts rows, each of which breaks the rule or keeps it by itself.
+    #[must_use]
+    pub const fn is_of_single_rows(self) -> bool {
+        matches!(
+            self,
+            Self::NullCount
+                | Self::NullPercent
+                | Self::MissingCount
+                | Self::MissingPercent
+                | Self::InvalidCount
+                | Self::InvalidPercent
+                | Self::NanCount
+                | Self::InfCount
+        )
+    }
+
     /// Whether the metric is what a query of the owner gives.
     #[must_use]
     pub const fn is_of_query(self) -> bool {
         matches!(self, Self::Query | Self::FailedRows)
     }
 }
+
+/// What rows that break rules are called in a state.
+pub const ROWS: &str = "rows";
 
 /// The canonical identity of a metric within a partition of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -155,11 +174,20 @@ impl MetricKey {
         args.get("query")?.as_str().map(str::to_owned)
     }
 
-    /// What the answer to the query, or to the filter, is called in a state.
+    /// What the rows that break the rule are called in a state.
+    #[must_use]
+    pub fn rows(&self) -> String {
+        format!("{ROWS} of {self}")
+    }
+
+    /// What the answer to the query, to the filter, or for the rows that are shown, is called in a
+    /// state.
     #[must_use]
     pub fn asked(&self) -> String {
         if self.metric.is_of_query() {
             self.to_string()
+        } else if self.filter.is_empty() {
+            ROWS.to_owned()
         } else {
             format!("where {}", self.filter)
         }

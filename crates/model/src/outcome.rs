@@ -250,7 +250,9 @@ impl CheckResult {
     #[must_use]
     pub fn samples(&self) -> Vec<serde_json::Value> {
         let note = self.note.as_deref().unwrap_or_default();
-        let rows = note.strip_prefix(ROWS_SUCH_AS).map(|rows| format!("[{rows}]"));
+        let rows = note
+            .split_once(ROWS_SUCH_AS)
+            .map(|(_, rows)| format!("[{rows}]"));
         rows.and_then(|rows| serde_json::from_str(&rows).ok())
             .unwrap_or_default()
     }
@@ -280,8 +282,8 @@ impl CheckResult {
     }
 }
 
-/// How the note of a value begins that shows rows which break a rule: JSON objects follow, with
-/// commas between.
+/// How the note of a value shows rows that break a rule: JSON objects follow, with commas between,
+/// and nothing else.
 pub const ROWS_SUCH_AS: &str = "rows such as ";
 
 /// The model of limits that a rule states, rather than history.

@@ -133,6 +133,11 @@ impl Sample {
         }
     }
 
+    /// Whether a further row would be kept.
+    pub(crate) const fn wants_more(&self) -> bool {
+        self.rows.len() < self.cap
+    }
+
     /// Takes a batch.
     pub(crate) fn take(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
         self.total += batch.num_rows() as u64;

@@ -241,57 +241,58 @@ fn is_hidden(token: &Token) -> bool {
         .any(|name| text.contains(name))
 }
 
+fn without_value(at: Option<At>, what: impl Into<String>) -> QueryError {
+    QueryError::refused(at, what, "write the value itself, or {partition}")
+}
+
+/// The name of the placeholder whose brace was opened.
+fn braced(
+    rest: &mut impl Iterator<Item = TokenWithSpan>,
+    at: Option<At>,
+) -> Result<String, QueryError> {
+    let inner: Vec<TokenWithSpan> = rest.take(2).collect();
+    match inner.as_slice() {
+        [
+            TokenWithSpan {
+                token: Token::Word(word),
+                ..
+            },
+            TokenWithSpan {
+                token: Token::RBrace,
+                ..
+            },
+        ] if word.quote_style.is_none() => Ok(word.value.clone()),
+        _ => Err(QueryError::refused(
+            at,
+            "a brace that begins no placeholder",
+            "write {object}, {property} or {partition}",
+        )),
+    }
+}
+
 fn replaced(
     tokens: Vec<TokenWithSpan>,
     request: &Request,
 ) -> Result<Vec<TokenWithSpan>, QueryError> {
     let mut all = Vec::with_capacity(tokens.len());
     let mut rest = tokens.into_iter().peekable();
-    let mut pending: Vec<TokenWithSpan> = Vec::new();
     while let Some(mut token) = rest.next() {
         let place = at(&token);
         match &mut token.token {
             // `${object}` is written as often as `{object}`.
             Token::Placeholder(mark) if mark == "$" => {
-                let is_open = rest.peek().is_some_and(|next| next.token == Token::LBrace);
-                if is_open {
+                if rest.peek().is_some_and(|next| next.token == Token::LBrace) {
                     continue;
                 }
-                let next = "write the value itself, or {partition}";
-                return Err(QueryError::refused(
-                    place,
-                    "a parameter without a value",
-                    next,
-                ));
+                return Err(without_value(place, "a parameter without a value"));
             }
+            Token::Colon => return Err(without_value(place, "a parameter without a value")),
             Token::Placeholder(mark) => {
                 let what = format!("the parameter {mark} has no value");
-                let next = "write the value itself, or {partition}";
-                return Err(QueryError::refused(place, what, next));
+                return Err(without_value(place, what));
             }
             Token::LBrace => {
-                pending.clear();
-                pending.extend(rest.by_ref().take(2));
-                let name = match pending.as_slice() {
-                    [
-                        TokenWithSpan {
-                            token: Token::Word(word),
-                            ..
-                        },
-                        TokenWithSpan {
-                            token: Token::RBrace,
-                            ..
-                        },
-                    ] if word.quote_style.is_none() => word.value.clone(),
-                    _ => {
-                        let next = "write {object}, {property} or {partition}";
-                        return Err(QueryError::refused(
-                            place,
-                            "a brace that begins no placeholder",
-                            next,
-                        ));
-                    }
-                };
+                let name = braced(rest.by_ref(), place)?;
                 token.token = placeholder(&name, request, place)?;
                 all.push(token);
                 continue;

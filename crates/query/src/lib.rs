@@ -23,6 +23,7 @@ mod gate;
 mod mask;
 mod others;
 mod request;
+mod samples;
 pub mod serve;
 mod sums;
 mod syntax;

@@ -6,6 +6,7 @@
 //! another look may find them settled.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use assay_datanode::runner::child::{self, ChildWork, Reaching};
@@ -18,11 +19,11 @@ use assay_model::partition::Partition;
 use assay_model::task::{AttemptOutcome, MeasureSpec, TaskFailure};
 use assay_scan::columnar::{Feed, Rows};
 use assay_scan::plan::of_filter;
-use assay_scan::{ErrorClass, ScanContext};
+use assay_scan::{ErrorClass, ScanContext, ScanError};
 
 use crate::error::QueryError;
 use crate::request::{Answer, Limits, Number, Request, Source, Table, Want};
-use crate::{others, threads, within};
+use crate::{others, samples, threads, within};
 
 /// Longest time of one query.
 const TIME: Duration = Duration::from_secs(120);
@@ -62,7 +63,8 @@ pub fn work(work: &ChildWork<'_>, context: &ScanContext) -> Result<TaskOutput, T
         partition,
     };
     let mut state = TableState::default();
-    for check in dataset.asking() {
+    asked.rows(&mut state)?;
+    for check in dataset.asking().filter(|c| !dataset.shows_rows(c)) {
         let name = check.metric.asked();
         if state.answers.contains_key(&name) || state.filtered.contains_key(&check.metric.filter) {
             continue;
@@ -74,6 +76,13 @@ pub fn work(work: &ChildWork<'_>, context: &ScanContext) -> Result<TaskOutput, T
         rows: state.rows,
         state: state.encode(),
     }]))
+}
+
+fn retryable(error: &ScanError) -> TaskFailure {
+    TaskFailure {
+        outcome: AttemptOutcome::Retryable,
+        message: error.to_string(),
+    }
 }
 
 fn permanent(why: &str) -> TaskFailure {
@@ -103,10 +112,7 @@ impl Asked<'_> {
         match ended {
             Ok(()) => Ok(()),
             Err(QueryError::Scan(error)) if error.class() != ErrorClass::Permanent => {
-                Err(TaskFailure {
-                    outcome: AttemptOutcome::Retryable,
-                    message: error.to_string(),
-                })
+                Err(retryable(&error))
             }
             Err(error) => {
                 state
@@ -141,10 +147,7 @@ impl Asked<'_> {
                     sample,
                     ..
                 } => {
-                    let object = |row: Vec<serde_json::Value>| {
-                        let named = columns.iter().cloned().zip(row);
-                        serde_json::Value::Object(named.collect()).to_string()
-                    };
+                    let object = |row| samples::object(&columns, row);
                     Stated {
                         value: Ok(AnswerValue::Exact(total.to_string())),
                         samples: sample.into_iter().map(object).collect(),
@@ -153,6 +156,35 @@ impl Asked<'_> {
                 Answer::Filtered { .. } => Stated::failed("a filter was answered to a query"),
             },
         )
+    }
+
+    /// Rows that break rules on rows, where they are to be shown.
+    fn rows(&self, state: &mut TableState) -> Result<(), TaskFailure> {
+        let mut opened = None;
+        for check in self.dataset.asking().filter(|c| self.dataset.shows_rows(c)) {
+            let rows = match &opened {
+                Some(rows) => Ok(Arc::clone(rows)),
+                None => self.open(),
+            };
+            let found = rows.map_err(QueryError::Scan).and_then(|rows| {
+                let rows = opened.insert(rows);
+                samples::of_check(self.dataset, check, self.partition, rows, self.context)
+            });
+            let answer = match found {
+                Err(QueryError::Scan(error)) if error.class() != ErrorClass::Permanent => {
+                    return Err(retryable(&error));
+                }
+                found => found.unwrap_or_else(|error| Stated::failed(error.to_string())),
+            };
+            state.answers.insert(check.metric.rows(), answer);
+        }
+        Ok(())
+    }
+
+    fn open(&self) -> Result<Arc<dyn assay_rows::Rows>, ScanError> {
+        let slices = self.spec.slices.iter();
+        let listed: Vec<_> = slices.map(|slice| slice.object.clone()).collect();
+        assay_rows::open(self.dataset, &listed, Some(self.partition), self.context)
     }
 
     /// The state of the rows that a filter keeps.

@@ -8,11 +8,13 @@
 mod column;
 mod table;
 
+pub use column::broken_rows;
+
 use std::collections::BTreeSet;
 
 use assay_metrics::{AnswerValue, TableState, Unavailable, Uniqueness};
 use assay_model::dataset::Dataset;
-use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
+use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue, ROWS};
 use assay_model::outcome::ROWS_SUCH_AS;
 use assay_model::task::EvaluateSpec;
 use jiff::Timestamp;
@@ -129,6 +131,37 @@ impl Subject<'_> {
         if !key.filter.is_empty() {
             return self.of_filtered(key);
         }
+        let mut point = self.of_all(key);
+        if point.status == MetricStatus::Computed
+            && let Some(rows) = self.rows_of(&point.key)
+        {
+            point.note = Some(match point.note {
+                Some(note) => format!("{note}; {rows}"),
+                None => rows,
+            });
+        }
+        point
+    }
+
+    /// Rows that break the rule of a metric, where some are to be shown.
+    fn rows_of(&self, key: &MetricKey) -> Option<String> {
+        if !key.metric.is_of_single_rows() {
+            return None;
+        }
+        let broken = broken_rows(key, self.state.columns.get(&key.column)?)?;
+        let rows = self.state.answers.get(&key.rows());
+        let rows = rows.or_else(|| self.state.answers.get(ROWS))?;
+        match &rows.value {
+            _ if broken == 0 => None,
+            Err(why) => Some(format!("rows that break it are not shown: {why}")),
+            // They were counted apart: what does not agree is not shown as if it did.
+            Ok(_) if rows.samples.is_empty() || rows.samples.len() as u64 > broken => None,
+            Ok(_) => Some(format!("{ROWS_SUCH_AS}{}", rows.samples.join(", "))),
+        }
+    }
+
+    /// The metric of all rows.
+    fn of_all(&self, key: MetricKey) -> MetricPoint {
         if key.metric.is_of_table() {
             return self.table_point(key);
         }
@@ -236,8 +269,7 @@ const fn shows_value(metric: Metric) -> bool {
 }
 
 /// Why a query has no answer that nobody put.
-const UNASKED: &str =
-    "its SQL was not run: the program `assay-query` of a node does that, when it measures the partition";
+const UNASKED: &str = "its SQL was not run: the program `assay-query` of a node does that, when it measures the partition";
 
 /// Columns that a message lists.
 const LISTED: usize = 20;

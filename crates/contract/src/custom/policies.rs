@@ -317,11 +317,23 @@ pub fn limits(cx: &mut Context<'_>, at: &At<'_>, settings: &mut Settings) {
     limits.learn_from = map.text("learnFrom");
 }
 
+/// Rows that are shown with a broken rule at most.
+const SAMPLE_ROWS_MAX: i64 = 20;
+
 /// `assayPrivacy`.
 pub fn privacy(cx: &mut Context<'_>, at: &At<'_>, settings: &mut Settings) {
-    let Some(map) = at.map(cx, &[("!maskedColumns", Shape::Texts)]) else {
+    let keys = &[
+        ("maskedColumns", Shape::Texts),
+        ("sampleRows", Shape::Integer),
+    ];
+    let Some(map) = at.map(cx, keys) else {
         return;
     };
+    if let Some(at) = map.get("sampleRows") {
+        let rows = at.integer(cx, 0, SAMPLE_ROWS_MAX);
+        let rows = rows.and_then(|rows| u32::try_from(rows).ok());
+        settings.scan.sample_rows = rows.unwrap_or_default();
+    }
     for item in map
         .get("maskedColumns")
         .map(|at| at.items(cx))

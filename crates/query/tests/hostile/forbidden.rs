@@ -252,7 +252,6 @@ pub fn forbidden() -> BTreeMap<&'static str, Vec<String>> {
         "txid_current()",
         "gen_random_uuid()",
         "from_base64('x')",
-        "encode('x', 'hex')",
         "inet_server_addr()",
         "file_row_index()",
     ];

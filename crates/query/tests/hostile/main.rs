@@ -107,7 +107,7 @@ fn a_depth_and_a_number_of_operators_at_the_bound_are_read_and_one_more_is_refus
         assay_query::run(&request(tables(folder.path()), &sql, want), limits())
     };
     let nested = |n: usize| format!("SELECT {}1{}", "(".repeat(n), ")".repeat(n));
-    let chained = |n: usize| format!("SELECT 1{}", " + 1".repeat(n));
+    let chained = |n: usize| format!("SELECT 1 WHERE true{}", " OR true".repeat(n));
     for at in [
         nested(assay_query::DEPTH_MAX),
         chained(assay_query::OPERATORS_MAX),

@@ -185,7 +185,7 @@ pub fn odd() -> Vec<String> {
         "SELECT 1 FROM orders WHERE {}true",
         "Id > 0 AND ".repeat(240)
     ));
-    all.push(format!("SELECT {}1", "1 + ".repeat(499)));
+    all.push(format!("SELECT {}1", "1 + ".repeat(120)));
     all.push(format!("SELECT {}1{}", "(".repeat(63), ")".repeat(63)));
     all.push(format!(
         "SELECT {}1{}",

@@ -203,23 +203,12 @@ impl Subject<'_> {
     fn rule_point(&self, key: MetricKey, state: &ColumnState) -> Given {
         let rows = state.counts.rows;
         let is_percent = matches!(key.metric, Metric::MissingPercent | Metric::InvalidPercent);
-        let hits = match question(&key) {
-            // Without placeholders, missing is NULL.
-            None => state.counts.nulls,
-            Some(question) => {
-                if let Err(why) = Rule::compile(question, &key.args) {
-                    return Ok(MetricPoint::failed(key, MetricStatus::Error, why));
-                }
-                let id = Rule::id_of(question, &key.args);
-                let RuleCount {
-                    tested, matched, ..
-                } = state.rule(&id)?;
-                match question {
-                    crate::rules::Question::Missing => state.counts.nulls.saturating_add(matched),
-                    crate::rules::Question::Valid => tested.saturating_sub(matched),
-                }
-            }
-        };
+        if let Some(question) = question(&key)
+            && let Err(why) = Rule::compile(question, &key.args)
+        {
+            return Ok(MetricPoint::failed(key, MetricStatus::Error, why));
+        }
+        let hits = hits(&key, state)?;
         if is_percent {
             return Ok(percent(key, hits, rows));
         }
@@ -424,4 +413,32 @@ fn lengths(key: MetricKey, state: &ColumnState) -> Given {
         point.note = Some(format!("{others} values that are no texts are left out"));
     }
     Ok(point)
+}
+
+/// The rows that a rule's metric counts.
+fn hits(key: &MetricKey, state: &ColumnState) -> Result<u64, Unavailable> {
+    let Some(question) = question(key) else {
+        // Without placeholders, missing is NULL.
+        return Ok(state.counts.nulls);
+    };
+    let id = Rule::id_of(question, &key.args);
+    let RuleCount {
+        tested, matched, ..
+    } = state.rule(&id)?;
+    Ok(match question {
+        crate::rules::Question::Missing => state.counts.nulls.saturating_add(matched),
+        crate::rules::Question::Valid => tested.saturating_sub(matched),
+    })
+}
+
+/// The rows that break the rule of `key`, of a metric that counts single rows; `None` where they
+/// were not counted.
+#[must_use]
+pub fn broken_rows(key: &MetricKey, state: &ColumnState) -> Option<u64> {
+    match key.metric {
+        Metric::NullCount | Metric::NullPercent => Some(state.counts.nulls),
+        Metric::NanCount | Metric::InfCount => not_numbers(state, &key.metric).ok(),
+        metric if metric.is_of_single_rows() => hits(key, state).ok(),
+        _ => None,
+    }
 }
