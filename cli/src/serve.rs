@@ -401,7 +401,7 @@ async fn fingerprint(dataset: Arc<Dataset>, now: Timestamp) -> Result<u128> {
         if let Location::Database(database) = &dataset.source.location {
             let reach = context.reach(&database.address())?;
             let table = reach.table(&dataset.source)?;
-            for seen in table.partitions(&dataset, &context)? {
+            for seen in table.partitions(&dataset, now, &context)? {
                 let key = seen.key.partition.key.as_str();
                 let text = format!("{key}\u{0}{}", seen.version().as_str());
                 sum = sum.wrapping_add(xxh3_128(text.as_bytes()));

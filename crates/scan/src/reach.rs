@@ -18,6 +18,7 @@ use assay_metrics::TableState;
 use assay_model::dataset::{Credential, Dataset, Source};
 use assay_model::partition::{ObjectRef, PartitionKey};
 use assay_model::task::MeasureSpec;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::context::ScanContext;
@@ -37,6 +38,18 @@ pub trait Reach: fmt::Debug + Send + Sync {
         source: &Source,
         memory_bytes: u64,
     ) -> Result<Arc<dyn RemoteObjects>, ScanError>;
+
+    /// The same for one task: whoever waits for the bucket stops when the task is stopped.
+    ///
+    /// # Errors
+    /// As [`Reach::objects`].
+    fn objects_for(
+        &self,
+        source: &Source,
+        context: &ScanContext,
+    ) -> Result<Arc<dyn RemoteObjects>, ScanError> {
+        self.objects(source, context.memory_bytes)
+    }
 
     /// A table of a database.
     ///
@@ -83,11 +96,23 @@ pub trait PinnedRead: ReadAt + fmt::Debug {
 /// A table of a database. Its ranges of rows take the place of objects: a range is named by an
 /// [`ObjectRef`] whose path says which rows it has and whose tag changes when they do.
 pub trait Table: fmt::Debug + Send + Sync {
-    /// Every partition of the table with its ranges of about `target_bytes`, in key order.
+    /// Every partition of the table with its ranges of about `target_bytes`, in key order. Parts
+    /// without rows whose time has not begun at `now` are none yet.
     ///
     /// # Errors
     /// [`ScanError`] when the table cannot be looked at, or holds a row without a valid key.
-    fn partitions(&self, dataset: &Dataset, context: &ScanContext) -> Result<Vec<Seen>, ScanError>;
+    fn partitions(
+        &self,
+        dataset: &Dataset,
+        now: Timestamp,
+        context: &ScanContext,
+    ) -> Result<Vec<Seen>, ScanError>;
+
+    /// Looks whether the table is there and may be read, without reading it.
+    ///
+    /// # Errors
+    /// [`ScanError`] when it cannot be reached, is not there, or may not be read.
+    fn look(&self, context: &ScanContext) -> Result<(), ScanError>;
 
     /// Measures the ranges of a batch, each as it was listed.
     ///

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use assay_model::dataset::{Location, Source};
 use assay_model::source::DatabaseKind;
+use assay_scan::ScanContext;
 use assay_scan::error::{Place, ScanError};
 use assay_scan::reach::{Access, Reach, RemoteObjects, Secret, Table};
 
@@ -62,12 +63,24 @@ impl Reach for Ways {
         source: &Source,
         memory_bytes: u64,
     ) -> Result<Arc<dyn RemoteObjects>, ScanError> {
+        self.objects_for(source, &ScanContext::new(memory_bytes))
+    }
+
+    fn objects_for(
+        &self,
+        source: &Source,
+        context: &ScanContext,
+    ) -> Result<Arc<dyn RemoteObjects>, ScanError> {
         let Location::Bucket(wanted) = &source.location else {
             return Err(unknown(source));
         };
         let policy = Policy::new(&self.access)?;
         let allowed = policy.check(&source.location)?;
-        bucket::open(wanted, allowed, self.secret(source)?, &policy, memory_bytes)
+        let task = bucket::Task {
+            stop: Arc::clone(&context.cancelled),
+            memory_bytes: context.memory_bytes,
+        };
+        bucket::open(wanted, allowed, self.secret(source)?, &policy, task)
     }
 
     fn table(&self, source: &Source) -> Result<Arc<dyn Table>, ScanError> {

@@ -172,6 +172,11 @@ impl<'a> Feed<'a> {
         Ok(())
     }
 
+    /// The state of a column, for values that no type of Arrow has: they are NULL in the batches.
+    pub fn column(&mut self, key: &PartitionKey, name: &str) -> Option<&mut ColumnState> {
+        self.states.get_mut(key)?.columns.get_mut(name)
+    }
+
     /// The states. `bytes` (as stored) and the one object that was read are told with the first of
     /// them; `first` is whether this was the first part of its object.
     #[must_use]

@@ -34,7 +34,8 @@ pub(super) fn discover(facts: &Facts<'_>, context: &ScanContext) -> Result<Disco
         });
     }
     let reach = context.reach(&address)?;
-    let seen = reach.table(&dataset.source)?.partitions(dataset, context)?;
+    let table = reach.table(&dataset.source)?;
+    let seen = table.partitions(dataset, facts.now, context)?;
     let assigned = Assigned {
         groups: BTreeMap::new(),
         files: Vec::new(),

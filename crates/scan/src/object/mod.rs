@@ -62,7 +62,7 @@ impl Objects {
             }
             Location::Bucket(bucket) => {
                 let reach = context.reach(&bucket.address())?;
-                Ok(Self::Remote(reach.objects(source, context.memory_bytes)?))
+                Ok(Self::Remote(reach.objects_for(source, context)?))
             }
             Location::Database(database) => Err(ScanError::Definition {
                 path: database.address(),

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
@@ -31,6 +31,8 @@ const REQUEST: Duration = Duration::from_secs(120);
 const SILENCE: Duration = Duration::from_secs(10);
 /// Clients that are kept.
 const MADE_MAX: usize = 16;
+/// The most of an answer: more than the largest window of a reader, and than any page of a listing.
+const ANSWER_BYTES_MAX: usize = 48 << 20;
 /// The most of an answer that is an error.
 const SAID_BYTES_MAX: usize = 64 << 10;
 
@@ -80,6 +82,11 @@ impl Heard {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Forbidden(String);
+
+/// An answer that goes on beyond what any is.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the service's answer has more than {0} bytes, more than was asked for")]
+pub(crate) struct TooLong(usize);
 
 /// Looks names up, and judges what is found.
 #[derive(Debug)]
@@ -239,10 +246,15 @@ impl HttpService for Watched {
         let status = response.status();
         if status.is_success() {
             say(None);
-            return match lists {
-                Some(element) => respelt(response, element).await,
-                None => Ok(response),
+            let response = bounded(response);
+            let Some(element) = lists else {
+                return Ok(response);
             };
+            let page = respelt(response, element).await;
+            if let Err(error) = &page {
+                say(Some(no_answer(error)));
+            }
+            return page;
         }
         let (parts, body) = response.into_parts();
         let said = some_of(body).await;
@@ -266,6 +278,17 @@ fn whole(bytes: Bytes) -> HttpResponseBody {
     HttpResponseBody::new(Full::new(bytes).map_err(|never| match never {}))
 }
 
+/// The same, broken off where it becomes too long.
+fn bounded(response: HttpResponse) -> HttpResponse {
+    let (parts, body) = response.into_parts();
+    let limited =
+        Limited::new(body, ANSWER_BYTES_MAX).map_err(|error| match error.downcast::<HttpError>() {
+            Ok(own) => *own,
+            Err(_) => HttpError::new(HttpErrorKind::Decode, TooLong(ANSWER_BYTES_MAX)),
+        });
+    HttpResponse::from_parts(parts, HttpResponseBody::new(limited))
+}
+
 /// The beginning of a body.
 async fn some_of(mut body: HttpResponseBody) -> Bytes {
     let mut said = Vec::new();
@@ -284,7 +307,16 @@ async fn some_of(mut body: HttpResponseBody) -> Bytes {
 /// A page of a listing, with its names spelt so that none is altered on the way.
 async fn respelt(response: HttpResponse, element: &str) -> Result<HttpResponse, HttpError> {
     let (mut parts, body) = response.into_parts();
-    let page = body.bytes().await?;
+    let page = body.bytes().await.map_err(|error| {
+        // What breaks off is asked for again, what is too long is not.
+        let long = std::error::Error::source(&error).is_some_and(|cause| cause.is::<TooLong>());
+        match error.kind() {
+            HttpErrorKind::Decode | HttpErrorKind::Unknown if !long => {
+                HttpError::new(HttpErrorKind::Interrupted, error)
+            }
+            _ => error,
+        }
+    })?;
     let page = names::spell(&page, element)
         .map_err(|what| HttpError::new(HttpErrorKind::Decode, Forbidden(what)))?;
     parts.headers.remove(::http::header::CONTENT_LENGTH);

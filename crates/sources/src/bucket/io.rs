@@ -5,7 +5,9 @@
 //! and those on which names are looked up and files of credentials are read.
 
 use std::future::Future;
-use std::sync::{Arc, Barrier, OnceLock, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::time::Duration;
 
 use assay_scan::error::ScanError;
@@ -18,6 +20,11 @@ const WAITERS: usize = 2;
 const STACK_BYTES: usize = 1 << 20;
 /// Longer than any process lives: a thread that ended could not be made again.
 const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Between two looks whether the task is stopped.
+const STEP: Duration = Duration::from_millis(50);
+/// How long one request may take in all, every attempt and the whole of its answer counted.
+const REQUEST: Duration = Duration::from_secs(60);
 
 static IO: OnceLock<Result<Runtime, String>> = OnceLock::new();
 
@@ -73,11 +80,38 @@ pub(crate) struct UnderWay<T> {
 }
 
 impl<T> UnderWay<T> {
-    /// Waits for the answer; `path` is what it is about.
-    pub(crate) fn wait(self, path: &str) -> Result<T, ScanError> {
-        self.answer
-            .recv()
-            .map_err(|_| broken(path, "the request ended without an answer"))
+    /// Waits for the answer, until the task is stopped; `path` is what it is about.
+    pub(crate) fn wait(self, path: &str, task: &Task) -> Result<T, ScanError> {
+        loop {
+            match self.answer.recv_timeout(STEP) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Timeout) => task.check(path)?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(broken(path, "the request ended without an answer"));
+                }
+            }
+        }
+    }
+}
+
+/// The task that requests are made for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Task {
+    /// Set when it is stopped.
+    pub(crate) stop: Arc<AtomicBool>,
+    /// Memory that its buffers may take, in bytes.
+    pub(crate) memory_bytes: u64,
+}
+
+impl Task {
+    /// Whether it goes on.
+    pub(crate) fn check(&self, path: &str) -> Result<(), ScanError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(ScanError::Cancelled {
+                path: path.to_owned(),
+            });
+        }
+        Ok(())
     }
 }
 
@@ -87,16 +121,21 @@ impl<T> Drop for UnderWay<T> {
     }
 }
 
-/// Begins a piece of work.
+/// Begins a request; one that takes longer than [`REQUEST`] ends as that of a service that is away.
 pub(crate) fn begin<T: Send + 'static>(
     path: &str,
-    work: impl Future<Output = T> + Send + 'static,
-) -> Result<UnderWay<T>, ScanError> {
+    work: impl Future<Output = Result<T, ScanError>> + Send + 'static,
+) -> Result<UnderWay<Result<T, ScanError>>, ScanError> {
     let handle = handle().map_err(|reason| broken(path, reason))?;
     let (say, answer) = mpsc::sync_channel(1);
+    let late = ScanError::Away {
+        path: path.to_owned(),
+        what: format!("a request was not done within {} s", REQUEST.as_secs()),
+    };
     let task = handle.spawn(async move {
+        let done = tokio::time::timeout(REQUEST, work).await;
         // Whoever asked may be gone.
-        let _ = say.send(work.await);
+        let _ = say.send(done.unwrap_or(Err(late)));
     });
     Ok(UnderWay {
         answer,
@@ -104,10 +143,11 @@ pub(crate) fn begin<T: Send + 'static>(
     })
 }
 
-/// Does a piece of work and waits for it.
+/// Does a request and waits for it.
 pub(crate) fn run<T: Send + 'static>(
     path: &str,
-    work: impl Future<Output = T> + Send + 'static,
+    task: &Task,
+    work: impl Future<Output = Result<T, ScanError>> + Send + 'static,
 ) -> Result<T, ScanError> {
-    begin(path, work)?.wait(path)
+    begin(path, work)?.wait(path, task)?
 }

@@ -30,6 +30,7 @@ use object_store::path::Path;
 
 use crate::policy::{Allowed, Policy};
 use http::Heard;
+pub(crate) use io::Task;
 use io::UnderWay;
 pub use io::warm;
 use trouble::{About, Tried};
@@ -46,6 +47,8 @@ struct Bucketed {
     window: u64,
     /// Whether the user of this machine runs this.
     of_user: bool,
+    /// For whom.
+    task: Task,
 }
 
 impl Bucketed {
@@ -110,7 +113,7 @@ pub(crate) fn open(
     allowed: Allowed,
     secret: Option<&Secret>,
     policy: &Policy,
-    memory_bytes: u64,
+    task: Task,
 ) -> Result<Arc<dyn RemoteObjects>, ScanError> {
     let plain = crate::policy::plain(&bucket.path);
     let parts: Vec<&str> = bucket.path.split('/').filter(|p| !p.is_empty()).collect();
@@ -130,14 +133,15 @@ pub(crate) fn open(
         client,
         bucket: format!("{}://{}", bucket.store, bucket.name).into(),
         grants: Arc::new(grants(bucket, &path)),
-        window: read::window_within(memory_bytes),
+        window: read::window_within(task.memory_bytes),
         of_user: policy.is_of_user(),
+        task,
     };
     let is_prefix = pattern.is_some() || path.is_empty() || bucket.path.ends_with('/');
     let single = if is_prefix {
         None
     } else {
-        let first = io::run(&address, of.page(&path, None, Some(1)))??;
+        let first = io::run(&address, &of.task, of.page(&path, None, Some(1)))?;
         let name = |meta: &ObjectMeta| names::decode(meta.location.as_ref());
         let is_object = first.result.objects.first().and_then(name).as_deref() == Some(&path);
         is_object.then(|| {
@@ -277,6 +281,8 @@ impl RemoteObjects for Objects {
             prefix: format!("{}{below}", self.prefix),
             next: Next::Token(None),
             page: Vec::new().into_iter(),
+            empty: 0,
+            items: 0,
         })
     }
 
@@ -307,7 +313,17 @@ struct Pages<'a> {
     prefix: String,
     next: Next,
     page: std::vec::IntoIter<ObjectMeta>,
+    /// Pages without an object, one after another.
+    empty: u32,
+    /// Objects so far.
+    items: u64,
 }
+
+/// Pages without an object that may follow one another: deleted objects make some.
+const EMPTY_MOST: u32 = 10_000;
+/// Objects that any task may list; more, where it has so much memory for each.
+const ITEMS_LEAST: u64 = 1_000_000;
+const ITEM_BYTES: u64 = 64;
 
 impl Pages<'_> {
     /// Takes the next page; `false` when there is none.
@@ -318,10 +334,11 @@ impl Pages<'_> {
             Next::End => return Ok(false),
             Next::Token(token) => (
                 token.clone(),
-                io::run(address, of.page(&self.prefix, token, None))??,
+                io::run(address, &of.task, of.page(&self.prefix, token, None))?,
             ),
-            Next::Page(token, under_way) => (Some(token), under_way.wait(address)??),
+            Next::Page(token, under_way) => (Some(token), under_way.wait(address, &of.task)??),
         };
+        self.bounded(page.result.objects.len() as u64)?;
         if let Some(next) = page.page_token {
             if token.as_ref() == Some(&next) {
                 return Err(ScanError::Away {
@@ -334,6 +351,30 @@ impl Pages<'_> {
         }
         self.page = page.result.objects.into_iter();
         Ok(true)
+    }
+}
+
+impl Pages<'_> {
+    /// Counts what came: a listing has an end.
+    fn bounded(&mut self, came: u64) -> Result<(), ScanError> {
+        let task = &self.objects.of.task;
+        task.check(&self.objects.address)?;
+        self.empty = if came == 0 { self.empty + 1 } else { 0 };
+        self.items += came;
+        let most = (task.memory_bytes / ITEM_BYTES).max(ITEMS_LEAST);
+        let what = if self.empty > EMPTY_MOST {
+            format!("{EMPTY_MOST} pages of its listing in a row are empty")
+        } else if self.items > most {
+            format!("more than {most} objects are listed there")
+        } else {
+            return Ok(());
+        };
+        Err(ScanError::Definition {
+            path: self.objects.address.clone(),
+            place: Place::file(),
+            what,
+            remedy: "name a narrower path, or give the node more memory".to_owned(),
+        })
     }
 }
 

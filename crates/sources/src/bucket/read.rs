@@ -152,7 +152,8 @@ impl Reader {
             if head {
                 return Ok(Bytes::new());
             }
-            let bytes = got.bytes().await.map_err(meant)?;
+            let broke = |error| trouble::of_body(&error, &heard, about(&of, &address));
+            let bytes = got.bytes().await.map_err(broke)?;
             if bytes.len() as u64 != range.end - range.start {
                 return Err(ScanError::Away {
                     path: address.clone(),
@@ -176,7 +177,7 @@ impl Reader {
         match state.ahead.take() {
             Some(ahead) if ahead.range.contains(&at) => {
                 start = ahead.range.start;
-                bytes = ahead.under_way.wait(&self.address)??;
+                bytes = ahead.under_way.wait(&self.address, &self.of.task)??;
             }
             _ => {
                 let follows = state.at <= at && at - state.at <= GAP;
@@ -195,7 +196,7 @@ impl Reader {
                     at
                 };
                 let range = start..start.saturating_add(length).min(size);
-                bytes = io::run(&self.address, self.request(range))??;
+                bytes = io::run(&self.address, &self.of.task, self.request(range))?;
             }
         }
         state.any = true;
@@ -286,6 +287,6 @@ impl PinnedRead for Reader {
         if any && self.object.etag.is_some() {
             return Ok(());
         }
-        io::run(&self.address, self.request(0..0))?.map(drop)
+        io::run(&self.address, &self.of.task, self.request(0..0)).map(drop)
     }
 }

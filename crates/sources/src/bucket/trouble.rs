@@ -9,7 +9,7 @@ use std::error::Error as _;
 use assay_scan::error::{Place, ScanError};
 use object_store::Error;
 
-use super::http::{Answer, Heard};
+use super::http::{Answer, Heard, TooLong};
 use super::identity::NoIdentity;
 
 /// What was tried.
@@ -63,6 +63,9 @@ pub(crate) fn meaning(error: &Error, heard: &Heard, about: About<'_>) -> ScanErr
         if let Some(none) = one.downcast_ref::<NoIdentity>() {
             return no_identity(none, about);
         }
+        if let Some(long) = one.downcast_ref::<TooLong>() {
+            return too_long(*long, about);
+        }
         cause = one.source();
     }
     match heard.last() {
@@ -88,6 +91,29 @@ pub(crate) fn meaning(error: &Error, heard: &Heard, about: About<'_>) -> ScanErr
             "see that the endpoint speaks the protocol of this kind of store",
         ),
     }
+}
+
+/// What an error in the midst of an object's bytes means: they began to come, so that the place and
+/// the identity are good. The store has asked for the rest again before.
+pub(crate) fn of_body(error: &Error, heard: &Heard, about: About<'_>) -> ScanError {
+    let mut cause = error.source();
+    while let Some(one) = cause {
+        if let Some(long) = one.downcast_ref::<TooLong>() {
+            return too_long(*long, about);
+        }
+        cause = one.source();
+    }
+    match heard.last() {
+        Some(answer) => said(&answer, error, about),
+        None => about.away(format!("its bytes stopped coming: {}", chain(error))),
+    }
+}
+
+fn too_long(long: TooLong, about: About<'_>) -> ScanError {
+    about.definition(
+        long.to_string(),
+        "see that the endpoint speaks the protocol of this kind of store",
+    )
 }
 
 fn no_identity(none: &NoIdentity, about: About<'_>) -> ScanError {

@@ -6,14 +6,19 @@
 //! over a connection that others can read only where the secret says so or the server is on
 //! loopback.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assay_scan::ScanContext;
 use assay_scan::error::{Place, ScanError};
-use md5::{Digest, Md5};
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::authentication::md5_hash;
+use postgres_protocol::authentication::sasl::SCRAM_SHA_256;
+use postgres_protocol::message::backend::{ErrorFields, Message};
+use postgres_protocol::message::frontend;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -21,10 +26,16 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use super::fault::Fault;
 use super::login::Login;
 use super::scram::Scram;
-use super::wire::{STEP, Stream, Wire, message, text};
+use super::wire::{STEP, Stream, Wire};
 
-/// How long a connection may take to be made.
+/// How long a connection may take to be made, to each address.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long it may take to be encrypted, and then to log in.
+const GREET: Duration = Duration::from_secs(20);
+/// Addresses of a name that are tried.
+const ADDRESSES: usize = 8;
+/// Messages of a login: a server tells about twenty.
+const WORDS: usize = 1_000;
 
 /// Where a server is and how its connections are made.
 #[derive(Clone)]
@@ -44,8 +55,8 @@ pub(super) struct Server {
 /// What a statement of a connection is cancelled by.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct CancelKey {
-    pub(super) process: u32,
-    key: u32,
+    process: i32,
+    key: i32,
 }
 
 /// A connection that is logged in.
@@ -72,14 +83,22 @@ impl Server {
         }
     }
 
-    fn tcp(&self) -> Result<TcpStream, ScanError> {
+    /// What an error message of the server means. A server that is told a password may tell it on.
+    pub(super) fn fault(&self, fields: ErrorFields<'_>) -> ScanError {
+        let mut fault = Fault::read(fields);
+        fault.forget(self.login.password.reveal());
+        fault.error(&self.place, &self.credential)
+    }
+
+    fn tcp(&self, context: &ScanContext) -> Result<TcpStream, ScanError> {
         let mut failed = "the name has no address".to_owned();
         // Each was judged; a name may have one that nothing listens at.
-        for address in &self.addresses {
+        for address in self.addresses.iter().take(ADDRESSES) {
+            context.check(&self.place)?;
             let made = TcpStream::connect_timeout(address, CONNECT).and_then(|stream| {
                 stream.set_nodelay(true)?;
                 stream.set_write_timeout(Some(Duration::from_secs(30)))?;
-                stream.set_read_timeout(Some(CONNECT))?;
+                stream.set_read_timeout(Some(STEP))?;
                 Ok(stream)
             });
             match made {
@@ -91,17 +110,22 @@ impl Server {
     }
 
     /// A stream as safe as it has to be.
-    fn stream(&self) -> Result<Stream, ScanError> {
-        let mut tcp = self.tcp()?;
+    fn stream(&self, context: &ScanContext) -> Result<Stream, ScanError> {
+        let tcp = self.tcp(context)?;
         let here = tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
         let open = self.login.plain || here && self.login.ca.is_none();
         if open {
             return Ok(Stream::Plain(tcp));
         }
-        let lost = |error: std::io::Error| self.away(format!("the connection is lost: {error}"));
-        let mut answer = [0];
-        tcp.write_all(&[0, 0, 0, 8, 4, 210, 22, 47]).map_err(lost)?;
-        tcp.read_exact(&mut answer).map_err(lost)?;
+        let lost = |error: std::io::Error| {
+            let stopped = context.check(&self.place).err();
+            stopped.unwrap_or_else(|| self.away(format!("the connection is lost: {error}")))
+        };
+        let mut paced = Paced::new(&tcp, context);
+        let (mut answer, mut ask) = ([0], BytesMut::new());
+        frontend::ssl_request(&mut ask);
+        paced.write_all(&ask).map_err(lost)?;
+        paced.read_exact(&mut answer).map_err(lost)?;
         if answer != *b"S" {
             return Err(self.wrong(
                 "the server offers no encrypted connection",
@@ -113,10 +137,10 @@ impl Server {
             .map_err(|_| self.wrong("the host is no name of a machine", "correct `host`"))?;
         let connection = ClientConnection::new(self.trust()?, name).map_err(|error| {
             self.wrong(format!("no encrypted connection: {error}"), "see the node")
-        })?;
-        let mut stream = StreamOwned::new(connection, tcp);
-        while stream.conn.is_handshaking() {
-            if let Err(error) = stream.conn.complete_io(&mut stream.sock) {
+        });
+        let mut connection = connection?;
+        while connection.is_handshaking() {
+            if let Err(error) = connection.complete_io(&mut paced) {
                 let refused = error
                     .get_ref()
                     .is_some_and(|inner| inner.is::<rustls::Error>());
@@ -131,7 +155,7 @@ impl Server {
                 });
             }
         }
-        Ok(Stream::Tls(Box::new(stream)))
+        Ok(Stream::Tls(Box::new(StreamOwned::new(connection, tcp))))
     }
 
     /// Whose certificates are trusted.
@@ -164,147 +188,124 @@ impl Server {
 
     /// Connects and logs in.
     pub(super) fn connect(&self, context: &ScanContext) -> Result<Connected, ScanError> {
-        let stream = self.stream()?;
-        let tcp = match &stream {
-            Stream::Plain(tcp) => tcp,
-            Stream::Tls(tls) => tls.get_ref(),
-        };
-        tcp.set_read_timeout(Some(STEP))
-            .map_err(|error| self.away(error.to_string()))?;
-        let mut wire = Wire::new(stream, self.place.clone(), context);
-        wire.send(&self.startup())?;
+        let stream = self.stream(context)?;
+        let mut wire = Wire::new(stream, self.place.clone(), context, GREET);
+        let mut bytes = BytesMut::new();
+        let told = [
+            ("user", self.login.user.as_str()),
+            ("database", &self.database),
+            ("application_name", super::session::APPLICATION),
+            ("client_encoding", "UTF8"),
+            ("DateStyle", "ISO, YMD"),
+            ("TimeZone", "UTC"),
+            ("extra_float_digits", "1"),
+        ];
+        self.sayable(frontend::startup_message(told, &mut bytes))?;
+        wire.send(&bytes)?;
         self.authenticate(wire)
     }
 
-    fn startup(&self) -> Vec<u8> {
-        let mut body = 196_608u32.to_be_bytes().to_vec();
-        for text in [
-            "user",
-            &self.login.user,
-            "database",
-            &self.database,
-            "application_name",
-            super::session::APPLICATION,
-            "client_encoding",
-            "UTF8",
-            "DateStyle",
-            "ISO, YMD",
-            "TimeZone",
-            "UTC",
-            "extra_float_digits",
-            "1",
-        ] {
-            body.extend_from_slice(text.as_bytes());
-            body.push(0);
-        }
-        body.push(0);
-        let length = u32::try_from(body.len() + 4).unwrap_or(u32::MAX);
-        [&length.to_be_bytes()[..], &body].concat()
+    /// A message could not be made.
+    pub(super) fn sayable<T>(&self, made: std::io::Result<T>) -> Result<T, ScanError> {
+        made.map_err(|error| self.wrong(format!("it cannot be said: {error}"), "correct the name"))
     }
 
     fn authenticate(&self, mut wire: Wire) -> Result<Connected, ScanError> {
         let mut scram = None;
         let mut cancel = CancelKey::default();
         let mut encoding = String::new();
-        loop {
-            let (kind, at) = wire.next()?;
-            let body = wire.body(at).to_vec();
-            match kind {
-                b'R' => {
-                    if let Some(answer) = self.answer(&wire, &body, &mut scram)? {
-                        wire.send(&message(b'p', &answer))?;
-                    }
-                }
-                b'K' => {
-                    let number = |at: usize| {
-                        let bytes = body.get(at..at + 4).and_then(|b| b.try_into().ok());
-                        bytes.map(u32::from_be_bytes).unwrap_or_default()
-                    };
+        for _ in 0..WORDS {
+            match wire.next()? {
+                Message::BackendKeyData(body) => {
                     cancel = CancelKey {
-                        process: number(0),
-                        key: number(4),
+                        process: body.process_id(),
+                        key: body.secret_key(),
                     };
                 }
-                b'S' => {
-                    let (name, rest) = text(&body);
-                    let (value, _) = text(rest);
-                    if name == "server_encoding" {
-                        encoding = value;
+                Message::ParameterStatus(body) => {
+                    if body.name().ok() == Some("server_encoding") {
+                        encoding = body.value().unwrap_or_default().to_owned();
                     }
                 }
-                b'Z' => {
+                Message::ReadyForQuery(_) => {
                     return Ok(Connected {
                         wire,
                         cancel,
                         encoding,
                     });
                 }
-                b'E' => return Err(Fault::read(&body).error(&self.place, &self.credential)),
-                b'N' | b'v' => {}
-                _ => return Err(wire.broken("an unknown message while logging in")),
+                Message::ErrorResponse(body) => return Err(self.fault(body.fields())),
+                Message::NoticeResponse(_) => {}
+                other => {
+                    if let Some(answer) = self.answer(&wire, &other, &mut scram)? {
+                        wire.send(&answer)?;
+                    }
+                }
             }
         }
+        Err(wire.broken("a login without an end"))
     }
 
     /// The answer to a demand for authentication; `None` when nothing is to be answered.
     fn answer(
         &self,
         wire: &Wire,
-        body: &[u8],
+        asked: &Message,
         scram: &mut Option<Scram>,
-    ) -> Result<Option<Vec<u8>>, ScanError> {
-        let (kind, rest) = body.split_at_checked(4).unwrap_or((&[], &[]));
-        let kind: [u8; 4] = kind.try_into().unwrap_or([255; 4]);
+    ) -> Result<Option<BytesMut>, ScanError> {
         let password = self.login.password.reveal();
-        let said = || String::from_utf8_lossy(rest).into_owned();
-        let refused = |what: &str| self.wrong(what, "see who answers at that address");
-        match u32::from_be_bytes(kind) {
-            0 => match scram {
-                Some(begun) if !begun.is_done() => Err(refused(
-                    "the server has not shown that it knows the password",
-                )),
-                _ => Ok(None),
+        let refused = |what: String| self.wrong(what, "see who answers at that address");
+        let unproven = || refused("the server has not shown that it knows the password".to_owned());
+        let disorder = || wire.broken("a login out of order");
+        let mut bytes = BytesMut::new();
+        match asked {
+            Message::AuthenticationOk => match scram {
+                Some(begun) if !begun.is_done() => return Err(unproven()),
+                _ => return Ok(None),
             },
-            3 => Ok(Some([password.as_bytes(), &[0]].concat())),
-            5 => Ok(Some(md5_answer(&self.login.user, password, rest))),
-            10 => {
-                if !rest
-                    .split(|byte| *byte == 0)
-                    .any(|name| name == b"SCRAM-SHA-256")
-                {
+            // Not after it has begun to prove itself: it would learn what it could not prove.
+            Message::AuthenticationCleartextPassword if scram.is_none() => {
+                self.sayable(frontend::password_message(password.as_bytes(), &mut bytes))?;
+            }
+            Message::AuthenticationMd5Password(body) if scram.is_none() => {
+                let user = self.login.user.as_bytes();
+                let hashed = md5_hash(user, password.as_bytes(), body.salt());
+                self.sayable(frontend::password_message(hashed.as_bytes(), &mut bytes))?;
+            }
+            Message::AuthenticationSasl(body) if scram.is_none() => {
+                let known = body.mechanisms().any(|name| Ok(name == SCRAM_SHA_256));
+                if !known.map_err(|error| wire.broken(error))? {
                     return Err(wire.broken("it knows no way to log in that is known here"));
                 }
-                let begun = Scram::new(password, nonce());
-                let first = begun.first();
-                *scram = Some(begun);
-                let length = u32::try_from(first.len()).unwrap_or(u32::MAX).to_be_bytes();
-                Ok(Some(
-                    [b"SCRAM-SHA-256\0", &length[..], first.as_bytes()].concat(),
-                ))
+                let begun = scram.insert(Scram::new(password));
+                let first = begun.first().as_bytes();
+                let said = frontend::sasl_initial_response(SCRAM_SHA_256, first, &mut bytes);
+                self.sayable(said)?;
             }
-            11 => {
-                let begun = scram
-                    .as_mut()
-                    .ok_or_else(|| wire.broken("a login out of order"))?;
-                let answer = begun.answer(&said()).map_err(refused)?;
-                Ok(Some(answer.into_bytes()))
+            Message::AuthenticationSaslContinue(body) => {
+                let begun = scram.as_mut().ok_or_else(disorder)?;
+                let answer = begun.answer(body.data()).map_err(refused)?;
+                self.sayable(frontend::sasl_response(&answer, &mut bytes))?;
             }
-            12 => {
-                let begun = scram
-                    .as_mut()
-                    .ok_or_else(|| wire.broken("a login out of order"))?;
-                if begun.is_proven(&said()) {
-                    return Ok(None);
+            Message::AuthenticationSaslFinal(body) => {
+                let begun = scram.as_mut().ok_or_else(disorder)?;
+                if !begun.is_proven(body.data()) {
+                    return Err(unproven());
                 }
-                Err(refused(
-                    "the server has not shown that it knows the password",
-                ))
+                return Ok(None);
             }
-            _ => Err(self.wrong(
-                "the server asks for a way to log in that is not known here",
-                "let the role log in by password (scram-sha-256) in pg_hba.conf",
-            )),
+            Message::AuthenticationGss
+            | Message::AuthenticationSspi
+            | Message::AuthenticationKerberosV5
+            | Message::AuthenticationScmCredential => {
+                return Err(self.wrong(
+                    "the server asks for a way to log in that is not known here",
+                    "let the role log in by password (scram-sha-256) in pg_hba.conf",
+                ));
+            }
+            _ => return Err(disorder()),
         }
+        Ok(Some(bytes))
     }
 
     /// Has the server end the statement of a connection. It is told nothing if it cannot be.
@@ -312,12 +313,12 @@ impl Server {
         if key.process == 0 {
             return;
         }
-        let Ok(mut stream) = self.stream() else {
+        // The task may be stopped: that is why.
+        let Ok(mut stream) = self.stream(&ScanContext::default()) else {
             return;
         };
-        let mut bytes = vec![0, 0, 0, 16, 4, 210, 22, 46];
-        bytes.extend_from_slice(&key.process.to_be_bytes());
-        bytes.extend_from_slice(&key.key.to_be_bytes());
+        let mut bytes = BytesMut::new();
+        frontend::cancel_request(key.process, key.key, &mut bytes);
         // The server ends the connection without an answer; it may be gone altogether.
         if stream.write_all(&bytes).is_ok() {
             let _ = stream.read(&mut [0]);
@@ -325,22 +326,48 @@ impl Server {
     }
 }
 
-/// The answer of the old way to log in: never the password itself.
-fn md5_answer(user: &str, password: &str, salt: &[u8]) -> Vec<u8> {
-    let hex = |digest: &[u8]| {
-        digest
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
-    let inner = hex(&Md5::digest(
-        [password.as_bytes(), user.as_bytes()].concat(),
-    ));
-    let outer = hex(&Md5::digest([inner.as_bytes(), salt].concat()));
-    format!("md5{outer}\0").into_bytes()
+/// A stream on which all must be said and heard in [`GREET`], unless the task is stopped before.
+struct Paced<'a> {
+    stream: &'a TcpStream,
+    context: &'a ScanContext,
+    until: Instant,
 }
 
-fn nonce() -> String {
-    let random = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
-    format!("{}{}", random[0].simple(), random[1].simple())
+impl<'a> Paced<'a> {
+    fn new(stream: &'a TcpStream, context: &'a ScanContext) -> Self {
+        Self {
+            stream,
+            context,
+            until: Instant::now() + GREET,
+        }
+    }
+}
+
+impl Read for Paced<'_> {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            if self.context.check("").is_err() {
+                return Err(std::io::Error::other("the task is stopped"));
+            }
+            if Instant::now() > self.until {
+                let late = format!("not encrypted within {} s", GREET.as_secs());
+                return Err(std::io::Error::new(ErrorKind::TimedOut, late));
+            }
+            match self.stream.read(to) {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+impl Write for Paced<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush()
+    }
 }

@@ -26,9 +26,16 @@ const DAYS_TO_2000: i32 = 10_957;
 /// The same in microseconds.
 const MICROS_TO_2000: i64 = 946_684_800_000_000;
 
-/// Values of one column that no type of Arrow has: NaN, +infinity, −infinity.
+/// The longest row that is taken where nothing else is said.
+const ROW_BYTES: usize = 256 << 20;
+/// Digits of a number that are kept to tell it from others, at most: as many as Postgres has.
+const WIDE_DIGITS: usize = 150_000;
+
+/// Values of one column that no type of Arrow has: NaN, +infinity, −infinity, and numbers that are
+/// too wide for any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Odd {
+    pub(super) wide: u64,
     pub(super) nan: u64,
     pub(super) pos_inf: u64,
     pub(super) neg_inf: u64,
@@ -36,7 +43,7 @@ pub(super) struct Odd {
 
 impl Odd {
     pub(super) fn count(self) -> u64 {
-        self.nan + self.pos_inf + self.neg_inf
+        self.nan + self.pos_inf + self.neg_inf + self.wide
     }
 }
 
@@ -47,8 +54,9 @@ enum Column {
     Float32(Float32Builder),
     Float64(Float64Builder),
     Bool(BooleanBuilder),
-    Decimal(Decimal128Builder, i32),
-    Wide(Decimal256Builder, i32),
+    /// With the scale, and the power of ten that its digits stay below.
+    Decimal(Decimal128Builder, i32, u128),
+    Wide(Decimal256Builder, i32, i256),
     Text(StringBuilder),
     Binary(BinaryBuilder),
     Date(Date32Builder),
@@ -63,6 +71,10 @@ pub(super) struct Decoder {
     columns: Vec<Column>,
     /// What was counted apart, by column.
     pub(super) odd: Vec<Odd>,
+    /// Numbers that are too wide, with their columns, since this was emptied.
+    pub(super) wide: Vec<(usize, Vec<u8>)>,
+    /// The longest row that is taken.
+    pub(super) row_bytes: usize,
     pending: Vec<u8>,
     begun: bool,
     ended: bool,
@@ -86,13 +98,17 @@ impl Column {
             DataType::Float32 => Self::Float32(Float32Builder::new()),
             DataType::Float64 => Self::Float64(Float64Builder::new()),
             DataType::Boolean => Self::Bool(BooleanBuilder::new()),
-            DataType::Decimal128(_, scale) => Self::Decimal(
+            DataType::Decimal128(digits, scale) => Self::Decimal(
                 Decimal128Builder::new().with_data_type(with),
                 i32::from(*scale),
+                10u128.saturating_pow(u32::from(*digits)),
             ),
-            DataType::Decimal256(_, scale) => Self::Wide(
+            DataType::Decimal256(digits, scale) => Self::Wide(
                 Decimal256Builder::new().with_data_type(with),
                 i32::from(*scale),
+                i256::from_i128(10)
+                    .checked_pow(u32::from(*digits))
+                    .unwrap_or(i256::MAX),
             ),
             DataType::Utf8 => Self::Text(StringBuilder::new()),
             DataType::Binary => Self::Binary(BinaryBuilder::new()),
@@ -114,8 +130,8 @@ impl Column {
             Self::Float32(to) => to.append_null(),
             Self::Float64(to) => to.append_null(),
             Self::Bool(to) => to.append_null(),
-            Self::Decimal(to, _) => to.append_null(),
-            Self::Wide(to, _) => to.append_null(),
+            Self::Decimal(to, ..) => to.append_null(),
+            Self::Wide(to, ..) => to.append_null(),
             Self::Text(to) => to.append_null(),
             Self::Binary(to) => to.append_null(),
             Self::Date(to) => to.append_null(),
@@ -125,7 +141,8 @@ impl Column {
         }
     }
 
-    fn value(&mut self, value: &[u8], odd: &mut Odd) -> Result<(), String> {
+    /// Adds a value; the digits of one that is too wide come back.
+    fn value(&mut self, value: &[u8], odd: &mut Odd) -> Result<Option<Vec<u8>>, String> {
         match self {
             Self::Int16(to) => to.append_value(i16::from_be_bytes(fixed(value)?)),
             Self::Int32(to) => to.append_value(i32::from_be_bytes(fixed(value)?)),
@@ -162,16 +179,25 @@ impl Column {
                 }
                 micros => to.append_value(micros.saturating_add(MICROS_TO_2000)),
             },
-            Self::Decimal(to, scale) => match numeric(value, odd)? {
-                None => to.append_null(),
-                Some(number) => to.append_value(number.narrow(*scale)?),
-            },
-            Self::Wide(to, scale) => match numeric(value, odd)? {
-                None => to.append_null(),
-                Some(number) => to.append_value(number.wide(*scale)?),
-            },
+            Self::Decimal(to, scale, most) => {
+                let number = numeric(value, odd)?;
+                let fits = number
+                    .as_ref()
+                    .and_then(|number| number.narrow(*scale).ok());
+                let fits = fits.filter(|unscaled| unscaled.unsigned_abs() < *most);
+                to.append_option(fits);
+                return Ok(set_apart(number, fits.is_some(), odd));
+            }
+            Self::Wide(to, scale, most) => {
+                let number = numeric(value, odd)?;
+                let fits = number.as_ref().and_then(|number| number.wide(*scale).ok());
+                let fits =
+                    fits.filter(|unscaled| *unscaled < *most && *unscaled > most.wrapping_neg());
+                to.append_option(fits);
+                return Ok(set_apart(number, fits.is_some(), odd));
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn finish(&mut self) -> ArrayRef {
@@ -182,8 +208,8 @@ impl Column {
             Self::Float32(to) => ArrayBuilder::finish(to),
             Self::Float64(to) => ArrayBuilder::finish(to),
             Self::Bool(to) => ArrayBuilder::finish(to),
-            Self::Decimal(to, _) => ArrayBuilder::finish(to),
-            Self::Wide(to, _) => ArrayBuilder::finish(to),
+            Self::Decimal(to, ..) => ArrayBuilder::finish(to),
+            Self::Wide(to, ..) => ArrayBuilder::finish(to),
             Self::Text(to) => ArrayBuilder::finish(to),
             Self::Binary(to) => ArrayBuilder::finish(to),
             Self::Date(to) => ArrayBuilder::finish(to),
@@ -235,6 +261,13 @@ fn numeric<'a>(value: &'a [u8], odd: &mut Odd) -> Result<Option<Numeric<'a>>, St
     }))
 }
 
+/// The digits of a number that its column does not hold, which is counted.
+fn set_apart(number: Option<Numeric<'_>>, fits: bool, odd: &mut Odd) -> Option<Vec<u8>> {
+    let number = number.filter(|_| !fits)?;
+    odd.wide += 1;
+    Some(number.text())
+}
+
 const TOO_WIDE: &str = "a number has more digits than its column";
 
 impl Numeric<'_> {
@@ -247,6 +280,36 @@ impl Numeric<'_> {
     fn power(&self, scale: i32) -> i32 {
         let count = (self.digits.len() / 2) as i32;
         4 * (self.weight - count + 1) + scale
+    }
+
+    /// The number as text, in one spelling: without a zero that says nothing.
+    fn text(&self) -> Vec<u8> {
+        use std::fmt::Write;
+        let mut digits = String::new();
+        for group in self.each() {
+            // A group is below 10,000; another one is told as it is.
+            let _ = write!(digits, "{group:04}");
+            if digits.len() > WIDE_DIGITS {
+                break;
+            }
+        }
+        let whole = usize::try_from(4 * (self.weight + 1))
+            .unwrap_or(0)
+            .min(WIDE_DIGITS);
+        let mut text = String::from(if self.negative { "-" } else { "" });
+        let lead = usize::try_from(-4 * (self.weight + 1))
+            .unwrap_or(0)
+            .min(WIDE_DIGITS);
+        let padded = format!("{:0<whole$}", format!("{}{digits}", "0".repeat(lead)));
+        let (before, behind) = padded.split_at_checked(whole).unwrap_or((&padded, ""));
+        let before = before.trim_start_matches('0');
+        text.push_str(if before.is_empty() { "0" } else { before });
+        let behind = behind.trim_end_matches('0');
+        if !behind.is_empty() {
+            text.push('.');
+            text.push_str(behind);
+        }
+        text.into_bytes()
     }
 
     /// The groups of digits, each with what the digits before it are to be multiplied by, and the
@@ -327,6 +390,8 @@ impl Decoder {
             columns: columns.collect::<Result<_, _>>()?,
             odd: vec![Odd::default(); schema.fields().len()],
             schema,
+            wide: Vec::new(),
+            row_bytes: ROW_BYTES,
             pending: Vec::new(),
             begun: false,
             ended: false,
@@ -342,16 +407,14 @@ impl Decoder {
         take: &mut impl FnMut(RecordBatch) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut joined = std::mem::take(&mut self.pending);
-        let all = if joined.is_empty() {
+        let mut rest = if joined.is_empty() {
             piece
         } else {
             joined.extend_from_slice(piece);
             joined.as_slice()
         };
-        let mut rest = all;
         while !rest.is_empty() {
             let Some(after) = self.step(rest).map_err(E::from)? else {
-                self.pending = rest.to_vec();
                 break;
             };
             rest = after;
@@ -359,6 +422,18 @@ impl Decoder {
                 take(self.batch().map_err(E::from)?)?;
             }
         }
+        if rest.len() > self.row_bytes {
+            let most = self.row_bytes;
+            return Err(E::from(format!("a row goes on beyond {most} bytes")));
+        }
+        // What is left of a row grows where it is, however small the pieces are.
+        let done = joined.len() - rest.len().min(joined.len());
+        self.pending = if joined.is_empty() {
+            rest.to_vec()
+        } else {
+            joined.drain(..done);
+            joined
+        };
         Ok(())
     }
 
@@ -423,7 +498,8 @@ impl Decoder {
         self.bytes += bytes.len();
         self.rows += 1;
         let names = self.schema.fields();
-        for ((column, odd), field) in self.columns.iter_mut().zip(&mut self.odd).zip(names) {
+        let columns = self.columns.iter_mut().zip(&mut self.odd).zip(names);
+        for (at, ((column, odd), field)) in columns.enumerate() {
             let (length, rest) = bytes.split_at(4);
             let length = i32::from_be_bytes(fixed(length)?);
             let Ok(length) = usize::try_from(length) else {
@@ -432,9 +508,12 @@ impl Decoder {
                 continue;
             };
             let (value, rest) = rest.split_at(length);
-            column
+            let wide = column
                 .value(value, odd)
                 .map_err(|what| format!("the column {:?}: {what}", field.name()))?;
+            if let Some(digits) = wide {
+                self.wide.push((at, digits));
+            }
             bytes = rest;
         }
         Ok(())
@@ -509,7 +588,7 @@ mod tests {
             Odd {
                 nan: 1,
                 pos_inf: 1,
-                neg_inf: 0
+                ..Odd::default()
             }
         );
         let lossy = number(0, -1, &[5]);
@@ -520,6 +599,49 @@ mod tests {
                 .narrow(2)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn a_number_that_no_type_holds_is_set_apart_with_its_digits() {
+        let mut bytes = header();
+        let wide = |value: &[u8]| {
+            let length = (value.len() as i32).to_be_bytes();
+            [&1i16.to_be_bytes()[..], &length, value].concat()
+        };
+        bytes.extend(wide(&number(0, 20, &[1])));
+        bytes.extend(wide(&number(0, 0, &[7])));
+        bytes.extend(wide(&number(0x4000, -20, &[120])));
+        bytes.extend(wide(&number(0, 1, &[12, 0, 5000])));
+        bytes.extend((-1i16).to_be_bytes());
+        let mut decoder = decoder(&[DataType::Decimal256(76, 0)]);
+        decoder.add(&bytes, &mut |_| Ok::<(), String>(())).unwrap();
+        let batch = decoder.finish().unwrap();
+        assert_eq!(batch.column(0).null_count(), 3);
+        assert_eq!((decoder.odd[0].wide, decoder.odd[0].count()), (3, 3));
+        let texts: Vec<_> = decoder
+            .wide
+            .iter()
+            .map(|(_, digits)| String::from_utf8(digits.clone()).unwrap())
+            .collect();
+        let small = format!("-0.{}012", "0".repeat(76));
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        assert_eq!(
+            texts,
+            [&format!("1{}", "0".repeat(80)), small.as_str(), "120000.5"]
+        );
+    }
+
+    #[test]
+    fn a_row_without_an_end_is_given_up() {
+        let mut decoder = decoder(&[DataType::Binary]);
+        decoder.row_bytes = 1 << 20;
+        let mut none = |_| Ok::<(), String>(());
+        decoder.add(&header(), &mut none).unwrap();
+        let endless = [&1i16.to_be_bytes()[..], &i32::MAX.to_be_bytes()].concat();
+        decoder.add(&endless, &mut none).unwrap();
+        let piece = vec![0; 64 << 10];
+        let pieces = (0..100).take_while(|_| decoder.add(&piece, &mut none).is_ok());
+        assert!(pieces.count() < 17);
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! can help. What the server says is told; a password never is in it.
 
 use assay_scan::error::{Place, ScanError};
-
-use super::wire::text;
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::message::backend::ErrorFields;
 
 /// An error as the server tells it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,27 +13,29 @@ pub(super) struct Fault {
     /// SQLSTATE.
     pub(super) code: String,
     pub(super) message: String,
-    pub(super) detail: String,
 }
 
 impl Fault {
-    /// Reads the body of an error message.
-    pub(super) fn read(mut body: &[u8]) -> Self {
+    /// Reads an error message; fields that cannot be read end it.
+    pub(super) fn read(mut fields: ErrorFields<'_>) -> Self {
         let mut fault = Self::default();
-        while let Some((field, rest)) = body.split_first() {
-            if *field == 0 {
-                break;
-            }
-            let (value, rest) = text(rest);
-            match field {
+        while let Ok(Some(field)) = fields.next() {
+            let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
+            match field.type_() {
                 b'C' => fault.code = value,
                 b'M' => fault.message = value,
-                b'D' => fault.detail = value,
                 _ => {}
             }
-            body = rest;
         }
         fault
+    }
+
+    /// Takes a password out of it, wherever it stands.
+    pub(super) fn forget(&mut self, password: &str) {
+        // A shorter one is a part of half the words of a sentence.
+        if password.len() >= 4 {
+            self.message = self.message.replace(password, "…");
+        }
     }
 
     fn said(&self) -> String {
@@ -82,16 +84,24 @@ impl Fault {
 mod tests {
     use super::*;
     use assay_scan::ErrorClass;
+    use bytes::BytesMut;
+    use postgres_protocol::message::backend::Message;
+
+    fn read(body: &[u8]) -> Fault {
+        let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+        let mut bytes = BytesMut::from(&[&b"E"[..], &length, body].concat()[..]);
+        match Message::parse(&mut bytes) {
+            Ok(Some(Message::ErrorResponse(body))) => Fault::read(body.fields()),
+            _ => panic!("no error"),
+        }
+    }
 
     #[test]
     fn an_error_of_the_server_says_whether_to_try_again() {
         let class = |code: &str| {
             let body = format!("SERROR\0C{code}\0Mtoo bad\0Dof old\0\0");
-            let fault = Fault::read(body.as_bytes());
-            assert_eq!(
-                (fault.message.as_str(), fault.detail.as_str()),
-                ("too bad", "of old")
-            );
+            let fault = read(body.as_bytes());
+            assert_eq!(fault.message, "too bad");
             let error = fault.error("postgres://db:5432/shop/public.t", "env:SHOP");
             assert!(error.to_string().contains("too bad"), "{error}");
             error.class()
@@ -107,6 +117,10 @@ mod tests {
         for code in ["57P01", "57P03", "53300", "08006", "40001"] {
             assert_eq!(class(code), ErrorClass::Away, "{code}");
         }
-        assert_eq!(Fault::read(b""), Fault::default());
+        assert_eq!(read(b""), Fault::default());
+        let mut telling = read(b"Mno hunter2 here\0\0");
+        telling.forget("hunter2");
+        assert_eq!(telling.message, "no … here");
+        assert_eq!(read(b"Mhalf").message, "");
     }
 }

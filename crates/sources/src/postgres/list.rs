@@ -6,38 +6,27 @@
 
 use std::collections::BTreeMap;
 
-use assay_model::dataset::Dataset;
 use assay_model::partition::{ObjectRef, Partition, PartitionVersion};
-use assay_scan::ScanContext;
 use assay_scan::discover::decide::{Seen, Told};
 use assay_scan::discover::keys::{Key, MOST_PARTITIONS};
 use assay_scan::error::{Place, ScanError};
 use jiff::Timestamp;
 
-use super::bounds;
-use super::keys::KeyColumn;
 use super::marks::{Mark, Marking};
 use super::range::{KeyIs, Range};
-use super::session::{Row, Session, literal};
-use super::shape::{Relation, Shape};
+use super::session::{Row, literal};
+use super::shape::Relation;
+use super::{AtWork, bounds};
 
 /// Bytes of a block.
 const BLOCK: u64 = 8192;
 /// Pieces that the blocks of a range of the wanted size are marked in.
 const PIECES: u64 = 8;
+/// Memory of a marked piece, about; and the pieces that any task takes.
+const PIECE_BYTES: u64 = 128;
+const PIECES_LEAST: u64 = 500_000;
 /// Groups that are asked for by their values at a time.
 const AT_A_TIME: usize = 500;
-
-/// One listing.
-pub(super) struct Lister<'a> {
-    pub(super) session: &'a mut Session,
-    pub(super) shape: &'a Shape,
-    pub(super) dataset: &'a Dataset,
-    pub(super) context: &'a ScanContext,
-    pub(super) marking: &'a Marking,
-    pub(super) key: Option<&'a KeyColumn>,
-    pub(super) address: &'a str,
-}
 
 /// Some rows of one table.
 #[derive(Debug, Clone, Default)]
@@ -64,9 +53,22 @@ fn cell(row: &Row, at: usize) -> Option<&str> {
     row.get(at).and_then(Option::as_deref)
 }
 
-impl Lister<'_> {
+impl AtWork<'_> {
     /// Every partition, in the order of the keys.
-    pub(super) fn partitions(&mut self) -> Result<Vec<Seen>, ScanError> {
+    pub(super) fn partitions(&mut self, now: Timestamp) -> Result<Vec<Seen>, ScanError> {
+        let kept = "SELECT current_setting('track_commit_timestamp', true)";
+        let kept = self.session.rows(kept)?;
+        let kept = kept.first().and_then(|row| cell(row, 0)) == Some("on");
+        let marking = self.marking.clone().with_commit_times(kept);
+        let mut listing = AtWork {
+            session: self.session,
+            marking: &marking,
+            ..*self
+        };
+        listing.listed(now)
+    }
+
+    fn listed(&mut self, now: Timestamp) -> Result<Vec<Seen>, ScanError> {
         let mut found: BTreeMap<(String, String), Gathered> = BTreeMap::new();
         // The key of each relation that is a partition itself.
         let own: Vec<Option<Key>> = match self.key {
@@ -86,7 +88,7 @@ impl Lister<'_> {
                     // A relation without a key column is a partition itself.
                     (None, _, None) => continue,
                 };
-                if self.key.is_none() && self.is_yet_to_come(&key, &group.part.mark) {
+                if self.key.is_none() && self.is_yet_to_come(&key, &group.part.mark, now) {
                     continue;
                 }
                 let place = (key.partition.order.clone(), key.partition.key.0.clone());
@@ -100,7 +102,7 @@ impl Lister<'_> {
                 gathered.objects.extend(objects);
             }
             if found.len() > MOST_PARTITIONS {
-                return Err(self.too_many());
+                return Err(too_many(self.address));
             }
         }
         Ok(found.into_values().map(|one| self.seen(one)).collect())
@@ -126,10 +128,10 @@ impl Lister<'_> {
 
     /// Whether this is a part that was made for rows that are to come, or for those that fit
     /// nowhere else, and has none.
-    fn is_yet_to_come(&self, key: &Key, mark: &Mark) -> bool {
+    fn is_yet_to_come(&self, key: &Key, mark: &Mark, now: Timestamp) -> bool {
         let begins = key.partition.start;
-        let waits = begins.is_some_and(|start| start > Timestamp::now())
-            || key.partition.key.as_str() == "default";
+        let waits =
+            begins.is_some_and(|start| start > now) || key.partition.key.as_str() == "default";
         mark.rows == 0 && self.shape.divided && waits
     }
 
@@ -150,15 +152,6 @@ impl Lister<'_> {
         }
     }
 
-    fn too_many(&self) -> ScanError {
-        ScanError::Definition {
-            path: self.address.to_owned(),
-            place: Place::file(),
-            what: format!("the key column has more than {MOST_PARTITIONS} values"),
-            remedy: "cut times by a `granularity`, or name another column".to_owned(),
-        }
-    }
-
     /// The groups of one table. A table that no column divides is one group, even without rows.
     fn groups(&mut self, at: usize) -> Result<Vec<Group>, ScanError> {
         let relation = &self.shape.relations[at];
@@ -172,38 +165,30 @@ impl Lister<'_> {
             self.marking.modified(),
             from(relation),
         );
-        let (marking, keyed) = (self.marking, self.key.is_some());
+        let (marking, keyed, address) = (self.marking, self.key.is_some(), self.address);
         let mut groups = Vec::new();
-        let mut unread = false;
+        let mut left = self.context.memory_bytes;
         self.session.each_row(&statement, |row| {
             let key = match cell(&row, 0) {
                 _ if !keyed => KeyIs::Any,
                 None => KeyIs::Null,
                 Some(text) => KeyIs::Text(text.to_owned()),
             };
-            match read_part(marking, &row, 1) {
-                Some(part) if groups.len() <= MOST_PARTITIONS => groups.push(Group {
-                    relation: at,
-                    key,
-                    part,
-                }),
-                Some(_) => {}
-                None => unread = true,
+            let bytes = cell(&row, 0).map_or(0, str::len) as u64;
+            let part = read_part(marking, &row, 1).ok_or_else(|| unread(address))?;
+            groups.push(Group {
+                relation: at,
+                key,
+                part,
+            });
+            match left.checked_sub(bytes) {
+                Some(more) if groups.len() <= MOST_PARTITIONS => left = more,
+                _ => return Err(too_many(address)),
             }
             Ok(())
         })?;
-        if unread {
-            return Err(self.unread());
-        }
-        if groups.len() > MOST_PARTITIONS {
-            return Err(self.too_many());
-        }
         groups.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(groups)
-    }
-
-    fn unread(&self) -> ScanError {
-        ScanError::corrupt(self.address, Place::file(), "its marks are no numbers")
     }
 
     /// The ranges of each group: one, or several of a group that is larger than wanted.
@@ -273,8 +258,9 @@ impl Lister<'_> {
             self.marking.modified(),
             from(relation),
         );
-        let (marking, keyed) = (self.marking, self.key.is_some());
-        let mut unread = false;
+        let (marking, keyed, address) = (self.marking, self.key.is_some(), self.address);
+        let most = (self.context.memory_bytes / PIECE_BYTES).max(PIECES_LEAST);
+        let mut pieces: u64 = into.values().map(|some| some.len() as u64).sum();
         self.session.each_row(&statement, |row| {
             let key = match cell(&row, 0) {
                 _ if !keyed => KeyIs::Any,
@@ -282,18 +268,39 @@ impl Lister<'_> {
                 Some(text) => KeyIs::Text(text.to_owned()),
             };
             let piece = cell(&row, 1).and_then(|text| text.parse::<u64>().ok());
-            match (piece, read_part(marking, &row, 2)) {
-                (Some(piece), Some(part)) => {
-                    into.entry(key).or_default().push((piece * step, part));
-                }
-                _ => unread = true,
+            let block = piece.and_then(|piece| piece.checked_mul(step));
+            let part = read_part(marking, &row, 2);
+            let (block, part) = block.zip(part).ok_or_else(|| unread(address))?;
+            into.entry(key).or_default().push((block, part));
+            pieces += 1;
+            if pieces > most {
+                return Err(scattered(address, most));
             }
             Ok(())
-        })?;
-        if unread {
-            return Err(self.unread());
-        }
-        Ok(())
+        })
+    }
+}
+
+fn unread(address: &str) -> ScanError {
+    ScanError::corrupt(address, Place::file(), "its marks are no numbers")
+}
+
+fn too_many(address: &str) -> ScanError {
+    ScanError::Definition {
+        path: address.to_owned(),
+        place: Place::file(),
+        what: format!("the key column has more than {MOST_PARTITIONS} values, or very long ones"),
+        remedy: "cut times by a `granularity`, or name another column".to_owned(),
+    }
+}
+
+fn scattered(address: &str, most: u64) -> ScanError {
+    ScanError::Definition {
+        path: address.to_owned(),
+        place: Place::file(),
+        what: format!("the rows of its keys lie scattered over more than {most} pieces"),
+        remedy: "raise `targetBytes` under assayScan, or order the table by its key (CLUSTER)"
+            .to_owned(),
     }
 }
 

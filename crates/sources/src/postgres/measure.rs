@@ -10,38 +10,26 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow_schema::Schema;
-use assay_metrics::{ColumnState, TablePlan, TableState};
-use assay_model::dataset::Dataset;
+use assay_metrics::{ColumnState, Kind, RuleCount, TablePlan, TableState};
 use assay_model::partition::PartitionKey;
 use assay_model::task::MeasureSpec;
-use assay_scan::ScanContext;
 use assay_scan::columnar::{Feed, Rows};
 use assay_scan::error::{Place, ScanError};
 use assay_scan::plan::{ScanPlan, table_plan};
+use assay_scan::rules::Cell;
 
+use super::AtWork;
 use super::decode::{Decoder, Odd};
-use super::keys::KeyColumn;
 use super::list::{blocks, from};
-use super::marks::{Mark, Marking};
+use super::marks::Mark;
 use super::push::{self, Plan};
 use super::range::{KeyIs, Range};
-use super::session::{Row, Session};
-use super::shape::{Relation, Shape};
+use super::session::Row;
+use super::shape::Relation;
 use super::types::{Column, Reading};
 
 /// Ranges that are asked for by one statement.
 const AT_A_TIME: usize = 500;
-
-/// The measurement of one batch.
-pub(super) struct Measurer<'a> {
-    pub(super) session: &'a mut Session,
-    pub(super) shape: &'a Shape,
-    pub(super) dataset: &'a Dataset,
-    pub(super) context: &'a ScanContext,
-    pub(super) marking: &'a Marking,
-    pub(super) key: Option<&'a KeyColumn>,
-    pub(super) address: &'a str,
-}
 
 /// Rows that one statement asks for.
 pub(super) struct Work {
@@ -68,7 +56,7 @@ pub(super) struct Totals {
     copied: Vec<usize>,
 }
 
-impl Measurer<'_> {
+impl AtWork<'_> {
     /// The state of the batch.
     pub(super) fn measure(
         &mut self,
@@ -171,7 +159,7 @@ impl Measurer<'_> {
                 ..TableState::default()
             }
         } else {
-            self.copy(work, &copied, key)?
+            self.copy(work, scan, &copied, key)?
         };
         if state.rows != rows {
             let what = format!("{} rows were copied of {rows}", state.rows);
@@ -260,6 +248,7 @@ impl Measurer<'_> {
     fn copy(
         &mut self,
         work: &Work,
+        scan: &ScanPlan,
         places: &[usize],
         key: &PartitionKey,
     ) -> Result<TableState, ScanError> {
@@ -277,6 +266,7 @@ impl Measurer<'_> {
         let mut feed = Feed::new(self.dataset, &schema, of, &work.path, self.context)?;
         let corrupt = |what: String| Wrong(ScanError::corrupt(&work.path, Place::file(), what));
         let mut decoder = Decoder::new(Arc::clone(&schema)).map_err(|what| corrupt(what).0)?;
+        decoder.row_bytes = self.session.row_bytes();
         let values: Vec<String> = columns.iter().map(|column| column.expression()).collect();
         let statement = format!(
             "COPY (SELECT {} {}) TO STDOUT (FORMAT binary)",
@@ -286,7 +276,11 @@ impl Measurer<'_> {
         self.session.copy_out(&statement, |piece| {
             let mut take = |batch| feed.add(&batch).map_err(Wrong);
             let added = decoder.add::<Wrong>(piece, &mut take);
-            added.map_err(|wrong| wrong.at(&work.path))
+            added.map_err(|wrong| wrong.at(&work.path))?;
+            for (at, digits) in decoder.wide.drain(..) {
+                add_wide(&mut feed, key, columns[at], scan, &digits);
+            }
+            Ok(())
         })?;
         let last = decoder.finish().map_err(|what| corrupt(what).0)?;
         feed.add(&last)?;
@@ -295,58 +289,96 @@ impl Measurer<'_> {
             .remove(key)
             .unwrap_or_default();
         for (column, odd) in columns.iter().zip(&decoder.odd) {
-            add_odd(&mut state, column, *odd);
+            add_odd(&mut state, column, scan, *odd);
         }
         Ok(state)
     }
 
-    /// Digits and scale that hold every value of a column of decimals that declares none.
+    /// Digits and scale that hold the values of a column of decimals that declares none, but for
+    /// those that no type holds.
     pub(super) fn digits(
         &mut self,
         work: &Work,
         column: &Column,
     ) -> Result<Option<(u8, i8)>, ScanError> {
         let value = column.expression();
+        let whole =
+            format!("CASE WHEN abs({value}) < 1 THEN 0 ELSE length(trunc(abs({value}))::text) END");
+        let scale = format!("scale({value})");
         let statement = format!(
-            "SELECT max(scale({value})), max(length(trunc(abs({value}))::text)) {} \
-             AND {value}::text NOT IN ('NaN', 'Infinity', '-Infinity')",
+            "SELECT max({scale}), max({whole}) {} \
+             AND {value}::text NOT IN ('NaN', 'Infinity', '-Infinity') \
+             AND {scale} + {whole} <= {DIGITS}",
             work.rows_of()
         );
         let rows = self.session.rows(&statement)?;
-        let number = |at| super::session::number(&rows, at).unwrap_or(0);
+        let number = |at| {
+            let number = super::session::number(&rows, at).unwrap_or(0);
+            u8::try_from(number.min(DIGITS)).unwrap_or(u8::MAX)
+        };
         let (scale, whole) = (number(0), number(1));
-        let digits = u8::try_from(scale + whole)
-            .ok()
-            .filter(|digits| *digits <= 76);
-        match (digits, i8::try_from(scale)) {
-            (Some(digits), Ok(scale)) => Ok(Some((digits.max(1), scale))),
-            _ => Err(self.too_wide(column)),
-        }
-    }
-
-    pub(super) fn too_wide(&self, column: &Column) -> ScanError {
-        ScanError::Unsupported {
-            path: self.address.to_owned(),
-            place: Place::file().in_column(&column.name),
-            what: "its numbers need more than 76 digits".to_owned(),
-            remedy: "declare the column `numeric(p, s)` with fewer, or leave it out by a view"
-                .to_owned(),
-        }
+        let digits = scale.saturating_add(whole).clamp(1, DIGITS as u8);
+        Ok(Some((digits, scale.cast_signed())))
     }
 }
 
-/// Counts values apart that no type of Arrow has: the batch told them as NULL.
-fn add_odd(state: &mut TableState, column: &Column, odd: Odd) {
-    if odd.count() == 0 {
-        return;
+/// Digits of the widest decimal.
+const DIGITS: u64 = 76;
+
+/// Counts a number apart that no type holds, as that of a file.
+fn add_wide(
+    feed: &mut Feed<'_>,
+    key: &PartitionKey,
+    column: &Column,
+    scan: &ScanPlan,
+    digits: &[u8],
+) {
+    if let Some(own) = feed.column(key, &column.name) {
+        own.add_too_wide(digits, 1);
+        tally(own, column, scan, &Cell::Number(digits), 1);
     }
-    state.flag(
-        &format!("infinite values or NaN in {}", column.name),
-        odd.count(),
-    );
-    if let Some(own) = state.columns.get_mut(&column.name) {
-        own.counts.nulls = own.counts.nulls.saturating_sub(odd.count());
-        own.add_odd(column.kind(), odd.nan, odd.pos_inf, odd.neg_inf);
+}
+
+/// Asks the rules of a column of values whose rows are counted already.
+fn tally(own: &mut ColumnState, column: &Column, scan: &ScanPlan, cell: &Cell<'_>, times: u64) {
+    for rule in scan.rules(&column.name) {
+        let Some(matched) = rule.test(cell) else {
+            continue;
+        };
+        let count = RuleCount {
+            tested: times,
+            matched: if matched { times } else { 0 },
+            ..RuleCount::default()
+        };
+        own.rules.add(rule.id(), count);
+    }
+}
+
+/// Counts values apart that no type of Arrow has: the batches told them as NULL.
+fn add_odd(state: &mut TableState, column: &Column, scan: &ScanPlan, odd: Odd) {
+    let infinite = odd.count() - odd.wide;
+    if infinite > 0 {
+        let what = format!("infinite values or NaN in {}", column.name);
+        state.flag(&what, infinite);
+    }
+    let Some(own) = state.columns.get_mut(&column.name) else {
+        return;
+    };
+    own.counts.nulls = own.counts.nulls.saturating_sub(odd.count());
+    own.add_odd(column.kind(), odd.nan, odd.pos_inf, odd.neg_inf);
+    for (times, number, text) in [
+        (odd.nan, f64::NAN, "NaN"),
+        (odd.pos_inf, f64::INFINITY, "infinity"),
+        (odd.neg_inf, f64::NEG_INFINITY, "-infinity"),
+    ] {
+        // Of numbers it is what it is in a file of doubles; a time that is none has only its text.
+        let cell = match column.kind() {
+            Kind::Decimal => Cell::Float(number),
+            _ => Cell::Text(text.as_bytes()),
+        };
+        if times > 0 {
+            tally(own, column, scan, &cell, times);
+        }
     }
 }
 

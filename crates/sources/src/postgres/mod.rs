@@ -41,16 +41,29 @@ use assay_scan::ScanContext;
 use assay_scan::discover::decide::Seen;
 use assay_scan::error::{Place, ScanError};
 use assay_scan::reach::{Access, Table};
+use jiff::Timestamp;
 
 use self::connect::Server;
 use self::keys::KeyColumn;
-use self::list::Lister;
 use self::login::Login;
 use self::marks::Marking;
-use self::measure::Measurer;
 use self::session::Session;
 use self::shape::Shape;
 use crate::policy::Policy;
+
+/// How long a look at a table may take.
+const LOOK: Duration = Duration::from_secs(15);
+
+/// A table at work: the session, and what the definition makes of the table.
+struct AtWork<'a> {
+    session: &'a mut Session,
+    shape: &'a Shape,
+    dataset: &'a Dataset,
+    context: &'a ScanContext,
+    marking: &'a Marking,
+    key: Option<&'a KeyColumn>,
+    address: &'a str,
+}
 
 /// A table of a Postgres database.
 pub(crate) struct PostgresTable {
@@ -106,31 +119,21 @@ impl PostgresTable {
         })
     }
 
-    /// A session in its transaction, and the table as it is there.
-    fn open(
+    /// What `work` makes of the table as it is at one moment, in one transaction.
+    fn at_work<T>(
         &self,
         dataset: &Dataset,
         context: &ScanContext,
-    ) -> Result<(Session, Shape), ScanError> {
+        work: impl FnOnce(&mut AtWork<'_>) -> Result<T, ScanError>,
+    ) -> Result<T, ScanError> {
         let limit = Duration::from_secs(dataset.run.timeout_s.clamp(1, 86_400));
         let mut session = Session::open(&self.server, limit, context)?;
         session.begin()?;
         let shape = Shape::look(&mut session, &self.database)?;
-        Ok((session, shape))
-    }
-
-    /// What `work` makes of the rows, in one transaction.
-    fn measured<T>(
-        &self,
-        dataset: &Dataset,
-        context: &ScanContext,
-        work: impl FnOnce(&mut Measurer<'_>) -> Result<T, ScanError>,
-    ) -> Result<T, ScanError> {
-        let (mut session, shape) = self.open(dataset, context)?;
         let address = &self.server.place;
         let marking = Marking::new(&self.database.version, &shape, address)?;
         let key = KeyColumn::of(dataset, &shape, address)?;
-        let mut measurer = Measurer {
+        let made = work(&mut AtWork {
             session: &mut session,
             shape: &shape,
             dataset,
@@ -138,8 +141,7 @@ impl PostgresTable {
             marking: &marking,
             key: key.as_ref(),
             address,
-        };
-        let made = work(&mut measurer)?;
+        })?;
         // What is broken off ends with its connection.
         if !session.is_busy() {
             session.end()?;
@@ -149,26 +151,24 @@ impl PostgresTable {
 }
 
 impl Table for PostgresTable {
-    fn partitions(&self, dataset: &Dataset, context: &ScanContext) -> Result<Vec<Seen>, ScanError> {
-        let (mut session, shape) = self.open(dataset, context)?;
-        let address = &self.server.place;
-        let marking = Marking::new(&self.database.version, &shape, address)?;
-        let kept = session.rows("SELECT current_setting('track_commit_timestamp', true)")?;
-        let kept = kept.first().and_then(|row| row.first()?.as_deref()) == Some("on");
-        let marking = marking.with_commit_times(kept);
-        let key = KeyColumn::of(dataset, &shape, address)?;
-        let mut lister = Lister {
-            session: &mut session,
-            shape: &shape,
-            dataset,
-            context,
-            marking: &marking,
-            key: key.as_ref(),
-            address,
-        };
-        let seen = lister.partitions()?;
-        session.end()?;
-        Ok(seen)
+    fn partitions(
+        &self,
+        dataset: &Dataset,
+        now: Timestamp,
+        context: &ScanContext,
+    ) -> Result<Vec<Seen>, ScanError> {
+        self.at_work(dataset, context, |table| table.partitions(now))
+    }
+
+    fn look(&self, context: &ScanContext) -> Result<(), ScanError> {
+        let mut session = Session::open(&self.server, LOOK, context)?;
+        session.begin()?;
+        let shape = Shape::look(&mut session, &self.database)?;
+        for relation in &shape.relations {
+            // It says whether the role may read each column, without a row.
+            session.rows(&format!("SELECT * FROM {} LIMIT 0", list::from(relation)))?;
+        }
+        session.end()
     }
 
     fn measure(
@@ -177,7 +177,7 @@ impl Table for PostgresTable {
         spec: &MeasureSpec,
         context: &ScanContext,
     ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
-        self.measured(dataset, context, |measurer| measurer.measure(spec))
+        self.at_work(dataset, context, |table| table.measure(spec))
     }
 
     fn columns(
@@ -186,7 +186,7 @@ impl Table for PostgresTable {
         ranges: &[ObjectRef],
         context: &ScanContext,
     ) -> Result<SchemaRef, ScanError> {
-        self.measured(dataset, context, |measurer| measurer.columns(ranges))
+        self.at_work(dataset, context, |table| table.columns(ranges))
     }
 
     fn rows(
@@ -197,8 +197,6 @@ impl Table for PostgresTable {
         context: &ScanContext,
         each: &mut dyn FnMut(RecordBatch) -> bool,
     ) -> Result<(), ScanError> {
-        self.measured(dataset, context, |measurer| {
-            measurer.rows(ranges, asked, each)
-        })
+        self.at_work(dataset, context, |table| table.rows(ranges, asked, each))
     }
 }

@@ -184,7 +184,13 @@ fn decimals(
         known.squares = Some(unscaled(cell(2)?, 2 * i32::from(scale))?);
     }
     if wants.range {
-        let end = |at| Some(Extreme::Decimal(unscaled(cell(at)?, i32::from(scale))?));
+        // One that no type holds is told as in a file, by its value.
+        let widest = BigInt::from(10).pow(76);
+        let end = |at| {
+            let digits = unscaled(cell(at)?, i32::from(scale))?;
+            let fits = digits < widest && -&digits < widest;
+            fits.then_some(Extreme::Decimal(digits))
+        };
         known.extremes = Some((end(next)?, end(next + 1)?));
     }
     Some(scale)

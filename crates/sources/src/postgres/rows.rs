@@ -14,14 +14,15 @@ use assay_scan::error::{Place, ScanError};
 use assay_scan::plan::{ScanPlan, table_plan};
 
 use super::decode::{Decoder, Odd};
-use super::measure::{Measurer, Work, Wrong};
+use super::measure::{Work, Wrong};
+use super::AtWork;
 use super::push::Plan;
 use super::types::{Column, Reading};
 
 /// What ends a copy of which no more rows are wanted.
 const ENOUGH: &str = "enough";
 
-impl Measurer<'_> {
+impl AtWork<'_> {
     /// The statements of ranges, and what compares their rows with the listing.
     fn of_ranges(&self, ranges: &[ObjectRef]) -> Result<(Vec<Work>, ScanPlan), ScanError> {
         let whole = |object: &ObjectRef| ObjectSlice {
@@ -106,6 +107,7 @@ impl Measurer<'_> {
         }
         let corrupt = |what: String| ScanError::corrupt(&work.path, Place::file(), what);
         let mut decoder = Decoder::new(Arc::clone(asked)).map_err(corrupt)?;
+        decoder.row_bytes = self.session.row_bytes();
         let values: Vec<String> = columns.iter().map(|column| column.expression()).collect();
         let statement = format!(
             "COPY (SELECT {} {}) TO STDOUT (FORMAT binary)",
@@ -125,6 +127,8 @@ impl Measurer<'_> {
                 Err(Wrong::from(ENOUGH.to_owned()))
             };
             let added = decoder.add::<Wrong>(piece, &mut take);
+            // They are counted, and refused at the end.
+            decoder.wide.clear();
             added.map_err(|wrong| wrong.at(&work.path))
         });
         if is_enough {
@@ -143,10 +147,23 @@ impl Measurer<'_> {
         Ok(each(last))
     }
 
+    fn too_wide(&self, column: &Column) -> ScanError {
+        ScanError::Unsupported {
+            path: self.address.to_owned(),
+            place: Place::file().in_column(&column.name),
+            what: "its numbers need more than 76 digits".to_owned(),
+            remedy: "declare the column `numeric(p, s)` with fewer, or leave it out by a view"
+                .to_owned(),
+        }
+    }
+
     /// Refuses values that the batches could not show.
     fn plain(&self, column: &Column, odd: Odd) -> Result<(), ScanError> {
         if odd.count() == 0 {
             return Ok(());
+        }
+        if odd.wide > 0 {
+            return Err(self.too_wide(column));
         }
         Err(ScanError::Unsupported {
             path: self.address.to_owned(),

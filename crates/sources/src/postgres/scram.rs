@@ -1,101 +1,64 @@
 //! SCRAM-SHA-256 (RFC 5802, RFC 7677): logging in without showing the password.
 //!
 //! In: the password and what the server says. Out: what is answered, and whether the server knows
-//! the password, too. Channel binding is not used; the connection is verified by TLS.
+//! the password, too. The arithmetic is `postgres-protocol`'s; what a server may ask for is judged
+//! here before. Channel binding is not used; the connection is verified by TLS.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 
-/// The most rounds that a server may ask for: a hostile one would keep us busy for hours.
-const MOST_ROUNDS: u32 = 1_000_000;
+/// The most rounds of hashing that a server may ask for: a hostile one would keep us busy for hours.
+/// It is the bound of `postgres-protocol`, too.
+const MOST_ROUNDS: u32 = 100_000;
+const BROKEN: &str = "the server's part of the login breaks the rules of SCRAM";
 
 /// A login under way.
 pub(super) struct Scram {
-    password: Vec<u8>,
-    nonce: String,
-    /// What the server must prove at the end.
-    proof: Option<[u8; 32]>,
+    begun: ScramSha256,
+    first: String,
     done: bool,
 }
 
-fn hmac(key: &[u8], parts: &[&[u8]]) -> Option<[u8; 32]> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
-    for part in parts {
-        mac.update(part);
-    }
-    Some(mac.finalize().into_bytes().into())
-}
-
-/// PBKDF2 with one block of output.
-fn salted(password: &[u8], salt: &[u8], rounds: u32) -> Option<[u8; 32]> {
-    let keyed = Hmac::<Sha256>::new_from_slice(password).ok()?;
-    let mut first = keyed.clone();
-    first.update(salt);
-    first.update(&1u32.to_be_bytes());
-    let mut round: [u8; 32] = first.finalize().into_bytes().into();
-    let mut sum = round;
-    for _ in 1..rounds {
-        let mut mac = keyed.clone();
-        mac.update(&round);
-        round = mac.finalize().into_bytes().into();
-        for (sum, byte) in sum.iter_mut().zip(round) {
-            *sum ^= byte;
-        }
-    }
-    Some(sum)
-}
-
 impl Scram {
-    /// Begins a login; `nonce` is fresh and printable.
-    pub(super) fn new(password: &str, nonce: String) -> Self {
-        let prepared = stringprep::saslprep(password);
-        let password = prepared.map_or_else(|_| password.to_owned(), std::borrow::Cow::into_owned);
+    /// Begins a login.
+    pub(super) fn new(password: &str) -> Self {
+        let begun = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+        let first = String::from_utf8_lossy(begun.message()).into_owned();
         Self {
-            password: password.into_bytes(),
-            nonce,
-            proof: None,
+            begun,
+            first,
             done: false,
         }
     }
 
-    fn bare(&self) -> String {
-        format!("n=,r={}", self.nonce)
-    }
-
     /// The first message to the server.
-    pub(super) fn first(&self) -> String {
-        format!("n,,{}", self.bare())
+    pub(super) fn first(&self) -> &str {
+        &self.first
     }
 
     /// The answer to the server's first message.
-    pub(super) fn answer(&mut self, server: &str) -> Result<String, &'static str> {
-        const BROKEN: &str = "the server's part of the login breaks the rules of SCRAM";
-        let part = |name: &str| {
-            let mut parts = server.split(',');
-            parts.find_map(|part| part.strip_prefix(name)).ok_or(BROKEN)
-        };
-        let nonce = part("r=")?;
-        let salt = BASE64.decode(part("s=")?).map_err(|_| BROKEN)?;
-        let rounds: u32 = part("i=")?.parse().map_err(|_| BROKEN)?;
-        let theirs = nonce.strip_prefix(self.nonce.as_str());
-        if theirs.is_none_or(str::is_empty) || !(1..=MOST_ROUNDS).contains(&rounds) {
-            return Err(BROKEN);
+    pub(super) fn answer(&mut self, server: &[u8]) -> Result<Vec<u8>, String> {
+        let text = std::str::from_utf8(server).map_err(|_| BROKEN)?;
+        let part = |name: &str| text.split(',').find_map(|part| part.strip_prefix(name));
+        let rounds: u32 = part("i=").and_then(|n| n.parse().ok()).ok_or(BROKEN)?;
+        if rounds == 0 {
+            return Err(BROKEN.to_owned());
         }
-        let salted = salted(&self.password, &salt, rounds).ok_or(BROKEN)?;
-        let client_key = hmac(&salted, &[b"Client Key"]).ok_or(BROKEN)?;
-        let server_key = hmac(&salted, &[b"Server Key"]).ok_or(BROKEN)?;
-        let stored: [u8; 32] = Sha256::digest(client_key).into();
-        let without = format!("c=biws,r={nonce}");
-        let signed = format!("{},{server},{without}", self.bare());
-        let signature = hmac(&stored, &[signed.as_bytes()]).ok_or(BROKEN)?;
-        self.proof = hmac(&server_key, &[signed.as_bytes()]);
-        let mut proof = client_key;
-        for (byte, other) in proof.iter_mut().zip(signature) {
-            *byte ^= other;
+        if rounds > MOST_ROUNDS {
+            return Err(format!(
+                "the server asks for {rounds} rounds of hashing to log in, more than {MOST_ROUNDS} \
+                 (`scram_iterations` when the role's password was set)"
+            ));
         }
-        Ok(format!("{without},p={}", BASE64.encode(proof)))
+        // A nonce has no comma, and may have all else.
+        let own = self.first.rsplit(",r=").next().unwrap_or_default();
+        let theirs = part("r=").and_then(|nonce| nonce.strip_prefix(own));
+        if theirs.is_none_or(str::is_empty) {
+            return Err(BROKEN.to_owned());
+        }
+        self.begun
+            .update(server)
+            .map_err(|error| format!("{BROKEN}: {error}"))?;
+        Ok(self.begun.message().to_vec())
     }
 
     /// Whether the login has come to its end, with the server's proof.
@@ -104,14 +67,8 @@ impl Scram {
     }
 
     /// Whether the server shows that it knows the password.
-    pub(super) fn is_proven(&mut self, server: &str) -> bool {
-        let shown = server
-            .strip_prefix("v=")
-            .and_then(|text| BASE64.decode(text.trim_end()).ok());
-        self.done = match (shown, self.proof) {
-            (Some(shown), Some(proof)) => shown == proof,
-            _ => false,
-        };
+    pub(super) fn is_proven(&mut self, server: &[u8]) -> bool {
+        self.done = self.begun.finish(server).is_ok();
         self.done
     }
 }
@@ -120,40 +77,48 @@ impl Scram {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_server_that_breaks_the_rules_or_knows_no_password_is_found_out() {
-        let begun = || Scram::new("pencil", "abc".to_owned());
-        for server in [
-            "",
-            "r=abc,s=c2FsdA==,i=4096",
-            "r=xyz1,s=c2FsdA==,i=4096",
-            "r=abcd,s=!,i=4096",
-            "r=abcd,s=c2FsdA==,i=0",
-            "r=abcd,s=c2FsdA==,i=4000000000",
-        ] {
-            assert!(begun().answer(server).is_err(), "{server}");
-        }
-        let mut scram = begun();
-        assert!(!scram.is_proven("v="));
-        scram.answer("r=abcd,s=c2FsdA==,i=4096").unwrap();
-        assert!(!scram.is_proven("v=AAAA"));
+    /// What a server says that goes on with our part of the nonce.
+    fn says(scram: &Scram, rest: &str) -> Vec<u8> {
+        let own = scram.first().rsplit(",r=").next().unwrap();
+        format!("r={own}{rest}").into_bytes()
     }
 
     #[test]
-    fn the_example_of_the_standard_comes_out() {
-        // RFC 7677, 3: there the user is named in the message, which Postgres leaves empty; so the
-        // salted password alone is compared, with its known value from the proof of that example.
-        let salt = BASE64.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
-        let salted = salted(b"pencil", &salt, 4096).unwrap();
-        let server_key = hmac(&salted, &[b"Server Key"]).unwrap();
-        let signed = "n=user,r=rOprNGfwEbeRWgbNEkqO,\
-                      r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
-                      s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,\
-                      c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
-        let signature = hmac(&server_key, &[signed.as_bytes()]).unwrap();
-        assert_eq!(
-            BASE64.encode(signature),
-            "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
-        );
+    fn a_server_that_breaks_the_rules_or_knows_no_password_is_found_out() {
+        for server in ["", "r=xyz1,s=c2FsdA==,i=4096", "r=,s=c2FsdA==,i=1"] {
+            let mut begun = Scram::new("pencil");
+            assert!(begun.answer(server.as_bytes()).is_err(), "{server}");
+        }
+        for rest in [
+            ",s=c2FsdA==,i=4096",
+            "d,s=!,i=4096",
+            "d,s=c2FsdA==,i=0",
+            "d,s=c2FsdA==,i=-1",
+            "d,s=c2FsdA==,i=99999999999",
+            "d,s=c2FsdA==,i=4096,x=y",
+            "d,i=4096",
+        ] {
+            let mut begun = Scram::new("pencil");
+            let server = says(&begun, rest);
+            assert!(begun.answer(&server).is_err(), "{rest}");
+        }
+        let mut scram = Scram::new("pencil");
+        assert!(!scram.is_proven(b"v="));
+        let mut scram = Scram::new("pencil");
+        let server = says(&scram, "d,s=c2FsdA==,i=4096");
+        scram.answer(&server).unwrap();
+        assert!(!scram.is_proven(b"v=AAAA"));
+        assert!(!scram.is_done());
+    }
+
+    #[test]
+    fn a_server_that_asks_for_hours_of_hashing_is_told_so_at_once() {
+        let mut scram = Scram::new("pencil");
+        let server = says(&scram, "d,s=c2FsdA==,i=4000000000");
+        let told = scram.answer(&server).unwrap_err();
+        assert!(told.contains("4000000000 rounds"), "{told}");
+        let mut scram = Scram::new("pencil");
+        let server = says(&scram, "d,s=c2FsdA==,i=100000");
+        assert!(scram.answer(&server).is_ok());
     }
 }

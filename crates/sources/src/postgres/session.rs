@@ -10,10 +10,14 @@ use std::time::{Duration, Instant};
 
 use assay_scan::ScanContext;
 use assay_scan::error::ScanError;
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::IsNull;
+use postgres_protocol::message::backend::{DataRowBody, Message};
+use postgres_protocol::message::frontend;
 
 use super::connect::{CancelKey, Server};
-use super::fault::Fault;
-use super::wire::{Wire, message};
+use super::wire::{Wire, broken};
 
 /// How connections are named in `pg_stat_activity`.
 pub(super) const APPLICATION: &str = "assay source";
@@ -21,6 +25,14 @@ pub(super) const APPLICATION: &str = "assay source";
 pub(super) const MOST_SESSIONS: u32 = 4;
 /// How long the others wait for their turn.
 const TURN: Duration = Duration::from_secs(60);
+
+/// Rows and bytes of an answer that is held as a whole.
+const HELD_ROWS: usize = 200_000;
+const HELD_BYTES: usize = 64 << 20;
+/// Messages beside the rows of one statement: notices, mostly.
+const WORDS: usize = 10_000;
+/// What a task has beyond the time of its statements.
+const BEYOND: Duration = Duration::from_secs(15);
 
 /// A row: its values as text.
 pub(super) type Row = Vec<Option<String>>;
@@ -52,6 +64,7 @@ impl Session {
                 encoding: connected.encoding,
                 busy: false,
             };
+            session.wire.give(limit + BEYOND);
             session.set_up(limit)?;
             if session.place_in_line()? <= u64::from(MOST_SESSIONS) {
                 return Ok(session);
@@ -87,7 +100,7 @@ impl Session {
              JOIN pg_catalog.pg_settings s ON s.name OPERATOR(pg_catalog.=) w.name"
         );
         self.rows(&set)?;
-        self.wire.patience = limit + Duration::from_secs(15);
+        self.wire.patience = limit + BEYOND;
         Ok(())
     }
 
@@ -123,27 +136,37 @@ impl Session {
         self.busy
     }
 
-    /// Runs a statement; all of its rows.
+    /// The longest row that is taken.
+    pub(super) fn row_bytes(&self) -> usize {
+        usize::try_from(self.wire.row_bytes()).unwrap_or(usize::MAX)
+    }
+
+    /// Runs a statement; all of its rows, of which there are few.
     pub(super) fn rows(&mut self, sql: &str) -> Result<Vec<Row>, ScanError> {
-        let mut rows = Vec::new();
-        self.each(sql, |kind, body| {
-            if kind == b'D' {
-                rows.push(row(body));
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        let place = self.server.place.clone();
+        self.each_row(sql, |row| {
+            let length = |value: &Option<String>| 24 + value.as_ref().map_or(0, String::len);
+            bytes += row.iter().map(length).sum::<usize>();
+            rows.push(row);
+            if rows.len() > HELD_ROWS || bytes > HELD_BYTES {
+                return Err(broken(&place, "an answer without an end"));
             }
             Ok(())
         })?;
         Ok(rows)
     }
 
-    /// Runs a statement; each of its rows as it comes.
+    /// Runs a statement; each of its rows as it comes. An error of `take` ends the statement.
     pub(super) fn each_row(
         &mut self,
         sql: &str,
         mut take: impl FnMut(Row) -> Result<(), ScanError>,
     ) -> Result<(), ScanError> {
-        self.each(sql, |kind, body| match kind {
-            b'D' => take(row(body)),
-            _ => Ok(()),
+        let place = self.server.place.clone();
+        self.each(sql, |piece| match piece {
+            Piece::Row(body) => take(row(body).map_err(|error| broken(&place, error))?),
+            Piece::Copied(_) => Err(broken(&place, "a copy that nobody asked for")),
         })
     }
 
@@ -153,46 +176,69 @@ impl Session {
         sql: &str,
         mut take: impl FnMut(&[u8]) -> Result<(), ScanError>,
     ) -> Result<(), ScanError> {
-        self.each(sql, |kind, body| match kind {
-            b'd' => take(body),
-            _ => Ok(()),
+        let place = self.server.place.clone();
+        self.each(sql, |piece| match piece {
+            Piece::Copied(bytes) => take(bytes),
+            Piece::Row(_) => Err(broken(&place, "rows in the midst of a copy")),
         })
     }
 
     fn each(
         &mut self,
         sql: &str,
-        mut take: impl FnMut(u8, &[u8]) -> Result<(), ScanError>,
+        mut take: impl FnMut(Piece<'_>) -> Result<(), ScanError>,
     ) -> Result<(), ScanError> {
-        let mut bytes = message(b'P', &[b"\0", sql.as_bytes(), b"\0\0\0"].concat());
-        bytes.extend(message(b'B', &[0; 8]));
-        bytes.extend(message(b'E', &[0; 5]));
-        bytes.extend(message(b'S', &[]));
+        let mut bytes = BytesMut::new();
+        self.server.sayable(statement(sql, &mut bytes))?;
         self.busy = true;
         self.wire.send(&bytes)?;
         let mut fault = None;
-        let mut seen = 0u32;
+        let mut words = 0;
         loop {
-            let (kind, at) = self.wire.next()?;
-            match kind {
-                b'D' | b'd' => {
-                    seen = seen.wrapping_add(1);
-                    if seen.is_multiple_of(1024) {
-                        self.wire.context().check(&self.server.place)?;
+            match self.wire.next()? {
+                Message::DataRow(body) => take(Piece::Row(&body))?,
+                Message::CopyData(body) => take(Piece::Copied(body.data()))?,
+                Message::ReadyForQuery(_) => break,
+                other => {
+                    words += 1;
+                    if words > WORDS {
+                        return Err(self.wire.broken("words without an end"));
                     }
-                    take(kind, self.wire.body(at))?;
+                    if let Message::ErrorResponse(body) = other {
+                        fault = Some(self.server.fault(body.fields()));
+                    }
                 }
-                b'E' => fault = Some(Fault::read(self.wire.body(at))),
-                b'Z' => break,
-                _ => {}
             }
         }
         self.busy = false;
-        match fault {
-            Some(fault) => Err(fault.error(&self.server.place, &self.server.credential)),
-            None => Ok(()),
-        }
+        fault.map_or(Ok(()), Err)
     }
+}
+
+/// A piece of an answer.
+enum Piece<'a> {
+    Row(&'a DataRowBody),
+    Copied(&'a [u8]),
+}
+
+/// One statement without parameters, whose values come as text.
+fn statement(sql: &str, bytes: &mut BytesMut) -> std::io::Result<()> {
+    frontend::parse("", sql, std::iter::empty(), bytes)?;
+    let nothing = std::iter::empty::<i16>;
+    let none = |(), _: &mut BytesMut| Ok(IsNull::Yes);
+    let bound = frontend::bind(
+        "",
+        "",
+        nothing(),
+        std::iter::empty::<()>(),
+        none,
+        nothing(),
+        bytes,
+    );
+    bound.map_err(|_| std::io::Error::other("it cannot be bound"))?;
+    frontend::execute("", 0, bytes)?;
+    frontend::sync(bytes);
+    Ok(())
 }
 
 impl Drop for Session {
@@ -200,27 +246,19 @@ impl Drop for Session {
         if self.busy {
             self.server.cancel(self.cancel);
         } else {
+            let mut farewell = BytesMut::new();
+            frontend::terminate(&mut farewell);
             // The server notices an end without a farewell, too.
-            let _ = self.wire.send(&message(b'X', &[]));
+            let _ = self.wire.send(&farewell);
         }
     }
 }
 
 /// The values of a row.
-fn row(body: &[u8]) -> Row {
-    let mut values = Vec::new();
-    let mut rest = body.get(2..).unwrap_or_default();
-    while let Some((length, more)) = rest.split_at_checked(4) {
-        let length = i32::from_be_bytes(length.try_into().unwrap_or_default());
-        let length = usize::try_from(length).ok();
-        let (value, after) = match length {
-            Some(length) => more.split_at_checked(length).unwrap_or((more, &[])),
-            None => (&more[..0], more),
-        };
-        values.push(length.map(|_| String::from_utf8_lossy(value).into_owned()));
-        rest = after;
-    }
-    values
+fn row(body: &DataRowBody) -> std::io::Result<Row> {
+    let text =
+        |at: std::ops::Range<usize>| String::from_utf8_lossy(&body.buffer()[at]).into_owned();
+    body.ranges().map(|value| Ok(value.map(text))).collect()
 }
 
 /// A number in the first row.
@@ -255,10 +293,19 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_read_and_a_broken_one_ends_early() {
+    fn a_row_is_read_and_a_broken_one_is_none() {
+        let read = |body: &[u8]| {
+            let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+            let mut bytes = BytesMut::from(&[&b"D"[..], &length, body].concat()[..]);
+            match Message::parse(&mut bytes) {
+                Ok(Some(Message::DataRow(body))) => row(&body).ok(),
+                _ => None,
+            }
+        };
         let body = [&[0u8, 2, 0, 0, 0, 1, b'x'][..], &(-1i32).to_be_bytes()].concat();
-        assert_eq!(row(&body), [Some("x".to_owned()), None]);
-        assert_eq!(row(&[0, 1, 0, 0, 0, 9, b'x']).len(), 1);
-        assert!(row(&[]).is_empty());
+        assert_eq!(read(&body).unwrap(), [Some("x".to_owned()), None]);
+        assert_eq!(read(&[0, 1, 0, 0, 0, 9, b'x']), None);
+        assert_eq!(read(&[0, 2, 0, 0, 0, 1, b'x']), None);
+        assert_eq!(read(&[]), None);
     }
 }

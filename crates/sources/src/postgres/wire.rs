@@ -1,8 +1,10 @@
 //! Messages of the Postgres protocol (version 3) over one connection.
 //!
-//! In: bytes of a stream that may be encrypted. Out: whole messages, in a buffer that is reused.
-//! A read waits in short steps, so that a stop of the task is noticed within one of them. No
-//! length that the server states is trusted beyond [`MOST_BYTES`].
+//! In: bytes of a stream that may be encrypted. Out: whole messages, as `postgres-protocol` reads
+//! them. No length that a server states is believed: nothing is allocated for a message beyond what
+//! has come of it, and one that is too long is refused by its head. A server that keeps talking
+//! without an end is stopped by the task's stop and by the end of its time, which are looked at
+//! between any two reads and messages.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -10,12 +12,18 @@ use std::time::{Duration, Instant};
 
 use assay_scan::ScanContext;
 use assay_scan::error::{Place, ScanError};
+use bytes::BytesMut;
+use postgres_protocol::message::backend::{
+    COPY_DATA_TAG, DATA_ROW_TAG, Header, Message, PARAMETER_DESCRIPTION_TAG, ROW_DESCRIPTION_TAG,
+};
 use rustls::{ClientConnection, StreamOwned};
 
 /// How long a read waits at a time.
 pub(super) const STEP: Duration = Duration::from_millis(100);
-/// The longest message that is taken: a row may not be larger.
-const MOST_BYTES: usize = 256 << 20;
+/// The longest row that is taken, of however much memory; and that which any task takes.
+const ROW_BYTES: std::ops::RangeInclusive<u64> = 16 << 20..=256 << 20;
+/// The longest message that is no row.
+const WORD_BYTES: u64 = 1 << 20;
 /// Bytes that are read at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -49,22 +57,39 @@ pub(super) struct Wire {
     context: ScanContext,
     /// How long a server may be silent.
     pub(super) patience: Duration,
-    inbox: Vec<u8>,
-    start: usize,
-    end: usize,
+    /// When all must be done.
+    until: Instant,
+    chunk: Vec<u8>,
+    inbox: BytesMut,
 }
 
 impl Wire {
-    pub(super) fn new(stream: Stream, place: String, context: &ScanContext) -> Self {
+    /// A connection on which all must be done within `time`.
+    pub(super) fn new(
+        stream: Stream,
+        place: String,
+        context: &ScanContext,
+        time: Duration,
+    ) -> Self {
         Self {
             stream,
             place,
             context: context.clone(),
             patience: Duration::from_secs(20),
-            inbox: vec![0; CHUNK],
-            start: 0,
-            end: 0,
+            until: Instant::now() + time,
+            chunk: vec![0; CHUNK],
+            inbox: BytesMut::new(),
         }
+    }
+
+    /// Gives the connection so long from here on.
+    pub(super) fn give(&mut self, time: Duration) {
+        self.until = Instant::now() + time;
+    }
+
+    /// The longest row that is taken: a part of what the task's buffers may take.
+    pub(super) fn row_bytes(&self) -> u64 {
+        (self.context.memory_bytes / 4).clamp(*ROW_BYTES.start(), *ROW_BYTES.end())
     }
 
     /// The connection is lost, or was never had.
@@ -75,13 +100,9 @@ impl Wire {
         }
     }
 
-    pub(super) fn broken(&self, what: &str) -> ScanError {
-        ScanError::Unsupported {
-            path: self.place.clone(),
-            place: Place::file(),
-            what: format!("it does not speak as Postgres does: {what}"),
-            remedy: "see that host and port are those of a Postgres server".to_owned(),
-        }
+    /// The server says what no server says.
+    pub(super) fn broken(&self, what: impl std::fmt::Display) -> ScanError {
+        broken(&self.place, what)
     }
 
     /// Sends whole messages.
@@ -90,60 +111,69 @@ impl Wire {
         sent.map_err(|error| self.away(format!("the connection is lost while sending: {error}")))
     }
 
-    /// The next message: its kind, and its body, which [`Wire::body`] gives.
-    pub(super) fn next(&mut self) -> Result<(u8, std::ops::Range<usize>), ScanError> {
-        self.fill(5)?;
-        let head = &self.inbox[self.start..self.start + 5];
-        let kind = head[0];
-        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-        if length < 4 {
-            return Err(self.broken("a message has no length"));
-        }
-        if length > MOST_BYTES {
-            return Err(ScanError::Unsupported {
+    /// Whether there is still time, and nobody has stopped the task.
+    fn check(&self) -> Result<(), ScanError> {
+        self.context.check(&self.place)?;
+        if Instant::now() > self.until {
+            return Err(ScanError::Io {
                 path: self.place.clone(),
-                place: Place::file(),
-                what: format!("a row or message has {length} bytes, more than {MOST_BYTES}"),
-                remedy: "leave columns with values of that size out, by a view".to_owned(),
+                doing: "hear it out in the task's time",
+                source: std::io::Error::new(
+                    ErrorKind::TimedOut,
+                    "the server goes on and on; cut smaller ranges or raise `timeout`",
+                ),
             });
         }
-        self.fill(1 + length)?;
-        let body = self.start + 5..self.start + 1 + length;
-        self.start += 1 + length;
-        Ok((kind, body))
+        Ok(())
     }
 
-    /// The body of the message that came last.
-    pub(super) fn body(&self, at: std::ops::Range<usize>) -> &[u8] {
-        &self.inbox[at]
+    /// The next message.
+    pub(super) fn next(&mut self) -> Result<Message, ScanError> {
+        self.check()?;
+        self.fill(5)?;
+        let header = Header::parse(&self.inbox).map_err(|error| self.broken(error))?;
+        let header = header.ok_or_else(|| self.broken("a message without a head"))?;
+        let length = u64::try_from(header.len()).unwrap_or(u64::MAX);
+        let most = match header.tag() {
+            DATA_ROW_TAG | COPY_DATA_TAG => self.row_bytes(),
+            ROW_DESCRIPTION_TAG | PARAMETER_DESCRIPTION_TAG => 16 * WORD_BYTES,
+            _ => WORD_BYTES,
+        };
+        if length > most {
+            return Err(self.too_long(length, most));
+        }
+        // What was announced is within the bound; memory is taken for what comes.
+        self.fill(1 + usize::try_from(length).unwrap_or(usize::MAX))?;
+        let message = Message::parse(&mut self.inbox).map_err(|error| self.broken(error))?;
+        message.ok_or_else(|| self.broken("a message of another length than it says"))
+    }
+
+    /// The refusal of a row, or of another message, that has too many bytes.
+    pub(super) fn too_long(&self, bytes: u64, most: u64) -> ScanError {
+        ScanError::Unsupported {
+            path: self.place.clone(),
+            place: Place::file(),
+            what: format!("a row or message has {bytes} bytes, more than {most}"),
+            remedy: "leave columns with values of that size out, by a view".to_owned(),
+        }
     }
 
     /// Makes sure that so many bytes are there.
     fn fill(&mut self, wanted: usize) -> Result<(), ScanError> {
-        if self.end - self.start >= wanted {
-            return Ok(());
-        }
-        if self.inbox.len() - self.start < wanted.max(CHUNK / 2) {
-            self.inbox.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-            if self.inbox.len() < wanted {
-                self.inbox.resize(wanted.next_multiple_of(CHUNK), 0);
-            }
-        }
         let mut silent_since = Instant::now();
-        while self.end - self.start < wanted {
-            match self.stream.read(&mut self.inbox[self.end..]) {
+        while self.inbox.len() < wanted {
+            match self.stream.read(&mut self.chunk) {
                 Ok(0) => return Err(self.away("the server ended the connection")),
                 Ok(bytes) => {
-                    self.end += bytes;
+                    self.inbox.extend_from_slice(&self.chunk[..bytes]);
                     silent_since = Instant::now();
+                    self.check()?;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
                 {
-                    self.context.check(&self.place)?;
+                    self.check()?;
                     if silent_since.elapsed() > self.patience {
                         let waited = self.patience.as_secs();
                         return Err(self.away(format!("no answer for {waited} s")));
@@ -154,25 +184,79 @@ impl Wire {
         }
         Ok(())
     }
+}
 
-    pub(super) fn context(&self) -> &ScanContext {
-        &self.context
+/// The server at a place says what no server says.
+pub(super) fn broken(place: &str, what: impl std::fmt::Display) -> ScanError {
+    ScanError::Unsupported {
+        path: place.to_owned(),
+        place: Place::file(),
+        what: format!("it does not speak as Postgres does: {what}"),
+        remedy: "see that host and port are those of a Postgres server".to_owned(),
     }
 }
 
-/// A message in the making.
-pub(super) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(body.len() + 4).unwrap_or(u32::MAX);
-    let mut bytes = Vec::with_capacity(body.len() + 5);
-    bytes.push(kind);
-    bytes.extend_from_slice(&length.to_be_bytes());
-    bytes.extend_from_slice(body);
-    bytes
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
 
-/// The text up to the next zero byte, and what follows it.
-pub(super) fn text(body: &[u8]) -> (String, &[u8]) {
-    let end = memchr::memchr(0, body).unwrap_or(body.len());
-    let text = String::from_utf8_lossy(&body[..end]).into_owned();
-    (text, body.get(end + 1..).unwrap_or_default())
+    /// A connection to whoever says this, and what it comes to when all must be done in `time`.
+    fn heard(time: Duration, say: impl Fn(&mut TcpStream) -> bool + Send + 'static) -> ScanError {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_read_timeout(Some(STEP)).unwrap();
+        let talking = std::thread::spawn(move || {
+            let (mut to, _) = listener.accept().unwrap();
+            while say(&mut to) {}
+        });
+        let context = ScanContext::default();
+        let mut wire = Wire::new(Stream::Plain(stream), "there".to_owned(), &context, time);
+        let ended = loop {
+            if let Err(error) = wire.next() {
+                break error;
+            }
+        };
+        drop(wire);
+        talking.join().unwrap();
+        ended
+    }
+
+    #[test]
+    fn a_server_that_keeps_talking_is_stopped_by_the_end_of_the_time() {
+        let time = Duration::from_millis(300);
+        let notices = |to: &mut TcpStream| to.write_all(b"N\0\0\0\x05\0").is_ok();
+        let told = heard(time, notices).to_string();
+        assert!(told.contains("goes on and on"), "{told}");
+        // A byte at a time of a message that never is whole.
+        let trickle = |to: &mut TcpStream| {
+            std::thread::sleep(Duration::from_millis(1));
+            to.write_all(b"d\0").is_ok()
+        };
+        let told = heard(time, trickle).to_string();
+        assert!(
+            told.contains("goes on and on") || told.contains("more than"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn no_length_is_believed() {
+        let time = Duration::from_secs(60);
+        for (head, said) in [
+            (
+                &b"d\x7f\xff\xff\xff"[..],
+                "2147483647 bytes, more than 16777216",
+            ),
+            (b"d\xff\xff\xff\xff", "does not speak as Postgres"),
+            (b"N\0\x20\0\0", "2097152 bytes, more than 1048576"),
+            (b"Z\0\0\0\x03", "does not speak as Postgres"),
+            (b"Z\0\0\0\x04", "does not speak as Postgres"),
+            (b"?\0\0\0\x04", "does not speak as Postgres"),
+            (b"T\0\0\0\x05\0", "does not speak as Postgres"),
+        ] {
+            let told = heard(time, move |to| to.write_all(head).is_ok()).to_string();
+            assert!(told.contains(said), "{head:?}: {told}");
+        }
+    }
 }

@@ -15,6 +15,10 @@ pub enum Act {
     Late(Duration),
     /// This is answered.
     Answer(u16, String),
+    /// It is passed on, and its answer broken off in the midst of its body.
+    Cut,
+    /// An answer that begins so and goes on with the same piece for ever.
+    Endless(&'static str, String),
     /// The connection is closed without an answer.
     Close,
     /// Nothing is answered for so long.
@@ -97,7 +101,16 @@ fn serve(
              connection: close\r\n\r\n{body}",
             body.len()
         ),
-        act @ (Act::Forward | Act::Late(_)) => {
+        Act::Endless(begins, piece) => {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\n\
+                        transfer-encoding: chunked\r\n\r\n";
+            write!(client, "{head}{:x}\r\n{begins}\r\n", begins.len())?;
+            let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+            loop {
+                client.write_all(chunk.as_bytes())?;
+            }
+        }
+        act @ (Act::Forward | Act::Late(_) | Act::Cut) => {
             if let Act::Late(time) = act {
                 std::thread::sleep(time);
             }
@@ -106,6 +119,10 @@ fn serve(
             write!(server, "{head}\r\nconnection: close\r\n\r\n{body}")?;
             let mut answer = Vec::new();
             server.read_to_end(&mut answer)?;
+            if matches!(act, Act::Cut) {
+                let body = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+                answer.truncate(body + (answer.len() - body) / 2);
+            }
             client.write_all(&answer)
         }
     }

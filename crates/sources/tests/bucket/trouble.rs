@@ -1,6 +1,6 @@
 //! Failures on the way: what is tried again, what is told, and who asks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assay_model::source::Bucket;
 use assay_scan::error::{ErrorClass, ScanError};
@@ -74,6 +74,88 @@ fn an_answer_that_does_not_come_is_given_up_and_asked_for_again() {
     let objects = open_at(&bucket.name, "", &proxy.url()).unwrap();
     assert_eq!(list(objects.as_ref()).0.len(), 1);
     assert_eq!(proxy.requests(), 2);
+}
+
+#[test]
+fn bytes_that_break_off_are_asked_for_again_and_then_the_service_counts_as_away() {
+    let bucket = bucket();
+    bucket.put("a.csv", &[b'x'; 10_000]);
+    let proxy = Proxy::before(ministack(), |number, _| match number {
+        1 => Act::Cut,
+        _ => Act::Forward,
+    });
+    let objects = open_at(&bucket.name, "", &proxy.url()).unwrap();
+    let (listed, _) = list(objects.as_ref());
+    assert_eq!(read(objects.as_ref(), &listed[0]).unwrap().len(), 10_000);
+    assert_eq!(proxy.requests(), 3);
+    for listing in [false, true] {
+        let proxy = Proxy::before(ministack(), move |number, _| match number {
+            0 if !listing => Act::Forward,
+            _ => Act::Cut,
+        });
+        let begun = Instant::now();
+        let error = match open_at(&bucket.name, "", &proxy.url()) {
+            Err(error) => error,
+            Ok(objects) => match list(objects.as_ref()) {
+                (listed, refused) if refused.is_empty() => {
+                    read(objects.as_ref(), &listed[0]).unwrap_err()
+                }
+                (_, mut refused) => refused.remove(0),
+            },
+        };
+        assert_eq!(error.class(), ErrorClass::Away, "{error}");
+        assert!(proxy.requests() > 2, "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(120));
+    }
+}
+
+#[test]
+fn an_answer_without_an_end_is_given_up() {
+    let page = "<?xml version=\"1.0\"?><ListBucketResult><Name>trips</Name>";
+    let piece = "<Contents><Key>a</Key></Contents>".repeat(2000);
+    let proxy = Proxy::before(ministack(), move |_, _| Act::Endless(page, piece.clone()));
+    let error = refusal("trips", &proxy.url());
+    assert_eq!(error.class(), ErrorClass::Permanent, "{error}");
+    assert!(
+        error.to_string().contains("more than was asked for"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_stopped_task_does_not_wait_for_a_bucket() {
+    let proxy = Proxy::before(ministack(), |_, _| Act::Stall(Duration::from_secs(60)));
+    let source = source(place("trips", "", &proxy.url()));
+    let context = assay_scan::ScanContext::default();
+    let stop = context.cancelled.clone();
+    let objects = assay_sources::reach(access())
+        .objects_for(&source, &context)
+        .unwrap();
+    let begun = Instant::now();
+    let asked = std::thread::spawn(move || list(objects.as_ref()).1.remove(0));
+    std::thread::sleep(Duration::from_millis(300));
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let error = asked.join().unwrap();
+    assert!(error.is_cancelled(), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(8));
+}
+
+#[test]
+fn a_listing_that_only_goes_on_has_an_end() {
+    let page = |number: usize| {
+        format!(
+            "<?xml version=\"1.0\"?><ListBucketResult><Name>trips</Name><IsTruncated>true</IsTruncated>\
+             <NextContinuationToken>t{number}</NextContinuationToken></ListBucketResult>"
+        )
+    };
+    let proxy = Proxy::before(ministack(), move |number, _| Act::Answer(200, page(number)));
+    let error = refusal("trips", &proxy.url());
+    assert!(
+        error
+            .to_string()
+            .contains("pages of its listing in a row are empty"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod changes;
 mod first_look;
+mod hostile;
 mod keys;
 mod same;
 mod sessions;

@@ -1,10 +1,11 @@
 //! What a database does in its own way: parts elsewhere, rows hidden, orders of texts, full widths.
 
 use assay_model::dataset::{Cadence, Layout, Sealing};
-use assay_model::metric::Metric;
+use assay_model::metric::{Metric, MetricKey};
 use assay_model::source::VersionBy;
 
-use super::table::{Home, context, list, run, trusted, versions};
+use super::same::duplicates;
+use super::table::{ALL, Home, TOTALS, context, list, run, trusted, versions};
 
 #[test]
 fn a_watermark_of_a_divided_table_is_that_of_all_its_parts() {
@@ -87,6 +88,60 @@ fn decimals_of_the_full_width_of_their_type_are_read() {
         assert_eq!(ends.0.to_string(), least, "{name}");
         assert_eq!(state.columns[name].distinct_count().unwrap().0, 2, "{name}");
     }
+}
+
+#[test]
+fn a_number_that_no_type_holds_voids_its_own_column_and_nothing_else() {
+    let home = Home::new();
+    let wide = format!("1{}", "0".repeat(90));
+    home.sql(&format!(
+        "CREATE TABLE t (n numeric, m numeric, id int); \
+         INSERT INTO t VALUES (1.5, 1.5, 1), ({wide}, 2.25, 2), (-0.{wide}, NULL, 3), ({wide}, 1, 4)"
+    ));
+    let mut dataset = home.dataset();
+    for metrics in [ALL.to_vec(), TOTALS.to_vec()] {
+        let is_copied = metrics.len() == ALL.len();
+        dataset.profile.metrics = metrics;
+        let states = run(&dataset).unwrap();
+        let columns = &states.values().next().unwrap().columns;
+        let overflow = columns["n"].sum().unwrap_err();
+        assert!(overflow.to_string().starts_with("overflow"), "{overflow}");
+        assert!(columns["n"].extremes().is_err());
+        assert_eq!(columns["n"].counts.nulls, 0);
+        assert_eq!(columns["m"].counts.nulls, 1);
+        let ends = columns["m"].extremes().unwrap().unwrap().value;
+        assert_eq!(ends.1.to_string(), "2.25");
+        assert!(columns["id"].sum().unwrap().is_some());
+        if is_copied {
+            assert_eq!(columns["n"].distinct_count().unwrap().0, 3);
+        }
+    }
+}
+
+#[test]
+fn a_number_that_is_none_is_judged_as_one_of_a_file() {
+    let home = Home::new();
+    let values = "('NaN'), (1.5), (NULL), (12), ('NaN')";
+    home.sql(&format!(
+        "CREATE TABLE t (n numeric); INSERT INTO t VALUES {values}"
+    ));
+    let counts = || {
+        let mut dataset = home.dataset();
+        let range = r#"{"max":"10"}"#.to_owned();
+        let mut rule = duplicates("n");
+        rule.metric = MetricKey {
+            args: range,
+            ..MetricKey::column(Metric::InvalidCount, "n")
+        };
+        dataset.checks = vec![rule];
+        let states = run(&dataset).unwrap();
+        let column = &states.values().next().unwrap().columns["n"];
+        (column.rules.clone(), column.counts.nulls)
+    };
+    let of_decimals = counts();
+    home.sql("ALTER TABLE t ALTER n TYPE float8");
+    assert_eq!(of_decimals, counts());
+    assert_eq!(of_decimals.1, 1);
 }
 
 #[test]
