@@ -16,6 +16,8 @@ pub async fn of_user() -> Sources {
         keys: keys().await,
         allowed: None,
         make: assay_sources::reach,
+        identities: None,
+        external_id: None,
     }
 }
 

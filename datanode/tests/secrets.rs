@@ -58,6 +58,21 @@ async fn a_secret_is_had_by_its_name_once_for_many_and_only_one_for_sources() {
             "{name}: {refused}"
         );
     }
+    // One that is changed is had anew once it is refused, and no sooner.
+    let lake = Credential::AwsSecret("assay/sources/lake".to_owned());
+    let old = keys.secret(&lake).await.unwrap();
+    let changed = client.put_secret_value().secret_id("assay/sources/lake");
+    changed
+        .secret_string("canary:changed")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(keys.secret(&lake).await.unwrap(), old);
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+    let renewed = keys.renewed(&lake, &old).await.unwrap();
+    assert_eq!(renewed.reveal(), "canary:changed");
+    assert_eq!(keys.secret(&lake).await.unwrap(), renewed);
+    assert!(keys.renewed(&lake, &renewed).await.is_none());
     stack.kill();
     // It is kept for a while; what is not had yet waits for the service.
     assert!(ask("assay/sources/lake").await.is_ok());

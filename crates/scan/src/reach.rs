@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -189,7 +190,39 @@ pub struct Access {
     /// of this machine may reach.
     #[serde(default)]
     pub allowed: Option<Vec<String>>,
+    /// Who an object store is asked as where no secret says it.
+    #[serde(default)]
+    pub identity: Identity,
+    /// The external id that roles are taken on with. Where places are listed it is the operator's,
+    /// and no document may name another: an owner who could would take on roles of others.
+    #[serde(default)]
+    pub external_id: Option<String>,
 }
+
+/// Who an object store is asked as where no secret of the source says it, or its role is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// Whoever this process finds itself to be.
+    #[default]
+    OfProcess,
+    /// Nobody: the process must not look.
+    Nobody,
+    /// Credentials that were resolved for this task, and end soon.
+    Given(Secret),
+}
+
+/// Resolves who a source is read as, in short-lived credentials: so that the process of a task needs
+/// no way to those of the machine. `None` where the source's own secret says it.
+///
+/// # Errors
+/// [`ScanError::Away`] when whoever hands them out does not answer, [`ScanError::Definition`] when
+/// they are refused.
+pub type Resolve = for<'a> fn(&'a Source, &'a Access) -> Resolving<'a>;
+
+/// A resolution under way.
+pub type Resolving<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<Secret>, ScanError>> + Send + 'a>>;
 
 impl Access {
     /// The files and folders of this machine that may be read: those that the list names, any

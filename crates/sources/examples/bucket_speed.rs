@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 assay_scan::reach::Secret::new("anonymous"),
             )]
             .into(),
-            allowed: None,
+            ..Access::default()
         };
         let mut rates = Vec::new();
         // Without memory there is one window, of a block.

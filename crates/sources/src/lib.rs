@@ -11,11 +11,12 @@ mod postgres;
 use std::sync::Arc;
 
 use assay_model::dataset::{Location, Source};
-use assay_model::source::DatabaseKind;
+use assay_model::source::{Bucket, DatabaseKind};
 use assay_scan::ScanContext;
 use assay_scan::error::{Place, ScanError};
-use assay_scan::reach::{Access, Reach, RemoteObjects, Secret, Table};
+use assay_scan::reach::{Access, Reach, RemoteObjects, Resolving, Secret, Table};
 
+use bucket::Who;
 use policy::Policy;
 
 /// The way to the sources of one task.
@@ -28,6 +29,24 @@ struct Ways {
 #[must_use]
 pub fn reach(access: Access) -> Arc<dyn Reach> {
     Arc::new(Ways { access })
+}
+
+/// Resolves who a bucket is read as: see [`assay_scan::reach::Resolve`]. For a program that may look
+/// who it is; the process of a task gets what comes of it.
+#[must_use]
+pub fn resolve<'a>(source: &'a Source, access: &'a Access) -> Resolving<'a> {
+    Box::pin(async move {
+        let Location::Bucket(wanted) = &source.location else {
+            return Ok(None);
+        };
+        let ways = Ways {
+            access: access.clone(),
+        };
+        let policy = Policy::new(access)?;
+        let allowed = policy.check(&source.location)?;
+        let who = ways.who(source, wanted)?;
+        bucket::resolve(wanted, allowed, who, &policy).await
+    })
 }
 
 /// Makes every thread that the adapters need, in a process that may make none later. A repeat does
@@ -57,6 +76,32 @@ impl Ways {
     }
 }
 
+impl Ways {
+    /// Who a bucket is asked as.
+    fn who<'a>(&'a self, source: &Source, wanted: &'a Bucket) -> Result<Who<'a>, ScanError> {
+        let own = wanted.external_id.as_deref();
+        let operators = self.access.external_id.as_deref();
+        let of_node = self.access.allowed.is_some();
+        if of_node && own.is_some() && own != operators {
+            return Err(ScanError::Definition {
+                path: source.location.address(),
+                place: Place::file(),
+                what: "refused: the external id is the node's to name, and another stands in the \
+                       document"
+                    .to_owned(),
+                remedy: "leave `externalId` out, and have the node's operator set \
+                         `[sources] external_id`"
+                    .to_owned(),
+            });
+        }
+        Ok(Who {
+            secret: self.secret(source)?,
+            identity: &self.access.identity,
+            external_id: operators.or(own),
+        })
+    }
+}
+
 impl Reach for Ways {
     fn objects(
         &self,
@@ -80,7 +125,7 @@ impl Reach for Ways {
             stop: Arc::clone(&context.cancelled),
             memory_bytes: context.memory_bytes,
         };
-        bucket::open(wanted, allowed, self.secret(source)?, &policy, task)
+        bucket::open(wanted, allowed, self.who(source, wanted)?, &policy, task)
     }
 
     fn table(&self, source: &Source) -> Result<Arc<dyn Table>, ScanError> {
@@ -88,6 +133,12 @@ impl Reach for Ways {
             Location::Database(of) if of.kind == DatabaseKind::Postgres => Ok(Arc::new(
                 postgres::PostgresTable::new(source, of, &self.access)?,
             )),
+            Location::Database(of) => Err(ScanError::Unsupported {
+                path: source.location.address(),
+                place: Place::file(),
+                what: format!("tables of {} are not read by this version", of.kind),
+                remedy: "copy the rows to files or to Postgres, and name those".to_owned(),
+            }),
             _ => Err(unknown(source)),
         }
     }

@@ -27,7 +27,25 @@ pub(crate) use spelling::plain;
 pub struct Policy {
     /// `None`: whatever the user of this machine may reach.
     allowed: Option<Vec<Entry>>,
+    lookup: Lookup,
 }
+
+/// What tells the addresses of a name.
+#[derive(Debug, Clone, Copy)]
+struct Lookup(fn(&str, u16) -> std::io::Result<Vec<SocketAddr>>);
+
+impl Lookup {
+    /// The machine's own.
+    const SYSTEM: Self = Self(|name, port| (name, port).to_socket_addrs().map(Iterator::collect));
+}
+
+impl PartialEq for Lookup {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::fn_addr_eq(self.0, other.0)
+    }
+}
+
+impl Eq for Lookup {}
 
 /// A location that may be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +65,8 @@ enum Entry {
         store: BucketStore,
         name: String,
         parts: Vec<String>,
+        /// The service that holds it, where it is not its provider's own.
+        at: Option<Endpoint>,
     },
     /// Tables of a database; of all databases, on all ports, where that is not said.
     Database {
@@ -55,8 +75,8 @@ enum Entry {
         port: u16,
         parts: Vec<String>,
     },
-    /// The service that an own `endpoint` may name.
-    Endpoint(Endpoint),
+    /// A service that the operator has set for all programs of the machine.
+    Service(Endpoint),
     /// Files below a folder.
     Files(Vec<String>),
 }
@@ -83,7 +103,18 @@ impl Policy {
         });
         Ok(Self {
             allowed: entries.transpose()?,
+            lookup: Lookup::SYSTEM,
         })
+    }
+
+    /// The same, with names that this tells the addresses of.
+    #[cfg(test)]
+    pub(crate) fn resolving(
+        mut self,
+        lookup: fn(&str, u16) -> std::io::Result<Vec<SocketAddr>>,
+    ) -> Self {
+        self.lookup = Lookup(lookup);
+        self
     }
 
     /// Whether `place` can stand in an operator's list.
@@ -92,6 +123,14 @@ impl Policy {
     /// A sentence that says why not.
     pub fn is_place(place: &str) -> Result<(), String> {
         Entry::parse(place).map(drop)
+    }
+
+    /// Whether a role can be asked with this external id.
+    ///
+    /// # Errors
+    /// A sentence that says that it cannot.
+    pub fn is_external_id(id: &str) -> Result<(), &'static str> {
+        spelling::external_id(id)
     }
 
     /// Whether this is the policy of the user of this machine, without a list.
@@ -104,7 +143,7 @@ impl Policy {
     #[must_use]
     pub fn trusting(mut self, endpoint: Endpoint) -> Self {
         if let Some(entries) = &mut self.allowed {
-            entries.push(Entry::Endpoint(endpoint));
+            entries.push(Entry::Service(endpoint));
         }
         self
     }
@@ -127,7 +166,8 @@ impl Policy {
             Location::Local { path } => (None, self.files(path).map_err(spelt)?),
             Location::Bucket(bucket) => {
                 let endpoint = spelling::bucket(bucket).map_err(spelt)?;
-                (endpoint, self.lists_bucket(bucket))
+                let listed = self.lists_bucket(bucket, endpoint.as_ref());
+                (endpoint, listed)
             }
             Location::Database(database) => {
                 spelling::database(database).map_err(spelt)?;
@@ -135,14 +175,14 @@ impl Policy {
             }
         };
         if !listed {
+            let own = endpoint.map_or_else(String::new, |own| {
+                format!(" (the document names the service {own})")
+            });
             return Err(told(
                 &address,
-                format!("refused: this node may read only {}", self.list()),
+                format!("refused: this node may read only {}{own}", self.list()),
                 "have the node's operator add the place to `[sources] allow`",
             ));
-        }
-        if let Some(endpoint) = &endpoint {
-            self.check_endpoint(&address, endpoint)?;
         }
         Ok(Allowed { address, endpoint })
     }
@@ -180,13 +220,10 @@ impl Policy {
         spelling::host(bare).map_err(refused)?;
         let found: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
             Ok(ip) => vec![SocketAddr::new(ip, port)],
-            Err(_) => (bare, port)
-                .to_socket_addrs()
-                .map_err(|error| ScanError::Away {
-                    path: path.clone(),
-                    what: format!("the name cannot be looked up: {error}"),
-                })?
-                .collect(),
+            Err(_) => (self.lookup.0)(bare, port).map_err(|error| ScanError::Away {
+                path: path.clone(),
+                what: format!("the name cannot be looked up: {error}"),
+            })?,
         };
         for one in &found {
             self.judge(bare, port, one.ip()).map_err(refused)?;
@@ -221,30 +258,16 @@ impl Policy {
         let same = |name: &str| name.eq_ignore_ascii_case(host);
         entries.iter().any(|entry| match entry {
             Entry::Database { host, port: p, .. } => same(host) && *p == port,
-            Entry::Endpoint(endpoint) => endpoint.serves(host, port),
-            Entry::Bucket { .. } | Entry::Files(_) => false,
+            Entry::Service(endpoint)
+            | Entry::Bucket {
+                at: Some(endpoint), ..
+            } => endpoint.serves(host, port),
+            Entry::Bucket { at: None, .. } | Entry::Files(_) => false,
         })
     }
 
-    fn check_endpoint(&self, address: &str, endpoint: &Endpoint) -> Result<(), ScanError> {
-        let Some(entries) = &self.allowed else {
-            return Ok(());
-        };
-        let named = |entry: &Entry| matches!(entry, Entry::Endpoint(e) if e == endpoint);
-        if entries.iter().any(named) {
-            return Ok(());
-        }
-        Err(told(
-            address,
-            format!(
-                "refused: its own endpoint {endpoint} is not in the node's list of places to be \
-                 reached"
-            ),
-            "leave the endpoint out, or have the node's operator add it to `[sources] allow`",
-        ))
-    }
-
-    fn lists_bucket(&self, bucket: &Bucket) -> bool {
+    /// A bucket is listed with the service that holds it: one of the same name elsewhere is another.
+    fn lists_bucket(&self, bucket: &Bucket, endpoint: Option<&Endpoint>) -> bool {
         let Some(entries) = &self.allowed else {
             return true;
         };
@@ -258,8 +281,11 @@ impl Policy {
             _ => &bucket.name,
         };
         entries.iter().any(|entry| {
-            matches!(entry, Entry::Bucket { store, name, parts }
-                if *store == bucket.store && name == first && begins(&below, parts))
+            matches!(entry, Entry::Bucket { store, name, parts, at }
+                if *store == bucket.store
+                    && name == first
+                    && begins(&below, parts)
+                    && at.as_ref() == endpoint)
         })
     }
 
@@ -341,6 +367,10 @@ impl Entry {
             .split_once("://")
             .ok_or("it has no scheme: write s3://bucket/prefix/")?;
         if let Some(store) = BucketStore::ALL.iter().find(|s| s.as_str() == scheme) {
+            let (rest, at) = match rest.split_once(" at ") {
+                Some((rest, at)) => (rest.trim_end(), Some(Endpoint::parse(at.trim())?)),
+                None => (rest, None),
+            };
             let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
             spelling::bucket_name(*store, name)?;
             let path = path.strip_suffix('/').unwrap_or(path);
@@ -353,6 +383,7 @@ impl Entry {
                 store: *store,
                 name: name.to_owned(),
                 parts: parts.into_iter().map(str::to_owned).collect(),
+                at,
             });
         }
         if let Some(kind) = DatabaseKind::ALL.iter().find(|k| k.as_str() == scheme) {
@@ -378,7 +409,11 @@ impl Entry {
             });
         }
         match scheme {
-            "http" | "https" => Ok(Self::Endpoint(Endpoint::parse(place)?)),
+            "http" | "https" => Err(
+                "a service is listed together with the bucket that it holds: write \
+                 s3://bucket/prefix/ at https://host"
+                    .to_owned(),
+            ),
             "file" => {
                 let path = rest.strip_prefix('/').ok_or("write file:///folder/")?;
                 let path = path.strip_suffix('/').unwrap_or(path);
@@ -394,8 +429,14 @@ impl Entry {
 impl std::fmt::Display for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Bucket { store, name, parts } => {
-                write!(f, "{store}://{name}/{}", parts.join("/"))
+            Self::Bucket {
+                store,
+                name,
+                parts,
+                at,
+            } => {
+                write!(f, "{store}://{name}/{}", parts.join("/"))?;
+                at.as_ref().map_or(Ok(()), |at| write!(f, " at {at}"))
             }
             Self::Database {
                 kind,
@@ -403,7 +444,7 @@ impl std::fmt::Display for Entry {
                 port,
                 parts,
             } => write!(f, "{kind}://{host}:{port}/{}", parts.join("/")),
-            Self::Endpoint(endpoint) => write!(f, "{endpoint}"),
+            Self::Service(endpoint) => write!(f, "{endpoint}"),
             Self::Files(parts) => write!(f, "file:///{}", parts.join("/")),
         }
     }

@@ -15,19 +15,22 @@ use std::sync::Arc;
 
 use assay_model::dataset::{Credential, Dataset, Location, Source};
 use assay_model::task::{AttemptOutcome, TaskFailure};
-use assay_scan::reach::{Access, MakeReach, Secret};
+use assay_scan::reach::{Access, Identity, MakeReach, Secret};
 use async_trait::async_trait;
 
 use super::failure;
 
 #[cfg(feature = "secrets-manager")]
 pub mod aws;
+mod identities;
+
+pub use identities::Identities;
 
 /// The most bytes that a secret may have.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
-/// Variables that say who this machine is to an object store, and how its certificates are known. A
-/// child has nothing else of the node's environment, and these only where it may reach a bucket.
+/// Variables that say who this machine is to an object store, and how its certificates are known:
+/// for programs of the user who runs this one, and for no other's.
 const OF_MACHINE: &[&str] = &[
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -51,8 +54,8 @@ const OF_MACHINE: &[&str] = &[
     "SSL_CERT_DIR",
 ];
 
-/// What of this process's environment says who the machine is to an object store, for the
-/// environment of children that may reach one.
+/// What of this process's environment says who the machine is to an object store, for children that
+/// work for the very user of this process.
 pub fn identity_of_machine() -> impl Iterator<Item = (OsString, OsString)> {
     let set = |name: &&str| std::env::var_os(name).map(|value| (name.into(), value));
     OF_MACHINE.iter().filter_map(set)
@@ -77,6 +80,12 @@ pub trait Keys: fmt::Debug + Send + Sync {
     /// # Errors
     /// See [`KeyError`].
     async fn secret(&self, credential: &Credential) -> Result<Secret, KeyError>;
+
+    /// Another secret than `used`, when there is one by now: it may have been changed since it was
+    /// kept or read.
+    async fn renewed(&self, _credential: &Credential, _used: &Secret) -> Option<Secret> {
+        None
+    }
 }
 
 /// Secrets of this machine: its environment and its files.
@@ -172,6 +181,12 @@ impl Keys for LocalKeys {
             Credential::Anonymous => Ok(Secret::new("anonymous")),
         }
     }
+
+    async fn renewed(&self, credential: &Credential, used: &Secret) -> Option<Secret> {
+        // Variables and files are read for each task: a file may have been written since.
+        let secret = self.secret(credential).await.ok();
+        secret.filter(|secret| secret != used)
+    }
 }
 
 /// How the tasks of a node reach sources beyond its files.
@@ -183,6 +198,11 @@ pub struct Sources {
     pub allowed: Option<Vec<String>>,
     /// What makes the way there.
     pub make: MakeReach,
+    /// Who object stores are asked as where no secret says it: resolved here, so that a task's
+    /// process gets that and no way to more. `None`: whoever the task's process is.
+    pub identities: Option<Identities>,
+    /// The external id that roles are taken on with.
+    pub external_id: Option<String>,
 }
 
 impl Sources {
@@ -191,7 +211,20 @@ impl Sources {
     /// # Errors
     /// When a secret cannot be had: permanent, unless what keeps it does not answer.
     pub async fn access(&self, dataset: &Dataset) -> Result<Access, TaskFailure> {
-        self.access_to(&[&dataset.source]).await
+        let mut access = self.access_to(&[&dataset.source]).await?;
+        if let Some(identities) = &self.identities {
+            access.identity = identities.of(&dataset.source, &access).await?;
+        }
+        Ok(access)
+    }
+
+    /// What a task may reach with the secret that is there by now, when that is another than it was
+    /// refused with.
+    pub async fn renewed(&self, dataset: &Dataset, used: &Access) -> Option<Access> {
+        let credential = dataset.source.credential.as_ref()?;
+        let used = used.secret(credential)?;
+        self.keys.renewed(credential, used).await?;
+        self.access(dataset).await.ok()
     }
 
     /// What a query of this dataset may reach: its own source, and the other servers that its
@@ -203,7 +236,20 @@ impl Sources {
         let all: Vec<&Source> = std::iter::once(&dataset.source)
             .chain(&dataset.others)
             .collect();
-        self.access_to(&all).await
+        let mut access = self.access_to(&all).await?;
+        if let Some(identities) = &self.identities {
+            // A process asks as one: where servers are read as several, the first one's holds, and
+            // the other stores refuse it.
+            for source in all {
+                let identity = identities.of(source, &access).await?;
+                if matches!(identity, Identity::Given(_)) {
+                    access.identity = identity;
+                    break;
+                }
+                access.identity = identity;
+            }
+        }
+        Ok(access)
     }
 
     /// What whoever reads these sources may reach.
@@ -213,6 +259,7 @@ impl Sources {
     pub async fn access_to(&self, sources: &[&Source]) -> Result<Access, TaskFailure> {
         let mut access = Access {
             allowed: self.allowed.clone(),
+            external_id: self.external_id.clone(),
             ..Access::default()
         };
         for source in sources {
@@ -272,6 +319,14 @@ mod tests {
             let told = ask(refused).await.unwrap_err().to_string();
             assert!(!told.contains("s3cret"), "{told}");
         }
+        let file: Credential = "file:orders".parse().unwrap();
+        let used = Secret::new("s3cret");
+        assert!(keys.renewed(&file, &used).await.is_none());
+        std::fs::write(folder.path().join("orders"), "an0ther").unwrap();
+        assert_eq!(
+            keys.renewed(&file, &used).await.unwrap().reveal(),
+            "an0ther"
+        );
         let none = LocalKeys::for_sources("ASSAY_SOURCE_", None);
         assert!(none.secret(&Credential::File("x".into())).await.is_err());
         assert!(LocalKeys::of_user().variable("PATH").is_ok());

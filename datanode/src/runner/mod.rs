@@ -23,6 +23,7 @@ use assay_model::dataset::Dataset;
 use assay_model::output::TaskOutput;
 use assay_model::run::Run;
 use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskSpec};
+use assay_scan::reach::Access;
 use assay_scan::{ErrorClass, ScanContext, ScanError, ScanProgress};
 use assay_store::{MetricStore, StoreError};
 use async_trait::async_trait;
@@ -95,44 +96,76 @@ impl InProcess {
         self
     }
 
-    /// What the scan of a task goes by.
-    async fn context(&self, job: &TaskJob, watch: TaskWatch) -> Result<ScanContext, TaskFailure> {
-        let reach = match &self.sources {
+    /// What the task may reach beyond files.
+    async fn access(&self, job: &TaskJob) -> Result<Option<Access>, TaskFailure> {
+        match &self.sources {
             Some(sources) if access::is_remote(&job.dataset) => {
-                Some((sources.make)(sources.access(&job.dataset).await?))
+                sources.access(&job.dataset).await.map(Some)
             }
-            _ => None,
-        };
-        Ok(ScanContext {
+            _ => Ok(None),
+        }
+    }
+
+    async fn scan(
+        &self,
+        job: TaskJob,
+        watch: TaskWatch,
+        access: Option<Access>,
+    ) -> Result<TaskOutput, TaskFailure> {
+        let make = self.sources.as_ref().map(|sources| sources.make);
+        let context = ScanContext {
             memory_bytes: job.memory_bytes,
             cancelled: watch.stop,
             progress: watch.progress,
-            reach,
+            reach: make.zip(access).map(|(make, access)| make(access)),
             files: None,
-        })
+        };
+        match &job.task.spec {
+            TaskSpec::Discover => discover::run(self.metrics.as_ref(), job, context).await,
+            TaskSpec::Measure(_) => measure::run(job, context).await,
+            TaskSpec::Evaluate(_) => evaluate::run(self.metrics.as_ref(), job).await,
+        }
     }
 }
 
 #[async_trait]
 impl TaskRunner for InProcess {
     async fn run(&self, job: TaskJob, watch: TaskWatch) -> Result<TaskOutput, TaskFailure> {
-        match &job.task.spec {
-            TaskSpec::Discover => {
-                let context = self.context(&job, watch).await?;
-                discover::run(self.metrics.as_ref(), job, context).await
-            }
-            TaskSpec::Measure(spec) if spec.queries => {
-                self.queries
-                    .answer(&job, spec, self.sources.as_ref(), &watch)
-                    .await
-            }
-            TaskSpec::Measure(_) => {
-                let context = self.context(&job, watch).await?;
-                measure::run(job, context).await
-            }
-            TaskSpec::Evaluate(_) => evaluate::run(self.metrics.as_ref(), job).await,
+        if let TaskSpec::Measure(spec) = &job.task.spec
+            && spec.queries
+        {
+            return self
+                .queries
+                .answer(&job, spec, self.sources.as_ref(), &watch)
+                .await;
+        }
+        if let TaskSpec::Evaluate(_) = &job.task.spec {
+            return evaluate::run(self.metrics.as_ref(), job).await;
+        }
+        let access = self.access(&job).await?;
+        let again = (job.dataset.clone(), job.clone(), watch.clone());
+        let ended = self.scan(job, watch, access.clone()).await;
+        let (dataset, job, watch) = again;
+        match renewed(self.sources.as_ref(), &dataset, access.as_ref(), &ended).await {
+            Some(access) => self.scan(job, watch, Some(access)).await,
+            None => ended,
         }
     }
+}
+
+/// What a task that failed for good may reach with a secret that was changed meanwhile: a login that
+/// was refused is tried once more with that before it is told.
+async fn renewed(
+    sources: Option<&Sources>,
+    dataset: &Dataset,
+    used: Option<&Access>,
+    ended: &Result<TaskOutput, TaskFailure>,
+) -> Option<Access> {
+    let failed = ended.as_ref().err()?;
+    if failed.outcome != AttemptOutcome::Permanent {
+        return None;
+    }
+    sources?.renewed(dataset, used?).await
 }
 
 /// Runs computation on a thread of its own; its panic goes on in the caller.

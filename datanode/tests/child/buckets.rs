@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use assay_datanode::runner::access::{LocalKeys, Sources};
+use assay_datanode::runner::access::{Identities, LocalKeys, Sources};
 use assay_datanode::runner::child::{ChildConfig, SUBCOMMAND};
 use assay_datanode::runner::{TaskRunner, TaskWatch};
 use assay_model::dataset::{Credential, Dataset, Format, FormatKind, Location, Source};
 use assay_model::output::TaskOutput;
-use assay_model::source::{Bucket, BucketStore};
-use assay_model::task::TaskSpec;
+use assay_model::source::{Bucket, BucketStore, Database, DatabaseKind, VersionBy};
+use assay_model::task::{AttemptOutcome, TaskSpec};
+use assay_scan::reach::{Access, Identity};
 use assay_test_servers::ministack::Ministack;
 use assay_test_servers::s3::TestBucket;
 
@@ -64,11 +65,13 @@ pub async fn a_child_reads_a_bucket_without_a_further_thread() {
     let dataset = dataset(&bucket, stack.port());
     let runner = runner_with(unprivileged()).await.reaching(Sources {
         keys: Arc::new(LocalKeys::of_user()),
-        allowed: Some(vec![
-            "s3://trips/in/".to_owned(),
-            format!("http://localhost:{}", stack.port()),
-        ]),
+        allowed: Some(vec![format!(
+            "s3://trips/in/ at http://localhost:{}",
+            stack.port()
+        )]),
         make: assay_sources::reach,
+        identities: None,
+        external_id: None,
     });
     let job = job_of(&dataset, TaskSpec::Discover);
     let found = runner.run(job, TaskWatch::default()).await.unwrap();
@@ -102,6 +105,105 @@ pub async fn a_child_reads_a_bucket_without_a_further_thread() {
         refused.message.contains("may read only s3://trips/in"),
         "{}",
         refused.message
+    );
+}
+
+/// The child is handed what its role comes to, and nothing that it could get more with.
+pub async fn a_child_has_the_credentials_of_its_task_and_no_way_to_others() {
+    let stack = Ministack::start();
+    let bucket = TestBucket::create(stack.port(), "trips");
+    bucket.put("in/trips_2024-01-01.csv", b"id,kind\n1,2\n");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), "AKIAMARKED:marked-secret").unwrap();
+    let mut dataset = dataset(&bucket, stack.port());
+    dataset.source.credential = Some(Credential::File("key".to_owned()));
+    if let Location::Bucket(bucket) = &mut dataset.source.location {
+        bucket.role = Some("arn:aws:iam::123456789012:role/reads".to_owned());
+    }
+    let sources = |identities| Sources {
+        keys: Arc::new(LocalKeys::for_sources(
+            "ASSAY_SOURCE_",
+            Some(folder.path().to_owned()),
+        )),
+        allowed: Some(vec![format!(
+            "s3://trips/in/ at http://localhost:{}",
+            stack.port()
+        )]),
+        make: assay_sources::reach,
+        identities,
+        external_id: Some("node-7".to_owned()),
+    };
+    let resolved = sources(Some(Identities::new(assay_sources::resolve)));
+    let runner = runner_with(unprivileged()).await.reaching(resolved.clone());
+    let job = job_of(&dataset, TaskSpec::Discover);
+    let found = runner.run(job, TaskWatch::default()).await.unwrap();
+    assert!(matches!(found, TaskOutput::Discovered(found) if found.evaluations.len() == 1));
+    for pid in children() {
+        let environment = std::fs::read_to_string(format!("/proc/{pid}/environ"));
+        assert_eq!(environment.unwrap_or_default(), "", "{pid}");
+    }
+    // Without what the node resolves, the child does not look who it is.
+    let access = resolved.access(&dataset).await.unwrap();
+    assert!(matches!(access.identity, Identity::Given(_)), "{access:?}");
+    assert!(!format!("{access:?}").contains("marked"), "{access:?}");
+    let alone = (resolved.make)(Access {
+        identity: Identity::Nobody,
+        ..access
+    });
+    let refused = alone
+        .objects(&dataset.source, 1 << 20)
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("no identity of the machine"), "{refused}");
+    // Whoever registers a dataset does not say as whom roles are taken on.
+    if let Location::Bucket(bucket) = &mut dataset.source.location {
+        bucket.external_id = Some("of-another".to_owned());
+    }
+    let job = job_of(&dataset, TaskSpec::Discover);
+    let refused = runner.run(job, TaskWatch::default()).await.unwrap_err();
+    assert!(
+        refused.message.contains("external id is the node's"),
+        "{}",
+        refused.message
+    );
+}
+
+/// A source that does not answer is no crash of its task, and costs no attempt.
+pub async fn a_source_that_is_away_is_no_fault_of_the_task() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    let mut dataset = poisoned("");
+    dataset.tags.clear();
+    dataset.source.credential = Some(Credential::File("key".to_owned()));
+    dataset.source.location = Location::Database(Database {
+        kind: DatabaseKind::Postgres,
+        host: "127.0.0.1".to_owned(),
+        port,
+        database: "shop".to_owned(),
+        schema: "public".to_owned(),
+        table: "orders".to_owned(),
+        version: VersionBy::Rows,
+    });
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), "reader:word").unwrap();
+    let runner = runner_with(unprivileged()).await.reaching(Sources {
+        keys: Arc::new(LocalKeys::for_sources(
+            "ASSAY_SOURCE_",
+            Some(folder.path().to_owned()),
+        )),
+        allowed: Some(vec![format!("postgres://127.0.0.1:{port}/shop")]),
+        make: assay_sources::reach,
+        identities: Some(Identities::new(assay_sources::resolve)),
+        external_id: None,
+    });
+    let job = job_of(&dataset, TaskSpec::Discover);
+    let failed = runner.run(job, TaskWatch::default()).await.unwrap_err();
+    assert_eq!(
+        failed.outcome,
+        AttemptOutcome::DependencyDown,
+        "{}",
+        failed.message
     );
 }
 

@@ -44,6 +44,8 @@ const TESTS: &[(&str, fn())] = tests![
     lanes::a_look_that_crosses_the_end_of_a_task_is_no_word_about_the_next_one,
     lanes::a_caller_that_goes_away_takes_its_task_along,
     buckets::a_child_reads_a_bucket_without_a_further_thread,
+    buckets::a_child_has_the_credentials_of_its_task_and_no_way_to_others,
+    buckets::a_source_that_is_away_is_no_fault_of_the_task,
     corrupt::a_parquet_file_cut_at_any_byte_fails_for_good_and_is_named,
     corrupt::a_flipped_byte_is_never_a_death_and_one_of_the_footer_never_a_wrong_value,
     hostile::a_broken_file_is_an_answer_or_an_error_that_names_it,

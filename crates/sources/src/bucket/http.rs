@@ -341,3 +341,74 @@ fn no_answer(error: &HttpError) -> Answer {
     answer.broken = told.join(": ");
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use assay_scan::reach::Access;
+    use object_store::client::HttpRequestBody;
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    static LOOKED_UP: AtomicUsize = AtomicUsize::new(0);
+
+    /// Says the allowed machine first and then, to whoever asks again, the one with the secrets.
+    fn rebound(_: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+        let ip = match LOOKED_UP.fetch_add(1, Ordering::SeqCst) {
+            0 => Ipv4Addr::LOCALHOST,
+            1 => Ipv4Addr::new(127, 0, 0, 2),
+            _ => Ipv4Addr::new(169, 254, 169, 254),
+        };
+        Ok(vec![SocketAddr::new(ip.into(), port)])
+    }
+
+    fn answering(listener: TcpListener) -> Arc<AtomicUsize> {
+        let met: Arc<AtomicUsize> = Arc::default();
+        let count = met.clone();
+        std::thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                count.fetch_add(1, Ordering::SeqCst);
+                let _ = client.read(&mut [0; 4096]);
+                let _ = client.write_all(
+                    b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok",
+                );
+            }
+        });
+        met
+    }
+
+    #[test]
+    fn what_is_connected_to_is_the_address_that_was_judged_whatever_the_name_means_next() {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        let second = TcpListener::bind(("127.0.0.2", port)).unwrap();
+        let (first, second) = (answering(first), answering(second));
+        let service = format!("http://rebind.example:{port}");
+        let access = Access {
+            allowed: Some(vec![format!("s3://trips/ at {service}")]),
+            ..Access::default()
+        };
+        let policy = Policy::new(&access).unwrap().resolving(rebound);
+        let known = vec![Endpoint::parse(&service).unwrap()];
+        let connector = Connector::new(policy, known).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let ask = || {
+            let request = ::http::Request::get(&service).body(HttpRequestBody::from(Vec::new()));
+            runtime.block_on(connector.client().execute(request.unwrap()))
+        };
+        let met = || (first.load(Ordering::SeqCst), second.load(Ordering::SeqCst));
+        ask().unwrap();
+        // One look, and the connection went where that look said.
+        assert_eq!((LOOKED_UP.load(Ordering::SeqCst), met()), (1, (1, 0)));
+        ask().unwrap();
+        assert_eq!((LOOKED_UP.load(Ordering::SeqCst), met()), (2, (1, 1)));
+        let refused = ask().unwrap_err();
+        let cause = Error::source(&refused).unwrap().to_string();
+        assert!(cause.contains("hand out their credentials"), "{cause}");
+        assert_eq!((LOOKED_UP.load(Ordering::SeqCst), met()), (3, (1, 1)));
+    }
+}

@@ -146,7 +146,12 @@ impl std::fmt::Debug for Assumed {
 }
 
 /// The request that takes on the bucket's role for what lies below `root`.
-pub(crate) fn request(bucket: &Bucket, role: &str, root: &str) -> String {
+pub(crate) fn request(
+    bucket: &Bucket,
+    role: &str,
+    root: &str,
+    external_id: Option<&str>,
+) -> String {
     let mut fields = vec![
         ("Action", "AssumeRole".to_owned()),
         ("Version", "2011-06-15".to_owned()),
@@ -155,8 +160,8 @@ pub(crate) fn request(bucket: &Bucket, role: &str, root: &str) -> String {
         ("DurationSeconds", SESSION_SECONDS.to_string()),
         ("Policy", session_policy(&bucket.name, role, root)),
     ];
-    if let Some(id) = &bucket.external_id {
-        fields.push(("ExternalId", id.clone()));
+    if let Some(id) = external_id {
+        fields.push(("ExternalId", id.to_owned()));
     }
     let quoted = fields
         .iter()

@@ -18,6 +18,7 @@ mod store;
 mod trouble;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use assay_model::partition::ObjectRef;
 use assay_model::source::{Bucket, BucketStore};
@@ -33,6 +34,7 @@ use http::Heard;
 pub(crate) use io::Task;
 use io::UnderWay;
 pub use io::warm;
+pub(crate) use store::Who;
 use trouble::{About, Tried};
 
 /// One bucket, with the way to it.
@@ -111,7 +113,7 @@ struct Objects {
 pub(crate) fn open(
     bucket: &Bucket,
     allowed: Allowed,
-    secret: Option<&Secret>,
+    who: Who<'_>,
     policy: &Policy,
     task: Task,
 ) -> Result<Arc<dyn RemoteObjects>, ScanError> {
@@ -120,15 +122,8 @@ pub(crate) fn open(
     let pattern = (plain.len() < parts.len()).then(|| parts[plain.len()..].join("/"));
     let path = plain.join("/");
     let Allowed { address, endpoint } = allowed;
-    let client = store::client(bucket, &path, secret, endpoint, policy).map_err(|what| {
-        ScanError::Definition {
-            path: address.clone(),
-            place: Place::file(),
-            what,
-            remedy: "correct the server in the dataset's document, or what `credentialRef` names"
-                .to_owned(),
-        }
-    })?;
+    let client = store::client(bucket, &path, who, endpoint, policy)
+        .map_err(|what| wrong(&address, what))?;
     let of = Bucketed {
         client,
         bucket: format!("{}://{}", bucket.store, bucket.name).into(),
@@ -166,6 +161,50 @@ pub(crate) fn open(
         single,
     }))
 }
+
+fn wrong(address: &str, what: String) -> ScanError {
+    ScanError::Definition {
+        path: address.to_owned(),
+        place: Place::file(),
+        what,
+        remedy: "correct the server in the dataset's document, or what `credentialRef` names"
+            .to_owned(),
+    }
+}
+
+/// Resolves who a bucket is read as, in credentials that end soon; `None` where its secret says it.
+///
+/// # Errors
+/// [`ScanError::Away`] when whoever hands them out does not answer.
+pub(crate) async fn resolve(
+    bucket: &Bucket,
+    allowed: Allowed,
+    who: Who<'_>,
+    policy: &Policy,
+) -> Result<Option<Secret>, ScanError> {
+    if who.secret.is_some() && bucket.role.is_none() {
+        return Ok(None);
+    }
+    let Allowed { address, endpoint } = allowed;
+    let path = crate::policy::plain(&bucket.path).join("/");
+    let provider = store::provider(bucket, &path, who, endpoint, policy);
+    let provider = provider.map_err(|what| wrong(&address, what))?;
+    let given = tokio::time::timeout(RESOLVED_WITHIN, provider.get()).await;
+    match given {
+        Ok(Ok(secret)) => Ok(Some(secret)),
+        Ok(Err(error)) => Err(trouble::of_identity(&error, &address)),
+        Err(_) => Err(ScanError::Away {
+            path: address,
+            what: format!(
+                "who it is read as was not told within {} s",
+                RESOLVED_WITHIN.as_secs()
+            ),
+        }),
+    }
+}
+
+/// How long a machine may look who it is.
+const RESOLVED_WITHIN: Duration = Duration::from_secs(30);
 
 /// What an identity needs, in the words of the provider.
 fn grants(bucket: &Bucket, path: &str) -> (String, String) {

@@ -8,15 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use assay_model::source::{Bucket, BucketStore};
-use assay_scan::reach::Secret;
+use assay_scan::reach::{Identity, Secret};
 use object_store::aws::{AmazonS3Builder, AwsCredentialProvider};
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::azure::{AzureCredential, AzureCredentialProvider, MicrosoftAzureBuilder};
+use object_store::gcp::{GcpCredential, GcpCredentialProvider, GoogleCloudStorageBuilder};
 use object_store::list::PaginatedListStore;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{
+    BackoffConfig, ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider,
+};
 
 use super::http::Connector;
-use super::identity::{self, Given};
+use super::identity::{self, Given, NoIdentity};
 use crate::policy::{Endpoint, Policy};
 
 /// A client of any kind of store.
@@ -70,6 +72,29 @@ fn operators(names: &[&str]) -> Result<Option<Endpoint>, String> {
         .map_err(|what| format!("{} names no endpoint: {what}", names.join(" or ")))
 }
 
+/// Who a bucket is asked as, as far as it is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Who<'a> {
+    /// What the source's reference names.
+    pub(crate) secret: Option<&'a Secret>,
+    /// Who, where that does not say it.
+    pub(crate) identity: &'a Identity,
+    /// What a role is asked with.
+    pub(crate) external_id: Option<&'a str>,
+}
+
+impl Who<'_> {
+    /// Refuses to look who the machine is in a process that may not.
+    fn may_look(self) -> Result<(), String> {
+        match self.identity {
+            Identity::OfProcess => Ok(()),
+            Identity::Nobody | Identity::Given(_) => {
+                Err("no identity of the machine was handed to this task".to_owned())
+            }
+        }
+    }
+}
+
 /// Makes the client of a bucket.
 ///
 /// # Errors
@@ -77,80 +102,132 @@ fn operators(names: &[&str]) -> Result<Option<Endpoint>, String> {
 pub(crate) fn client(
     bucket: &Bucket,
     root: &str,
-    secret: Option<&Secret>,
+    who: Who<'_>,
     endpoint: Option<Endpoint>,
     policy: &Policy,
 ) -> Result<Client, String> {
+    has_roles(bucket)?;
+    match bucket.store {
+        BucketStore::S3 => s3(bucket, root, who, endpoint, policy),
+        BucketStore::Gcs => gcs(bucket, who, endpoint.as_ref(), policy),
+        BucketStore::Azure => azure(bucket, who, endpoint.as_ref(), policy),
+    }
+}
+
+fn has_roles(bucket: &Bucket) -> Result<(), String> {
     if bucket.store != BucketStore::S3 && (bucket.role.is_some() || bucket.external_id.is_some()) {
         return Err("roles are taken on for S3 only".to_owned());
     }
-    match bucket.store {
-        BucketStore::S3 => s3(bucket, root, secret, endpoint, policy),
-        BucketStore::Gcs => gcs(bucket, secret, endpoint.as_ref(), policy),
-        BucketStore::Azure => azure(bucket, secret, endpoint.as_ref(), policy),
+    Ok(())
+}
+
+/// The way to a store of S3.
+struct WayToS3 {
+    region: String,
+    service: Option<Endpoint>,
+    sts: Option<Endpoint>,
+    connector: Connector,
+    suffix: &'static str,
+}
+
+impl WayToS3 {
+    fn of(bucket: &Bucket, endpoint: Option<Endpoint>, policy: &Policy) -> Result<Self, String> {
+        let region = bucket
+            .region
+            .clone()
+            .or_else(|| variable(&["AWS_REGION", "AWS_DEFAULT_REGION"]))
+            .unwrap_or_else(|| "us-east-1".to_owned());
+        let of_machine = match &endpoint {
+            Some(_) => None,
+            None => operators(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])?,
+        };
+        let sts = operators(&["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"])?;
+        let mut policy = policy.clone();
+        for trusted in [&of_machine, &sts].into_iter().flatten() {
+            policy = policy.trusting(trusted.clone());
+        }
+        let service = endpoint.or(of_machine);
+        let known = [&service, &sts].into_iter().flatten().cloned().collect();
+        Ok(Self {
+            connector: Connector::new(policy, known)?,
+            suffix: if region.starts_with("cn-") { ".cn" } else { "" },
+            region,
+            service,
+            sts,
+        })
+    }
+
+    /// Who asks (nobody in particular: `None`), and what that is called.
+    fn by(
+        &self,
+        bucket: &Bucket,
+        root: &str,
+        who: Who<'_>,
+    ) -> Result<(Option<AwsCredentialProvider>, String), String> {
+        if let (Identity::Given(given), true) =
+            (who.identity, who.secret.is_none() || bucket.role.is_some())
+        {
+            let called = match &bucket.role {
+                Some(role) => format!("the role {role}"),
+                None => "this machine's own identity".to_owned(),
+            };
+            return match identity::given(given)? {
+                Given::Key { id, secret, token } => {
+                    Ok((Some(identity::of_key(id, secret, token)), called))
+                }
+                Given::Anonymous => Err("what was handed to this task is no key".to_owned()),
+            };
+        }
+        let (by, called) = match who.secret.map(identity::given).transpose()? {
+            Some(Given::Anonymous) => (None, "an anonymous caller".to_owned()),
+            Some(Given::Key { id, secret, token }) => (
+                Some(identity::of_key(id, secret, token)),
+                "the given key".to_owned(),
+            ),
+            None => {
+                who.may_look()?;
+                let machine = machine(&self.region)?;
+                (Some(machine), "this machine's own identity".to_owned())
+            }
+        };
+        match (by, &bucket.role) {
+            (by, None) => Ok((by, called)),
+            (None, Some(_)) => Err("nobody in particular cannot take on a role".to_owned()),
+            (Some(by), Some(role)) => {
+                who.may_look()?;
+                let own = self.service.clone().filter(|_| self.sts.is_none());
+                let service = self.sts.clone().or(own).map_or_else(
+                    || format!("https://sts.{}.amazonaws.com{}/", self.region, self.suffix),
+                    |endpoint| format!("{endpoint}/"),
+                );
+                let request = identity::request(bucket, role, root, who.external_id);
+                let assumed = assumed(by, &self.connector, service, self.region.clone(), request);
+                Ok((Some(assumed), format!("the role {role}")))
+            }
+        }
     }
 }
 
 fn s3(
     bucket: &Bucket,
     root: &str,
-    secret: Option<&Secret>,
+    who: Who<'_>,
     endpoint: Option<Endpoint>,
     policy: &Policy,
 ) -> Result<Client, String> {
-    let region = bucket
-        .region
-        .clone()
-        .or_else(|| variable(&["AWS_REGION", "AWS_DEFAULT_REGION"]))
-        .unwrap_or_else(|| "us-east-1".to_owned());
-    let of_machine = match &endpoint {
-        Some(_) => None,
-        None => operators(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])?,
-    };
-    let sts = operators(&["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"])?;
-    let mut policy = policy.clone();
-    for trusted in [&of_machine, &sts].into_iter().flatten() {
-        policy = policy.trusting(trusted.clone());
-    }
-    let service = endpoint.or(of_machine);
-    let known = [&service, &sts].into_iter().flatten().cloned().collect();
-    let connector = Connector::new(policy, known)?;
-    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+    let way = WayToS3::of(bucket, endpoint, policy)?;
+    let (by, identity) = way.by(bucket, root, who)?;
+    let (region, suffix) = (&way.region, way.suffix);
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&bucket.name)
-        .with_region(&region)
-        .with_http_connector(connector.clone())
+        .with_region(region)
+        .with_http_connector(way.connector.clone())
         .with_client_options(ClientOptions::new().with_allow_http(true))
         .with_retry(retries())
-        .with_endpoint(service.as_ref().map_or_else(
+        .with_endpoint(way.service.as_ref().map_or_else(
             || format!("https://s3.{region}.amazonaws.com{suffix}"),
             Endpoint::to_string,
         ));
-    let (by, mut identity) = match secret.map(identity::given).transpose()? {
-        Some(Given::Anonymous) => (None, "an anonymous caller".to_owned()),
-        Some(Given::Key { id, secret, token }) => (
-            Some(identity::of_key(id, secret, token)),
-            "the given key".to_owned(),
-        ),
-        None => (
-            Some(machine(&region)?),
-            "this machine's own identity".to_owned(),
-        ),
-    };
-    let by = match (by, &bucket.role) {
-        (by, None) => by,
-        (None, Some(_)) => return Err("nobody in particular cannot take on a role".to_owned()),
-        (Some(by), Some(role)) => {
-            identity = format!("the role {role}");
-            let own = service.filter(|_| sts.is_none());
-            let service = sts.or(own).map_or_else(
-                || format!("https://sts.{region}.amazonaws.com{suffix}/"),
-                |endpoint| format!("{endpoint}/"),
-            );
-            let request = identity::request(bucket, role, root);
-            Some(assumed(by, &connector, service, region.clone(), request))
-        }
-    };
     builder = match by {
         Some(by) => builder.with_credentials(by),
         None => builder.with_skip_signature(true),
@@ -160,6 +237,83 @@ fn s3(
         store: Arc::new(store),
         identity,
     })
+}
+
+/// What says who a bucket is read as.
+pub(crate) enum Provider {
+    Aws(AwsCredentialProvider),
+    Gcp(GcpCredentialProvider),
+    Azure(AzureCredentialProvider),
+}
+
+impl Provider {
+    /// Credentials that end soon, as [`Identity::Given`] holds them.
+    pub(crate) async fn get(self) -> object_store::Result<Secret> {
+        let told = match self {
+            Self::Aws(by) => {
+                let key = by.get_credential().await?;
+                serde_json::json!({
+                    "access_key_id": key.key_id,
+                    "secret_access_key": key.secret_key,
+                    "session_token": key.token,
+                })
+            }
+            Self::Gcp(by) => serde_json::json!({"bearer": by.get_credential().await?.bearer}),
+            Self::Azure(by) => match by.get_credential().await?.as_ref() {
+                AzureCredential::BearerToken(bearer) => serde_json::json!({"bearer": bearer}),
+                _ => {
+                    let what = "this machine's own identity at Azure is no token: name a \
+                                `credentialRef`";
+                    return Err(NoIdentity::Refused(what.to_owned()).into());
+                }
+            },
+        };
+        Ok(Secret::new(told.to_string()))
+    }
+}
+
+/// What says who a bucket is read as that has no secret of its own, or a role.
+///
+/// # Errors
+/// A sentence that says what of it cannot be.
+pub(crate) fn provider(
+    bucket: &Bucket,
+    root: &str,
+    who: Who<'_>,
+    endpoint: Option<Endpoint>,
+    policy: &Policy,
+) -> Result<Provider, String> {
+    has_roles(bucket)?;
+    who.may_look()?;
+    Ok(match bucket.store {
+        BucketStore::S3 => {
+            let (by, _) = WayToS3::of(bucket, endpoint, policy)?.by(bucket, root, who)?;
+            Provider::Aws(by.ok_or("nobody in particular has no credentials")?)
+        }
+        BucketStore::Gcs => Provider::Gcp(machine_gcp(bucket)?),
+        BucketStore::Azure => Provider::Azure(machine_azure(bucket)?),
+    })
+}
+
+/// A token that was handed to this task.
+fn bearer(given: &Secret) -> Result<String, String> {
+    let read: serde_json::Value = serde_json::from_str(given.reveal()).unwrap_or_default();
+    let token = read.get("bearer").and_then(serde_json::Value::as_str);
+    token
+        .map(str::to_owned)
+        .ok_or_else(|| "what was handed to this task is no token".to_owned())
+}
+
+/// It is the machine that is asked who it is, at addresses of its own.
+fn machine_gcp(bucket: &Bucket) -> Result<GcpCredentialProvider, String> {
+    let machine = GoogleCloudStorageBuilder::from_env().with_bucket_name(&bucket.name);
+    Ok(machine.build().map_err(no_machine)?.credentials().clone())
+}
+
+fn machine_azure(bucket: &Bucket) -> Result<AzureCredentialProvider, String> {
+    let machine = MicrosoftAzureBuilder::from_env().with_container_name(&bucket.name);
+    let machine = machine.with_account(bucket.account.clone().unwrap_or_default());
+    Ok(machine.build().map_err(no_machine)?.credentials().clone())
 }
 
 /// A role, taken on by another identity.
@@ -213,10 +367,11 @@ fn is_anonymous(secret: Option<&Secret>) -> bool {
 
 fn gcs(
     bucket: &Bucket,
-    secret: Option<&Secret>,
+    who: Who<'_>,
     endpoint: Option<&Endpoint>,
     policy: &Policy,
 ) -> Result<Client, String> {
+    let secret = who.secret;
     let mut builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(&bucket.name)
         .with_client_options(ClientOptions::new().with_allow_http(true))
@@ -237,10 +392,15 @@ fn gcs(
         None => {}
     }
     if secret.is_none() {
-        // It is the machine that is asked who it is, at addresses of its own.
-        let machine = GoogleCloudStorageBuilder::from_env().with_bucket_name(&bucket.name);
-        let machine = machine.build().map_err(no_machine)?;
-        builder = builder.with_credentials(machine.credentials().clone());
+        builder = builder.with_credentials(match who.identity {
+            Identity::Given(given) => Arc::new(StaticCredentialProvider::new(GcpCredential {
+                bearer: bearer(given)?,
+            })),
+            Identity::OfProcess | Identity::Nobody => {
+                who.may_look()?;
+                machine_gcp(bucket)?
+            }
+        });
     }
     builder = builder.with_http_connector(connector(endpoint, policy)?);
     // The library's own error could show the key.
@@ -258,10 +418,11 @@ fn gcs(
 
 fn azure(
     bucket: &Bucket,
-    secret: Option<&Secret>,
+    who: Who<'_>,
     endpoint: Option<&Endpoint>,
     policy: &Policy,
 ) -> Result<Client, String> {
+    let secret = who.secret;
     let account = bucket
         .account
         .clone()
@@ -292,9 +453,15 @@ fn azure(
             builder.with_access_key(text)
         };
     } else {
-        let machine = MicrosoftAzureBuilder::from_env().with_container_name(&bucket.name);
-        let machine = machine.with_account(account).build().map_err(no_machine)?;
-        builder = builder.with_credentials(machine.credentials().clone());
+        builder = builder.with_credentials(match who.identity {
+            Identity::Given(given) => Arc::new(StaticCredentialProvider::new(
+                AzureCredential::BearerToken(bearer(given)?),
+            )),
+            Identity::OfProcess | Identity::Nobody => {
+                who.may_look()?;
+                machine_azure(bucket)?
+            }
+        });
     }
     builder = builder.with_http_connector(connector(endpoint, policy)?);
     let store = builder.build().map_err(|error| match secret {
@@ -346,7 +513,54 @@ mod tests {
 
     fn of(bucket: &Bucket, secret: &str) -> Result<Client, String> {
         let policy = Policy::new(&Access::default()).map_err(|error| error.to_string())?;
-        client(bucket, "", Some(&Secret::new(secret)), None, &policy)
+        let who = Who {
+            secret: Some(&Secret::new(secret)),
+            identity: &Identity::Nobody,
+            external_id: None,
+        };
+        client(bucket, "", who, None, &policy)
+    }
+
+    #[test]
+    fn a_task_asks_as_whom_it_was_given_and_looks_for_nobody_itself() {
+        use BucketStore::{Azure, Gcs, S3};
+        let policy = Policy::new(&Access::default()).unwrap();
+        let asked = |bucket: &Bucket, identity: &Identity, secret: Option<&Secret>| {
+            let who = Who {
+                secret,
+                identity,
+                external_id: None,
+            };
+            client(bucket, "", who, None, &policy).map(|made| made.identity)
+        };
+        let key = r#"{"access_key_id":"ASIA","secret_access_key":"s","session_token":"t"}"#;
+        for (store, given) in [
+            (S3, key),
+            (Gcs, r#"{"bearer":"t"}"#),
+            (Azure, r#"{"bearer":"t"}"#),
+        ] {
+            let own = bucket(store);
+            let told = asked(&own, &Identity::Nobody, None).unwrap_err();
+            assert!(
+                told.contains("no identity of the machine"),
+                "{store}: {told}"
+            );
+            let given = Identity::Given(Secret::new(given));
+            assert_eq!(
+                asked(&own, &given, None).unwrap(),
+                "this machine's own identity"
+            );
+            let bad = Identity::Given(Secret::new("canary"));
+            let told = asked(&own, &bad, None).unwrap_err();
+            assert!(!told.contains("canary"), "{told}");
+        }
+        let mut with_role = bucket(S3);
+        with_role.role = Some("arn:aws:iam::123456789012:role/x".to_owned());
+        let secret = Secret::new("AKIA:secret");
+        assert!(asked(&with_role, &Identity::Nobody, Some(&secret)).is_err());
+        let given = Identity::Given(Secret::new(key));
+        let called = asked(&with_role, &given, Some(&secret)).unwrap();
+        assert_eq!(called, "the role arn:aws:iam::123456789012:role/x");
     }
 
     #[test]

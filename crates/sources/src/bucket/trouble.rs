@@ -116,13 +116,33 @@ fn too_long(long: TooLong, about: About<'_>) -> ScanError {
     )
 }
 
+/// What it means that nobody says who the machine is.
+pub(crate) fn of_identity(error: &Error, address: &str) -> ScanError {
+    let mut cause = error.source();
+    while let Some(one) = cause {
+        if let Some(NoIdentity::Refused(what)) = one.downcast_ref::<NoIdentity>() {
+            return ScanError::Definition {
+                path: address.to_owned(),
+                place: Place::file(),
+                what: what.clone(),
+                remedy: TRUST.to_owned(),
+            };
+        }
+        cause = one.source();
+    }
+    ScanError::Away {
+        path: address.to_owned(),
+        what: format!("who it is read as is not to be had: {}", chain(error)),
+    }
+}
+
+/// What is done about a role that is refused.
+const TRUST: &str = "let the role trust this identity, and the external id that it comes with";
+
 fn no_identity(none: &NoIdentity, about: About<'_>) -> ScanError {
     match none {
         NoIdentity::Away(what) => about.away(what.clone()),
-        NoIdentity::Refused(what) => about.definition(
-            what.clone(),
-            "let the role trust this identity, and name the external id that it asks for",
-        ),
+        NoIdentity::Refused(what) => about.definition(what.clone(), TRUST),
     }
 }
 
@@ -172,6 +192,12 @@ fn said(answer: &Answer, error: &Error, about: About<'_>) -> ScanError {
             | "IllegalLocationConstraintException"
             | "",
         ) if answer.status != 400 || answer.region.is_some() => wrong_region(answer, about),
+        // What was handed to a task ends soon; the next attempt is handed anew.
+        (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired")
+            if !about.of_user =>
+        {
+            about.away(format!("the credentials of this task have run out{detail}"))
+        }
         (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => about.definition(
             format!("{} has expired{detail}", about.identity),
             "renew it where it is kept; a role does so by itself",

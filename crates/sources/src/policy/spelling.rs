@@ -231,12 +231,18 @@ pub(super) fn bucket(bucket: &Bucket) -> Result<Option<Endpoint>, String> {
         }
     }
     if let Some(id) = &bucket.external_id {
-        let strange = |c: char| !(c.is_ascii_alphanumeric() || "+=,.@:/-_".contains(c));
-        if id.len() < 2 || id.len() > 1224 || id.contains(strange) {
-            return Err("the external id is none that a role can ask for".to_owned());
-        }
+        external_id(id)?;
     }
     bucket.endpoint.as_deref().map(Endpoint::parse).transpose()
+}
+
+/// What a role may ask for beside who takes it on.
+pub(super) fn external_id(id: &str) -> Result<(), &'static str> {
+    let strange = |c: char| !(c.is_ascii_alphanumeric() || "+=,.@:/-_".contains(c));
+    if id.len() < 2 || id.len() > 1224 || id.contains(strange) {
+        return Err("the external id is none that a role can ask for");
+    }
+    Ok(())
 }
 
 /// The name of a bucket or container.

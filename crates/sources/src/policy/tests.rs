@@ -82,24 +82,43 @@ fn policy_of_nothing() -> Policy {
 }
 
 #[test]
-fn an_endpoint_of_its_own_is_taken_only_where_the_list_names_it() {
-    let mut wanted = bucket("yellow/");
-    wanted.endpoint = Some("http://127.0.0.1:9000".to_owned());
-    let location = Location::Bucket(wanted);
+fn an_endpoint_of_its_own_is_taken_only_where_the_list_names_it_for_that_bucket() {
+    let at = |endpoint: Option<&str>, name: &str| {
+        let mut wanted = bucket("yellow/");
+        wanted.name = name.to_owned();
+        wanted.endpoint = endpoint.map(str::to_owned);
+        Location::Bucket(wanted)
+    };
+    let own = Some("http://127.0.0.1:9000");
+    let location = at(own, "trips");
     let without = policy(&["s3://trips/"]);
     assert!(without.check(&location).is_err());
     assert!(without.address("127.0.0.1", 9000).is_err());
-    let with = policy(&["s3://trips/", "http://127.0.0.1:9000/"]);
+    let with = policy(&["s3://trips/ at http://127.0.0.1:9000/", "s3://public/"]);
     let allowed = with.check(&location).unwrap();
     assert_eq!(
         allowed.endpoint.unwrap().to_string(),
         "http://127.0.0.1:9000"
     );
+    // Neither the other's bucket here, nor this one elsewhere.
+    for (endpoint, name, may) in [
+        (own, "public", false),
+        (None, "trips", false),
+        (Some("https://127.0.0.1:9000"), "trips", false),
+        (Some("http://127.0.0.1:9001"), "trips", false),
+        (None, "public", true),
+    ] {
+        assert_eq!(
+            with.check(&at(endpoint, name)).is_ok(),
+            may,
+            "{endpoint:?} {name}"
+        );
+    }
     assert!(with.address("127.0.0.1", 9000).is_ok());
     assert!(with.address("127.0.0.1", 9001).is_err());
     assert!(of_user().check(&location).is_ok());
-    let listed = policy(&["s3://trips/", "https://127.0.0.1:9000"]);
-    assert!(listed.check(&location).is_err(), "encrypted is not plain");
+    let told = Policy::is_place("https://127.0.0.1:9000").unwrap_err();
+    assert!(told.contains("together with the bucket"), "{told}");
 }
 
 #[test]
@@ -198,6 +217,10 @@ fn a_list_with_what_is_no_place_is_refused_as_a_whole() {
         "ftp://x/",
         "http://user@host/",
         "https://host/path",
+        "https://host",
+        "s3://trips/ at host",
+        "s3://trips/ at http://user@host",
+        "s3://trips/ at ",
         "http://0x7f.1/",
         "postgres://:5432/",
         "postgres://h:99999/",

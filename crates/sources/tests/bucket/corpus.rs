@@ -167,9 +167,81 @@ const SERVICES: &[&str] = &[
     "",
 ];
 
+/// Addresses of the machine, of its network, and where machines hand out their credentials.
+const TARGETS: &[[u8; 4]] = &[
+    [127, 0, 0, 1],
+    [127, 0, 0, 53],
+    [169, 254, 169, 254],
+    [169, 254, 170, 2],
+    [100, 100, 100, 200],
+    [192, 0, 0, 192],
+    [168, 63, 129, 16],
+    [0, 0, 0, 0],
+    [10, 0, 0, 1],
+    [192, 168, 1, 1],
+];
+
+/// Those of them that nobody ever reaches.
+fn is_never([a, b, ..]: [u8; 4]) -> bool {
+    !matches!((a, b), (127, _) | (10, _) | (192, 168))
+}
+
+/// An address in every spelling that some program takes for it.
+fn spellings([a, b, c, d]: [u8; 4]) -> Vec<String> {
+    let whole = u32::from_be_bytes([a, b, c, d]);
+    let (high, low) = (whole >> 16, whole & 0xffff);
+    let dotted = format!("{a}.{b}.{c}.{d}");
+    let wide: String = dotted
+        .chars()
+        .map(|digit| char::from_u32(u32::from(digit) + 0xfee0).unwrap())
+        .collect();
+    vec![
+        format!("{whole}"),
+        format!("0{whole:o}"),
+        format!("{whole:#x}"),
+        format!("0X{whole:X}"),
+        format!("{a}.{}", whole & 0xff_ffff),
+        format!("{a}.{b}.{low}"),
+        format!("{a:#x}.{b:#x}.{c:#x}.{d:#x}"),
+        format!("0{a:o}.0{b:o}.0{c:o}.0{d:o}"),
+        format!("{a:03}.{b:03}.{c:03}.{d:03}"),
+        format!("{a}.{b}.{c}.{d:#x}"),
+        format!("0x{a:02x}.{}", whole & 0xff_ffff),
+        format!("{dotted}."),
+        format!("[::ffff:{dotted}]"),
+        format!("[::ffff:{high:x}:{low:x}]"),
+        format!("[0:0:0:0:0:ffff:{high:04x}:{low:04x}]"),
+        format!("[::{dotted}]"),
+        format!("[64:ff9b::{high:x}:{low:x}]"),
+        format!("[64:ff9b:1::{high:x}:{low:x}]"),
+        format!("[2002:{high:x}:{low:x}::1]"),
+        format!("[::ffff:{dotted}%25eth0]"),
+        dotted.replace('.', "%2e"),
+        dotted.replace('.', "\u{3002}"),
+        dotted.replace('.', "\u{ff0e}"),
+        wide,
+        format!("user@{dotted}"),
+        format!("allowed.example@{dotted}"),
+        format!("{dotted}%00.allowed.example"),
+        format!("{dotted}#.allowed.example"),
+        format!("{dotted}\\.allowed.example"),
+        format!(" {dotted}"),
+        dotted,
+    ]
+}
+
 fn endpoints(port: u16) -> Vec<String> {
     let spelt = HOSTS.iter().map(|host| format!("http://{host}:{port}"));
+    let targets = TARGETS.iter().flat_map(|target| spellings(*target));
+    let combined = targets.flat_map(|host| {
+        [
+            format!("http://{host}:{port}"),
+            format!("https://{host}:{port}/"),
+            format!("http://{host}"),
+        ]
+    });
     spelt
+        .chain(combined)
         .chain(SERVICES.iter().map(|s| (*s).to_owned()))
         .collect()
 }
@@ -285,12 +357,13 @@ fn locations(port: u16) -> Vec<Location> {
 fn cluster() -> Access {
     let places = [
         "s3://trips/yellow/",
-        "https://allowed.example",
+        "s3://trips/yellow/ at https://allowed.example",
         "postgres://db.example:5432/shop",
     ];
     Access {
         secrets: [("env:KEY".to_owned(), Secret::new("test:test"))].into(),
         allowed: Some(places.iter().map(|place| (*place).to_owned()).collect()),
+        ..Access::default()
     }
 }
 
@@ -298,7 +371,7 @@ fn cluster() -> Access {
 fn every_hostile_place_is_refused_with_a_reason_and_nothing_is_connected_to() {
     let trap = Trap::set();
     let locations = locations(trap.port);
-    assert!(locations.len() >= 200, "{}", locations.len());
+    assert!(locations.len() >= 1_500, "{}", locations.len());
     let policy = Policy::new(&cluster()).unwrap();
     let reach = assay_sources::reach(cluster());
     for location in &locations {
@@ -318,6 +391,21 @@ fn every_hostile_place_is_refused_with_a_reason_and_nothing_is_connected_to() {
         }
     }
     assert_eq!(trap.met.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn an_address_of_credentials_is_refused_to_everyone_in_every_spelling() {
+    let user = Policy::new(&Access::default()).unwrap();
+    let listed = Policy::new(&cluster()).unwrap();
+    let never = TARGETS.iter().filter(|target| is_never(**target));
+    for host in never.flat_map(|target| spellings(*target)) {
+        for policy in [&user, &listed] {
+            let found = policy.addresses(&host, 80);
+            let told = found.err().unwrap_or_else(|| panic!("leave for {host}"));
+            // Told by its spelling or its address: nothing that would have to be looked up.
+            assert_eq!(told.class(), ErrorClass::Permanent, "{host}: {told}");
+        }
+    }
 }
 
 #[test]
@@ -362,7 +450,7 @@ fn an_allowed_service_leads_nowhere_else() {
     let endpoint = format!("http://127.0.0.1:{port}");
     let mut access = cluster();
     if let Some(allowed) = &mut access.allowed {
-        allowed.push(endpoint.clone());
+        allowed.push(format!("s3://trips/yellow/ at {endpoint}"));
     }
     let wanted = source(place("trips", "yellow/", &endpoint));
     let objects = assay_sources::reach(access)

@@ -55,7 +55,7 @@ fn source(bucket: Bucket) -> Source {
 fn access() -> Access {
     Access {
         secrets: [("env:KEY".to_owned(), Secret::new("test:test"))].into(),
-        allowed: None,
+        ..Access::default()
     }
 }
 

@@ -232,7 +232,7 @@ fn no_error_shows_a_secret() {
         });
         let access = Access {
             secrets: [("env:KEY".to_owned(), Secret::new(given.clone()))].into(),
-            allowed: None,
+            ..Access::default()
         };
         let reach = assay_sources::reach(access);
         let wanted = source(place("trips", "", &proxy.url()));

@@ -16,8 +16,9 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields, default)]
 pub struct SourceOptions {
     /// Places that datasets may be read from, with commas between: `s3://bucket/prefix/`,
-    /// `az://account/container/`, `postgres://host:5432/database`, `file:///data/`, and `https://host` for an object store's
-    /// own endpoint [default: files of this machine, any].
+    /// `s3://bucket/prefix/ at https://host` for one that another service holds,
+    /// `az://account/container/`, `postgres://host:5432/database`, `file:///data/` [default: files
+    /// of this machine, any].
     #[arg(
         id = "sources.allow",
         long = "sources-allow",
@@ -51,12 +52,21 @@ pub struct SourceOptions {
         value_name = "PREFIX"
     )]
     pub aws_prefix: Option<String>,
+    /// The external id that roles of datasets are taken on with [default: none].
+    #[arg(
+        id = "sources.external_id",
+        long = "sources-external-id",
+        env = "ASSAY_SOURCES_EXTERNAL_ID",
+        value_name = "ID"
+    )]
+    pub external_id: Option<String>,
 }
 layered!(SourceOptions {
     allow,
     env_prefix,
     files,
-    aws_prefix
+    aws_prefix,
+    external_id
 });
 
 /// The same, checked.
@@ -70,6 +80,8 @@ pub struct SourceSettings {
     pub files: Option<PathBuf>,
     /// How names of secrets in AWS Secrets Manager begin.
     pub aws_prefix: Option<String>,
+    /// The external id of roles.
+    pub external_id: Option<String>,
 }
 
 impl SourceOptions {
@@ -102,11 +114,23 @@ impl SourceOptions {
                  sent to a source: write how the names of those for sources begin",
             ));
         }
+        if let Some(id) = &self.external_id {
+            Policy::is_external_id(id).map_err(Refused::new)?;
+        }
+        for place in &allow {
+            if place.starts_with("mysql://") {
+                return Err(Refused(format!(
+                    "`{place}` cannot be read: tables of MySQL are not read by this version; take \
+                     it out of sources.allow"
+                )));
+            }
+        }
         Ok(SourceSettings {
             allow,
             env_prefix,
             files: self.files,
             aws_prefix: self.aws_prefix,
+            external_id: self.external_id,
         })
     }
 }
@@ -125,11 +149,19 @@ mod tests {
             "s3://trips/p/",
             "postgres://h:5432/db",
             "file:///",
-            "https://minio",
+            "s3://trips/p/ at https://minio",
         ] {
             assert!(of(good).checked().is_ok(), "{good}");
         }
-        for bad in ["b", "s3://", "ftp://x", "s3://trips/../", ""] {
+        for bad in [
+            "b",
+            "s3://",
+            "ftp://x",
+            "s3://trips/../",
+            "",
+            "https://minio",
+            "mysql://h/db",
+        ] {
             assert!(of(bad).checked().is_err(), "{bad}");
         }
         let open = SourceOptions {
@@ -142,5 +174,10 @@ mod tests {
             ..SourceOptions::default()
         };
         assert!(open.checked().is_err());
+        let strange = SourceOptions {
+            external_id: Some("a&Action=GetUser".to_owned()),
+            ..SourceOptions::default()
+        };
+        assert!(strange.checked().is_err());
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
-use assay_datanode::runner::access::{Keys, LocalKeys, Sources, identity_of_machine};
+use assay_datanode::runner::access::{Identities, Keys, LocalKeys, Sources};
 use assay_datanode::runner::child::{self, ChildConfig, ChildRunner, Reaching};
 use assay_datanode::{NodeConfig, NodeParts};
 use assay_process::ecs::{self, ZoneError};
@@ -80,12 +80,15 @@ async fn sources(settings: &Settings) -> Result<Sources, Failure> {
         env_prefix,
         files,
         aws_prefix,
+        external_id,
     } = settings.sources.clone();
     let local = LocalKeys::for_sources(env_prefix, files);
     Ok(Sources {
         keys: keys(local, aws_prefix).await?,
         allowed: Some(allow),
         make: assay_sources::reach,
+        identities: Some(Identities::new(assay_sources::resolve)),
+        external_id,
     })
 }
 
@@ -113,6 +116,18 @@ async fn keys(local: LocalKeys, aws_prefix: Option<String>) -> Result<Arc<dyn Ke
     }
 }
 
+/// Variables that say where object stores are, and how their certificates are known. A child has
+/// nothing else of the node's environment, and these only where it may reach a bucket; who it asks
+/// as comes with its task.
+const OF_STORES: &[&str] = &[
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
 /// How children are started.
 fn children(settings: &Settings) -> ChildConfig {
     let mut config = ChildConfig::own(settings.slots);
@@ -122,7 +137,8 @@ fn children(settings: &Settings) -> ChildConfig {
             .any(|scheme| place.starts_with(scheme))
     };
     if settings.sources.allow.iter().any(is_bucket) {
-        config.env.extend(identity_of_machine());
+        let set = |name: &&str| std::env::var_os(name).map(|value| (name.into(), value));
+        config.env.extend(OF_STORES.iter().filter_map(set));
     }
     config
 }

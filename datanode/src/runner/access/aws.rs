@@ -18,6 +18,8 @@ use super::{KeyError, Keys, LocalKeys};
 
 /// How long a secret is kept: a secret that is rotated is known that much later.
 const KEPT: Duration = Duration::from_secs(300);
+/// How soon a secret that was refused is asked for again.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// The most secrets that are kept.
 const KEPT_MAX: usize = 1000;
 
@@ -116,5 +118,19 @@ impl Keys for AwsKeys {
         }
         kept.insert(name.clone(), (secret.clone(), Instant::now()));
         Ok(secret)
+    }
+
+    async fn renewed(&self, credential: &Credential, used: &Secret) -> Option<Secret> {
+        let Credential::AwsSecret(name) = credential else {
+            return self.local.renewed(credential, used).await;
+        };
+        // Tasks that are refused together ask once.
+        let mut kept = self.kept.lock().await;
+        let (held, since) = kept.get_mut(name)?;
+        if held == used && since.elapsed() > ASKED_AGAIN_AFTER {
+            *held = self.ask(name).await.ok()?;
+            *since = Instant::now();
+        }
+        (held != used).then(|| held.clone())
     }
 }

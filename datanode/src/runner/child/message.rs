@@ -206,12 +206,21 @@ pub(super) enum Taken {
     Panicked(String),
 }
 
+/// Ways in which a task may end, beside its result and failures of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    /// It was asked to stop.
+    pub(super) stopped: bool,
+    /// Its source may be away.
+    pub(super) remote: bool,
+}
+
 /// Takes the answer of task `seq`. The error says what is wrong with it: a crash of the attempt.
 pub(super) fn take(
     frame: &Frame,
     seq: u64,
     expected: &Expected,
-    stopped: bool,
+    ends: Ends,
 ) -> Result<(Taken, Read), String> {
     let message: FromChild = frame.message().map_err(|error| error.to_string())?;
     let FromChild::Done {
@@ -233,7 +242,8 @@ pub(super) fn take(
         (Answer::Panicked { message }, _) => Ok(Taken::Panicked(clean(&message))),
         (Answer::Failed(ended), _) => match ended.outcome {
             AttemptOutcome::Retryable | AttemptOutcome::Permanent => Ok(failed(&ended)),
-            AttemptOutcome::Cancelled if stopped => Ok(failed(&ended)),
+            AttemptOutcome::Cancelled if ends.stopped => Ok(failed(&ended)),
+            AttemptOutcome::DependencyDown if ends.remote => Ok(failed(&ended)),
             other => Err(format!("an end that is not the task's to tell: {other}")),
         },
         (Answer::Discovered(discovery), Expected::Discovery) => {
@@ -348,9 +358,17 @@ mod tests {
     }
 
     fn taken(bytes: &[u8], stopped: bool) -> Result<Taken, String> {
+        let ends = Ends {
+            stopped,
+            remote: false,
+        };
+        taken_as(bytes, ends)
+    }
+
+    fn taken_as(bytes: &[u8], ends: Ends) -> Result<Taken, String> {
         let frame = frame::read(&mut &bytes[..], 1 << 20).unwrap().unwrap();
         let asked = ["a", "b"].map(|key| PartitionKey(key.to_owned()));
-        take(&frame, 7, &Expected::Measures(asked.into()), stopped).map(|(taken, _)| taken)
+        take(&frame, 7, &Expected::Measures(asked.into()), ends).map(|(taken, _)| taken)
     }
 
     #[test]
@@ -430,6 +448,24 @@ mod tests {
         .unwrap();
         assert!(taken(&cancelled, false).is_err());
         assert!(taken(&cancelled, true).is_ok());
+    }
+
+    #[test]
+    fn only_a_source_beyond_this_machine_can_be_away() {
+        let down = failure(AttemptOutcome::DependencyDown, "no answer");
+        let bytes = done(7, (0, 0), Err(down), 1 << 20).unwrap();
+        let of = |remote| {
+            let ends = Ends {
+                stopped: false,
+                remote,
+            };
+            taken_as(&bytes, ends)
+        };
+        let Ok(Taken::Ended(Err(failure))) = of(true) else {
+            panic!("not taken");
+        };
+        assert_eq!(failure.outcome, AttemptOutcome::DependencyDown);
+        assert!(of(false).is_err());
     }
 
     #[test]

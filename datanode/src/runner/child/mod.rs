@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use assay_model::output::TaskOutput;
 use assay_model::task::{AttemptOutcome, TaskFailure, TaskSpec};
+use assay_scan::reach::Access;
 use assay_store::MetricStore;
 use async_trait::async_trait;
 
@@ -42,8 +43,8 @@ pub use message::{ChildTask, ChildWork};
 pub use queries::{QUERY_PROGRAM, QUERY_VARIABLE, Queries};
 pub use serve::{Reaching, Work, scan, serve_child, serve_prepared, serve_with};
 
-use super::access::Sources;
-use super::{TaskJob, TaskRunner, TaskWatch, discover, evaluate, failure};
+use super::access::{Sources, is_remote};
+use super::{TaskJob, TaskRunner, TaskWatch, discover, evaluate, failure, renewed};
 use message::{Expected, ToChild};
 use pool::Pool;
 use process::Order;
@@ -60,8 +61,8 @@ pub struct ChildConfig {
     pub args: Vec<OsString>,
     /// The name that the list of processes shows; `None` is the program's.
     pub name: Option<OsString>,
-    /// Its whole environment: nothing is inherited. Credentials of a source belong here, those of
-    /// the store never.
+    /// Its whole environment: nothing is inherited. No credential belongs here: those of a source
+    /// come with the task.
     pub env: Vec<(OsString, OsString)>,
     /// Children at a time: the node's slots.
     pub slots: u32,
@@ -174,7 +175,11 @@ impl ChildRunner {
     }
 
     /// The request of a task; `None` for one that runs here.
-    async fn order(&self, job: &TaskJob) -> Result<Option<Order>, TaskFailure> {
+    async fn order(
+        &self,
+        job: &TaskJob,
+        access: Option<Access>,
+    ) -> Result<Option<Order>, TaskFailure> {
         let dataset = Cow::Borrowed(&*job.dataset);
         let (work, expected) = match &job.task.spec {
             TaskSpec::Discover => {
@@ -206,10 +211,7 @@ impl ChildRunner {
                 .saturating_add(self.pool.config.cpu_grace_s),
             answer_bytes_max: self.pool.config.answer_bytes_max,
             work,
-            access: match &self.sources {
-                Some(sources) => Some(sources.access(&job.dataset).await?),
-                None => None,
-            },
+            access,
         };
         let message = ToChild::Task(Box::new(task));
         let frame = frame::encode(&message, std::iter::empty(), u64::from(u32::MAX));
@@ -223,6 +225,7 @@ impl ChildRunner {
             frame,
             seq,
             expected,
+            remote: is_remote(&job.dataset),
         }))
     }
 }
@@ -238,14 +241,30 @@ impl TaskRunner for ChildRunner {
                 .answer(&job, spec, self.sources.as_ref(), &watch)
                 .await;
         }
-        match self.order(&job).await? {
-            None => evaluate::run(self.metrics.as_ref(), job).await,
-            Some(order) => {
-                let (memory, suspect) = (job.memory_bytes, job.suspect);
-                Arc::clone(&self.pool)
-                    .run(order, memory, suspect, watch)
-                    .await
+        if let TaskSpec::Evaluate(_) = &job.task.spec {
+            return evaluate::run(self.metrics.as_ref(), job).await;
+        }
+        let mut access = match &self.sources {
+            Some(sources) => Some(sources.access(&job.dataset).await?),
+            None => None,
+        };
+        let mut is_again = false;
+        loop {
+            let Some(order) = self.order(&job, access.clone()).await? else {
+                return evaluate::run(self.metrics.as_ref(), job).await;
+            };
+            let pool = Arc::clone(&self.pool);
+            let (memory, suspect) = (job.memory_bytes, job.suspect);
+            let ended = pool.run(order, memory, suspect, watch.clone()).await;
+            if is_again {
+                return ended;
             }
+            let sources = self.sources.as_ref();
+            match renewed(sources, &job.dataset, access.as_ref(), &ended).await {
+                Some(other) => access = Some(other),
+                None => return ended,
+            }
+            is_again = true;
         }
     }
 }

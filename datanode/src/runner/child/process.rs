@@ -59,6 +59,8 @@ pub(super) struct Order {
     pub(super) frame: Vec<u8>,
     pub(super) seq: u64,
     pub(super) expected: Expected,
+    /// Whether its source is beyond this machine's files, and may be away.
+    pub(super) remote: bool,
 }
 
 /// Why no answer came.
@@ -316,7 +318,11 @@ fn advance(progress: &ScanProgress, seen: &mut Read, (rows, bytes): Read) {
 
 async fn taken(frame: Frame, order: Order, stopped: bool) -> Result<(Taken, Read), Broken> {
     let long = frame.head.len() + frame.blob.len() > LONG_ANSWER;
-    let take = move || message::take(&frame, order.seq, &order.expected, stopped);
+    let ends = message::Ends {
+        stopped,
+        remote: order.remote,
+    };
+    let take = move || message::take(&frame, order.seq, &order.expected, ends);
     let taken = if long {
         match tokio::task::spawn_blocking(take).await {
             Ok(taken) => taken,
