@@ -13,9 +13,9 @@ use assay_model::task::MeasureSpec;
 use assay_scan::error::{Place, ScanError};
 use assay_scan::plan::{ScanPlan, table_plan};
 
+use super::AtWork;
 use super::decode::{Decoder, Odd};
 use super::measure::{Work, Wrong};
-use super::AtWork;
 use super::push::Plan;
 use super::types::{Column, Reading};
 

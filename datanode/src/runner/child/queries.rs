@@ -178,6 +178,7 @@ impl Queries {
         let order = Order {
             frame,
             seq,
+            remote: true,
             expected: Expected::Measures(spec.partitions.iter().map(|p| p.key.clone()).collect()),
         };
         let ended = pool
