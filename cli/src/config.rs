@@ -63,6 +63,12 @@ pub const KEYS: &[Key] = &[
         "memory for scans (`512MiB`); empty is a quarter of the machine's, at most 1 GiB",
     ),
     Key::new(
+        "ingest.url",
+        Kind::Text,
+        "",
+        "Postgres that copies of partitions are stored in (`mode: ingest`): postgres://USER@HOST/DATABASE, or env:NAME or file:PATH of what holds that address with its password; empty is none",
+    ),
+    Key::new(
         "client.server",
         Kind::Text,
         "",

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use assay_process::environment::{known, misspelt, present};
+use assay_scan::storage::StorageAt;
 use clap::CommandFactory as _;
 
 use crate::args::{Cli, Global, NodeRange};
@@ -85,6 +86,15 @@ impl Context {
             Some(text) => crate::args::parse_bytes(text).map_err(|why| anyhow::anyhow!(why)),
             None => Ok((machine_memory() / 4).clamp(64 << 20, 1 << 30)),
         }
+    }
+
+    /// Where copies of partitions are stored, if anywhere.
+    pub fn storage(&self) -> Result<Option<StorageAt>> {
+        let named = self.settings.text("ingest.url");
+        named
+            .map(crate::sources::storage)
+            .transpose()
+            .or_exit(Exit::Usage)
     }
 
     /// The data nodes of an embedded cluster: the flag, the setting, or one per core (at most 4).

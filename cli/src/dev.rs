@@ -19,6 +19,7 @@ use assay_manager::{Manager, ManagerConfig, ManagerHandle, ManagerParts, system_
 use assay_manager_core as core;
 use assay_proto::link::Door;
 use assay_registry::{FolderRegistry, Registry};
+use assay_scan::storage::StorageAt;
 use assay_store::sqlite::{OpenOptions, SqliteStore};
 use assay_store::{JobStore, MetricStore};
 use tokio::net::TcpListener;
@@ -38,6 +39,8 @@ pub struct EmbeddedConfig {
     pub slots: u32,
     /// Memory for all scans together, in bytes.
     pub memory_bytes: u64,
+    /// Where copies of partitions are stored, if anywhere.
+    pub storage: Option<StorageAt>,
 }
 
 /// A manager and its data nodes in this process.
@@ -117,7 +120,8 @@ impl Embedded {
                     .asking(Queries::beside(
                         self.config.slots,
                         identity_of_machine().collect(),
-                    )),
+                    ))
+                    .storing(self.config.storage.clone().map(sources::copies)),
             ),
             config: NodeConfig {
                 slots: self.config.slots,

@@ -72,6 +72,7 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         nodes,
         slots: slots.max(1),
         memory_bytes: cx.memory_bytes(None)?,
+        storage: cx.storage()?,
     })
     .await?;
     let embedded = Arc::new(embedded);

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use assay_datanode::runner::access::{Keys, LocalKeys, Sources};
+use assay_datanode::runner::copies::Copies;
 use assay_model::dataset::{Location, Source};
 use assay_scan::ScanContext;
+use assay_scan::storage::StorageAt;
 
 /// What the user of this machine may reach: all, by any secret.
 pub async fn of_user() -> Sources {
@@ -19,6 +21,37 @@ pub async fn of_user() -> Sources {
         identities: None,
         external_id: None,
     }
+}
+
+/// Copies of partitions, stored there.
+pub fn copies(at: StorageAt) -> Copies {
+    Copies::new(Arc::new(at), assay_sources::reach)
+}
+
+/// Where copies are stored, by the setting `ingest.url`.
+///
+/// # Errors
+/// When what it names cannot be read, is no address, or is a setting that holds a password.
+pub fn storage(setting: &str) -> Result<StorageAt> {
+    let named = |what: String| anyhow!("ingest.url: {what}");
+    let address = if let Some(name) = setting.strip_prefix("env:") {
+        let value = std::env::var(name);
+        value.map_err(|_| named(format!("the variable {name} is not set")))?
+    } else if let Some(path) = setting.strip_prefix("file:") {
+        let text = std::fs::read_to_string(path);
+        text.map_err(|error| named(format!("cannot read {path}: {error}")))?
+    } else {
+        setting.to_owned()
+    };
+    let at = assay_sources::storage_at(&address).map_err(named)?;
+    if address == setting && !at.password.reveal().is_empty() {
+        return Err(named(
+            "a setting is shown and holds no password: write env:NAME or file:PATH of what holds \
+             the address"
+                .to_owned(),
+        ));
+    }
+    Ok(at)
 }
 
 /// Where the user's secrets are.

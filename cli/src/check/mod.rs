@@ -41,6 +41,7 @@ pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
         nodes: NodeRange { min: 1, max: 1 },
         slots: args.slots.unwrap_or_else(cores).max(1),
         memory_bytes: cx.memory_bytes(args.memory)?,
+        storage: cx.storage()?,
     })
     .await?;
     let filter = Filter::new(&args);

@@ -12,7 +12,7 @@
 //! | `assayLimits` | `learned`, `alarmsPerPartition` (0.02), `backfill` (`all` or `90d`), `exclude` (`[{ from, to }]`), `learnFrom` |
 //! | `assayPrivacy` | `maskedColumns` (a list), `sampleRows` (0: rows shown with a broken rule on rows) |
 //! | `assayFormat` | `delimiter`, `quote`, `header`, `nullTokens` |
-//! | `assayStorage` | `mode: in-place` |
+//! | `assayStorage` | `mode: in-place` or `ingest`, `retentionDays` |
 //! | `assayGroupBy` | a list of columns; accepted without effect |
 //! | `finops` | a mapping of anything; accepted without effect |
 
@@ -127,7 +127,7 @@ fn apply(
         "assayLimits" => policies::limits(cx, value, settings),
         "assayPrivacy" => policies::privacy(cx, value, settings),
         "assayFormat" => policies::format(cx, value, settings),
-        "assayStorage" => policies::storage(cx, value),
+        "assayStorage" => policies::storage(cx, value, settings),
         "assayGroupBy" => {
             value.check(cx, Shape::Texts);
             name_at

@@ -11,6 +11,7 @@ use assay_model::dataset::{
 };
 use assay_model::ids::DatasetId;
 use assay_model::metric::{Metric, MetricKey};
+use assay_model::source::{DatabaseKind, StorageMode, StoragePolicy};
 
 use crate::context::Context;
 use crate::custom::{self, Settings};
@@ -454,6 +455,10 @@ fn dataset(
         let message = "`keys` has no effect with the layout `column`";
         cx.report(Code::NotUsed, map.first(), "customProperties", message);
     }
+    if let Some(what) = not_stored(&settings.storage, &settings.partitions.layout, &source) {
+        cx.report(Code::InvalidValue, map.first(), "customProperties", what)
+            .hint("write `mode: in-place` under assayStorage");
+    }
     let mut checks: Vec<_> = placed.into_iter().map(|p| p.check).collect();
     checks.extend(fields::of_types(&columns, source.format.kind, &checks));
     Some(Dataset {
@@ -476,4 +481,22 @@ fn dataset(
         run: settings.run,
         scan: settings.scan,
     })
+}
+
+/// Why partitions of this dataset cannot be ingested, if it asks for that.
+fn not_stored(storage: &StoragePolicy, layout: &Layout, source: &Source) -> Option<&'static str> {
+    if storage.mode != StorageMode::Ingest {
+        return None;
+    }
+    match (&source.location, layout, source.format.kind) {
+        (Location::Database(of), ..) if of.kind != DatabaseKind::Postgres => {
+            Some("tables of this kind of database are not ingested")
+        }
+        (Location::Database(_), ..) => None,
+        (_, Layout::Column { .. }, _) => {
+            Some("files whose partitions a column inside them tells apart are not ingested")
+        }
+        (_, _, FormatKind::Ndjson) => Some("JSON lines are not ingested"),
+        _ => None,
+    }
 }

@@ -166,6 +166,9 @@ pub struct EvaluateSpec {
     /// What is known of it without a measurement: what was taken away, why it was refused.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The names of its batches in our own storage, where checks run on a copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
 }
 
 /// A task, as it is stored.

@@ -137,6 +137,21 @@ impl<'a> Plain<'a> {
         })
     }
 
+    /// A plain stream of no stated length. `failed` is a place for its own error.
+    pub fn of_stream(
+        path: &str,
+        stream: Box<dyn Read + 'a>,
+        failed: &'a std::cell::Cell<Option<ScanError>>,
+    ) -> Self {
+        Self {
+            path: path.to_owned(),
+            stream,
+            failed,
+            compression: Compression::None,
+            read: 0,
+        }
+    }
+
     /// Whether the bytes come out of a decompressor.
     #[must_use]
     pub fn is_compressed(&self) -> bool {

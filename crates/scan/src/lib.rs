@@ -23,6 +23,8 @@ pub mod plan;
 pub mod points;
 pub mod reach;
 pub mod rules;
+pub mod slices;
+pub mod storage;
 pub mod text;
 
 pub use context::{ScanContext, ScanProgress};

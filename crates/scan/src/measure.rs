@@ -15,8 +15,9 @@ use assay_model::task::MeasureSpec;
 use crate::context::ScanContext;
 use crate::error::{Place, ScanError};
 use crate::object::Objects;
+use crate::storage::is_ingested;
 
-/// Measures a batch.
+/// Measures a batch: where it lies, or its stored copy where the definition says so.
 ///
 /// # Errors
 /// See [`ScanError`]: the first thing that keeps the batch from being read to its end.
@@ -25,7 +26,13 @@ pub fn measure(
     spec: &MeasureSpec,
     context: &ScanContext,
 ) -> Result<Vec<MeasuredPartition>, ScanError> {
-    let states = states(dataset, spec, context)?;
+    let states = match is_ingested(dataset) && !spec.queries {
+        true => {
+            let reach = context.reach(&dataset.source.location.address())?;
+            reach.storage()?.ingest(dataset, spec, context)?
+        }
+        false => states(dataset, spec, context)?,
+    };
     let encode = |(partition, state): (PartitionKey, TableState)| MeasuredPartition {
         partition,
         rows: state.rows,
@@ -34,7 +41,7 @@ pub fn measure(
     Ok(states.into_iter().map(encode).collect())
 }
 
-/// The states of a batch before they are encoded.
+/// The states of a batch, measured where it lies, before they are encoded.
 ///
 /// # Errors
 /// As [`measure`].

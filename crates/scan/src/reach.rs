@@ -24,8 +24,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::ScanContext;
 use crate::discover::decide::Seen;
-use crate::error::ScanError;
+use crate::error::{Place, ScanError};
 use crate::object::ReadAt;
+use crate::storage::{Storage, StorageAt};
 
 /// The way to sources beyond this machine's files.
 pub trait Reach: fmt::Debug + Send + Sync {
@@ -57,6 +58,19 @@ pub trait Reach: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Reach::objects`].
     fn table(&self, source: &Source) -> Result<Arc<dyn Table>, ScanError>;
+
+    /// Our own storage of copies.
+    ///
+    /// # Errors
+    /// [`ScanError::Unsupported`] when the task was given none.
+    fn storage(&self) -> Result<Arc<dyn Storage>, ScanError> {
+        Err(ScanError::Unsupported {
+            path: "storage".to_owned(),
+            place: Place::file(),
+            what: "this task was given no place to store copies in".to_owned(),
+            remedy: "set `[ingest] url`, or write `mode: in-place` under assayStorage".to_owned(),
+        })
+    }
 }
 
 /// A listing, item by item.
@@ -197,6 +211,9 @@ pub struct Access {
     /// and no document may name another: an owner who could would take on roles of others.
     #[serde(default)]
     pub external_id: Option<String>,
+    /// Where copies are stored, for a task of a dataset that is ingested.
+    #[serde(default)]
+    pub storage: Option<StorageAt>,
 }
 
 /// Who an object store is asked as where no secret of the source says it, or its role is to be.

@@ -15,9 +15,12 @@ use assay_model::source::{Bucket, DatabaseKind};
 use assay_scan::ScanContext;
 use assay_scan::error::{Place, ScanError};
 use assay_scan::reach::{Access, Reach, RemoteObjects, Resolving, Secret, Table};
+use assay_scan::storage::Storage;
 
 use bucket::Who;
 use policy::Policy;
+
+pub use postgres::storage::storage_at;
 
 /// The way to the sources of one task.
 #[derive(Debug)]
@@ -140,6 +143,22 @@ impl Reach for Ways {
                 remedy: "copy the rows to files or to Postgres, and name those".to_owned(),
             }),
             _ => Err(unknown(source)),
+        }
+    }
+
+    fn storage(&self) -> Result<Arc<dyn Storage>, ScanError> {
+        match &self.access.storage {
+            Some(at) => Ok(Arc::new(postgres::storage::PostgresStorage::new(
+                at,
+                &self.access,
+            )?)),
+            None => Err(ScanError::Unsupported {
+                path: "storage".to_owned(),
+                place: Place::file(),
+                what: "this task was given no place to store copies in".to_owned(),
+                remedy: "set `[ingest] url`, or write `mode: in-place` under assayStorage"
+                    .to_owned(),
+            }),
         }
     }
 }

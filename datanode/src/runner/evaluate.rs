@@ -26,6 +26,7 @@ use assay_store::MetricStore;
 use assay_store::port::{Breach, HistoryPoint, MetricHistory, Verdict};
 use jiff::Timestamp;
 
+use super::copies::{self, Copies};
 use super::past::Line;
 use super::teaches::Teaches;
 use super::{TaskJob, checks, compute, failure, incidents, redo, shape, store_failure};
@@ -41,6 +42,7 @@ pub(super) const BREACHES_MAX: u32 = 200_000;
 /// Merges and judges one partition.
 pub(super) async fn run(
     metrics: &dyn MetricStore,
+    copies: Option<&Copies>,
     job: TaskJob,
 ) -> Result<TaskOutput, TaskFailure> {
     let TaskSpec::Evaluate(spec) = job.task.spec.clone() else {
@@ -53,6 +55,11 @@ pub(super) async fn run(
         EvaluateMode::Gone => States::Gone(reason_of(&spec)),
         EvaluateMode::Refused => States::Broken(reason_of(&spec)),
     };
+    match states {
+        States::All(_) => copies::publish(copies, &job, &spec).await?,
+        States::Gone(_) => copies::remove(copies, &job, &spec).await?,
+        States::Stored(_) | States::Broken(_) | States::None => {}
+    }
     let past = read_past(metrics, &job.dataset, &spec).await?;
     let states = match states {
         States::Stored(_) if past.stored.is_empty() => {

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod checks;
 pub mod child;
+pub mod copies;
 mod discover;
 mod evaluate;
 pub mod incidents;
@@ -24,12 +25,14 @@ use assay_model::output::TaskOutput;
 use assay_model::run::Run;
 use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskSpec};
 use assay_scan::reach::Access;
+use assay_scan::storage::is_ingested;
 use assay_scan::{ErrorClass, ScanContext, ScanError, ScanProgress};
 use assay_store::{MetricStore, StoreError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use self::access::Sources;
+use self::copies::Copies;
 
 /// A task to be run: all that a child process would be told, too.
 #[derive(Debug, Clone)]
@@ -69,6 +72,7 @@ pub struct InProcess {
     metrics: Arc<dyn MetricStore>,
     sources: Option<Sources>,
     queries: child::Queries,
+    copies: Option<Copies>,
 }
 
 impl InProcess {
@@ -79,6 +83,7 @@ impl InProcess {
             metrics,
             sources: None,
             queries: child::Queries::beside(1, access::identity_of_machine().collect()),
+            copies: None,
         }
     }
 
@@ -86,6 +91,13 @@ impl InProcess {
     #[must_use]
     pub fn asking(mut self, queries: child::Queries) -> Self {
         self.queries = queries;
+        self
+    }
+
+    /// The same, storing copies of partitions where a definition says so.
+    #[must_use]
+    pub fn storing(mut self, copies: Option<Copies>) -> Self {
+        self.copies = copies;
         self
     }
 
@@ -98,8 +110,9 @@ impl InProcess {
 
     /// What the task may reach beyond files.
     async fn access(&self, job: &TaskJob) -> Result<Option<Access>, TaskFailure> {
+        copies::known(self.copies.as_ref(), job)?;
         match &self.sources {
-            Some(sources) if access::is_remote(&job.dataset) => {
+            Some(sources) if access::is_remote(&job.dataset) || is_ingested(&job.dataset) => {
                 sources.access(&job.dataset).await.map(Some)
             }
             _ => Ok(None),
@@ -113,6 +126,12 @@ impl InProcess {
         access: Option<Access>,
     ) -> Result<TaskOutput, TaskFailure> {
         let make = self.sources.as_ref().map(|sources| sources.make);
+        let access = match job.task.spec {
+            TaskSpec::Measure(_) => {
+                copies::with_storage(self.copies.as_ref(), &job, access).await?
+            }
+            _ => access,
+        };
         let context = ScanContext {
             memory_bytes: job.memory_bytes,
             cancelled: watch.stop,
@@ -123,7 +142,9 @@ impl InProcess {
         match &job.task.spec {
             TaskSpec::Discover => discover::run(self.metrics.as_ref(), job, context).await,
             TaskSpec::Measure(_) => measure::run(job, context).await,
-            TaskSpec::Evaluate(_) => evaluate::run(self.metrics.as_ref(), job).await,
+            TaskSpec::Evaluate(_) => {
+                evaluate::run(self.metrics.as_ref(), self.copies.as_ref(), job).await
+            }
         }
     }
 }
@@ -140,7 +161,7 @@ impl TaskRunner for InProcess {
                 .await;
         }
         if let TaskSpec::Evaluate(_) = &job.task.spec {
-            return evaluate::run(self.metrics.as_ref(), job).await;
+            return evaluate::run(self.metrics.as_ref(), self.copies.as_ref(), job).await;
         }
         let access = self.access(&job).await?;
         let again = (job.dataset.clone(), job.clone(), watch.clone());

@@ -16,7 +16,7 @@ use assay_test_servers::s3::TestBucket;
 use crate::support::{children, job_of, poisoned, runner_with};
 
 /// This very program as a user who is not root: root is exempt from the limit of processes.
-fn unprivileged() -> ChildConfig {
+pub fn unprivileged() -> ChildConfig {
     if !rustix::process::geteuid().is_root() {
         return ChildConfig::own(1);
     }

@@ -4,6 +4,7 @@
 
 use assay_model::dataset::CatchUp;
 use assay_model::metric::Metric;
+use assay_model::source::StorageMode;
 
 use super::Settings;
 use crate::context::Context;
@@ -381,19 +382,29 @@ pub fn format(cx: &mut Context<'_>, at: &At<'_>, settings: &mut Settings) {
     }
 }
 
-/// `assayStorage`: data stays where it is.
-pub fn storage(cx: &mut Context<'_>, at: &At<'_>) {
-    let Some(map) = at.map(cx, &[("!mode", T)]) else {
+/// `assayStorage`: where partitions are checked, and how long copies are kept.
+pub fn storage(cx: &mut Context<'_>, at: &At<'_>, settings: &mut Settings) {
+    let Some(map) = at.map(cx, &[("!mode", T), ("retentionDays", I)]) else {
         return;
     };
-    if let Some(at) = map.get("mode")
-        && let Some("ingest") = at.word(cx, &["in-place", "ingest"])
-    {
-        at.report(
+    let word = map
+        .get("mode")
+        .and_then(|at| at.word(cx, &["in-place", "ingest"]));
+    let ingest = word == Some("ingest");
+    if ingest {
+        settings.storage.mode = StorageMode::Ingest;
+    }
+    let Some(days) = map.get("retentionDays") else {
+        return;
+    };
+    if !ingest {
+        days.report(
             cx,
             Code::InvalidValue,
-            "data is not ingested by this version",
+            "nothing is kept of data that stays where it is",
         )
-        .hint("write `mode: in-place`");
+        .hint("write `mode: ingest`, or leave `retentionDays` out");
+    } else if let Some(kept) = days.integer(cx, 1, 36_500) {
+        settings.storage.retention_days = u32::try_from(kept).ok();
     }
 }

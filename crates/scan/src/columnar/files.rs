@@ -107,6 +107,28 @@ pub fn read(
     Ok(schema)
 }
 
+/// The schema of an Avro or Arrow file.
+pub(crate) fn schema(
+    kind: FormatKind,
+    reader: &ObjectReader,
+    context: &ScanContext,
+) -> Result<SchemaRef, ScanError> {
+    Ok(open(kind, reader, context)?.schema())
+}
+
+/// Gives every batch of an Avro or Arrow file to `take`.
+pub(crate) fn each_batch(
+    kind: FormatKind,
+    reader: &ObjectReader,
+    context: &ScanContext,
+    take: &mut dyn FnMut(&RecordBatch) -> Result<(), ScanError>,
+) -> Result<(), ScanError> {
+    let mut batches = open(kind, reader, context)?;
+    each(batches.as_mut(), reader.path(), context, |batch, _| {
+        take(batch)
+    })
+}
+
 /// Measures the files of a batch: one state for each partition that it holds rows of.
 pub(crate) fn measure(
     dataset: &Dataset,

@@ -36,7 +36,7 @@ use self::split::Splitter;
 pub use self::types::{TYPE_TEXT, type_text};
 
 pub use self::files::read;
-pub(crate) use self::files::{keys, measure};
+pub(crate) use self::files::{each_batch, keys, measure, schema};
 
 /// Rows that are spelt out at a time.
 const PIECE_ROWS: usize = 1 << 13;

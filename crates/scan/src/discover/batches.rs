@@ -80,6 +80,7 @@ fn evaluation(judge: Judge, measured_by: Vec<u32>) -> EvaluateSpec {
         last_modified: judge.last_modified,
         reason: None,
         partition: judge.partition,
+        copies: Vec::new(),
     }
 }
 

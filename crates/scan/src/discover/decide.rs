@@ -261,6 +261,7 @@ fn again(seen: &Sighting, state: LedgerState) -> EvaluateSpec {
         bytes: seen.bytes,
         last_modified: seen.last_modified,
         reason: None,
+        copies: Vec::new(),
     }
 }
 

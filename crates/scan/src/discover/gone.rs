@@ -133,6 +133,7 @@ fn evaluation(entry: &LedgerEntry) -> EvaluateSpec {
         reason: Some(format!(
             "{objects} gone since the last look; limits are not learned from it until it is back"
         )),
+        copies: Vec::new(),
     }
 }
 

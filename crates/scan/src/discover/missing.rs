@@ -212,5 +212,6 @@ pub fn evaluation(partition: Partition) -> EvaluateSpec {
         bytes: 0,
         last_modified: None,
         reason: None,
+        copies: Vec::new(),
     }
 }

@@ -38,6 +38,7 @@ use self::missing::missing;
 use crate::context::ScanContext;
 use crate::error::{Place, ScanError};
 use crate::object::Objects;
+use crate::storage;
 
 /// Lists the dataset's location, compares it with the ledger and plans the run.
 ///
@@ -73,8 +74,17 @@ pub fn discover_again(
         now,
         redo,
     };
+    let mut discovery = discovered(&facts, context)?;
+    if storage::is_ingested(dataset) {
+        storage::name_copies(dataset, &mut discovery);
+    }
+    Ok(discovery)
+}
+
+fn discovered(facts: &Facts<'_>, context: &ScanContext) -> Result<Discovery, ScanError> {
+    let (dataset, ledger) = (facts.dataset, facts.ledger);
     if matches!(dataset.source.location, Location::Database(_)) {
-        return table::discover(&facts, context);
+        return table::discover(facts, context);
     }
     let objects = Objects::open(&dataset.source, context)?;
     let (listing, refused) = list(&objects, context)?;
@@ -92,15 +102,15 @@ pub fn discover_again(
         |object: &ObjectRef, target: u64| probe::cut(dataset, &objects, object, target, context);
     if matches!(dataset.partitions.layout, Layout::Column { .. }) {
         let mut keys = |object: &ObjectRef| probe::keys(dataset, &objects, object, context);
-        let held = shared::hold(&facts, &assigned.files, &mut keys)?;
+        let held = shared::hold(facts, &assigned.files, &mut keys)?;
         let seen = held.seen(&assigned);
-        return plan(&facts, assigned, &seen, |judges, discovery| {
+        return plan(facts, assigned, &seen, |judges, discovery| {
             let target = dataset.scan.target_bytes;
             batches::plan_shared(judges, &held.by_object(), target, &mut cut, discovery);
         });
     }
     let seen = apart(&assigned);
-    let mut discovery = plan(&facts, assigned, &seen, |judges, discovery| {
+    let mut discovery = plan(facts, assigned, &seen, |judges, discovery| {
         batches::plan_apart(judges, dataset.scan.target_bytes, &mut cut, discovery);
     })?;
     // One look at the newest of what is read anyway.

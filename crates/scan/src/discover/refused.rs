@@ -66,6 +66,7 @@ impl Refused {
             bytes: self.bytes(),
             last_modified: self.objects.iter().map(|object| object.modified).max(),
             reason: Some(self.what.clone()),
+            copies: Vec::new(),
         }
     }
 }

@@ -5,6 +5,8 @@
 //! to be even; then each column is fed. Fields are slices of the block; only a field with doubled
 //! quotes is copied.
 
+pub mod stored;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -166,8 +168,19 @@ pub(super) fn measure(
     context: &ScanContext,
 ) -> Result<States, ScanError> {
     let failed = Cell::new(None);
-    let mut csv = open(dataset, reader, range, context, &failed)?;
-    let from_start = range.0 == 0;
+    let csv = open(dataset, reader, range, context, &failed)?;
+    measured(csv, dataset, partitions, reader, range.0 == 0, context)
+}
+
+/// Measures the records of an object or of a part of one.
+fn measured(
+    mut csv: Csv<'_>,
+    dataset: &Dataset,
+    partitions: &[Partition],
+    reader: &dyn ReadAt,
+    from_start: bool,
+    context: &ScanContext,
+) -> Result<States, ScanError> {
     let mut more = csv.next()?;
     let (names, mut skip) = if from_start {
         let first = if more {

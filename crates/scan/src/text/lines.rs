@@ -53,7 +53,23 @@ impl<'a> Blocks<'a> {
         } else {
             size + 1
         };
-        Ok(Self {
+        Ok(Self::over(reader, plain, start, size, context))
+    }
+
+    /// Blocks of a stream of no stated length; `reader` only names it.
+    #[must_use]
+    pub fn of_stream(reader: &'a dyn ReadAt, plain: Plain<'a>, context: &'a ScanContext) -> Self {
+        Self::over(reader, plain, 0, super::BLOCK_BYTES, context)
+    }
+
+    fn over(
+        reader: &'a dyn ReadAt,
+        plain: Plain<'a>,
+        start: u64,
+        size: usize,
+        context: &'a ScanContext,
+    ) -> Self {
+        Self {
             reader,
             context,
             plain,
@@ -64,7 +80,7 @@ impl<'a> Blocks<'a> {
             lines: 0,
             start,
             added_end: false,
-        })
+        }
     }
 
     /// The bytes at hand.

@@ -50,6 +50,8 @@ pub(super) struct Server {
     pub(super) credential: String,
     /// What errors call the place.
     pub(super) place: String,
+    /// How its connections are named in `pg_stat_activity`.
+    pub(super) application: &'static str,
 }
 
 /// What a statement of a connection is cancelled by.
@@ -194,7 +196,7 @@ impl Server {
         let told = [
             ("user", self.login.user.as_str()),
             ("database", &self.database),
-            ("application_name", super::session::APPLICATION),
+            ("application_name", self.application),
             ("client_encoding", "UTF8"),
             ("DateStyle", "ISO, YMD"),
             ("TimeZone", "UTC"),

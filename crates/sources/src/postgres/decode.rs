@@ -15,7 +15,7 @@ use arrow_array::builder::{
 };
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_buffer::i256;
-use arrow_schema::{DataType, Schema, TimeUnit};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
 /// Rows of a batch.
 const ROWS: usize = 8192;
@@ -386,12 +386,15 @@ impl Decoder {
             .fields()
             .iter()
             .map(|field| Column::new(field.data_type()));
+        // What is counted apart is NULL in a batch, also of a column that has no NULLs.
+        let field = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
+        let nullable: Vec<Field> = schema.fields().iter().map(field).collect();
         Ok(Self {
             columns: columns.collect::<Result<_, _>>()?,
             odd: vec![Odd::default(); schema.fields().len()],
-            schema,
             wide: Vec::new(),
             row_bytes: ROW_BYTES,
+            schema: Arc::new(Schema::new(nullable)),
             pending: Vec::new(),
             begun: false,
             ended: false,
@@ -544,7 +547,6 @@ mod tests {
     use super::*;
     use arrow_array::cast::AsArray;
     use arrow_array::types::{Decimal128Type, Decimal256Type, Int32Type};
-    use arrow_schema::Field;
     use proptest::prelude::*;
 
     fn decoder(types: &[DataType]) -> Decoder {

@@ -87,7 +87,7 @@ impl Login {
 }
 
 /// A text with `%XX` in it.
-fn decoded(text: &str) -> Result<String, &'static str> {
+pub(super) fn decoded(text: &str) -> Result<String, &'static str> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, more)) = rest.split_first() {

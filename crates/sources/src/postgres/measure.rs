@@ -25,6 +25,7 @@ use super::marks::Mark;
 use super::push::{self, Plan};
 use super::range::{KeyIs, Range};
 use super::session::Row;
+use super::session::Session;
 use super::shape::Relation;
 use super::types::{Column, Reading};
 
@@ -256,7 +257,7 @@ impl AtWork<'_> {
         let mut fields = Vec::with_capacity(columns.len());
         for column in &columns {
             let found = match column.reading {
-                Reading::Numeric => self.digits(work, column)?,
+                Reading::Numeric => digits(self.session, column, &work.rows_of())?,
                 _ => None,
             };
             fields.push(column.field(found));
@@ -293,33 +294,32 @@ impl AtWork<'_> {
         }
         Ok(state)
     }
+}
 
-    /// Digits and scale that hold the values of a column of decimals that declares none, but for
-    /// those that no type holds.
-    pub(super) fn digits(
-        &mut self,
-        work: &Work,
-        column: &Column,
-    ) -> Result<Option<(u8, i8)>, ScanError> {
-        let value = column.expression();
-        let whole =
-            format!("CASE WHEN abs({value}) < 1 THEN 0 ELSE length(trunc(abs({value}))::text) END");
-        let scale = format!("scale({value})");
-        let statement = format!(
-            "SELECT max({scale}), max({whole}) {} \
-             AND {value}::text NOT IN ('NaN', 'Infinity', '-Infinity') \
-             AND {scale} + {whole} <= {DIGITS}",
-            work.rows_of()
-        );
-        let rows = self.session.rows(&statement)?;
-        let number = |at| {
-            let number = super::session::number(&rows, at).unwrap_or(0);
-            u8::try_from(number.min(DIGITS)).unwrap_or(u8::MAX)
-        };
-        let (scale, whole) = (number(0), number(1));
-        let digits = scale.saturating_add(whole).clamp(1, DIGITS as u8);
-        Ok(Some((digits, scale.cast_signed())))
-    }
+/// Digits and scale that hold the values of a column of decimals that declares none in the rows
+/// `FROM … WHERE …`, but for those that no type holds.
+pub(super) fn digits(
+    session: &mut Session,
+    column: &Column,
+    rows_of: &str,
+) -> Result<Option<(u8, i8)>, ScanError> {
+    let value = column.expression();
+    let whole =
+        format!("CASE WHEN abs({value}) < 1 THEN 0 ELSE length(trunc(abs({value}))::text) END");
+    let scale = format!("scale({value})");
+    let statement = format!(
+        "SELECT max({scale}), max({whole}) {rows_of} \
+         AND {value}::text NOT IN ('NaN', 'Infinity', '-Infinity') \
+         AND {scale} + {whole} <= {DIGITS}"
+    );
+    let rows = session.rows(&statement)?;
+    let number = |at| {
+        let number = super::session::number(&rows, at).unwrap_or(0);
+        u8::try_from(number.min(DIGITS)).unwrap_or(u8::MAX)
+    };
+    let (scale, whole) = (number(0), number(1));
+    let digits = scale.saturating_add(whole).clamp(1, DIGITS as u8);
+    Ok(Some((digits, scale.cast_signed())))
 }
 
 /// Digits of the widest decimal.
@@ -334,9 +334,14 @@ fn add_wide(
     digits: &[u8],
 ) {
     if let Some(own) = feed.column(key, &column.name) {
-        own.add_too_wide(digits, 1);
-        tally(own, column, scan, &Cell::Number(digits), 1);
+        count_wide(own, column, scan, digits);
     }
+}
+
+/// Counts it in the state of its column, where its row is counted as NULL.
+pub(super) fn count_wide(own: &mut ColumnState, column: &Column, scan: &ScanPlan, digits: &[u8]) {
+    own.add_too_wide(digits, 1);
+    tally(own, column, scan, &Cell::Number(digits), 1);
 }
 
 /// Asks the rules of a column of values whose rows are counted already.
@@ -355,7 +360,7 @@ fn tally(own: &mut ColumnState, column: &Column, scan: &ScanPlan, cell: &Cell<'_
 }
 
 /// Counts values apart that no type of Arrow has: the batches told them as NULL.
-fn add_odd(state: &mut TableState, column: &Column, scan: &ScanPlan, odd: Odd) {
+pub(super) fn add_odd(state: &mut TableState, column: &Column, scan: &ScanPlan, odd: Odd) {
     let infinite = odd.count() - odd.wide;
     if infinite > 0 {
         let what = format!("infinite values or NaN in {}", column.name);

@@ -21,6 +21,7 @@ mod rows;
 mod scram;
 mod session;
 mod shape;
+pub(crate) mod storage;
 mod types;
 mod wire;
 
@@ -114,9 +115,23 @@ impl PostgresTable {
                 login,
                 credential: credential.to_string(),
                 place,
+                application: session::APPLICATION,
             },
             database: of.clone(),
         })
+    }
+
+    /// A session in a transaction that sees one state of the table, and the table's shape.
+    fn open(
+        &self,
+        dataset: &Dataset,
+        context: &ScanContext,
+    ) -> Result<(Session, Shape), ScanError> {
+        let limit = Duration::from_secs(dataset.run.timeout_s.clamp(1, 86_400));
+        let mut session = Session::open(&self.server, limit, context)?;
+        session.begin()?;
+        let shape = Shape::look(&mut session, &self.database)?;
+        Ok((session, shape))
     }
 
     /// What `work` makes of the table as it is at one moment, in one transaction.
@@ -126,10 +141,7 @@ impl PostgresTable {
         context: &ScanContext,
         work: impl FnOnce(&mut AtWork<'_>) -> Result<T, ScanError>,
     ) -> Result<T, ScanError> {
-        let limit = Duration::from_secs(dataset.run.timeout_s.clamp(1, 86_400));
-        let mut session = Session::open(&self.server, limit, context)?;
-        session.begin()?;
-        let shape = Shape::look(&mut session, &self.database)?;
+        let (mut session, shape) = self.open(dataset, context)?;
         let address = &self.server.place;
         let marking = Marking::new(&self.database.version, &shape, address)?;
         let key = KeyColumn::of(dataset, &shape, address)?;

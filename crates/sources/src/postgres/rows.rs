@@ -15,7 +15,7 @@ use assay_scan::plan::{ScanPlan, table_plan};
 
 use super::AtWork;
 use super::decode::{Decoder, Odd};
-use super::measure::{Work, Wrong};
+use super::measure::{Work, Wrong, digits};
 use super::push::Plan;
 use super::types::{Column, Reading};
 
@@ -60,7 +60,8 @@ impl AtWork<'_> {
             if column.reading == Reading::Numeric {
                 let (mut whole, mut scale) = (0, 0);
                 for work in &works {
-                    let (digits, own) = self.digits(work, column)?.unwrap_or_default();
+                    let (digits, own) =
+                        digits(self.session, column, &work.rows_of())?.unwrap_or_default();
                     let left = i16::from(digits) - i16::from(own);
                     (whole, scale) = (left.max(whole), own.max(scale));
                 }

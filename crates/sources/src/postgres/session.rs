@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use assay_scan::ScanContext;
 use assay_scan::error::ScanError;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{DataRowBody, Message};
@@ -88,14 +88,42 @@ impl Session {
         }
     }
 
+    /// Connects to a database that may be written to.
+    pub(super) fn open_writing(
+        server: &Server,
+        limit: Duration,
+        context: &ScanContext,
+    ) -> Result<Self, ScanError> {
+        let connected = server.connect(context)?;
+        let mut session = Self {
+            server: server.clone(),
+            wire: connected.wire,
+            cancel: connected.cancel,
+            encoding: connected.encoding,
+            busy: false,
+        };
+        // Rows are read back in the order in which they were written.
+        session.set(
+            limit,
+            "('default_transaction_read_only', 'off'), ('synchronize_seqscans', 'off'), \
+             ('max_parallel_workers_per_gather', '0'), ('synchronous_commit', 'on'), \
+             ('client_min_messages', 'warning')",
+        )?;
+        Ok(session)
+    }
+
     fn set_up(&mut self, limit: Duration) -> Result<(), ScanError> {
+        self.set(limit, "('default_transaction_read_only', 'on')")
+    }
+
+    fn set(&mut self, limit: Duration, own: &str) -> Result<(), ScanError> {
         let limit_ms = limit.as_millis();
         // What a server of that version does not know is not set.
         let set = format!(
             "SELECT pg_catalog.set_config(s.name, w.value, false) \
              FROM (VALUES ('statement_timeout', '{limit_ms}'), ('lock_timeout', '5000'), \
              ('idle_in_transaction_session_timeout', '60000'), ('search_path', 'pg_catalog'), \
-             ('default_transaction_read_only', 'on'), ('client_connection_check_interval', '2000'), \
+             ('client_connection_check_interval', '2000'), {own}, \
              ('tcp_user_timeout', '10000'), ('row_security', 'off')) AS w(name, value) \
              JOIN pg_catalog.pg_settings s ON s.name OPERATOR(pg_catalog.=) w.name"
         );
@@ -113,6 +141,11 @@ impl Session {
              AND (a.backend_start, a.pid) <= (me.backend_start, me.pid)";
         let rows = self.rows(before)?;
         Ok(number(&rows, 0).unwrap_or(1))
+    }
+
+    /// The server that it is connected to.
+    pub(super) fn server(&self) -> &Server {
+        &self.server
     }
 
     /// Whether texts are ordered by their bytes as UTF-8.
@@ -183,31 +216,78 @@ impl Session {
         })
     }
 
+    /// Begins a `COPY … FROM STDIN`.
+    pub(super) fn copy_in(&mut self, sql: &str) -> Result<CopyIn<'_>, ScanError> {
+        let mut bytes = BytesMut::new();
+        self.server.sayable(frontend::query(sql, &mut bytes))?;
+        self.busy = true;
+        self.wire.send(&bytes)?;
+        let (mut fault, mut words) = (None, 0);
+        loop {
+            match self.wire.next()? {
+                Message::CopyInResponse(_) => break,
+                Message::ReadyForQuery(_) => {
+                    self.busy = false;
+                    let none = || self.wire.broken("a copy that it does not begin");
+                    return Err(fault.unwrap_or_else(none));
+                }
+                other => self.heard(&other, &mut fault, &mut words)?,
+            }
+        }
+        Ok(CopyIn {
+            session: self,
+            pending: Vec::with_capacity(SEND + SEND / 4),
+        })
+    }
+
+    /// Begins a `COPY … TO STDOUT` whose pieces are asked for one by one.
+    pub(super) fn pull(&mut self, sql: &str) -> Result<CopyOut<'_>, ScanError> {
+        self.ask(sql)?;
+        Ok(CopyOut {
+            session: self,
+            ended: false,
+            held: Bytes::new(),
+        })
+    }
+
+    /// Sends a statement.
+    fn ask(&mut self, sql: &str) -> Result<(), ScanError> {
+        let mut bytes = BytesMut::new();
+        self.server.sayable(statement(sql, &mut bytes))?;
+        self.busy = true;
+        self.wire.send(&bytes)
+    }
+
+    /// Takes a message beside those that are waited for.
+    fn heard(
+        &self,
+        message: &Message,
+        fault: &mut Option<ScanError>,
+        words: &mut usize,
+    ) -> Result<(), ScanError> {
+        *words += 1;
+        if *words > WORDS {
+            return Err(self.wire.broken("words without an end"));
+        }
+        if let Message::ErrorResponse(body) = message {
+            *fault = Some(self.server.fault(body.fields()));
+        }
+        Ok(())
+    }
+
     fn each(
         &mut self,
         sql: &str,
         mut take: impl FnMut(Piece<'_>) -> Result<(), ScanError>,
     ) -> Result<(), ScanError> {
-        let mut bytes = BytesMut::new();
-        self.server.sayable(statement(sql, &mut bytes))?;
-        self.busy = true;
-        self.wire.send(&bytes)?;
-        let mut fault = None;
-        let mut words = 0;
+        self.ask(sql)?;
+        let (mut fault, mut words) = (None, 0);
         loop {
             match self.wire.next()? {
                 Message::DataRow(body) => take(Piece::Row(&body))?,
                 Message::CopyData(body) => take(Piece::Copied(body.data()))?,
                 Message::ReadyForQuery(_) => break,
-                other => {
-                    words += 1;
-                    if words > WORDS {
-                        return Err(self.wire.broken("words without an end"));
-                    }
-                    if let Message::ErrorResponse(body) = other {
-                        fault = Some(self.server.fault(body.fields()));
-                    }
-                }
+                other => self.heard(&other, &mut fault, &mut words)?,
             }
         }
         self.busy = false;
@@ -239,6 +319,96 @@ fn statement(sql: &str, bytes: &mut BytesMut) -> std::io::Result<()> {
     frontend::execute("", 0, bytes)?;
     frontend::sync(bytes);
     Ok(())
+}
+
+/// Bytes of rows that are sent at a time.
+const SEND: usize = 128 << 10;
+
+/// Rows on their way into a table.
+pub(super) struct CopyIn<'s> {
+    session: &'s mut Session,
+    pending: Vec<u8>,
+}
+
+impl CopyIn<'_> {
+    /// Has `fill` add bytes of whole rows, or of a part of them.
+    pub(super) fn add<E: From<ScanError>>(
+        &mut self,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.pending.is_empty() {
+            self.pending.extend_from_slice(b"d\0\0\0\0");
+        }
+        fill(&mut self.pending)?;
+        if self.pending.len() >= SEND {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), ScanError> {
+        let Some(length) = self.pending.len().checked_sub(1).filter(|n| *n > 4) else {
+            self.pending.clear();
+            return Ok(());
+        };
+        self.session.wire.check()?;
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        self.pending[1..5].copy_from_slice(&length.to_be_bytes());
+        let sent = self.session.wire.send(&self.pending);
+        self.pending.clear();
+        sent
+    }
+
+    /// Ends the copy; the number of rows that the server took.
+    pub(super) fn finish(mut self) -> Result<u64, ScanError> {
+        self.flush()?;
+        let session = self.session;
+        let mut done = BytesMut::new();
+        frontend::copy_done(&mut done);
+        session.wire.send(&done)?;
+        let (mut fault, mut words, mut rows) = (None, 0, 0);
+        loop {
+            match session.wire.next()? {
+                Message::CommandComplete(body) => {
+                    let tag = body.tag().unwrap_or_default();
+                    let told = tag.strip_prefix("COPY ").and_then(|n| n.parse().ok());
+                    rows = told.unwrap_or(0);
+                }
+                Message::ReadyForQuery(_) => break,
+                other => session.heard(&other, &mut fault, &mut words)?,
+            }
+        }
+        session.busy = false;
+        fault.map_or(Ok(rows), Err)
+    }
+}
+
+/// Rows on their way out of a table.
+pub(super) struct CopyOut<'s> {
+    session: &'s mut Session,
+    ended: bool,
+    held: Bytes,
+}
+
+impl CopyOut<'_> {
+    /// The next piece; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, ScanError> {
+        let (mut fault, mut words) = (None, 0);
+        while !self.ended {
+            match self.session.wire.next()? {
+                Message::CopyData(body) => {
+                    self.held = body.into_bytes();
+                    return Ok(Some(&self.held));
+                }
+                Message::ReadyForQuery(_) => {
+                    self.session.busy = false;
+                    self.ended = true;
+                }
+                other => self.session.heard(&other, &mut fault, &mut words)?,
+            }
+        }
+        fault.map_or(Ok(None), Err)
+    }
 }
 
 impl Drop for Session {

@@ -112,7 +112,7 @@ impl Wire {
     }
 
     /// Whether there is still time, and nobody has stopped the task.
-    fn check(&self) -> Result<(), ScanError> {
+    pub(super) fn check(&self) -> Result<(), ScanError> {
         self.context.check(&self.place)?;
         if Instant::now() > self.until {
             return Err(ScanError::Io {

@@ -6,5 +6,6 @@ mod hostile;
 mod keys;
 mod same;
 mod sessions;
+mod stored;
 mod table;
 mod traps;

@@ -28,7 +28,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::table::{ALL, Home, TOTALS, assert_same, dataset, run};
 
-fn write(path: &Path, batch: &RecordBatch) {
+pub fn write(path: &Path, batch: &RecordBatch) {
     let file = File::create(path).unwrap();
     let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
     writer.write(batch).unwrap();
@@ -86,7 +86,7 @@ pub fn duplicates(column: &str) -> Check {
 const DAY: i32 = 19_800;
 const SECOND: i64 = 1_700_000_000_000_000;
 
-fn every_type() -> RecordBatch {
+pub fn every_type() -> RecordBatch {
     let long = "é".repeat(2000);
     let mut money = Decimal128Builder::new()
         .with_precision_and_scale(12, 2)
@@ -250,7 +250,7 @@ fn every_type_gives_the_state_that_it_gives_in_parquet() {
 }
 
 /// Loads a Parquet file into the table `t`, made for it if it is not there.
-fn load(home: &Home, path: &Path) {
+pub fn load(home: &Home, path: &Path) {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
     let columns: Vec<String> = reader
         .schema()
@@ -298,7 +298,7 @@ fn cell(array: &ArrayRef, row: usize) -> String {
     text
 }
 
-fn shared() -> PathBuf {
+pub fn shared() -> PathBuf {
     let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let path = std::env::var_os("ASSAY_SHARED").map_or_else(default, PathBuf::from);
     let data = path.join("data");
@@ -372,7 +372,7 @@ fn what_no_file_can_hold_is_counted_and_told() {
     let home = Home::new();
     home.sql(
         "CREATE DOMAIN cents AS numeric(8,2); CREATE TYPE mood AS ENUM ('sad', 'ok'); \
-         CREATE TABLE t (n numeric, price cents, big numeric(5,-2), day date, at timestamptz, \
+         CREATE TABLE t (n numeric NOT NULL, price cents, big numeric(5,-2), day date, at timestamptz, \
            how mood, tags int[], code char(5), doc jsonb, span interval); \
          INSERT INTO t VALUES \
          (1.5, 'NaN', 12300, 'infinity', '-infinity', 'ok', '{1,2}', 'ab', '{\"b\":1,\"a\":2}', '1 day'), \

@@ -113,6 +113,7 @@ pub fn discovery(days: &[(&str, &str)]) -> Discovery {
             bytes: seen.bytes,
             last_modified: seen.last_modified,
             reason: None,
+            copies: Vec::new(),
         });
         found.sightings.push(seen);
     }

@@ -11,11 +11,12 @@ use assay_process::options::{
 };
 use assay_process::{Layered, Refused, file, layered};
 use assay_proto::limits::SLOTS_MAX;
+use assay_scan::storage::StorageAt;
 use assay_telemetry::{LogSettings, machine};
 use clap::{Args, Parser};
 use serde::Deserialize;
 
-use crate::sources::{SourceOptions, SourceSettings};
+use crate::sources::{IngestOptions, SourceOptions, SourceSettings};
 
 /// A data node of an Assay cluster: measures and judges what the leading manager gives it.
 #[derive(Debug, Parser)]
@@ -84,10 +85,13 @@ pub struct Options {
     /// What tasks may reach.
     #[command(flatten)]
     pub sources: SourceOptions,
+    /// Where copies of partitions are stored.
+    #[command(flatten)]
+    pub ingest: IngestOptions,
 }
 
 layered!(Options { id, managers, slots, memory, zone, probe, drain_grace_s }
-    with { log, telemetry, tls, store, etcd, sources });
+    with { log, telemetry, tls, store, etcd, sources, ingest });
 
 /// The options, whole and checked.
 #[derive(Debug, Clone)]
@@ -118,6 +122,8 @@ pub struct Settings {
     pub etcd: Etcd,
     /// What tasks may reach.
     pub sources: SourceSettings,
+    /// Where copies of partitions are stored; `None`: in the store.
+    pub ingest: Option<StorageAt>,
 }
 
 impl Flags {
@@ -186,6 +192,7 @@ impl Options {
             store: self.store.checked()?,
             etcd: self.etcd.checked()?,
             sources: self.sources.checked()?,
+            ingest: self.ingest.checked()?,
         })
     }
 }
@@ -204,6 +211,9 @@ impl fmt::Display for Settings {
             places => places.join(", "),
         };
         writeln!(f, "sources    {allowed}")?;
+        let copies = self.ingest.as_ref().map(StorageAt::address);
+        let copies = copies.unwrap_or_else(|| "in the store".to_owned());
+        writeln!(f, "ingest     {copies}")?;
         let tls = self.tls.as_ref().map(|files| files.cert.display());
         match tls {
             Some(cert) => write!(f, "tls        {cert}"),

@@ -6,8 +6,11 @@
 
 use std::path::PathBuf;
 
+use assay_process::options::without_password;
 use assay_process::{Refused, layered};
+use assay_scan::storage::StorageAt;
 use assay_sources::policy::Policy;
+use assay_sources::storage_at;
 use clap::Args;
 use serde::Deserialize;
 
@@ -68,6 +71,53 @@ layered!(SourceOptions {
     aws_prefix,
     external_id
 });
+
+/// `[ingest]`
+#[derive(Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IngestOptions {
+    /// Where copies of partitions are stored: `postgres://user:password@host/database`, or
+    /// `file:PATH` of a file that holds this address; best of a role that owns nothing else
+    /// [default: the store].
+    #[arg(
+        id = "ingest.url",
+        long = "ingest-url",
+        env = "ASSAY_INGEST_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub url: Option<String>,
+}
+layered!(IngestOptions { url });
+
+impl std::fmt::Debug for IngestOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let url = self.url.as_deref().map(without_password);
+        f.debug_struct("IngestOptions").field("url", &url).finish()
+    }
+}
+
+impl IngestOptions {
+    /// Where copies are stored; `None`: in the store.
+    ///
+    /// # Errors
+    /// [`Refused`] when the address is none, or its file cannot be read.
+    pub fn checked(&self) -> Result<Option<StorageAt>, Refused> {
+        let Some(url) = self.url.as_deref() else {
+            return Ok(None);
+        };
+        let text = match url.strip_prefix("file:") {
+            None => url.to_owned(),
+            Some(path) => std::fs::read_to_string(path).map_err(|e| {
+                Refused(format!(
+                    "cannot read the address of ingest.url: {path}: {e}"
+                ))
+            })?,
+        };
+        let at = storage_at(&text).map_err(|what| Refused(format!("ingest.url: {what}")))?;
+        Ok(Some(at))
+    }
+}
 
 /// The same, checked.
 #[derive(Debug, Clone)]
@@ -138,6 +188,27 @@ impl SourceOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn storage_is_an_address_or_a_file_that_holds_one_and_shows_no_password() {
+        let of = |url: &str| IngestOptions {
+            url: Some(url.to_owned()),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("url");
+        std::fs::write(&path, "postgres://u:hunter2@h/d\n").unwrap();
+        let file = of(&format!("file:{}", path.display()));
+        for options in [of("postgres://u:hunter2@h:5432/d"), file] {
+            let at = options.checked().unwrap().unwrap();
+            assert_eq!(at.address(), "postgres://h:5432/d");
+            assert!(!format!("{options:?} {at:?}").contains("hunter2"));
+        }
+        assert!(IngestOptions::default().checked().unwrap().is_none());
+        for bad in ["hunter2", "file:/nowhere"] {
+            let told = of(bad).checked().unwrap_err().to_string();
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
 
     #[test]
     fn a_place_is_written_with_its_scheme_and_no_prefix_is_empty() {

@@ -7,16 +7,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
-use assay_datanode::runner::access::{Identities, Keys, LocalKeys, Sources};
+use assay_datanode::runner::access::{Identities, KeyError, Keys, LocalKeys, Sources};
 use assay_datanode::runner::child::{self, ChildConfig, ChildRunner, Reaching};
+use assay_datanode::runner::copies::{Copies, StorageLogin};
 use assay_datanode::{NodeConfig, NodeParts};
 use assay_process::ecs::{self, ZoneError};
 use assay_process::options::{Store, StoreAuth, without_password};
 use assay_process::run::{Failure, patiently};
 use assay_proto::link::{Door, PeerRole, Tls, TlsFiles};
+use assay_scan::reach::Secret;
+use assay_scan::storage::StorageAt;
 use assay_store::StoreError;
 use assay_store::postgres::{Passwords, PostgresOptions, PostgresStore};
 use assay_telemetry::Telemetry;
+use async_trait::async_trait;
 
 use crate::options::Settings;
 use crate::sources::SourceSettings;
@@ -92,6 +96,56 @@ async fn sources(settings: &Settings) -> Result<Sources, Failure> {
     })
 }
 
+/// The login of the store, for copies that are kept there.
+struct OfStore {
+    at: StorageAt,
+    passwords: Option<Arc<dyn Passwords>>,
+}
+
+impl std::fmt::Debug for OfStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OfStore({})", self.at.address())
+    }
+}
+
+#[async_trait]
+impl StorageLogin for OfStore {
+    async fn at(&self) -> Result<StorageAt, KeyError> {
+        let mut at = self.at.clone();
+        if let Some(passwords) = &self.passwords {
+            let password = passwords.password().await.map_err(KeyError::Away)?;
+            at.password = Secret::new(password.text);
+        }
+        Ok(at)
+    }
+}
+
+/// Where copies of partitions are stored. A store whose address cannot be used for that (a socket)
+/// keeps none, and a dataset that is ingested is told so.
+fn copies(settings: &Settings, passwords: Option<Arc<dyn Passwords>>) -> Option<Copies> {
+    let store = &settings.store;
+    let login: Arc<dyn StorageLogin> = match &settings.ingest {
+        Some(at) => Arc::new(at.clone()),
+        None => {
+            let at = assay_sources::storage_at(&store.url);
+            let mut at = at
+                .inspect_err(|what| tracing::warn!(what, "the store keeps no copies"))
+                .ok()?;
+            if let Some(password) = &store.password {
+                at.password = Secret::new(password.as_str());
+            }
+            if let Some(ca) = &store.ca {
+                at.ca = assay_files::read(ca)
+                    .inspect_err(|error| tracing::warn!(%error, "the store keeps no copies"))
+                    .ok()
+                    .map(|pem| String::from_utf8_lossy(&pem).into_owned());
+            }
+            Arc::new(OfStore { at, passwords })
+        }
+    };
+    Some(Copies::new(login, assay_sources::reach))
+}
+
 /// Where secrets of sources are.
 #[cfg(feature = "cloud")]
 async fn keys(local: LocalKeys, aws_prefix: Option<String>) -> Result<Arc<dyn Keys>, Failure> {
@@ -150,9 +204,10 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodePart
         "auto" => patiently("the zone", ecs::zone, ZoneError::may_pass).await?,
         zone => zone.to_owned(),
     };
+    let passwords = passwords(&settings.store).await?;
     let options = PostgresOptions {
         migrate: false,
-        passwords: passwords(&settings.store).await?,
+        passwords: passwords.clone(),
         password: settings.store.password.clone(),
         ca: settings.store.ca.clone(),
         ..PostgresOptions::new(settings.store.url.clone())
@@ -191,7 +246,8 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodePart
         ..NodeConfig::new(settings.id.clone(), doors)
     };
     let runner = ChildRunner::new(Arc::new(store.clone()), children(settings))
-        .reaching(sources(settings).await?);
+        .reaching(sources(settings).await?)
+        .storing(copies(settings, passwords));
     // A node that cannot start its children must not register.
     runner.warm(config.memory_per_slot()).await?;
     Ok(NodeParts {

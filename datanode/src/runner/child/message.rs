@@ -1,7 +1,8 @@
 //! What a node and its children say to each other.
 //!
 //! In: a task and what it needs from the store. Out: a result, taken only when it is one that this
-//! task can have. Nothing here holds a credential of the store, and nothing that a child says
+//! task can have. Nothing here holds a credential of the store (but that of storage, for a task that
+//! writes there), and nothing that a child says
 //! reaches beyond its task.
 
 use std::borrow::Cow;

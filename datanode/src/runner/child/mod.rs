@@ -10,7 +10,9 @@
 //!
 //! What touches bytes of the source, discovery and measurement, runs in a child. All that it needs
 //! travels in the request: a discovery's ledger is read by the node beforehand, so that a child has
-//! no way to the store and no credential of it. Evaluation stays in the node: it reads rows of our
+//! no way to the store and no credential of it. The one exception is the measurement of a dataset
+//! that is ingested: it is told where copies are stored and what logs in there, which is best a role
+//! that can do nothing else (`[ingest] url`). Evaluation stays in the node: it reads rows of our
 //! own store and encoded states, which a child may have made up; decoding them is strict and
 //! bounded (they are decoded once before they are taken at all), and judging them is arithmetic.
 //!
@@ -36,6 +38,7 @@ use std::time::Duration;
 use assay_model::output::TaskOutput;
 use assay_model::task::{AttemptOutcome, TaskFailure, TaskSpec};
 use assay_scan::reach::Access;
+use assay_scan::storage::is_ingested;
 use assay_store::MetricStore;
 use async_trait::async_trait;
 
@@ -44,6 +47,7 @@ pub use queries::{QUERY_PROGRAM, QUERY_VARIABLE, Queries};
 pub use serve::{Reaching, Work, scan, serve_child, serve_prepared, serve_with};
 
 use super::access::{Sources, is_remote};
+use super::copies::{self, Copies};
 use super::{TaskJob, TaskRunner, TaskWatch, discover, evaluate, failure, renewed};
 use message::{Expected, ToChild};
 use pool::Pool;
@@ -136,6 +140,7 @@ pub struct ChildRunner {
     seq: AtomicU64,
     sources: Option<Sources>,
     queries: Queries,
+    copies: Option<Copies>,
 }
 
 impl ChildRunner {
@@ -149,6 +154,7 @@ impl ChildRunner {
             pool: Arc::new(Pool::new(config)),
             seq: AtomicU64::new(0),
             sources: None,
+            copies: None,
         }
     }
 
@@ -156,6 +162,13 @@ impl ChildRunner {
     #[must_use]
     pub fn asking(mut self, queries: Queries) -> Self {
         self.queries = queries;
+        self
+    }
+
+    /// The same, storing copies of partitions where a definition says so.
+    #[must_use]
+    pub fn storing(mut self, copies: Option<Copies>) -> Self {
+        self.copies = copies;
         self
     }
 
@@ -180,6 +193,7 @@ impl ChildRunner {
         job: &TaskJob,
         access: Option<Access>,
     ) -> Result<Option<Order>, TaskFailure> {
+        copies::known(self.copies.as_ref(), job)?;
         let dataset = Cow::Borrowed(&*job.dataset);
         let (work, expected) = match &job.task.spec {
             TaskSpec::Discover => {
@@ -203,6 +217,12 @@ impl ChildRunner {
             }
             TaskSpec::Evaluate(_) => return Ok(None),
         };
+        let access = match work {
+            ChildWork::Measure { .. } => {
+                copies::with_storage(self.copies.as_ref(), job, access).await?
+            }
+            ChildWork::Discover { .. } => access,
+        };
         let seq = self.seq.fetch_add(1, Ordering::Relaxed);
         let task = ChildTask {
             seq,
@@ -225,7 +245,7 @@ impl ChildRunner {
             frame,
             seq,
             expected,
-            remote: is_remote(&job.dataset),
+            remote: is_remote(&job.dataset) || is_ingested(&job.dataset),
         }))
     }
 }
@@ -242,7 +262,7 @@ impl TaskRunner for ChildRunner {
                 .await;
         }
         if let TaskSpec::Evaluate(_) = &job.task.spec {
-            return evaluate::run(self.metrics.as_ref(), job).await;
+            return evaluate::run(self.metrics.as_ref(), self.copies.as_ref(), job).await;
         }
         let mut access = match &self.sources {
             Some(sources) => Some(sources.access(&job.dataset).await?),
@@ -251,7 +271,7 @@ impl TaskRunner for ChildRunner {
         let mut is_again = false;
         loop {
             let Some(order) = self.order(&job, access.clone()).await? else {
-                return evaluate::run(self.metrics.as_ref(), job).await;
+                return evaluate::run(self.metrics.as_ref(), self.copies.as_ref(), job).await;
             };
             let pool = Arc::clone(&self.pool);
             let (memory, suspect) = (job.memory_bytes, job.suspect);

@@ -136,6 +136,7 @@ fn draw_run(dice: &mut Dice, swarm: &Swarm, run: Run, at_ms: u64) -> TrueRun {
             bytes: 1,
             last_modified: None,
             reason: None,
+            copies: Vec::new(),
         });
     }
     let first = u32::try_from(discovery.measures.len()).unwrap_or(0) + 1;

@@ -27,6 +27,7 @@ pub(super) fn one_day() -> Discovery {
             bytes: 1,
             last_modified: None,
             reason: None,
+            copies: Vec::new(),
         }],
         ..Discovery::default()
     }

@@ -331,6 +331,7 @@ fn one_evaluation() -> Discovery {
             bytes: 1,
             last_modified: None,
             reason: None,
+            copies: Vec::new(),
         }],
         ..Discovery::default()
     }

@@ -1,0 +1,339 @@
+//! The rows of one slice of an object as record batches, for whoever keeps them.
+//!
+//! In: a slice of a batch, pinned to its listing. Out: its columns, then every one of its rows in
+//! their order. Values come as they are written: columns of delimited text are texts, whatever the
+//! definition declares. What a reader here cannot give without loss is refused by its name.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::Arc;
+
+use ::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use ::parquet::errors::ParquetError;
+use ::parquet::file::metadata::ParquetMetaData;
+use ::parquet::file::reader::{ChunkReader, Length};
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use assay_model::dataset::{Dataset, FormatKind};
+use assay_model::partition::{ObjectSlice, Part};
+use bytes::Bytes;
+
+use crate::columnar::TYPE_TEXT;
+use crate::context::ScanContext;
+use crate::error::{Place, ScanError};
+use crate::object::{ObjectReader, Objects, ReadAt};
+use crate::parquet::columns::{self, Meaning};
+use crate::parquet::footer::{self, guarded};
+use crate::text::csv::stored;
+
+/// Rows of a batch of a columnar file.
+const BATCH_ROWS: usize = 4096;
+
+/// A slice that is open.
+#[derive(Debug)]
+pub struct SliceRows {
+    reader: Arc<ObjectReader>,
+    schema: SchemaRef,
+    /// Bytes that the slice has, as stored.
+    pub bytes: u64,
+    /// Whether it is the first part of its object.
+    pub first: bool,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Delimited text, from one byte to another.
+    Csv(u64, u64),
+    /// Row groups of a Parquet file.
+    Parquet(Box<ParquetMetaData>, std::ops::Range<usize>),
+    /// An Avro or Arrow file.
+    Columnar(FormatKind),
+}
+
+impl SliceRows {
+    /// Opens a slice and tells its columns.
+    ///
+    /// # Errors
+    /// [`ScanError::Unsupported`] for a format or a column whose rows are not given here; those of
+    /// reading the object's head.
+    pub fn open(
+        dataset: &Dataset,
+        objects: &Objects,
+        slice: &ObjectSlice,
+        context: &ScanContext,
+    ) -> Result<Self, ScanError> {
+        let reader = Arc::new(objects.reader(&slice.object)?);
+        let size = reader.size();
+        let kind = dataset.source.format.kind;
+        let (schema, bytes, first, kind) = match kind {
+            FormatKind::Csv => {
+                let (start, end) = range(slice, size, reader.path())?;
+                let schema = texts(&stored::names(dataset, reader.as_ref(), context)?);
+                (schema, end - start, start == 0, Kind::Csv(start, end))
+            }
+            FormatKind::Parquet => parquet(&reader, slice, context)?,
+            FormatKind::Avro | FormatKind::Arrow if slice.part == Part::Whole => {
+                let path = reader.path();
+                let schema = crate::columnar::schema(kind, &reader, context)?;
+                known(&schema, path)?;
+                (schema, size, true, Kind::Columnar(kind))
+            }
+            other => {
+                return Err(ScanError::Unsupported {
+                    path: reader.path().to_owned(),
+                    place: Place::file(),
+                    what: format!("rows of {other} are not stored"),
+                    remedy: "write `mode: in-place` under assayStorage".to_owned(),
+                });
+            }
+        };
+        Ok(Self {
+            reader,
+            schema,
+            bytes,
+            first,
+            kind,
+        })
+    }
+
+    /// What errors call the object.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.reader.path()
+    }
+
+    /// Its columns; each with the word that the schema metric has for its type
+    /// ([`crate::columnar::type_text`]).
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Gives every row to `take`, and compares the object with what the listing showed.
+    ///
+    /// # Errors
+    /// [`ScanError`] when it cannot be read to its end; that of `take`.
+    pub fn each(
+        &self,
+        dataset: &Dataset,
+        context: &ScanContext,
+        take: &mut dyn FnMut(&RecordBatch) -> Result<(), ScanError>,
+    ) -> Result<(), ScanError> {
+        match &self.kind {
+            Kind::Csv(start, end) => {
+                let range = (*start, *end);
+                let reader = self.reader.as_ref();
+                stored::columns(dataset, reader, range, &self.schema, context, take)?;
+            }
+            Kind::Parquet(metadata, groups) => {
+                self.row_groups(metadata, groups.clone(), context, take)?;
+            }
+            Kind::Columnar(kind) => {
+                crate::columnar::each_batch(*kind, &self.reader, context, take)?;
+                context.progress.add_bytes(self.bytes);
+            }
+        }
+        self.reader.verify_unchanged()
+    }
+
+    fn row_groups(
+        &self,
+        metadata: &ParquetMetaData,
+        groups: std::ops::Range<usize>,
+        context: &ScanContext,
+        take: &mut dyn FnMut(&RecordBatch) -> Result<(), ScanError>,
+    ) -> Result<(), ScanError> {
+        let path = self.path();
+        let place = Place::file();
+        let told = arrow_metadata(metadata.clone(), path)?;
+        let chunks = Chunks(Arc::clone(&self.reader));
+        let expected: i64 = groups
+            .clone()
+            .map(|g| metadata.row_group(g).num_rows())
+            .sum();
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, told)
+            .with_row_groups(groups.collect())
+            .with_batch_size(BATCH_ROWS);
+        let mut batches = guarded(path, &place, || {
+            builder.build().map_err(|error| unreadable(path, &error))
+        })?;
+        let mut rows = 0i64;
+        loop {
+            context.check(path)?;
+            let next = guarded(path, &place, || {
+                let next = batches.next().transpose();
+                next.map_err(|error| ScanError::corrupt(path, Place::file(), error.to_string()))
+            })?;
+            let Some(batch) = next else { break };
+            rows += batch.num_rows() as i64;
+            let batch = batch.with_schema(Arc::clone(&self.schema));
+            let corrupt = |error| ScanError::corrupt(path, Place::file(), format!("{error}"));
+            take(&batch.map_err(corrupt)?)?;
+        }
+        if rows != expected {
+            let what = format!("{rows} rows were read where the footer states {expected}");
+            return Err(ScanError::corrupt(path, Place::file(), what));
+        }
+        context.progress.add_bytes(self.bytes);
+        Ok(())
+    }
+}
+
+/// The bytes of a slice of a text.
+fn range(slice: &ObjectSlice, size: u64, path: &str) -> Result<(u64, u64), ScanError> {
+    match slice.part {
+        Part::Whole => Ok((0, size)),
+        Part::Bytes { start, end } if start <= end && end <= size => Ok((start, end)),
+        _ => Err(ScanError::Changed {
+            path: path.to_owned(),
+            what: format!("another part was planned than its {size} bytes have"),
+        }),
+    }
+}
+
+fn texts(names: &[String]) -> SchemaRef {
+    let field = |name: &String| {
+        let word = HashMap::from([(TYPE_TEXT.to_owned(), "text".to_owned())]);
+        Field::new(name, DataType::Utf8, true).with_metadata(word)
+    };
+    Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()))
+}
+
+/// Refuses columns that have no one value in a row.
+fn known(schema: &Schema, path: &str) -> Result<(), ScanError> {
+    let nested = schema.fields().iter().find(|f| f.data_type().is_nested());
+    match nested {
+        Some(field) => Err(nested_column(field.name(), path)),
+        None => Ok(()),
+    }
+}
+
+fn nested_column(name: &str, path: &str) -> ScanError {
+    ScanError::Unsupported {
+        path: path.to_owned(),
+        place: Place::file().in_column(name),
+        what: "a column of structures, lists or maps is not stored".to_owned(),
+        remedy: "write `mode: in-place` under assayStorage, or leave the column out".to_owned(),
+    }
+}
+
+fn parquet(
+    reader: &Arc<ObjectReader>,
+    slice: &ObjectSlice,
+    context: &ScanContext,
+) -> Result<(SchemaRef, u64, bool, Kind), ScanError> {
+    let path = reader.path();
+    let metadata = footer::read(reader.as_ref(), context.memory_bytes)?;
+    footer::verify_chunks(path, &metadata, reader.size())?;
+    let descriptor = metadata.file_metadata().schema_descr();
+    let told = guarded(path, &Place::file(), || Ok(columns::columns(descriptor)))?;
+    let arrow = arrow_metadata(metadata.clone(), path)?;
+    let mut fields = Vec::with_capacity(told.len());
+    for field in arrow.schema().fields() {
+        let name = field.name();
+        let Some(column) = told.iter().find(|column| column.name == *name) else {
+            return Err(nested_column(name, path));
+        };
+        match column.meaning {
+            Meaning::Nested => return Err(nested_column(name, path)),
+            Meaning::Int96 => {
+                return Err(ScanError::Unsupported {
+                    path: path.to_owned(),
+                    place: Place::file().in_column(name),
+                    what: "96-bit timestamps are not stored".to_owned(),
+                    remedy:
+                        "have the column written as TIMESTAMP, or write `mode: in-place` under \
+                             assayStorage"
+                            .to_owned(),
+                });
+            }
+            _ => {}
+        }
+        let word = HashMap::from([(TYPE_TEXT.to_owned(), column.type_text.clone())]);
+        let data_type = field.data_type().clone();
+        fields.push(Field::new(name, data_type, column.nullable).with_metadata(word));
+    }
+    let all = metadata.num_row_groups();
+    let groups = match slice.part {
+        Part::Whole => 0..all,
+        Part::RowGroups { first, count } if first as usize + count as usize <= all => {
+            first as usize..first as usize + count as usize
+        }
+        _ => {
+            let what = format!("another part was planned than its {all} row groups have");
+            let path = path.to_owned();
+            return Err(ScanError::Changed { path, what });
+        }
+    };
+    let chunks = groups.clone().flat_map(|g| metadata.row_group(g).columns());
+    let bytes = chunks.map(|chunk| chunk.compressed_size().max(0).unsigned_abs());
+    let bytes = bytes.fold(0, u64::saturating_add);
+    let first = groups.start == 0;
+    let kind = Kind::Parquet(Box::new(metadata), groups);
+    Ok((Arc::new(Schema::new(fields)), bytes, first, kind))
+}
+
+/// The metadata with the types that the file itself states: what its writer had in memory (texts in
+/// dictionaries, seconds) is none of them.
+fn arrow_metadata(metadata: ParquetMetaData, path: &str) -> Result<ArrowReaderMetadata, ScanError> {
+    guarded(path, &Place::file(), || {
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        ArrowReaderMetadata::try_new(Arc::new(metadata), options)
+            .map_err(|error| unreadable(path, &error))
+    })
+}
+
+fn unreadable(path: &str, error: &ParquetError) -> ScanError {
+    ScanError::corrupt(path, Place::file(), error.to_string())
+}
+
+/// A pinned object as the Parquet reader sees it.
+#[derive(Clone)]
+struct Chunks(Arc<ObjectReader>);
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.0.size()
+    }
+}
+
+/// Reads on from an offset.
+struct From {
+    chunks: Chunks,
+    at: u64,
+}
+
+impl Read for From {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.chunks.len().saturating_sub(self.at);
+        let room = (buffer.len() as u64).min(left) as usize;
+        let read = self.chunks.0.read_exact_at(self.at, &mut buffer[..room]);
+        read.map_err(std::io::Error::other)?;
+        self.at += room as u64;
+        Ok(room)
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = std::io::BufReader<From>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        let chunks = self.clone();
+        Ok(std::io::BufReader::new(From { chunks, at: start }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let end = start.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.len()) {
+            let what = "a range beyond the end of the file".to_owned();
+            return Err(ParquetError::EOF(what));
+        }
+        let mut bytes = vec![0; length];
+        let read = self.0.read_exact_at(start, &mut bytes);
+        read.map_err(|error| ParquetError::External(Box::new(error)))?;
+        Ok(bytes.into())
+    }
+}

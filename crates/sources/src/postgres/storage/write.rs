@@ -1,0 +1,173 @@
+//! A batch into a table of its own.
+//!
+//! In: a batch, as it was listed. Out: its table and the row that tells of it, made in one
+//! transaction: whatever is cut off leaves nothing, and whoever tries again finds what is whole.
+//! Two that write the same batch do so one after the other, and the second finds it written.
+
+use std::time::{Duration, Instant};
+
+use assay_model::dataset::{Dataset, Location};
+use assay_model::task::MeasureSpec;
+use assay_scan::ScanContext;
+use assay_scan::error::ScanError;
+use assay_scan::reach::Access;
+
+use super::super::connect::Server;
+use super::super::session::{Session, literal, name};
+use super::bookkeeping::{self, Batch, Name, Told, table};
+use super::encode::{HEADER, TRAILER};
+use super::kept::Kept;
+use super::source::{FileSource, TableSource};
+
+/// Between two looks whether another attempt has ended.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Writes one batch.
+pub(super) struct Writer<'a> {
+    pub(super) session: &'a mut Session,
+    pub(super) server: &'a Server,
+    pub(super) access: &'a Access,
+    pub(super) dataset: &'a Dataset,
+    pub(super) spec: &'a MeasureSpec,
+    pub(super) context: &'a ScanContext,
+}
+
+impl Writer<'_> {
+    /// The batch of this name, written if it is not there.
+    pub(super) fn write(&mut self, of: &Name<'_>) -> Result<Batch, ScanError> {
+        self.session.rows("BEGIN")?;
+        self.alone(of)?;
+        let batch = match bookkeeping::find(self.session, of)? {
+            Some(batch) => batch,
+            None => {
+                let batch = self.fill(of)?;
+                bookkeeping::add(self.session, of, &batch)?;
+                batch
+            }
+        };
+        self.session.rows("COMMIT")?;
+        Ok(batch)
+    }
+
+    /// Waits until no other writes this batch.
+    fn alone(&mut self, of: &Name<'_>) -> Result<(), ScanError> {
+        let key = literal(&format!("{:?}", (of.dataset, of.partition, of.cut)));
+        let statement = format!("SELECT pg_try_advisory_xact_lock(hashtextextended({key}, 7))");
+        let patience = Duration::from_secs(self.dataset.run.timeout_s.clamp(1, 86_400));
+        let begun = Instant::now();
+        loop {
+            let rows = self.session.rows(&statement)?;
+            let first = rows.first().and_then(|row| row.first()?.as_deref());
+            if first == Some("t") {
+                return Ok(());
+            }
+            self.context.check(&self.server.place)?;
+            if begun.elapsed() > patience {
+                return Err(ScanError::Away {
+                    path: self.server.place.clone(),
+                    what: "another attempt has been writing the same batch all the time".to_owned(),
+                });
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Makes the table and fills it.
+    fn fill(&mut self, of: &Name<'_>) -> Result<Batch, ScanError> {
+        let id = bookkeeping::next_id(self.session)?;
+        let told = match &self.dataset.source.location {
+            Location::Database(_) => {
+                let mut source =
+                    TableSource::open(self.dataset, self.spec, self.access, self.context)?;
+                self.make(id, &source.columns)?;
+                let columns = source.columns.clone();
+                let parts = self.copy(id, &columns, |copy| source.copy(copy))?;
+                Told {
+                    text: false,
+                    columns,
+                    parts,
+                }
+            }
+            _ => {
+                let source = FileSource::open(self.dataset, self.spec, self.context)?;
+                self.make(id, &source.columns)?;
+                let parts = self.copy(id, &source.columns, |copy| source.copy(copy))?;
+                Told {
+                    text: source.text,
+                    columns: source.columns,
+                    parts,
+                }
+            }
+        };
+        self.mark(id, of)?;
+        let rows = told.parts.iter().map(|part| part.rows).sum();
+        Ok(Batch { id, rows, told })
+    }
+
+    fn make(&mut self, id: i64, columns: &[Kept]) -> Result<(), ScanError> {
+        let columns: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{} {}", name(&column.name), column.sql))
+            .collect();
+        let columns = columns.join(", ");
+        self.session
+            .rows(&format!("CREATE TABLE {} ({columns})", table(id)))?;
+        Ok(())
+    }
+
+    fn copy(
+        &mut self,
+        id: i64,
+        columns: &[Kept],
+        fill: impl FnOnce(
+            &mut super::super::session::CopyIn<'_>,
+        ) -> Result<Vec<bookkeeping::Part>, ScanError>,
+    ) -> Result<Vec<bookkeeping::Part>, ScanError> {
+        let lost = |what: String| ScanError::Away {
+            path: format!("{}: {}", self.server.place, table(id)),
+            what,
+        };
+        let names: Vec<String> = columns.iter().map(|column| name(&column.name)).collect();
+        let names = match names.is_empty() {
+            // An object without a column has no rows either.
+            true => String::new(),
+            false => format!(" ({})", names.join(", ")),
+        };
+        // Nobody else sees the table yet: its rows need no second look once they are there.
+        let statement = format!(
+            "COPY {}{names} FROM STDIN (FORMAT binary, FREEZE)",
+            table(id)
+        );
+        let mut copy = self.session.copy_in(&statement)?;
+        copy.add(|to| {
+            to.extend_from_slice(HEADER);
+            Ok::<_, ScanError>(())
+        })?;
+        let parts = fill(&mut copy)?;
+        copy.add(|to| {
+            to.extend_from_slice(&TRAILER);
+            Ok::<_, ScanError>(())
+        })?;
+        let taken = copy.finish()?;
+        let sent: u64 = parts.iter().map(|part| part.rows).sum();
+        if taken != sent {
+            return Err(lost(format!("{taken} rows were taken of {sent}")));
+        }
+        self.context.progress.add_rows(sent);
+        Ok(parts)
+    }
+
+    /// Gives every row the partition and the number of its batch, without writing them, and the
+    /// proof by which the table becomes a part of its dataset's without being read again.
+    fn mark(&mut self, id: i64, of: &Name<'_>) -> Result<(), ScanError> {
+        let key = literal(of.partition);
+        self.session.rows(&format!(
+            "ALTER TABLE {} \
+             ADD COLUMN _assay_partition text COLLATE \"C\" NOT NULL DEFAULT {key}, \
+             ADD COLUMN _assay_batch int8 NOT NULL DEFAULT {id}, \
+             ADD CONSTRAINT _assay_part CHECK (_assay_partition = {key} AND _assay_batch = {id})",
+            table(id)
+        ))?;
+        Ok(())
+    }
+}
