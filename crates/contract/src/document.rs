@@ -417,7 +417,9 @@ fn source(
 /// Where a server's data is; of a database, the table that the schema names.
 fn place(found: &ServerSource, tables: &[Table]) -> Location {
     let mut location = found.location.clone();
-    if let (Location::Database(database), Some(table)) = (&mut location, tables.first()) {
+    if let (Location::Database(database), Some(table)) = (&mut location, tables.first())
+        && database.table.is_empty()
+    {
         database.table.clone_from(&table.physical);
     }
     location

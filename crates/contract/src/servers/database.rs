@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `credentialRef` | what logs in: `env:NAME`, `file:path` or `aws-sm:name`; the secret is `user:password`, an address `postgres://user:password@…`, or an object with `username` and `password` |
 //! | `version` | how changed rows are told: `rows` (by the database's marks of row versions; the default), `checksum` (by all values), `watermark:column` (by the count and the greatest value: an update in place is not noticed) |
+//! | `table` | the table, where it is another than the schema's: of a server that queries read beside |
 
 use assay_model::dataset::{Format, FormatKind, Location};
 use assay_model::source::{Database, DatabaseKind, VersionBy};
@@ -35,7 +36,7 @@ pub(super) fn decode(
             .hint("write a number from 1 to 65535");
         return None;
     };
-    let found = properties::decode(cx, map, &[CREDENTIAL, "version"])?;
+    let found = properties::decode(cx, map, &[CREDENTIAL, "version", "table"])?;
     let credential = properties::credential(cx, &found)?;
     let version = match found.get("version") {
         None => VersionBy::Rows,
@@ -59,8 +60,11 @@ pub(super) fn decode(
             port,
             database,
             schema,
-            // The document's schema names it.
-            table: String::new(),
+            // Without it, the document's schema names it.
+            table: found
+                .get("table")
+                .map(|(text, _)| text.trim().to_owned())
+                .unwrap_or_default(),
             version,
         }),
         format: Format::of(FormatKind::Table),
