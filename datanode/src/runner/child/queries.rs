@@ -87,7 +87,8 @@ impl Queries {
         Self {
             pool: Err(format!(
                 "SQL is answered by the program {QUERY_PROGRAM}, and {why}: put it beside assay \
-                 (cargo build --release -p {QUERY_PROGRAM}), or name it in {QUERY_VARIABLE}"
+                 (cargo build --release -p {QUERY_PROGRAM}), or name it in {QUERY_VARIABLE}, and have \
+                 the partition measured again (--rescan)"
             )),
             seq: Arc::new(AtomicU64::new(0)),
         }
