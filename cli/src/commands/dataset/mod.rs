@@ -32,12 +32,14 @@ use crate::show::{table, text};
 /// `assay dataset …`
 #[derive(Debug, Subcommand)]
 pub enum DatasetCommand {
-    /// Look at a file or folder and write a definition with suggested checks
+    /// Look at files, a bucket or a table and write a definition with suggested checks
     Init {
-        /// The file or folder, or a place in a bucket: s3://BUCKET/PREFIX, gs://…, az://….
+        /// The file or folder; a place in a bucket: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX,
+        /// az://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX; or a table:
+        /// postgres://HOST:PORT/DATABASE/SCHEMA.TABLE.
         source: PathBuf,
-        /// What logs in to a bucket: env:NAME, file:path, aws-sm:name or anonymous [default: this
-        /// machine's own identity].
+        /// What logs in to a bucket or database, by reference: env:NAME, file:path, aws-sm:name or
+        /// anonymous [default: this machine's own identity; a database needs one].
         #[arg(long, value_name = "REFERENCE")]
         credential: Option<String>,
         /// The dataset's id [default: from the name of the folder].

@@ -42,6 +42,9 @@ impl Data {
         if matches!(scheme, "postgres" | "postgresql") {
             return table(rest).map(Self::Table);
         }
+        if matches!(scheme, "az" | "abfss") {
+            return container(scheme, rest).map(Self::Bucket);
+        }
         let Some(store) = BucketStore::ALL.iter().find(|s| s.as_str() == scheme) else {
             let why = format!(
                 "{text}: this version looks at files, folders, buckets (s3://, gs://, az://) and tables (postgres://)"
@@ -111,6 +114,39 @@ impl Data {
     }
 }
 
+/// A container of Azure, with the account that its name says nothing without.
+fn container(scheme: &str, rest: &str) -> Result<Bucket> {
+    let wrong = || {
+        let why = "the address names no container of an account; write \
+                   az://ACCOUNT.blob.core.windows.net/CONTAINER/path or \
+                   abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/path";
+        coded(Exit::Usage, why.to_owned())
+    };
+    let (first, below) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, name, path) = match (scheme, first.split_once('@')) {
+        ("abfss", Some((name, host))) => (host, name, below),
+        ("az", None) => {
+            let (name, path) = below.split_once('/').unwrap_or((below, ""));
+            (first, name, path)
+        }
+        _ => return Err(wrong()),
+    };
+    let (account, _) = host.split_once('.').ok_or_else(wrong)?;
+    if account.is_empty() || name.is_empty() {
+        return Err(wrong());
+    }
+    Ok(Bucket {
+        store: BucketStore::Azure,
+        name: name.to_owned(),
+        path: path.to_owned(),
+        region: None,
+        endpoint: None,
+        account: Some(account.to_owned()),
+        role: None,
+        external_id: None,
+    })
+}
+
 /// A table, as `host:port/database/schema.table` names it. What logs in is never a part of it.
 fn table(text: &str) -> Result<Database> {
     let wrong = |what: &str| {
@@ -157,6 +193,29 @@ fn table(text: &str) -> Result<Database> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_is_named_with_its_account() {
+        let of = |text: &str| match Data::of(Path::new(text)) {
+            Ok(Data::Bucket(bucket)) => Ok(bucket.address()),
+            Ok(_) => panic!("no bucket"),
+            Err(error) => Err(error.to_string()),
+        };
+        for text in [
+            "az://lake.blob.core.windows.net/trips/yellow/",
+            "abfss://trips@lake.dfs.core.windows.net/yellow/",
+        ] {
+            assert_eq!(of(text).unwrap(), "az://lake/trips/yellow/");
+        }
+        assert_eq!(of("gs://trips/yellow/").unwrap(), "gs://trips/yellow/");
+        for text in ["az://trips/yellow/", "az://", "az://a.b", "abfss://trips/x"] {
+            let told = of(text).unwrap_err();
+            assert!(
+                told.contains("az://ACCOUNT.blob.core.windows.net"),
+                "{text}: {told}"
+            );
+        }
+    }
 
     #[test]
     fn a_table_is_named_by_its_address_without_what_logs_in() {

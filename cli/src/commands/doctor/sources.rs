@@ -1,7 +1,8 @@
 //! Whether the data of the definitions is there.
 //!
 //! Comes in: datasets. Goes out: findings. Of files it is looked whether they exist; of a bucket the
-//! beginning of a listing is asked for, with the secret that the definition names.
+//! beginning of a listing is asked for, with the secret that the definition names; of a database,
+//! whether the table is there and may be read.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,12 +29,11 @@ pub async fn look(datasets: Vec<Arc<Dataset>>) -> Vec<Finding> {
                     absent.push(format!("{} at {path}", dataset.id));
                 }
             }
-            Location::Bucket(_) => {
+            Location::Bucket(_) | Location::Database(_) => {
                 if let Err(why) = answers(dataset.clone()).await {
                     away.push(format!("{}: {why}", dataset.id));
                 }
             }
-            Location::Database(_) => {}
         }
     }
     if absent.is_empty() && away.is_empty() {
@@ -63,11 +63,15 @@ pub async fn look(datasets: Vec<Arc<Dataset>>) -> Vec<Finding> {
     found
 }
 
-/// Asks for the beginning of a listing.
+/// Asks for the beginning of a listing, or for the table.
 async fn answers(dataset: Arc<Dataset>) -> Result<(), String> {
     let context = sources::context(&[&dataset.source]).await;
     let context = context.map_err(|error| error.to_string())?;
     let asked = tokio::task::spawn_blocking(move || -> Result<(), ScanError> {
+        if let Location::Database(database) = &dataset.source.location {
+            let reach = context.reach(&database.address())?;
+            return reach.table(&dataset.source)?.look(&context);
+        }
         let objects = Objects::open(&dataset.source, &context)?;
         match objects.walk("").next() {
             Some(Err(ScanError::Refused { .. }) | Ok(_)) => Ok(()),

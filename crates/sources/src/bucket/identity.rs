@@ -26,6 +26,9 @@ const RENEWED_BEFORE: Duration = Duration::from_secs(300);
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// What a key of S3 is called that the source's own reference names.
+pub(crate) const GIVEN_KEY: &str = "the given key";
+
 /// A role that was not to be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoIdentity {

@@ -182,7 +182,7 @@ impl WayToS3 {
             Some(Given::Anonymous) => (None, "an anonymous caller".to_owned()),
             Some(Given::Key { id, secret, token }) => (
                 Some(identity::of_key(id, secret, token)),
-                "the given key".to_owned(),
+                identity::GIVEN_KEY.to_owned(),
             ),
             None => {
                 who.may_look()?;

@@ -10,7 +10,7 @@ use assay_scan::error::{Place, ScanError};
 use object_store::Error;
 
 use super::http::{Answer, Heard, TooLong};
-use super::identity::NoIdentity;
+use super::identity::{GIVEN_KEY, NoIdentity};
 
 /// What was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,7 +194,7 @@ fn said(answer: &Answer, error: &Error, about: About<'_>) -> ScanError {
         ) if answer.status != 400 || answer.region.is_some() => wrong_region(answer, about),
         // What was handed to a task ends soon; the next attempt is handed anew.
         (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired")
-            if !about.of_user =>
+            if !about.of_user && about.identity != GIVEN_KEY =>
         {
             about.away(format!("the credentials of this task have run out{detail}"))
         }
