@@ -235,7 +235,7 @@ fn the_rows_of_a_partition_measure_as_the_metrics_of_its_files() {
                 let of = |state: &assay_metrics::ColumnState| {
                     (
                         format!("{:?}", state.sum()),
-                        format!("{:?}", state.distinct()),
+                        format!("{:?}", state.distinct_count()),
                     )
                 };
                 assert_eq!(of(fed), of(measured), "{kind} {key} {name}");

@@ -60,6 +60,8 @@ pub async fn a_child_stores_a_copy_and_its_node_publishes_it() {
             keys: Arc::new(LocalKeys::of_user()),
             allowed: Some(Vec::new()),
             make: assay_sources::reach,
+            identities: None,
+            external_id: None,
         })
         .storing(Some(Copies::new(Arc::new(at), assay_sources::reach)));
     let found = runner.run(discover(), TaskWatch::default()).await.unwrap();
