@@ -206,7 +206,7 @@ fn rows(day: u32, version: u32) -> u32 {
 fn put(place: &Place, day: u32, version: u32) {
     let mut text = String::from("version,n,padding\n");
     for n in 0..rows(day, version) {
-        let _ = writeln!(text, "{version},{n},{:060}", n);
+        let _ = writeln!(text, "{version},{n},{n:060}");
     }
     // Nobody may list a file that is half written.
     let written = place.write("in/next", text);

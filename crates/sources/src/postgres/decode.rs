@@ -381,7 +381,7 @@ const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
 impl Decoder {
     /// A decoder of rows with these columns.
-    pub(super) fn new(schema: Arc<Schema>) -> Result<Self, String> {
+    pub(super) fn new(schema: &Schema) -> Result<Self, String> {
         let columns = schema
             .fields()
             .iter()
@@ -551,10 +551,8 @@ mod tests {
 
     fn decoder(types: &[DataType]) -> Decoder {
         let field = |data_type: &DataType| Field::new("c", data_type.clone(), true);
-        Decoder::new(Arc::new(Schema::new(
-            types.iter().map(field).collect::<Vec<_>>(),
-        )))
-        .unwrap()
+        let fields: Vec<Field> = types.iter().map(field).collect();
+        Decoder::new(&Schema::new(fields)).unwrap()
     }
 
     fn header() -> Vec<u8> {

@@ -266,7 +266,7 @@ impl AtWork<'_> {
         let of = Rows::Of(key.clone());
         let mut feed = Feed::new(self.dataset, &schema, of, &work.path, self.context)?;
         let corrupt = |what: String| Wrong(ScanError::corrupt(&work.path, Place::file(), what));
-        let mut decoder = Decoder::new(Arc::clone(&schema)).map_err(|what| corrupt(what).0)?;
+        let mut decoder = Decoder::new(&schema).map_err(|what| corrupt(what).0)?;
         decoder.row_bytes = self.session.row_bytes();
         let values: Vec<String> = columns.iter().map(|column| column.expression()).collect();
         let statement = format!(

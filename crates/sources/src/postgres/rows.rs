@@ -107,7 +107,7 @@ impl AtWork<'_> {
             columns.push(self.shape.column(field.name(), self.address)?);
         }
         let corrupt = |what: String| ScanError::corrupt(&work.path, Place::file(), what);
-        let mut decoder = Decoder::new(Arc::clone(asked)).map_err(corrupt)?;
+        let mut decoder = Decoder::new(asked).map_err(corrupt)?;
         decoder.row_bytes = self.session.row_bytes();
         let values: Vec<String> = columns.iter().map(|column| column.expression()).collect();
         let statement = format!(

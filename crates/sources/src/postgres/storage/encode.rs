@@ -437,7 +437,7 @@ mod tests {
 
     fn back(array: &ArrayRef) -> ArrayRef {
         let field = Field::new("c", array.data_type().clone(), true);
-        let mut decoder = Decoder::new(Arc::new(Schema::new(vec![field]))).unwrap();
+        let mut decoder = Decoder::new(&Schema::new(vec![field])).unwrap();
         let bytes = encoded(Arc::clone(array)).unwrap();
         decoder.add::<String>(&bytes, &mut |_| Ok(())).unwrap();
         Arc::clone(decoder.finish().unwrap().column(0))

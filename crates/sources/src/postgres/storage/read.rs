@@ -80,7 +80,7 @@ impl Reader<'_> {
         }
         let whole = Back::new(&told.columns, &found);
         let corrupt = |what: String| ScanError::corrupt(path, Place::file(), what);
-        let mut decoder = Decoder::new(whole.stored.clone()).map_err(corrupt)?;
+        let mut decoder = Decoder::new(&whole.stored).map_err(corrupt)?;
         decoder.row_bytes = self.session.row_bytes();
         let mut wide = Vec::new();
         let mut cutter = Cutter {
