@@ -12,6 +12,7 @@ use assay_scan::discover::pattern::Pattern;
 use assay_scan::error::Place;
 use assay_scan::object::Objects;
 use assay_scan::{ScanContext, ScanError};
+use jiff::Timestamp;
 
 use crate::request::{Source, Table};
 
@@ -48,7 +49,9 @@ pub(crate) fn table(
 /// All rows of a database's table.
 fn ranges(other: &Dataset, context: &ScanContext) -> Result<Vec<ObjectRef>, ScanError> {
     let reach = context.reach(&other.source.location.address())?;
-    let seen = reach.table(&other.source)?.partitions(other, context)?;
+    let seen = reach
+        .table(&other.source)?
+        .partitions(other, Timestamp::now(), context)?;
     Ok(seen.into_iter().flat_map(|seen| seen.objects).collect())
 }
 

@@ -53,15 +53,15 @@ fn rides(from: usize, rows: usize) -> RecordBatch {
         ),
         (
             "pickup",
-            Arc::new(all().map(pickup).collect::<TimestampMicrosecondArray>()),
+            Arc::new(TimestampMicrosecondArray::from_iter_values(
+                all().map(pickup),
+            )),
         ),
         (
             "dropoff",
-            Arc::new(
-                all()
-                    .map(|n| pickup(n) + 1_000_000 * (60 + mixed(n, 3000) as i64))
-                    .collect::<TimestampMicrosecondArray>(),
-            ),
+            Arc::new(TimestampMicrosecondArray::from_iter_values(
+                all().map(|n| pickup(n) + 1_000_000 * (60 + mixed(n, 3000) as i64)),
+            )),
         ),
         (
             "passengers",

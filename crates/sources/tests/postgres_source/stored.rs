@@ -544,3 +544,27 @@ fn a_part_comes_without_being_read_again_and_a_query_of_one_partition_looks_at_n
         stored.sql("EXPLAIN SELECT v FROM assay_data.t WHERE _assay_partition = '2024-01-02'");
     assert_eq!(plan.matches("Scan on").count(), 1, "{plan}");
 }
+
+#[test]
+fn a_batch_is_named_by_its_content_and_by_nothing_else() {
+    let stored = Stored::new();
+    let folder = tempfile::tempdir().unwrap();
+    numbers(folder.path(), "day=2024-01-01.parquet", &[1]);
+    let dataset = daily(folder.path());
+    let plan = list(&dataset, &stored.context).unwrap();
+    let spec = &plan.measures[0];
+    assert_eq!(plan.evaluations[0].copies, [cut(&dataset, spec)]);
+    let changed = |change: &dyn Fn(&mut Dataset, &mut MeasureSpec)| {
+        let (mut dataset, mut spec) = (dataset.clone(), spec.clone());
+        change(&mut dataset, &mut spec);
+        cut(&dataset, &spec)
+    };
+    let name = cut(&dataset, spec);
+    assert_eq!(changed(&|_, spec| spec.batches = 7), name);
+    assert_ne!(changed(&|_, spec| spec.slices[0].object.size = 7), name);
+    assert_ne!(
+        changed(&|_, s| s.slices[0].object.etag = Some("x".into())),
+        name
+    );
+    assert_ne!(changed(&|d, _| d.source.format.null_tokens.clear()), name);
+}
