@@ -2,11 +2,26 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "cluster/mod.rs"]
+mod cluster;
+#[allow(dead_code, reason = "shared with the tests of children")]
+#[path = "child/support.rs"]
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use assay_aws::{Options, SdkConfig};
 use assay_datanode::runner::access::aws::AwsKeys;
-use assay_datanode::runner::access::{KeyError, Keys, LocalKeys};
-use assay_model::dataset::Credential;
+use assay_datanode::runner::access::{KeyError, Keys, LocalKeys, Sources};
+use assay_datanode::runner::{InProcess, TaskRunner, TaskWatch};
+use assay_model::dataset::{Credential, Dataset, Format, FormatKind, Layout, Location};
+use assay_model::source::{Database, DatabaseKind, VersionBy};
+use assay_model::task::{AttemptOutcome, TaskFailure, TaskSpec};
+use assay_store::sqlite::SqliteStore;
 use assay_test_servers::ministack::{Ministack, REGION};
+use assay_test_servers::postgres::{self, Postgres};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 
@@ -79,4 +94,84 @@ async fn a_secret_is_had_by_its_name_once_for_many_and_only_one_for_sources() {
     let away = ask("assay/sources/another").await.unwrap_err();
     assert!(matches!(away, KeyError::Away(_)), "{away}");
     assert!(!format!("{keys:?} {missing} {away}").contains("canary"));
+}
+
+/// The table `orders` of a server that asks `reader` for the password.
+fn orders(server: &Postgres, url: &str) -> Dataset {
+    server.sql(
+        url,
+        "CREATE TABLE orders (id int); INSERT INTO orders SELECT generate_series(1, 9); \
+         CREATE ROLE reader LOGIN PASSWORD 'first'; GRANT SELECT ON orders TO reader",
+    );
+    let rules = "host all reader 127.0.0.1/32 scram-sha-256@host all all 127.0.0.1/32 trust";
+    let write = format!("COPY (SELECT '{rules}') TO PROGRAM 'tr @ \"\\n\" > pg_hba.conf'");
+    server.sql(url, &write);
+    server.sql(url, "SELECT pg_reload_conf()");
+    let (_, place) = url.rsplit_once('@').unwrap();
+    let (machine, database) = place.split_once('/').unwrap();
+    let (host, port) = machine.rsplit_once(':').unwrap();
+    let mut dataset = support::poisoned("");
+    dataset.tags.clear();
+    dataset.columns.clear();
+    dataset.checks.clear();
+    dataset.partitions.layout = Layout::Single;
+    dataset.source.format = Format::of(FormatKind::Table);
+    dataset.source.location = Location::Database(Database {
+        kind: DatabaseKind::Postgres,
+        host: host.to_owned(),
+        port: port.parse().unwrap(),
+        database: database.split('?').next().unwrap().to_owned(),
+        schema: "public".to_owned(),
+        table: "orders".to_owned(),
+        version: VersionBy::Rows,
+    });
+    dataset
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_is_tried_once_more_with_the_secret_that_is_there_by_then() {
+    let stack = Ministack::start();
+    let config = config(&stack.url()).await;
+    let client = aws_sdk_secretsmanager::Client::new(&config);
+    let made = client
+        .create_secret()
+        .name("shop")
+        .secret_string("reader:first");
+    made.send().await.unwrap();
+    let server = Postgres::start(postgres::Options::default());
+    let url = server.create_database();
+    let mut dataset = orders(&server, &url);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("wrong"), "reader:wrong").unwrap();
+    let local = LocalKeys::for_sources("ASSAY_SOURCE_", Some(folder.path().to_owned()));
+    let runner = InProcess::new(Arc::new(SqliteStore::in_memory().await.unwrap()));
+    let runner = runner.reaching(Sources {
+        keys: Arc::new(AwsKeys::new(&config, local, "")),
+        allowed: None,
+        make: assay_sources::reach,
+        identities: None,
+        external_id: None,
+    });
+    let run = async |dataset: &Dataset| -> Result<(), TaskFailure> {
+        let job = support::job_of(dataset, TaskSpec::Discover);
+        runner.run(job, TaskWatch::default()).await.map(drop)
+    };
+    // The rules hold a moment after they are read anew.
+    dataset.source.credential = Some(Credential::File("wrong".to_owned()));
+    let begun = Instant::now();
+    while run(&dataset).await.is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+    dataset.source.credential = Some(Credential::AwsSecret("shop".to_owned()));
+    run(&dataset).await.unwrap();
+    server.sql(&url, "ALTER ROLE reader PASSWORD 'second'");
+    let changed = client.put_secret_value().secret_id("shop");
+    changed.secret_string("reader:second").send().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    run(&dataset).await.unwrap();
+    // Where there is no other, the refusal is told.
+    server.sql(&url, "ALTER ROLE reader PASSWORD 'third'");
+    let refused = run(&dataset).await.unwrap_err();
+    assert_eq!(refused.outcome, AttemptOutcome::Permanent);
+    assert!(refused.message.contains("28P01"), "{}", refused.message);
 }

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use crate::runner::scan_failure;
 
 /// How long credentials of a role, which hold for an hour, are kept.
-const KEPT_OF_ROLE: Duration = Duration::from_secs(1200);
+const KEPT_OF_ROLE: Duration = Duration::from_secs(300);
 /// How long those of the machine are, which may hold for minutes.
 const KEPT_OF_MACHINE: Duration = Duration::from_secs(60);
 /// The most that are kept.
