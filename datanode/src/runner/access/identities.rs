@@ -5,13 +5,12 @@
 //! They are kept for a while, so that the tasks of a dataset ask once.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use assay_model::dataset::{Location, Source};
 use assay_model::task::TaskFailure;
 use assay_scan::reach::{Access, Identity, Resolve, Secret};
-use tokio::sync::Mutex;
 
 use crate::runner::scan_failure;
 
@@ -29,11 +28,15 @@ struct Kept {
     since: Instant,
 }
 
+/// The place of one identity: locked while it is asked for, so that tasks that start together ask
+/// once, and those of others do not wait.
+type Held = Arc<tokio::sync::Mutex<Option<Kept>>>;
+
 /// What resolves identities, and those that it has resolved.
 #[derive(Clone)]
 pub struct Identities {
     resolve: Resolve,
-    kept: Arc<Mutex<BTreeMap<String, Kept>>>,
+    kept: Arc<Mutex<BTreeMap<String, Held>>>,
 }
 
 impl std::fmt::Debug for Identities {
@@ -76,9 +79,9 @@ impl Identities {
             ),
             None => (bucket.store.to_string(), KEPT_OF_MACHINE),
         };
-        // Held while it is asked for: tasks that start together ask once.
-        let mut kept = self.kept.lock().await;
-        if let Some(one) = kept.get(&name)
+        let held = self.held(name);
+        let mut held = held.lock().await;
+        if let Some(one) = held.as_ref()
             && one.since.elapsed() < time
             && one.used.as_ref() == secret
         {
@@ -87,15 +90,19 @@ impl Identities {
         let resolved = (self.resolve)(source, access).await;
         let resolved = resolved.map_err(|error| scan_failure(&error))?;
         let identity = resolved.map_or(Identity::Nobody, Identity::Given);
-        if kept.len() >= KEPT_MAX {
-            kept.clear();
-        }
-        let one = Kept {
+        *held = Some(Kept {
             used: secret.cloned(),
             identity: identity.clone(),
             since: Instant::now(),
-        };
-        kept.insert(name, one);
+        });
         Ok(identity)
+    }
+
+    fn held(&self, name: String) -> Held {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        kept.entry(name).or_default().clone()
     }
 }
