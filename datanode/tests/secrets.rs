@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[allow(dead_code, reason = "shared with other tests")]
 #[path = "cluster/mod.rs"]
 mod cluster;
 #[allow(dead_code, reason = "shared with the tests of children")]

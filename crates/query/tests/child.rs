@@ -1,4 +1,5 @@
 //! Queries through the program that serves them: what kills a process kills no task.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -91,6 +92,8 @@ fn answers(program: &Path, dataset: &Dataset, folder: &Path) -> TableState {
         keys: Arc::new(LocalKeys::of_user()),
         allowed: None,
         make: assay_sources::reach,
+        identities: None,
+        external_id: None,
     };
     answers_of(program, dataset, folder, everything)
 }
@@ -252,6 +255,8 @@ fn another_server_is_reached_only_where_the_node_may_and_with_a_secret_of_its_ow
         keys: Arc::new(LocalKeys::for_sources("ASSAY_SOURCE_", None)),
         allowed: Some(vec![format!("file://{}/", real.display())]),
         make: assay_sources::reach,
+        identities: None,
+        external_id: None,
     };
     let state = answers_of(Path::new(PROGRAM), &dataset, folder.path(), sources);
     let value = |key: &MetricKey| state.answers[&key.asked()].value.clone();

@@ -181,7 +181,10 @@ fn take(poison: &str, context: &ScanContext) -> Result<TaskOutput, TaskFailure> 
         "fork" => {
             let sleep = |_| {
                 let mut sleep = std::process::Command::new("/bin/sleep");
-                sleep.arg(SLEEP).spawn().expect("a process more")
+                sleep
+                    .arg(crate::support::SLEEP)
+                    .spawn()
+                    .expect("a process more")
             };
             let _kept: Vec<_> = (0..20).map(sleep).collect();
             std::process::abort()
@@ -204,8 +207,6 @@ fn take(poison: &str, context: &ScanContext) -> Result<TaskOutput, TaskFailure> 
 
 /// Memory of an attempt that is no suspect's, in the tests of a whole cluster.
 pub const FULL: u64 = 64 << 20;
-/// Seconds that forked processes sleep: told apart from others by it.
-pub const SLEEP: &str = "613.25";
 
 #[expect(unconditional_recursion, reason = "it is meant to overflow the stack")]
 fn deeper(n: u64) -> u64 {

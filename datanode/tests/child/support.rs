@@ -134,11 +134,14 @@ pub fn children() -> Vec<i32> {
         .collect()
 }
 
+/// Seconds that forked processes sleep: told apart from others by it.
+pub const SLEEP: &str = "613.25";
+
 /// No child, and nothing that one has started.
 pub fn nobody_is_left(patience: Duration) {
     let began = Instant::now();
     loop {
-        let forked = format!("sleep {}", crate::fixture::SLEEP);
+        let forked = format!("sleep {SLEEP}");
         let left: Vec<_> = processes()
             .into_iter()
             .filter(|p| p.2 != 'Z' && p.3.contains(&forked))

@@ -3,6 +3,7 @@
 //!
 //! What is only checked before planning runs in this process; what needs memory or time goes
 //! through the program that serves queries (`tests/child.rs`).
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
 mod common;
