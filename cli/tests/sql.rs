@@ -183,3 +183,46 @@ fn what_cannot_be_asked_is_an_error_of_its_check_with_what_to_do() {
     );
     assert_eq!(of(&items, "rows")["outcome"], "pass");
 }
+
+#[test]
+fn keys_that_were_met_before_and_filtered_rows_are_shown_too() {
+    answering();
+    let place = Place::new();
+    place.write(
+        "orders/date=2026-01-01.csv",
+        "id,line,amount\n1,1,10\n2,1,\n1,2,7\n1,1,8\n,1,9\n1,1,5\n",
+    );
+    let path = place.path("orders/date={date}.csv");
+    let mut definition = Definition::new("orders", &path, "csv");
+    definition.columns = vec![
+        "{ name: id, quality: [{ id: twice, metric: duplicateValues, mustBe: 0 }] }".to_owned(),
+    ];
+    let text = definition
+        .set("assayPrivacy", "{ sampleRows: 2 }")
+        .set("assayProfile", "{ columns: none }")
+        .check("{ id: key, metric: duplicateValues, arguments: { properties: [id, line] }, mustBe: 0 }")
+        .check("{ id: late, type: custom, engine: assay, implementation: { metric: nullCount, column: amount, filter: id > 1, mustBe: 0 } }")
+        .text();
+    place.write("orders.yaml", &text);
+    let said = place
+        .assay(&["check", "orders.yaml", "-o", "json", "--ephemeral"])
+        .ended(1);
+    let items = items(&said);
+    let shown = |check: &str| of(&items, check)["samples"].clone();
+    let third = json!({"id": 1, "line": 2, "amount": 7});
+    let fourth = json!({"id": 1, "line": 1, "amount": 8});
+    assert_eq!(shown("twice"), json!([third, fourth]), "{items:#?}");
+    let last = json!({"id": 1, "line": 1, "amount": 5});
+    assert_eq!(shown("key"), json!([fourth, last]), "{items:#?}");
+    let late = json!([{"id": 2, "line": 1, "amount": null}]);
+    assert_eq!(shown("late"), late, "{items:#?}");
+    // Nobody asked.
+    place.write(
+        "orders.yaml",
+        text.replace("sampleRows: 2", "sampleRows: 0"),
+    );
+    let said = place
+        .assay(&["check", "orders.yaml", "-o", "json", "--ephemeral"])
+        .ended(1);
+    assert!(!said.out.contains("rows such as"), "{}", said.out);
+}

@@ -97,9 +97,7 @@ impl Dataset {
     /// Whether rows that break this check are shown with it.
     #[must_use]
     pub fn shows_rows(&self, check: &Check) -> bool {
-        self.scan.sample_rows > 0
-            && check.metric.filter.is_empty()
-            && check.metric.metric.is_of_single_rows()
+        self.scan.sample_rows > 0 && check.metric.metric.is_of_single_rows()
     }
 
     /// A digest of the whole definition: equal digests mean equal definitions.

@@ -87,7 +87,13 @@ impl Metric {
         )
     }
 
-    /// Whether the metric counts rows, each of which breaks the rule or keeps it by itself.
+    /// Whether the metric counts rows whose key was met before.
+    #[must_use]
+    pub const fn is_of_keys(self) -> bool {
+        matches!(self, Self::DuplicateCount | Self::DuplicatePercent)
+    }
+
+    /// Whether the metric counts rows, of each of which can be said whether it breaks the rule.
     #[must_use]
     pub const fn is_of_single_rows(self) -> bool {
         matches!(
@@ -100,7 +106,8 @@ impl Metric {
                 | Self::InvalidPercent
                 | Self::NanCount
                 | Self::InfCount
-        )
+                | Self::NonNumericCount
+        ) || self.is_of_keys()
     }
 
     /// Whether the metric is what a query of the owner gives.

@@ -138,6 +138,11 @@ impl Sample {
         self.rows.len() < self.cap
     }
 
+    /// How many further rows would be kept.
+    pub(crate) const fn room(&self) -> usize {
+        self.cap.saturating_sub(self.rows.len())
+    }
+
     /// Takes a batch.
     pub(crate) fn take(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
         self.total += batch.num_rows() as u64;

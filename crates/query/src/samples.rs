@@ -1,21 +1,22 @@
 //! Rows that break a rule on rows.
 //!
-//! In: the rows of a partition, and checks whose metric counts rows. Out: for each the first rows
-//! that it counts. Whether a row counts is told by the measuring itself, of ever smaller parts of a
-//! batch: what is shown breaks the very rule that is judged.
+//! In: metrics that count rows, and the rows that they were measured of. Out: for each the first
+//! rows that it counts, in the order of the files, without what is masked. Whether a row counts is
+//! told by the measuring itself, of ever smaller parts of a batch: what is shown breaks the very
+//! rule that is judged.
 
 use std::sync::Arc;
 
+use arrow::array::UInt64Array;
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use assay_metrics::{Answer as Stated, AnswerValue};
-use assay_model::check::Check;
 use assay_model::dataset::Dataset;
 use assay_model::metric::MetricKey;
-use assay_model::partition::Partition;
 use assay_rows::Rows;
-use assay_scan::columnar::{Feed, Rows as Whose};
-use assay_scan::points::broken_rows;
-use assay_scan::{Place, ScanContext, ScanError};
+use assay_scan::ScanContext;
+use assay_scan::columnar::Failing;
 
 use crate::answer::Sample;
 use crate::error::QueryError;
@@ -24,55 +25,6 @@ use crate::error::QueryError;
 const COLUMNS: usize = 20;
 /// Bytes of JSON that the rows of a check take at most.
 const BYTES: u64 = 4096;
-
-/// The rows that break a check, as JSON objects, in the order of the files.
-pub(crate) fn of_check(
-    dataset: &Dataset,
-    check: &Check,
-    partition: &Partition,
-    rows: &Arc<dyn Rows>,
-    context: &ScanContext,
-) -> Result<Stated, QueryError> {
-    let schema = rows.schema();
-    let columns = shown(dataset, &check.metric, rows.as_ref())?;
-    let hidden = columns.iter().map(|at| {
-        let name = schema.field(*at).name();
-        dataset.columns.iter().any(|c| c.name == *name && c.masked)
-    });
-    let mut own = dataset.clone();
-    own.profile.metrics.clear();
-    own.checks = vec![check.clone()];
-    let cap = dataset.scan.sample_rows as usize;
-    let mut finding = Finding {
-        dataset: &own,
-        key: &check.metric,
-        partition,
-        context,
-        sample: Sample::new(cap, hidden.collect(), BYTES),
-    };
-    let mut failed = None;
-    rows.read(&columns, context, &mut |batch| match finding.look(&batch) {
-        Ok(()) => finding.sample.wants_more(),
-        Err(error) => {
-            failed = Some(error);
-            false
-        }
-    })?;
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    let names = columns.iter().map(|at| schema.field(*at).name().clone());
-    let names: Vec<String> = names.collect();
-    let sample = finding.sample;
-    Ok(Stated {
-        value: Ok(AnswerValue::Exact(sample.rows.len().to_string())),
-        samples: sample
-            .rows
-            .into_iter()
-            .map(|row| object(&names, row))
-            .collect(),
-    })
-}
 
 /// A row as a JSON object, its columns in their order.
 pub(crate) fn object(columns: &[String], row: Vec<serde_json::Value>) -> String {
@@ -83,14 +35,140 @@ pub(crate) fn object(columns: &[String], row: Vec<serde_json::Value>) -> String 
     format!("{{{}}}", members.join(","))
 }
 
-/// The columns that are shown: the key and that of the rule; without a key, the first ones.
-fn shown(dataset: &Dataset, key: &MetricKey, rows: &dyn Rows) -> Result<Vec<usize>, ScanError> {
-    let schema = rows.schema();
-    let of_rule = schema.index_of(&key.column).map_err(|_| {
-        let place = Place::file().in_column(&key.column);
-        let what = "the column of the rule is not among those of the rows";
-        ScanError::corrupt(dataset.source.location.address(), place, what)
-    })?;
+/// Gathers the rows of several metrics in one reading.
+pub(crate) struct Samples {
+    schema: SchemaRef,
+    /// The columns that are read, by their places in the schema.
+    read: Vec<usize>,
+    each: Vec<OfMetric>,
+}
+
+struct OfMetric {
+    key: MetricKey,
+    failing: Failing,
+    /// The columns that are shown, by their places in the schema.
+    columns: Vec<usize>,
+    sample: Sample,
+}
+
+impl Samples {
+    /// For rows of this schema. `around` shows other columns beside those that a metric looks at.
+    pub(crate) fn new(
+        dataset: &Dataset,
+        metrics: &[&MetricKey],
+        schema: &SchemaRef,
+        around: bool,
+    ) -> Self {
+        let most = dataset.scan.sample_rows as usize;
+        let is_masked = |at: &usize| {
+            let name = schema.field(*at).name();
+            dataset.columns.iter().any(|c| c.name == *name && c.masked)
+        };
+        let mut each = Vec::new();
+        let mut read = Vec::new();
+        for key in metrics {
+            // Of a column that is not there the metric itself says so.
+            let Some(failing) = Failing::new(dataset, key, schema) else {
+                continue;
+            };
+            let columns = match around {
+                true => shown(dataset, failing.columns(), schema),
+                false => failing.columns().to_vec(),
+            };
+            read.extend(columns.iter().chain(failing.columns()).copied());
+            let hidden = columns.iter().map(is_masked).collect();
+            each.push(OfMetric {
+                key: (*key).clone(),
+                failing,
+                columns,
+                sample: Sample::new(most, hidden, BYTES),
+            });
+        }
+        read.sort_unstable();
+        read.dedup();
+        Self {
+            schema: Arc::clone(schema),
+            read,
+            each,
+        }
+    }
+
+    /// Reads rows until there are enough.
+    pub(crate) fn read(
+        mut self,
+        rows: &dyn Rows,
+        context: &ScanContext,
+    ) -> Result<Vec<(String, Stated)>, QueryError> {
+        if self.each.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut ended = Ok(());
+        rows.read(&self.read.clone(), context, &mut |batch| {
+            let whole = self.whole(&batch);
+            ended = whole.and_then(|batch| self.take(&batch, context));
+            ended.is_ok() && self.each.iter().any(|of| of.sample.wants_more())
+        })?;
+        ended?;
+        Ok(self.finish())
+    }
+
+    /// Takes a batch with all columns of the schema.
+    pub(crate) fn take(
+        &mut self,
+        batch: &RecordBatch,
+        context: &ScanContext,
+    ) -> Result<(), QueryError> {
+        let broke = |error: arrow::error::ArrowError| QueryError::Broke(error.to_string());
+        for of in &mut self.each {
+            if !of.sample.wants_more() {
+                continue;
+            }
+            let found = of.failing.find(batch, of.sample.room(), context)?;
+            if found.is_empty() {
+                continue;
+            }
+            let places: UInt64Array = found.iter().map(|row| *row as u64).collect();
+            let shown = batch.project(&of.columns).map_err(broke)?;
+            of.sample
+                .take(&take_record_batch(&shown, &places).map_err(broke)?)?;
+        }
+        Ok(())
+    }
+
+    /// The rows of each metric, by what they are called in a state.
+    pub(crate) fn finish(self) -> Vec<(String, Stated)> {
+        let schema = self.schema;
+        let stated = |of: OfMetric| {
+            let name = |at: &usize| schema.field(*at).name().clone();
+            let names: Vec<String> = of.columns.iter().map(name).collect();
+            let rows = of.sample.rows.into_iter();
+            let samples: Vec<String> = rows.map(|row| object(&names, row)).collect();
+            let value = Ok(AnswerValue::Exact(samples.len().to_string()));
+            (of.key.rows(), Stated { value, samples })
+        };
+        self.each.into_iter().map(stated).collect()
+    }
+
+    /// A batch with all columns of the schema, those that were not read as NULL.
+    fn whole(&self, batch: &RecordBatch) -> Result<RecordBatch, QueryError> {
+        let column = |at: usize| match self.read.binary_search(&at) {
+            Ok(place) => Arc::clone(batch.column(place)),
+            Err(_) => {
+                let of = self.schema.field(at).data_type();
+                arrow::array::new_null_array(of, batch.num_rows())
+            }
+        };
+        let fields = self.schema.fields().iter();
+        let nullable = fields.map(|field| field.as_ref().clone().with_nullable(true));
+        let schema = Schema::new(nullable.collect::<Vec<_>>());
+        let columns = (0..self.schema.fields().len()).map(column).collect();
+        RecordBatch::try_new(Arc::new(schema), columns)
+            .map_err(|error| QueryError::Broke(error.to_string()))
+    }
+}
+
+/// The columns that are shown: the key and those of the rule; without a key, the first ones.
+fn shown(dataset: &Dataset, of_rule: &[usize], schema: &Schema) -> Vec<usize> {
     let of_key = dataset.columns.iter().filter(|c| c.primary_key.is_some());
     let mut columns: Vec<usize> = of_key
         .filter_map(|column| schema.index_of(&column.name).ok())
@@ -98,43 +176,10 @@ fn shown(dataset: &Dataset, key: &MetricKey, rows: &dyn Rows) -> Result<Vec<usiz
     if columns.is_empty() {
         columns = (0..schema.fields().len().min(COLUMNS)).collect();
     }
-    if !columns.contains(&of_rule) {
-        columns.push(of_rule);
-    }
-    Ok(columns)
-}
-
-struct Finding<'a> {
-    dataset: &'a Dataset,
-    key: &'a MetricKey,
-    partition: &'a Partition,
-    context: &'a ScanContext,
-    sample: Sample,
-}
-
-impl Finding<'_> {
-    /// Takes the rows of a batch that break the rule, as long as more are wanted.
-    fn look(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
-        let rows = batch.num_rows();
-        if rows == 0 || !self.sample.wants_more() || !self.has_any(batch)? {
-            return Ok(());
+    for at in of_rule {
+        if !columns.contains(at) {
+            columns.push(*at);
         }
-        if rows == 1 {
-            return self.sample.take(batch);
-        }
-        let half = rows / 2;
-        self.look(&batch.slice(0, half))?;
-        self.look(&batch.slice(half, rows - half))
     }
-
-    fn has_any(&self, batch: &RecordBatch) -> Result<bool, QueryError> {
-        let whose = Whose::Of(self.partition.key.clone());
-        let schema = batch.schema();
-        let mut feed = Feed::new(self.dataset, &schema, whose, "rows of a rule", self.context)?;
-        feed.add(batch)?;
-        let mut states = feed.finish(0, true);
-        let state = states.remove(&self.partition.key).unwrap_or_default();
-        let column = state.columns.get(&self.key.column);
-        Ok(column.and_then(|column| broken_rows(self.key, column)) > Some(0))
-    }
+    columns
 }

@@ -13,7 +13,7 @@ use assay_datanode::runner::child::{self, ChildWork, Reaching};
 use assay_metrics::{Answer as Stated, AnswerValue, TableState};
 use assay_model::check::Check;
 use assay_model::dataset::Dataset;
-use assay_model::metric::Metric;
+use assay_model::metric::{Metric, MetricKey};
 use assay_model::output::{MeasuredPartition, TaskOutput};
 use assay_model::partition::Partition;
 use assay_model::task::{AttemptOutcome, MeasureSpec, TaskFailure};
@@ -23,7 +23,8 @@ use assay_scan::{ErrorClass, ScanContext, ScanError};
 
 use crate::error::QueryError;
 use crate::request::{Answer, Limits, Number, Request, Source, Table, Want};
-use crate::{others, samples, threads, within};
+use crate::samples::{self, Samples};
+use crate::{others, threads, within};
 
 /// Longest time of one query.
 const TIME: Duration = Duration::from_secs(120);
@@ -64,7 +65,8 @@ pub fn work(work: &ChildWork<'_>, context: &ScanContext) -> Result<TaskOutput, T
     };
     let mut state = TableState::default();
     asked.rows(&mut state)?;
-    for check in dataset.asking().filter(|c| !dataset.shows_rows(c)) {
+    let of_rows = |check: &Check| dataset.shows_rows(check) && check.metric.filter.is_empty();
+    for check in dataset.asking().filter(|check| !of_rows(check)) {
         let name = check.metric.asked();
         if state.answers.contains_key(&name) || state.filtered.contains_key(&check.metric.filter) {
             continue;
@@ -78,12 +80,19 @@ pub fn work(work: &ChildWork<'_>, context: &ScanContext) -> Result<TaskOutput, T
     }]))
 }
 
-fn retryable(error: &ScanError) -> TaskFailure {
-    TaskFailure {
-        outcome: AttemptOutcome::Retryable,
-        message: error.to_string(),
+/// The reason that is the answer; what another look may mend fails the task instead.
+fn told(error: QueryError) -> Result<String, TaskFailure> {
+    match error {
+        QueryError::Scan(error) if error.class() != ErrorClass::Permanent => Err(TaskFailure {
+            outcome: AttemptOutcome::Retryable,
+            message: error.to_string(),
+        }),
+        error => Ok(error.to_string()),
     }
 }
+
+/// What a filter keeps: the state of its rows, and those of them that break rules.
+type Kept = (TableState, Vec<(String, Stated)>);
 
 fn permanent(why: &str) -> TaskFailure {
     TaskFailure {
@@ -105,22 +114,15 @@ impl Asked<'_> {
             Some(sql) => self.query(check, &sql).map(|answer| {
                 state.answers.insert(name.clone(), answer);
             }),
-            None => self.filtered(&check.metric.filter).map(|kept| {
+            None => self.filtered(&check.metric.filter).map(|(kept, shown)| {
                 state.filtered.insert(check.metric.filter.clone(), kept);
+                state.answers.extend(shown);
             }),
         };
-        match ended {
-            Ok(()) => Ok(()),
-            Err(QueryError::Scan(error)) if error.class() != ErrorClass::Permanent => {
-                Err(retryable(&error))
-            }
-            Err(error) => {
-                state
-                    .answers
-                    .insert(name, Stated::failed(error.to_string()));
-                Ok(())
-            }
+        if let Err(error) = ended {
+            state.answers.insert(name, Stated::failed(told(error)?));
         }
+        Ok(())
     }
 
     fn query(&self, check: &Check, sql: &str) -> Result<Stated, QueryError> {
@@ -158,25 +160,50 @@ impl Asked<'_> {
         )
     }
 
-    /// Rows that break rules on rows, where they are to be shown.
+    /// The checks of the rows that `filter` keeps of which some are to be shown.
+    fn showing<'a>(&'a self, filter: &str) -> Vec<&'a MetricKey> {
+        let shown = self.dataset.asking().filter(|c| self.dataset.shows_rows(c));
+        let metrics = shown.map(|check| &check.metric);
+        metrics.filter(|metric| metric.filter == filter).collect()
+    }
+
+    /// Rows that break rules on rows, where they are to be shown. All are looked for in one
+    /// reading; if a column cannot be read, each rule's own columns by themselves.
     fn rows(&self, state: &mut TableState) -> Result<(), TaskFailure> {
-        let mut opened = None;
-        for check in self.dataset.asking().filter(|c| self.dataset.shows_rows(c)) {
-            let rows = match &opened {
-                Some(rows) => Ok(Arc::clone(rows)),
-                None => self.open(),
-            };
-            let found = rows.map_err(QueryError::Scan).and_then(|rows| {
-                let rows = opened.insert(rows);
-                samples::of_check(self.dataset, check, self.partition, rows, self.context)
-            });
-            let answer = match found {
-                Err(QueryError::Scan(error)) if error.class() != ErrorClass::Permanent => {
-                    return Err(retryable(&error));
+        let metrics = self.showing("");
+        if metrics.is_empty() {
+            return Ok(());
+        }
+        let rows = match self.open() {
+            Ok(rows) => rows,
+            Err(error) => {
+                let why = told(error.into())?;
+                for metric in metrics {
+                    state
+                        .answers
+                        .insert(metric.rows(), Stated::failed(why.as_str()));
                 }
-                found => found.unwrap_or_else(|error| Stated::failed(error.to_string())),
-            };
-            state.answers.insert(check.metric.rows(), answer);
+                return Ok(());
+            }
+        };
+        let read = |metrics: &[&MetricKey], around| {
+            let shown = Samples::new(self.dataset, metrics, &rows.schema(), around);
+            shown.read(rows.as_ref(), self.context)
+        };
+        match read(&metrics, true) {
+            Ok(found) => state.answers.extend(found),
+            Err(error) => {
+                told(error)?;
+                for metric in metrics {
+                    match read(&[metric], false) {
+                        Ok(found) => state.answers.extend(found),
+                        Err(error) => {
+                            let why = told(error)?;
+                            state.answers.insert(metric.rows(), Stated::failed(why));
+                        }
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -187,8 +214,10 @@ impl Asked<'_> {
         assay_rows::open(self.dataset, &listed, Some(self.partition), self.context)
     }
 
-    /// The state of the rows that a filter keeps.
-    fn filtered(&self, condition: &str) -> Result<TableState, QueryError> {
+    /// The rows that a filter keeps.
+    fn filtered(&self, condition: &str) -> Result<Kept, QueryError> {
+        let metrics = self.showing(condition);
+        let mut shown: Option<Samples> = None;
         let own = of_filter(self.dataset, condition);
         let request = self.request(
             condition,
@@ -202,14 +231,19 @@ impl Asked<'_> {
             let fed = match &mut feed {
                 Some(feed) => feed,
                 None => {
-                    let rows = Rows::Of(self.partition.key.clone());
-                    feed.insert(Feed::new(&own, &batch.schema(), rows, &path, self.context)?)
+                    let (rows, schema) = (Rows::Of(self.partition.key.clone()), batch.schema());
+                    shown = Some(Samples::new(self.dataset, &metrics, &schema, true));
+                    feed.insert(Feed::new(&own, &schema, rows, &path, self.context)?)
                 }
             };
+            if let Some(shown) = &mut shown {
+                shown.take(&batch, self.context)?;
+            }
             Ok(fed.add(&batch)?)
         })?;
         let mut states = feed.map(|feed| feed.finish(0, true)).unwrap_or_default();
-        Ok(states.remove(&self.partition.key).unwrap_or_default())
+        let kept = states.remove(&self.partition.key).unwrap_or_default();
+        Ok((kept, shown.map(Samples::finish).unwrap_or_default()))
     }
 
     fn limits(&self) -> Limits {

@@ -131,9 +131,14 @@ impl Subject<'_> {
         if !key.filter.is_empty() {
             return self.of_filtered(key);
         }
-        let mut point = self.of_all(key);
+        let point = self.of_all(key);
+        self.with_rows(point, self.state)
+    }
+
+    /// The point of a metric with rows that it counts in `counted`, where some are to be shown.
+    fn with_rows(&self, mut point: MetricPoint, counted: &TableState) -> MetricPoint {
         if point.status == MetricStatus::Computed
-            && let Some(rows) = self.rows_of(&point.key)
+            && let Some(rows) = self.rows_of(&point, counted)
         {
             point.note = Some(match point.note {
                 Some(note) => format!("{note}; {rows}"),
@@ -143,12 +148,21 @@ impl Subject<'_> {
         point
     }
 
-    /// Rows that break the rule of a metric, where some are to be shown.
-    fn rows_of(&self, key: &MetricKey) -> Option<String> {
+    fn rows_of(&self, point: &MetricPoint, counted: &TableState) -> Option<String> {
+        let key = &point.key;
         if !key.metric.is_of_single_rows() {
             return None;
         }
-        let broken = broken_rows(key, self.state.columns.get(&key.column)?)?;
+        let broken = match key.metric.is_of_keys() {
+            // A percentage does not tell how many.
+            true => point
+                .value
+                .as_f64()
+                .filter(|value| *value > 0.0)
+                .map(|_| u64::MAX),
+            false => broken_rows(key, counted.columns.get(&key.column)?),
+        }
+        .unwrap_or(0);
         let rows = self.state.answers.get(&key.rows());
         let rows = rows.or_else(|| self.state.answers.get(ROWS))?;
         match &rows.value {
@@ -213,10 +227,11 @@ impl Subject<'_> {
             filter: String::new(),
             ..key.clone()
         };
-        MetricPoint {
+        let point = MetricPoint {
             key,
             ..kept.point(of_all)
-        }
+        };
+        self.with_rows(point, state)
     }
 
     /// Why a column's metrics cannot be given: the data, or some of its files, lack it.

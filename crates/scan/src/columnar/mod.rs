@@ -7,6 +7,7 @@
 
 mod avro;
 mod cells;
+mod failing;
 mod files;
 mod ipc;
 mod split;
@@ -31,6 +32,7 @@ use crate::parquet::sink::Sink;
 use crate::plan::{ScanPlan, table_plan};
 
 use self::cells::Cells;
+pub use self::failing::Failing;
 pub use self::split::Picker;
 use self::split::Splitter;
 pub use self::types::{TYPE_TEXT, type_text};

@@ -438,6 +438,9 @@ pub fn broken_rows(key: &MetricKey, state: &ColumnState) -> Option<u64> {
     match key.metric {
         Metric::NullCount | Metric::NullPercent => Some(state.counts.nulls),
         Metric::NanCount | Metric::InfCount => not_numbers(state, &key.metric).ok(),
+        Metric::NonNumericCount => state.nonnumeric_count().ok(),
+        // That is told by the rows of all batches only.
+        metric if metric.is_of_keys() => None,
         metric if metric.is_of_single_rows() => hits(key, state).ok(),
         _ => None,
     }
