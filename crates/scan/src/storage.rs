@@ -73,7 +73,7 @@ pub struct Publication {
     pub cuts: Vec<String>,
     /// Days of data time that partitions are kept for; absent: for ever.
     pub retention_days: Option<u32>,
-    /// The present.
+    /// When the evaluation that it belongs to was started, by the one clock of all evaluations.
     pub now: Timestamp,
 }
 
@@ -108,21 +108,23 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// drops what was stored of others and what is older than what is kept. A repeat does nothing.
     ///
     /// # Errors
-    /// [`ScanError::Changed`] when a batch is not there.
+    /// [`ScanError::Changed`] when a batch is not there, or an evaluation that was started later has
+    /// published another version.
     fn publish(
         &self,
         publication: &Publication,
         context: &ScanContext,
     ) -> Result<Published, ScanError>;
 
-    /// Drops a partition and all that was stored of it.
+    /// Drops a partition and all that was stored of it; `now` as of a publication.
     ///
     /// # Errors
-    /// When storage does not answer.
+    /// [`ScanError::Changed`] when an evaluation that was started later has published it.
     fn remove(
         &self,
         dataset: &DatasetId,
         partition: &PartitionKey,
+        now: Timestamp,
         context: &ScanContext,
     ) -> Result<(), ScanError>;
 }

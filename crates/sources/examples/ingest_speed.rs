@@ -11,7 +11,6 @@
 mod table;
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -20,10 +19,12 @@ use std::time::{Duration, Instant};
 use arrow_array::{
     ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use assay_model::dataset::{FormatKind, Layout, Location};
+use assay_model::dataset::{Dataset, FormatKind, Layout, Location};
 use assay_model::source::{StorageMode, StoragePolicy};
+use assay_model::task::MeasureSpec;
 use assay_scan::ScanContext;
 use assay_scan::reach::Access;
+use assay_scan::storage::Storage;
 use parquet::arrow::ArrowWriter;
 
 const DDL: &str = "CREATE TABLE rides (vendor int4, pickup timestamp, dropoff timestamp, \
@@ -118,23 +119,24 @@ fn parquet(path: &Path, rows: usize) {
     writer.close().unwrap();
 }
 
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let mut number = |or: usize| arguments.next().map_or(or, |text| text.parse().unwrap());
-    let (rows, pairs) = (number(1_000_000), number(5).max(1));
-    let folder = tempfile::tempdir().unwrap();
-    let (file, csv) = (
-        folder.path().join("rides.parquet"),
-        folder.path().join("rides.csv"),
-    );
-    parquet(&file, rows);
-    let home = table::Home::new();
-    let mut dataset = table::dataset(
-        Location::Local {
-            path: file.display().to_string(),
-        },
-        FormatKind::Parquet,
-    );
+/// A way to the storage in the database of `url`.
+fn storage(url: &str) -> (Arc<dyn Storage>, ScanContext) {
+    let access = Access {
+        storage: Some(assay_sources::storage_at(url).unwrap()),
+        ..Access::default()
+    };
+    let reach = assay_sources::reach(access);
+    let storage = reach.storage().unwrap();
+    let context = ScanContext {
+        reach: Some(reach),
+        ..ScanContext::default()
+    };
+    (storage, context)
+}
+
+fn dataset(file: &Path) -> Dataset {
+    let path = file.display().to_string();
+    let mut dataset = table::dataset(Location::Local { path }, FormatKind::Parquet);
     dataset.partitions.layout = Layout::Single;
     dataset.profile.metrics = table::TOTALS.to_vec();
     dataset.storage = StoragePolicy {
@@ -142,63 +144,64 @@ fn main() {
         retention_days: None,
     };
     dataset.scan.target_bytes = 1 << 40;
-    let storage = |url: &str| {
-        let at = assay_sources::storage_at(url).unwrap();
-        let access = Access {
-            storage: Some(at),
-            ..Access::default()
-        };
-        let reach = assay_sources::reach(access);
-        let storage = reach.storage().unwrap();
-        let context = ScanContext {
-            reach: Some(reach),
-            ..ScanContext::default()
-        };
-        (storage, context)
-    };
+    dataset
+}
+
+/// Both, one after the other: the ingest, the look at its copy, `\copy`.
+fn pair(home: &table::Home, dataset: &Dataset, spec: &MeasureSpec, csv: &Path) -> [Duration; 3] {
+    let url = home.server.create_database();
+    let (storage, context) = storage(&url);
+    // The bookkeeping is made once in the life of a database.
+    let key = &spec.partitions[0].key;
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    storage.remove(&dataset.id, key, now, &context).unwrap();
+    let ingest = || drop(storage.ingest(dataset, spec, &context).unwrap());
+    let both = timed(ingest);
+    let read = timed(ingest);
+    home.server.sql(&url, DDL);
+    let copy = format!("\\copy rides FROM '{}' CSV", csv.display());
+    let psql = assay_test_servers::postgres::programs().join("psql");
+    let by_psql = timed(|| {
+        let done = Command::new(&psql)
+            .args(["-qX", "-c", &copy, &url])
+            .status();
+        assert!(done.unwrap().success());
+    });
+    let columns = "vendor, pickup, dropoff, passengers, distance, rate, fare, tip, total";
+    let differ = format!(
+        "SELECT count(*) FROM (SELECT {columns} FROM rides EXCEPT SELECT {columns} \
+         FROM assay_ingest.b1) x"
+    );
+    assert_eq!(home.server.sql(&url, &differ).trim(), "0");
+    [both.saturating_sub(read), read, by_psql]
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |or: usize| arguments.next().map_or(or, |text| text.parse().unwrap());
+    let (rows, pairs) = (number(1_000_000), number(5).max(1));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rides.parquet");
+    let csv = folder.path().join("rides.csv");
+    parquet(&file, rows);
+    let home = table::Home::new();
+    let dataset = dataset(&file);
     let (first, context) = storage(&home.url);
     let plan = table::list(&dataset, &context).unwrap();
     let spec = &plan.measures[0];
-    // The rows as psql would be given them, from the copy itself.
+    // The rows as psql is given them, from a copy.
     first.ingest(&dataset, spec, &context).unwrap();
-    let out = format!(
+    home.sql(&format!(
         "\\copy (SELECT vendor, pickup, dropoff, passengers, distance, rate, fare, tip, total \
          FROM assay_ingest.b1) TO '{}' CSV",
         csv.display()
-    );
-    home.sql(&out);
-    BufWriter::new(std::io::stdout())
-        .write_all(
-            format!(
-                "{rows} rows: {} MiB of CSV, {} MiB of Parquet\n",
-                csv.metadata().unwrap().len() >> 20,
-                file.metadata().unwrap().len() >> 20
-            )
-            .as_bytes(),
-        )
-        .unwrap();
+    ));
+    let mib = |path: &Path| path.metadata().unwrap().len() >> 20;
+    let (text, columns) = (mib(&csv), mib(&file));
+    println!("{rows} rows: {text} MiB of CSV, {columns} MiB of Parquet");
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..pairs {
-        let url = home.server.create_database();
-        let (storage, context) = storage(&url);
-        // The bookkeeping is made once in the life of a database.
-        storage
-            .remove(&dataset.id, &spec.partitions[0].key, &context)
-            .unwrap();
-        let both = timed(|| drop(storage.ingest(&dataset, spec, &context).unwrap()));
-        let read = timed(|| drop(storage.ingest(&dataset, spec, &context).unwrap()));
-        let own = both.saturating_sub(read);
-        home.server.sql(&url, DDL);
-        let copy = format!("\\copy rides FROM '{}' CSV", csv.display());
-        let psql = assay_test_servers::postgres::programs().join("psql");
-        let by_psql = timed(|| {
-            let done = Command::new(&psql)
-                .args(["-qX", "-c", &copy, &url])
-                .status();
-            assert!(done.unwrap().success());
-        });
-        let same = "SELECT (SELECT count(*) FROM rides) = (SELECT count(*) FROM assay_ingest.b1)";
-        assert_eq!(home.server.sql(&url, same).trim(), "t");
+        let [own, read, by_psql] = pair(&home, &dataset, spec, &csv);
         println!("ingest {own:.0?} (and {read:.0?} to measure the copy), \\copy {by_psql:.0?}");
         ratios.push(by_psql.as_secs_f64() / own.as_secs_f64());
         ours.push(own);
@@ -207,11 +210,12 @@ fn main() {
     ours.sort_unstable();
     theirs.sort_unstable();
     ratios.sort_unstable_by(f64::total_cmp);
+    let middle = pairs / 2;
     println!(
         "median: ingest {:.0?}, \\copy {:.0?}, {:.2} times as fast; pairs from {:.2} to {:.2}",
-        ours[pairs / 2],
-        theirs[pairs / 2],
-        ratios[pairs / 2],
+        ours[middle],
+        theirs[middle],
+        ratios[middle],
         ratios[0],
         ratios[pairs - 1]
     );

@@ -161,9 +161,10 @@ pub(super) async fn remove(
     };
     let context = copies.context().await?;
     let (dataset, key) = (job.dataset.id.clone(), spec.partition.key.clone());
+    let now = job.now;
     let removed = compute(move || {
         let reach = context.reach("storage")?;
-        reach.storage()?.remove(&dataset, &key, &context)
+        reach.storage()?.remove(&dataset, &key, now, &context)
     });
     removed.await?.map_err(|error| scan_failure(&error))
 }

@@ -12,7 +12,7 @@ use assay_model::dataset::{Dataset, FormatKind, Layout, Location};
 use assay_model::ids::CheckId;
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::output::Discovery;
-use assay_model::partition::PartitionKey;
+use assay_model::partition::{PartitionKey, PartitionVersion};
 use assay_model::source::{StorageMode, StoragePolicy};
 use assay_model::task::MeasureSpec;
 use assay_scan::reach::{Access, Reach, Secret};
@@ -343,7 +343,7 @@ fn a_batch_is_written_once_and_a_rewritten_partition_takes_the_place_of_its_pred
     let key = PartitionKey("2024-01-01".to_owned());
     stored
         .storage
-        .remove(&dataset.id, &key, &stored.context)
+        .remove(&dataset.id, &key, now(), &stored.context)
         .unwrap();
     assert_eq!(stored.sql(seen), "2024-01-02:3");
     assert_eq!(
@@ -363,6 +363,22 @@ fn what_is_no_longer_there_is_written_again_and_never_published_from_memory() {
     let error = stored.publish(&dataset, &plan).unwrap_err();
     assert_eq!(error.class(), ErrorClass::Changed, "{error}");
     stored.take(&dataset);
+    // A node that was thought lost comes back with a version of yesterday, whose rows are there.
+    let early = Publication {
+        dataset: dataset.id.clone(),
+        partition: plan.evaluations[0].partition.clone(),
+        version: PartitionVersion("early".to_owned()),
+        cuts: plan.evaluations[0].copies.clone(),
+        retention_days: None,
+        now: "2023-12-31T23:59:59Z".parse().unwrap(),
+    };
+    let error = stored.storage.publish(&early, &stored.context).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Changed, "{error}");
+    let key = &early.partition.key;
+    let error = stored
+        .storage
+        .remove(&dataset.id, key, early.now, &stored.context);
+    assert_eq!(error.unwrap_err().class(), ErrorClass::Changed);
     stored.home.sql("DROP TABLE assay_data.t");
     stored.take(&dataset);
     assert_eq!(stored.sql("SELECT sum(v) FROM assay_data.t"), "3");

@@ -87,6 +87,7 @@ const TABLES: [&str; 4] = [
        version      text        NOT NULL, \
        row_count    bigint      NOT NULL CHECK (row_count >= 0), \
        data_until   timestamptz, \
+       as_of        timestamptz NOT NULL, \
        published_at timestamptz NOT NULL DEFAULT now(), \
        PRIMARY KEY (dataset, partition))",
 ];

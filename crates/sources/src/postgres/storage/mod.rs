@@ -31,6 +31,7 @@ use assay_scan::ScanContext;
 use assay_scan::error::{Place, ScanError};
 use assay_scan::reach::Access;
 use assay_scan::storage::{Publication, Published, Storage, StorageAt, cut};
+use jiff::Timestamp;
 
 pub use address::storage_at;
 
@@ -170,9 +171,11 @@ impl Storage for PostgresStorage {
         &self,
         dataset: &DatasetId,
         partition: &PartitionKey,
+        now: Timestamp,
         context: &ScanContext,
     ) -> Result<(), ScanError> {
         let mut session = self.open(SHORT, context)?;
-        publish::remove(&mut session, dataset.as_str(), partition.as_str(), context)
+        let (dataset, partition) = (dataset.as_str(), partition.as_str());
+        publish::remove(&mut session, dataset, partition, now, context)
     }
 }

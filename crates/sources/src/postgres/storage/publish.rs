@@ -56,7 +56,7 @@ pub(super) fn publish(
     };
     let dataset = publication.dataset.as_str();
     for key in too_old(session, dataset, limit)? {
-        remove(session, dataset, &key, context)?;
+        remove(session, dataset, &key, publication.now, context)?;
         published.dropped += 1;
     }
     Ok(published)
@@ -67,10 +67,12 @@ pub(super) fn remove(
     session: &mut Session,
     dataset: &str,
     partition: &str,
+    now: Timestamp,
     context: &ScanContext,
 ) -> Result<(), ScanError> {
     let mut drop_all = |session: &mut Session| {
         lock(session, dataset)?;
+        not_outrun(session, dataset, partition, now, None)?;
         for stored in stored(session, dataset, partition)? {
             drop_batch(session, stored.id)?;
         }
@@ -129,6 +131,32 @@ fn lock(session: &mut Session, dataset: &str) -> Result<(), ScanError> {
         "SELECT pg_advisory_xact_lock(hashtextextended({key}, 8))"
     ))?;
     Ok(())
+}
+
+/// Refuses what an evaluation that was started later has gone beyond: a node that was thought lost
+/// may still be at work on a version of yesterday.
+fn not_outrun(
+    session: &mut Session,
+    dataset: &str,
+    partition: &str,
+    now: Timestamp,
+    version: Option<&str>,
+) -> Result<(), ScanError> {
+    let rows = session.rows(&format!(
+        "SELECT version FROM assay_ingest.partition \
+         WHERE dataset = {} AND partition = {} AND as_of > {}::timestamptz",
+        literal(dataset),
+        literal(partition),
+        literal(&now.to_string())
+    ))?;
+    let later = rows.first().map(|row| cell(row, 0));
+    match later.filter(|later| Some(*later) != version) {
+        None => Ok(()),
+        Some(later) => Err(ScanError::Changed {
+            path: format!("{}: {partition}", parent(dataset)),
+            what: format!("an evaluation that was started later has published version {later}"),
+        }),
+    }
 }
 
 /// The batches of a partition whose tables are there.
@@ -192,6 +220,8 @@ impl Swap<'_> {
         let dataset = self.of.dataset.as_str();
         let key = self.of.partition.key.as_str();
         lock(self.session, dataset)?;
+        let version = Some(self.of.version.as_str());
+        not_outrun(self.session, dataset, key, self.of.now, version)?;
         let all = stored(self.session, dataset, key)?;
         let until = self.of.partition.end;
         let old = oldest(self.of)
@@ -315,16 +345,18 @@ impl Swap<'_> {
             return Ok(());
         }
         let version = literal(self.of.version.as_str());
+        let now = literal(&self.of.now.to_string());
         let until = match self.of.partition.end {
             Some(end) => format!("{}::timestamptz", literal(&end.to_string())),
             None => "NULL".to_owned(),
         };
         self.session.rows(&format!(
             "INSERT INTO assay_ingest.partition AS p \
-             (dataset, partition, version, row_count, data_until) \
-             VALUES ({dataset}, {key}, {version}, {rows}, {until}) \
+             (dataset, partition, version, row_count, data_until, as_of) \
+             VALUES ({dataset}, {key}, {version}, {rows}, {until}, {now}::timestamptz) \
              ON CONFLICT (dataset, partition) DO UPDATE SET version = EXCLUDED.version, \
              row_count = EXCLUDED.row_count, data_until = EXCLUDED.data_until, \
+             as_of = greatest(p.as_of, EXCLUDED.as_of), \
              published_at = CASE WHEN p.version = EXCLUDED.version THEN p.published_at \
              ELSE now() END"
         ))?;
