@@ -3,75 +3,20 @@
 //! In: objects of a listing. Out: batches of the columns asked for. The files of a partition must
 //! agree in their columns: a column that is a number here and a text there has no one type.
 
-use std::io::Read;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use assay_model::partition::ObjectRef;
 use assay_scan::error::Place;
-use assay_scan::object::{ObjectReader, ReadAt};
+use assay_scan::object::ReadAt;
+use assay_scan::object::parquet::Chunks;
 use assay_scan::{ScanContext, ScanError};
-use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
-use parquet::file::reader::{ChunkReader, Length};
 
 use super::{Agreed, BATCH_ROWS, Files, Rows, picked, projected};
-
-/// A pinned object as the Parquet reader sees it.
-#[derive(Clone)]
-struct Chunks(Arc<ObjectReader>);
-
-impl Length for Chunks {
-    fn len(&self) -> u64 {
-        self.0.size()
-    }
-}
-
-/// Reads on from an offset.
-struct From {
-    chunks: Chunks,
-    at: u64,
-}
-
-impl Read for From {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let left = self.chunks.len().saturating_sub(self.at);
-        let room = (buffer.len() as u64).min(left) as usize;
-        let into = &mut buffer[..room];
-        self.chunks
-            .0
-            .read_exact_at(self.at, into)
-            .map_err(std::io::Error::other)?;
-        self.at += room as u64;
-        Ok(room)
-    }
-}
-
-impl ChunkReader for Chunks {
-    type T = std::io::BufReader<From>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        let chunks = self.clone();
-        Ok(std::io::BufReader::new(From { chunks, at: start }))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let end = start.checked_add(length as u64);
-        if end.is_none_or(|end| end > self.len()) {
-            return Err(ParquetError::EOF(
-                "a range beyond the end of the file".to_owned(),
-            ));
-        }
-        let mut bytes = vec![0; length];
-        self.0
-            .read_exact_at(start, &mut bytes)
-            .map_err(|error| ParquetError::External(Box::new(error)))?;
-        Ok(bytes.into())
-    }
-}
 
 /// A partition of Parquet files.
 #[derive(Debug)]

@@ -5,7 +5,6 @@
 //! definition declares. What a reader here cannot give without loss is refused by its name.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::sync::Arc;
 
 use ::parquet::arrow::arrow_reader::{
@@ -13,16 +12,15 @@ use ::parquet::arrow::arrow_reader::{
 };
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::ParquetMetaData;
-use ::parquet::file::reader::{ChunkReader, Length};
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use assay_model::dataset::{Dataset, FormatKind};
 use assay_model::partition::{ObjectSlice, Part};
-use bytes::Bytes;
 
 use crate::columnar::TYPE_TEXT;
 use crate::context::ScanContext;
 use crate::error::{Place, ScanError};
+use crate::object::parquet::Chunks;
 use crate::object::{ObjectReader, Objects, ReadAt};
 use crate::parquet::columns::{self, Meaning};
 use crate::parquet::footer::{self, guarded};
@@ -288,52 +286,4 @@ fn arrow_metadata(metadata: ParquetMetaData, path: &str) -> Result<ArrowReaderMe
 
 fn unreadable(path: &str, error: &ParquetError) -> ScanError {
     ScanError::corrupt(path, Place::file(), error.to_string())
-}
-
-/// A pinned object as the Parquet reader sees it.
-#[derive(Clone)]
-struct Chunks(Arc<ObjectReader>);
-
-impl Length for Chunks {
-    fn len(&self) -> u64 {
-        self.0.size()
-    }
-}
-
-/// Reads on from an offset.
-struct From {
-    chunks: Chunks,
-    at: u64,
-}
-
-impl Read for From {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let left = self.chunks.len().saturating_sub(self.at);
-        let room = (buffer.len() as u64).min(left) as usize;
-        let read = self.chunks.0.read_exact_at(self.at, &mut buffer[..room]);
-        read.map_err(std::io::Error::other)?;
-        self.at += room as u64;
-        Ok(room)
-    }
-}
-
-impl ChunkReader for Chunks {
-    type T = std::io::BufReader<From>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        let chunks = self.clone();
-        Ok(std::io::BufReader::new(From { chunks, at: start }))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let end = start.checked_add(length as u64);
-        if end.is_none_or(|end| end > self.len()) {
-            let what = "a range beyond the end of the file".to_owned();
-            return Err(ParquetError::EOF(what));
-        }
-        let mut bytes = vec![0; length];
-        let read = self.0.read_exact_at(start, &mut bytes);
-        read.map_err(|error| ParquetError::External(Box::new(error)))?;
-        Ok(bytes.into())
-    }
 }

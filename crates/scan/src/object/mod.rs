@@ -6,6 +6,7 @@
 //! opened or listed.
 
 pub mod local;
+pub mod parquet;
 
 use std::sync::Arc;
 
