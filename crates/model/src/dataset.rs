@@ -488,7 +488,6 @@ pub struct ScanPolicy {
     pub sample_rows: u32,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 const fn is_none(rows: &u32) -> bool {
     *rows == 0
 }
