@@ -75,8 +75,11 @@ fn verdicts(place: &Place, text: &str) -> ((Value, Value), String) {
     );
     let json = said.json();
     let items = json["items"].as_array().unwrap();
+    // Bytes are those of where the rows lie.
+    let mut summary = json["summary"].clone();
+    summary["bytes"] = Value::Null;
     assert!(items.len() >= 4, "{}", said.all());
-    ((json["items"].clone(), json["summary"].clone()), url)
+    ((json["items"].clone(), summary), url)
 }
 
 #[test]
