@@ -102,6 +102,8 @@ impl Session {
             encoding: connected.encoding,
             busy: false,
         };
+        // To wait for another, to copy and to read back may each take as long.
+        session.wire.give(limit * 3 + BEYOND);
         // Rows are read back in the order in which they were written.
         session.set(
             limit,
@@ -124,6 +126,8 @@ impl Session {
              FROM (VALUES ('statement_timeout', '{limit_ms}'), ('lock_timeout', '5000'), \
              ('idle_in_transaction_session_timeout', '60000'), ('search_path', 'pg_catalog'), \
              ('client_connection_check_interval', '2000'), {own}, \
+             ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '5'), \
+             ('tcp_keepalives_count', '3'), \
              ('tcp_user_timeout', '10000'), ('row_security', 'off')) AS w(name, value) \
              JOIN pg_catalog.pg_settings s ON s.name OPERATOR(pg_catalog.=) w.name"
         );

@@ -151,13 +151,13 @@ pub(super) fn find(session: &mut Session, of: &Name<'_>) -> Result<Option<Batch>
     Ok(None)
 }
 
-/// Writes down a batch.
-pub(super) fn add(session: &mut Session, of: &Name<'_>, batch: &Batch) -> Result<(), ScanError> {
+/// Writes down a batch; not if another of its name is there, or comes to be there while this waits.
+pub(super) fn add(session: &mut Session, of: &Name<'_>, batch: &Batch) -> Result<bool, ScanError> {
     let told = serde_json::to_string(&batch.told);
     let told = told.map_err(|e| ScanError::corrupt(of.dataset, Place::file(), e.to_string()))?;
-    session.rows(&format!(
+    let added = session.rows(&format!(
         "INSERT INTO assay_ingest.batch (id, dataset, partition, cut, row_count, told) \
-         VALUES ({}, {}, {}, {}, {}, {}::json)",
+         VALUES ({}, {}, {}, {}, {}, {}::json) ON CONFLICT DO NOTHING RETURNING id",
         batch.id,
         literal(of.dataset),
         literal(of.partition),
@@ -165,7 +165,7 @@ pub(super) fn add(session: &mut Session, of: &Name<'_>, batch: &Batch) -> Result
         batch.rows,
         literal(&told)
     ))?;
-    Ok(())
+    Ok(!added.is_empty())
 }
 
 /// The number of a new batch.

@@ -22,6 +22,15 @@ use super::source::{FileSource, TableSource};
 /// Between two looks whether another attempt has ended.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long it is waited for.
+const TURN: Duration = Duration::from_secs(20);
+
+/// What is copied.
+enum Source<'a> {
+    Table(Box<TableSource>),
+    Files(FileSource<'a>),
+}
+
 /// Writes one batch.
 pub(super) struct Writer<'a> {
     pub(super) session: &'a mut Session,
@@ -32,53 +41,77 @@ pub(super) struct Writer<'a> {
     pub(super) context: &'a ScanContext,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     /// The batch of this name, written if it is not there.
     pub(super) fn write(&mut self, of: &Name<'_>) -> Result<Batch, ScanError> {
+        if let Some(batch) = self.written(of)? {
+            return Ok(batch);
+        }
+        // Opened first: no transaction of the storage waits for what is to be copied.
+        let source = self.source()?;
         self.session.rows("BEGIN")?;
         self.alone(of)?;
-        let batch = match bookkeeping::find(self.session, of)? {
-            Some(batch) => batch,
+        let found = bookkeeping::find(self.session, of)?;
+        let batch = match found {
+            Some(batch) => Some(batch),
             None => {
-                let batch = self.fill(of)?;
-                bookkeeping::add(self.session, of, &batch)?;
-                batch
+                let batch = self.fill(of, source)?;
+                bookkeeping::add(self.session, of, &batch)?.then_some(batch)
             }
         };
-        self.session.rows("COMMIT")?;
-        Ok(batch)
+        if let Some(batch) = batch {
+            self.session.rows("COMMIT")?;
+            return Ok(batch);
+        }
+        // Whoever was not waited for any longer has written it after all.
+        self.session.rows("ROLLBACK")?;
+        self.written(of)?.ok_or_else(|| ScanError::Away {
+            path: self.server.place.clone(),
+            what: "another attempt has written the batch, and it is gone again".to_owned(),
+        })
     }
 
-    /// Waits until no other writes this batch.
+    fn written(&mut self, of: &Name<'_>) -> Result<Option<Batch>, ScanError> {
+        self.session.rows("BEGIN")?;
+        let found = bookkeeping::find(self.session, of)?;
+        self.session.rows("COMMIT")?;
+        Ok(found)
+    }
+
+    fn source(&self) -> Result<Source<'a>, ScanError> {
+        Ok(match &self.dataset.source.location {
+            Location::Database(_) => Source::Table(Box::new(TableSource::open(
+                self.dataset,
+                self.spec,
+                self.access,
+                self.context,
+            )?)),
+            _ => Source::Files(FileSource::open(self.dataset, self.spec, self.context)?),
+        })
+    }
+
+    /// Waits a while for another that writes this batch. One that has stopped, or is cut off, may
+    /// hold it for long: then both write, and the first to say so has written it.
     fn alone(&mut self, of: &Name<'_>) -> Result<(), ScanError> {
         let key = literal(&format!("{:?}", (of.dataset, of.partition, of.cut)));
         let statement = format!("SELECT pg_try_advisory_xact_lock(hashtextextended({key}, 7))");
-        let patience = Duration::from_secs(self.dataset.run.timeout_s.clamp(1, 86_400));
         let begun = Instant::now();
         loop {
             let rows = self.session.rows(&statement)?;
             let first = rows.first().and_then(|row| row.first()?.as_deref());
-            if first == Some("t") {
+            if first == Some("t") || begun.elapsed() > TURN {
                 return Ok(());
             }
             self.context.check(&self.server.place)?;
-            if begun.elapsed() > patience {
-                return Err(ScanError::Away {
-                    path: self.server.place.clone(),
-                    what: "another attempt has been writing the same batch all the time".to_owned(),
-                });
-            }
             std::thread::sleep(LOOK);
         }
     }
 
     /// Makes the table and fills it.
-    fn fill(&mut self, of: &Name<'_>) -> Result<Batch, ScanError> {
+    fn fill(&mut self, of: &Name<'_>, source: Source<'a>) -> Result<Batch, ScanError> {
         let id = bookkeeping::next_id(self.session)?;
-        let told = match &self.dataset.source.location {
-            Location::Database(_) => {
-                let mut source =
-                    TableSource::open(self.dataset, self.spec, self.access, self.context)?;
+        let told = match source {
+            Source::Table(mut source) => {
                 self.make(id, &source.columns)?;
                 let columns = source.columns.clone();
                 let parts = self.copy(id, &columns, |copy| source.copy(copy))?;
@@ -88,8 +121,7 @@ impl Writer<'_> {
                     parts,
                 }
             }
-            _ => {
-                let source = FileSource::open(self.dataset, self.spec, self.context)?;
+            Source::Files(source) => {
                 self.make(id, &source.columns)?;
                 let parts = self.copy(id, &source.columns, |copy| source.copy(copy))?;
                 Told {
