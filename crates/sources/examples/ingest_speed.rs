@@ -202,7 +202,7 @@ fn main() {
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..pairs {
         let [own, read, by_psql] = pair(&home, &dataset, spec, &csv);
-        println!("ingest {own:.0?} (and {read:.0?} to measure the copy), \\copy {by_psql:.0?}");
+        println!("ingest {own:.2?} (and {read:.2?} to measure the copy), \\copy {by_psql:.2?}");
         ratios.push(by_psql.as_secs_f64() / own.as_secs_f64());
         ours.push(own);
         theirs.push(by_psql);
@@ -212,7 +212,7 @@ fn main() {
     ratios.sort_unstable_by(f64::total_cmp);
     let middle = pairs / 2;
     println!(
-        "median: ingest {:.0?}, \\copy {:.0?}, {:.2} times as fast; pairs from {:.2} to {:.2}",
+        "median: ingest {:.2?}, \\copy {:.2?}, {:.2} times as fast; pairs from {:.2} to {:.2}",
         ours[middle],
         theirs[middle],
         ratios[middle],
