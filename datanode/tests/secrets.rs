@@ -4,9 +4,6 @@
 
 #[path = "cluster/mod.rs"]
 mod cluster;
-#[allow(dead_code, reason = "shared with the tests of children")]
-#[path = "child/support.rs"]
-mod support;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,10 +11,12 @@ use std::time::{Duration, Instant};
 use assay_aws::{Options, SdkConfig};
 use assay_datanode::runner::access::aws::AwsKeys;
 use assay_datanode::runner::access::{KeyError, Keys, LocalKeys, Sources};
-use assay_datanode::runner::{InProcess, TaskRunner, TaskWatch};
+use assay_datanode::runner::{InProcess, TaskJob, TaskRunner, TaskWatch};
 use assay_model::dataset::{Credential, Dataset, Format, FormatKind, Layout, Location};
+use assay_model::ids::{RunId, TaskId};
+use assay_model::run::{Priority, Run, RunState, Selection, Trigger};
 use assay_model::source::{Database, DatabaseKind, VersionBy};
-use assay_model::task::{AttemptOutcome, TaskFailure, TaskSpec};
+use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskSpec};
 use assay_store::sqlite::SqliteStore;
 use assay_test_servers::ministack::{Ministack, REGION};
 use assay_test_servers::postgres::{self, Postgres};
@@ -109,7 +108,7 @@ fn orders(server: &Postgres, url: &str) -> Dataset {
     let (_, place) = url.rsplit_once('@').unwrap();
     let (machine, database) = place.split_once('/').unwrap();
     let (host, port) = machine.rsplit_once(':').unwrap();
-    let mut dataset = support::poisoned("");
+    let mut dataset = cluster::dataset(std::path::Path::new("/nowhere"));
     dataset.tags.clear();
     dataset.columns.clear();
     dataset.checks.clear();
@@ -125,6 +124,37 @@ fn orders(server: &Postgres, url: &str) -> Dataset {
         version: VersionBy::Rows,
     });
     dataset
+}
+
+/// The job that lists a dataset.
+fn discovery_of(dataset: &Dataset) -> TaskJob {
+    let now: jiff::Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    let id = RunId::of_key(&dataset.id, "test");
+    TaskJob {
+        run: Run {
+            id,
+            dataset: dataset.id.clone(),
+            definition: String::new(),
+            trigger: Trigger::Manual,
+            slot: None,
+            priority: Priority::Live,
+            selection: Selection::default(),
+            retries: 2,
+            task_timeout_ms: 0,
+            state: RunState::Running,
+            reason: None,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+            deadline_at: now,
+            planned_tasks: 1,
+        },
+        task: Task::new(TaskId { run: id, no: 1 }, TaskSpec::Discover, Vec::new()),
+        dataset: Arc::new(dataset.clone()),
+        memory_bytes: 64 << 20,
+        suspect: false,
+        now,
+    }
 }
 
 #[tokio::test]
@@ -152,7 +182,7 @@ async fn a_login_that_is_refused_is_tried_once_more_with_the_secret_that_is_ther
         external_id: None,
     });
     let run = async |dataset: &Dataset| -> Result<(), TaskFailure> {
-        let job = support::job_of(dataset, TaskSpec::Discover);
+        let job = discovery_of(dataset);
         runner.run(job, TaskWatch::default()).await.map(drop)
     };
     // The rules hold a moment after they are read anew.
