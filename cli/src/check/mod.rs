@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use assay_contract::{Parsed, parse_bytes, render_fancy};
-use assay_model::dataset::Dataset;
+use assay_model::dataset::{Dataset, StoragePolicy};
 use assay_model::run::{Selection, Trigger};
 use assay_store::port::RunFilter;
 
@@ -46,7 +46,11 @@ pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
     .await?;
     let filter = Filter::new(&args);
     let mut all = Vec::new();
-    for (file, dataset) in datasets {
+    for (file, mut dataset) in datasets {
+        if place.writes_nothing() {
+            // Copies are others' to write: the same numbers come from where the rows lie.
+            dataset.storage = StoragePolicy::default();
+        }
         let checked = tokio::select! {
             checked = check_one(&embedded, &file, dataset, &args, &filter, cx) => checked,
             // Its tasks would wait for ever, which nobody who waits for a check wants.
@@ -130,16 +134,21 @@ struct Place {
     /// The folder; `None` is memory.
     folder: Option<PathBuf>,
     _lock: Option<DataLock>,
-    _copy: Option<tempfile::TempDir>,
+    copy: Option<tempfile::TempDir>,
 }
 
 impl Place {
+    /// Whether another program is at work on the state, and this one only reads it.
+    fn writes_nothing(&self) -> bool {
+        self.copy.is_some()
+    }
+
     async fn choose(args: &CheckArgs, cx: &Context) -> Result<Self> {
         if args.ephemeral {
             return Ok(Self {
                 folder: None,
                 _lock: None,
-                _copy: None,
+                copy: None,
             });
         }
         let folder = cx.data_dir();
@@ -147,7 +156,7 @@ impl Place {
             Lock::Held(lock) => Ok(Self {
                 folder: Some(folder),
                 _lock: Some(lock),
-                _copy: None,
+                copy: None,
             }),
             Lock::Taken(holder) => {
                 cx.screen.note(&format!(
@@ -161,7 +170,7 @@ impl Place {
                 Ok(Self {
                     folder: Some(copy.path().to_owned()),
                     _lock: None,
-                    _copy: Some(copy),
+                    copy: Some(copy),
                 })
             }
         }

@@ -117,6 +117,10 @@ pub struct MeasureSpec {
     /// checks with a filter, and measures nothing else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub queries: bool,
+    /// Set where the source is read although it shows nothing new: what tells this reading from
+    /// those before. A stored copy of an earlier one does not stand for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<String>,
 }
 
 crate::words! {

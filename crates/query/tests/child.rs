@@ -59,6 +59,7 @@ fn job(dataset: &Dataset, folder: &Path) -> TaskJob {
         slices: objects(folder).into_iter().map(whole).collect(),
         bytes: 0,
         queries: true,
+        reading: None,
     });
     TaskJob {
         run: Run {

@@ -211,6 +211,7 @@ fn both(kind: FormatKind, layout: Layout, key: &str) -> [assay_metrics::TableSta
             .collect(),
         bytes: 0,
         queries: false,
+        reading: None,
     };
     let mut measured = states(&dataset, &spec, &context).unwrap();
     [fed, measured.remove(&both_days[0].key).unwrap()]

@@ -79,6 +79,7 @@ fn dataset(folder: &str, full: bool) -> Result<Dataset, Box<dyn std::error::Erro
 fn one(dataset: &Dataset, object: &ObjectRef) -> Result<TableState, String> {
     let spec = MeasureSpec {
         queries: false,
+        reading: None,
         partitions: vec![Partition::all()],
         batch: 1,
         batches: 1,

@@ -4,7 +4,7 @@
 //! their order. Values come as they are written: columns of delimited text are texts, whatever the
 //! definition declares. What a reader here cannot give without loss is refused by its name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ::parquet::arrow::arrow_reader::{
@@ -24,10 +24,16 @@ use crate::object::parquet::Chunks;
 use crate::object::{ObjectReader, Objects, ReadAt};
 use crate::parquet::columns::{self, Meaning};
 use crate::parquet::footer::{self, guarded};
+use crate::parquet::spelled;
 use crate::text::csv::stored;
 
-/// Rows of a batch of a columnar file.
+/// Rows of a batch of a columnar file, at most.
 const BATCH_ROWS: usize = 4096;
+/// The part of a task's memory that the values of a batch may take.
+const BATCH_SHARE: u64 = 8;
+
+/// Marks a field whose column is stated to have no values.
+pub const VOID: &str = "assay.void";
 
 /// A slice that is open.
 #[derive(Debug)]
@@ -152,9 +158,10 @@ impl SliceRows {
             .clone()
             .map(|g| metadata.row_group(g).num_rows())
             .sum();
+        let batch_rows = batch_rows(metadata, groups.clone(), context.memory_bytes);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, told)
             .with_row_groups(groups.collect())
-            .with_batch_size(BATCH_ROWS);
+            .with_batch_size(batch_rows);
         let mut batches = guarded(path, &place, || {
             builder.build().map_err(|error| unreadable(path, &error))
         })?;
@@ -178,6 +185,24 @@ impl SliceRows {
         context.progress.add_bytes(self.bytes);
         Ok(())
     }
+}
+
+/// Rows of these row groups that are held at a time: as many as their share of the memory holds, if
+/// they are as wide as the footer says.
+fn batch_rows(metadata: &ParquetMetaData, groups: std::ops::Range<usize>, memory: u64) -> usize {
+    let widest = groups.map(|group| {
+        let group = metadata.row_group(group);
+        let bytes = group.columns().iter().map(|chunk| {
+            let plain = chunk.unencoded_byte_array_data_bytes().unwrap_or(0);
+            plain.max(chunk.uncompressed_size()).max(0).unsigned_abs()
+        });
+        let rows = group.num_rows().max(1).unsigned_abs();
+        bytes.fold(0, u64::saturating_add).div_ceil(rows)
+    });
+    let rows = (memory / BATCH_SHARE) / widest.max().unwrap_or(0).max(1);
+    usize::try_from(rows)
+        .unwrap_or(BATCH_ROWS)
+        .clamp(1, BATCH_ROWS)
 }
 
 /// The bytes of a slice of a text.
@@ -228,6 +253,14 @@ fn parquet(
     footer::verify_chunks(path, &metadata, reader.size())?;
     let descriptor = metadata.file_metadata().schema_descr();
     let told = guarded(path, &Place::file(), || Ok(columns::columns(descriptor)))?;
+    let stated = descriptor.root_schema().get_fields().iter();
+    let void: BTreeSet<String> = stated
+        .filter(|field| spelled::is_void(field))
+        .map(|field| field.name().to_owned())
+        .collect();
+    let metadata = guarded(path, &Place::file(), || {
+        spelled::spelled_out(metadata).map_err(|error| unreadable(path, &error))
+    })?;
     let arrow = arrow_metadata(metadata.clone(), path)?;
     let mut fields = Vec::with_capacity(told.len());
     for field in arrow.schema().fields() {
@@ -248,9 +281,25 @@ fn parquet(
                             .to_owned(),
                 });
             }
+            Meaning::Text if *field.data_type() != DataType::Utf8 => {
+                return Err(ScanError::Unsupported {
+                    path: path.to_owned(),
+                    place: Place::file().in_column(name),
+                    what: format!(
+                        "texts that are written as {} are not stored",
+                        field.data_type()
+                    ),
+                    remedy: "have the column written as STRING, or write `mode: in-place` under \
+                             assayStorage"
+                        .to_owned(),
+                });
+            }
             _ => {}
         }
-        let word = HashMap::from([(TYPE_TEXT.to_owned(), column.type_text.clone())]);
+        let mut word = HashMap::from([(TYPE_TEXT.to_owned(), column.type_text.clone())]);
+        if void.contains(name) {
+            word.insert(VOID.to_owned(), String::new());
+        }
         let data_type = field.data_type().clone();
         fields.push(Field::new(name, data_type, column.nullable).with_metadata(word));
     }

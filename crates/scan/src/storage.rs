@@ -73,6 +73,9 @@ pub struct Publication {
     pub cuts: Vec<String>,
     /// Days of data time that partitions are kept for; absent: for ever.
     pub retention_days: Option<u32>,
+    /// The partitions of the dataset that the source has no longer: they are dropped where they are
+    /// still shown.
+    pub gone: Vec<PartitionKey>,
     /// When the evaluation that it belongs to was started, by the one clock of all evaluations.
     pub now: Timestamp,
 }
@@ -136,7 +139,8 @@ pub fn is_ingested(dataset: &Dataset) -> bool {
 }
 
 /// What names the content of a batch: its place, its format, and the objects pinned to what the
-/// listing showed. Equal for a batch that is tried again, by whatever run.
+/// listing showed. Equal for a batch that is tried again, by whatever run; a run that is to read
+/// the source again, whatever it shows, has names of its own.
 #[must_use]
 pub fn cut(dataset: &Dataset, spec: &MeasureSpec) -> String {
     let source = &dataset.source;
@@ -157,8 +161,18 @@ pub fn cut(dataset: &Dataset, spec: &MeasureSpec) -> String {
         .collect();
     let keys: Vec<&str> = spec.partitions.iter().map(|p| p.key.as_str()).collect();
     let address = source.location.address();
-    let whole = format!("{:?}", (address, &source.format, names, keys, slices));
+    let mut whole = format!("{:?}", (address, &source.format, names, keys, slices));
+    if let Some(reading) = &spec.reading {
+        whole.push_str(&format!("{reading:?}"));
+    }
     PartitionVersion::of_mark(&whole).0
+}
+
+/// Has every batch of a plan read from the source, whatever copies there are of it.
+pub(crate) fn read_again(discovery: &mut Discovery, now: Timestamp) {
+    for spec in discovery.measures.iter_mut().filter(|spec| !spec.queries) {
+        spec.reading = Some(now.to_string());
+    }
 }
 
 /// Tells every evaluation of a plan the names of the batches that it is about.

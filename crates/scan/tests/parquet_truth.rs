@@ -84,6 +84,7 @@ fn scan(file: &Path, metrics: &[Metric], parts: &[Part]) -> Result<TableState, S
     for part in parts {
         let spec = MeasureSpec {
             queries: false,
+            reading: None,
             partitions: vec![Partition::all()],
             batch: 1,
             batches: 1,

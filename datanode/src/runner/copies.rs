@@ -2,15 +2,18 @@
 //!
 //! In: tasks of datasets whose definition says `mode: ingest`. Out: what lets a measurement write to
 //! storage; and before a partition is judged, its publication, so that readers never see a version
-//! whose verdict nobody is about to know. It must never publish what was not measured whole.
+//! whose verdict nobody is about to know. It must never publish what was not measured whole, and
+//! never leave a partition without a verdict because its copy cannot be shown.
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use assay_model::partition::PartitionKey;
 use assay_model::task::{AttemptOutcome, EvaluateSpec, TaskFailure};
-use assay_scan::ScanContext;
 use assay_scan::reach::{Access, MakeReach};
 use assay_scan::storage::{Publication, StorageAt, is_ingested};
+use assay_scan::{ErrorClass, ScanContext, ScanError};
 use async_trait::async_trait;
 
 use super::access::KeyError;
@@ -57,7 +60,7 @@ impl Copies {
         })
     }
 
-    async fn context(&self) -> Result<ScanContext, TaskFailure> {
+    async fn context(&self, stop: &Arc<AtomicBool>) -> Result<ScanContext, TaskFailure> {
         let access = Access {
             storage: Some(self.at().await?),
             // Nothing is read but storage.
@@ -66,6 +69,7 @@ impl Copies {
         };
         Ok(ScanContext {
             reach: Some((self.make)(access)),
+            cancelled: Arc::clone(stop),
             ..ScanContext::default()
         })
     }
@@ -113,32 +117,59 @@ pub(super) async fn with_storage(
     Ok(Some(access))
 }
 
-/// Shows a version that was measured whole to readers.
+/// Why a copy cannot be shown, or be taken away, however often it is tried.
+pub(super) type Refused = String;
+
+/// What storage came to: what another attempt cannot mend is no failure of the task but a part of
+/// its verdict.
+fn settled<T>(done: Result<T, ScanError>) -> Result<Result<T, Refused>, TaskFailure> {
+    match done {
+        Ok(done) => Ok(Ok(done)),
+        Err(error) if error.is_cancelled() => Err(scan_failure(&error)),
+        Err(error) => match error.class() {
+            ErrorClass::Permanent | ErrorClass::Changed => Ok(Err(error.to_string())),
+            ErrorClass::Retryable | ErrorClass::Away => Err(scan_failure(&error)),
+        },
+    }
+}
+
+/// Shows a version that was measured whole to readers. `gone`: the dataset's partitions that are.
 pub(super) async fn publish(
     copies: Option<&Copies>,
     job: &TaskJob,
     spec: &EvaluateSpec,
-) -> Result<(), TaskFailure> {
+    gone: Vec<PartitionKey>,
+    stop: &Arc<AtomicBool>,
+) -> Result<Result<(), Refused>, TaskFailure> {
     if !is_ingested(&job.dataset) || spec.copies.is_empty() {
-        return Ok(());
+        return Ok(Ok(()));
     }
     let Some(copies) = copies else {
-        return Err(without_storage(job));
+        return Ok(Err(without_storage(job).message));
     };
-    let context = copies.context().await?;
+    let context = match copies.context(stop).await {
+        Err(failed) if failed.outcome == AttemptOutcome::Permanent => {
+            return Ok(Err(failed.message));
+        }
+        context => context?,
+    };
     let publication = Publication {
         dataset: job.dataset.id.clone(),
         partition: spec.partition.clone(),
         version: spec.version.clone(),
         cuts: spec.copies.clone(),
         retention_days: job.dataset.storage.retention_days,
+        gone,
         now: job.now,
     };
     let published = compute(move || {
         let reach = context.reach("storage")?;
         reach.storage()?.publish(&publication, &context)
     });
-    let published = published.await?.map_err(|error| scan_failure(&error))?;
+    let published = match settled(published.await?)? {
+        Ok(published) => published,
+        Err(refused) => return Ok(Err(refused)),
+    };
     tracing::info!(
         partition = %spec.partition.key,
         rows = published.rows,
@@ -147,7 +178,7 @@ pub(super) async fn publish(
         dropped = published.dropped,
         "the stored copy is published"
     );
-    Ok(())
+    Ok(Ok(()))
 }
 
 /// Drops the copy of a partition that was taken away.
@@ -155,16 +186,25 @@ pub(super) async fn remove(
     copies: Option<&Copies>,
     job: &TaskJob,
     spec: &EvaluateSpec,
-) -> Result<(), TaskFailure> {
-    let Some(copies) = copies.filter(|_| is_ingested(&job.dataset)) else {
-        return known(copies, job);
+    stop: &Arc<AtomicBool>,
+) -> Result<Result<(), Refused>, TaskFailure> {
+    if !is_ingested(&job.dataset) {
+        return Ok(Ok(()));
+    }
+    let Some(copies) = copies else {
+        return Ok(Err(without_storage(job).message));
     };
-    let context = copies.context().await?;
+    let context = match copies.context(stop).await {
+        Err(failed) if failed.outcome == AttemptOutcome::Permanent => {
+            return Ok(Err(failed.message));
+        }
+        context => context?,
+    };
     let (dataset, key) = (job.dataset.id.clone(), spec.partition.key.clone());
     let now = job.now;
     let removed = compute(move || {
         let reach = context.reach("storage")?;
         reach.storage()?.remove(&dataset, &key, now, &context)
     });
-    removed.await?.map_err(|error| scan_failure(&error))
+    settled(removed.await?)
 }

@@ -5,6 +5,8 @@
 //! that failed, or give a check no outcome.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use assay_judge::schema::changed_columns;
 use assay_judge::{Context, Policy, evaluate, in_words};
@@ -44,6 +46,7 @@ pub(super) async fn run(
     metrics: &dyn MetricStore,
     copies: Option<&Copies>,
     job: TaskJob,
+    stop: &Arc<AtomicBool>,
 ) -> Result<TaskOutput, TaskFailure> {
     let TaskSpec::Evaluate(spec) = job.task.spec.clone() else {
         return Err(failure(AttemptOutcome::Permanent, "not an evaluation"));
@@ -55,12 +58,13 @@ pub(super) async fn run(
         EvaluateMode::Gone => States::Gone(reason_of(&spec)),
         EvaluateMode::Refused => States::Broken(reason_of(&spec)),
     };
-    match states {
-        States::All(_) => copies::publish(copies, &job, &spec).await?,
-        States::Gone(_) => copies::remove(copies, &job, &spec).await?,
-        States::Stored(_) | States::Broken(_) | States::None => {}
-    }
     let past = read_past(metrics, &job.dataset, &spec).await?;
+    let states = match states {
+        States::All(_) | States::Gone(_) => {
+            stored_as(states, copies, &job, &spec, &past, stop).await?
+        }
+        States::Stored(_) | States::Broken(_) | States::None => states,
+    };
     let states = match states {
         States::Stored(_) if past.stored.is_empty() => {
             States::Broken("no metrics are stored of it; the next run measures it again".to_owned())
@@ -71,6 +75,33 @@ pub(super) async fn run(
     judged
         .await?
         .map(|evaluation| TaskOutput::Evaluated(Box::new(evaluation)))
+}
+
+/// Has storage follow what is about to be judged. Where it cannot for good, that is the verdict:
+/// nothing says that a version is well which readers do not have.
+async fn stored_as(
+    states: States,
+    copies: Option<&Copies>,
+    job: &TaskJob,
+    spec: &EvaluateSpec,
+    past: &Past,
+    stop: &Arc<AtomicBool>,
+) -> Result<States, TaskFailure> {
+    Ok(match states {
+        States::All(of) => {
+            let gone = past.ledger.iter().filter(|e| e.state == LedgerState::Gone);
+            let gone = gone.map(|entry| entry.partition.key.clone()).collect();
+            match copies::publish(copies, job, spec, gone, stop).await? {
+                Ok(()) => States::All(of),
+                Err(why) => States::Broken(format!("its copy cannot be shown to readers: {why}")),
+            }
+        }
+        States::Gone(reason) => match copies::remove(copies, job, spec, stop).await? {
+            Ok(()) => States::Gone(reason),
+            Err(why) => States::Gone(format!("{reason}; its copy cannot be dropped: {why}")),
+        },
+        other => other,
+    })
 }
 
 fn reason_of(spec: &EvaluateSpec) -> String {

@@ -132,6 +132,7 @@ impl InProcess {
             }
             _ => access,
         };
+        let stop = Arc::clone(&watch.stop);
         let context = ScanContext {
             memory_bytes: job.memory_bytes,
             cancelled: watch.stop,
@@ -143,7 +144,7 @@ impl InProcess {
             TaskSpec::Discover => discover::run(self.metrics.as_ref(), job, context).await,
             TaskSpec::Measure(_) => measure::run(job, context).await,
             TaskSpec::Evaluate(_) => {
-                evaluate::run(self.metrics.as_ref(), self.copies.as_ref(), job).await
+                evaluate::run(self.metrics.as_ref(), self.copies.as_ref(), job, &stop).await
             }
         }
     }
@@ -161,7 +162,8 @@ impl TaskRunner for InProcess {
                 .await;
         }
         if let TaskSpec::Evaluate(_) = &job.task.spec {
-            return evaluate::run(self.metrics.as_ref(), self.copies.as_ref(), job).await;
+            let copies = self.copies.as_ref();
+            return evaluate::run(self.metrics.as_ref(), copies, job, &watch.stop).await;
         }
         let access = self.access(&job).await?;
         let again = (job.dataset.clone(), job.clone(), watch.clone());

@@ -7,6 +7,7 @@ use assay_datanode::runner::access::{LocalKeys, Sources};
 use assay_datanode::runner::copies::Copies;
 use assay_datanode::runner::{TaskRunner, TaskWatch};
 use assay_model::dataset::{Format, FormatKind, Location, Source};
+use assay_model::outcome::Outcome;
 use assay_model::output::TaskOutput;
 use assay_model::source::{StorageMode, StoragePolicy};
 use assay_model::task::TaskSpec;
@@ -76,6 +77,23 @@ pub async fn a_child_stores_a_copy_and_its_node_publishes_it() {
         };
         assert_eq!(measured.iter().map(|m| m.rows).sum::<u64>(), 20_000);
     }
+    // What storage cannot show is a verdict of its own, and readers see nothing of it.
+    let mut lost = found.evaluations[0].clone();
+    lost.measured_by.clear();
+    lost.copies.push("which nobody wrote".to_owned());
+    let job = job_of(&dataset, TaskSpec::Evaluate(lost));
+    let judged = runner.run(job, TaskWatch::default()).await.unwrap();
+    let TaskOutput::Evaluated(judged) = judged else {
+        panic!("no evaluation");
+    };
+    assert!(!judged.results.is_empty());
+    for result in &judged.results {
+        let reason = result.reason.as_deref().unwrap_or_default();
+        assert_eq!(result.outcome, Outcome::Error);
+        assert!(reason.contains("cannot be shown to readers"), "{reason}");
+    }
+    let parents = "SELECT count(*) FROM pg_class WHERE relnamespace = 'assay_data'::regnamespace";
+    assert_eq!(server.sql(&url, parents).trim(), "0");
     for mut spec in found.evaluations {
         // This store has no tasks, and no states of them.
         spec.measured_by.clear();

@@ -83,6 +83,7 @@ pub fn job_of(dataset: &Dataset, spec: TaskSpec) -> TaskJob {
 pub fn measure() -> TaskSpec {
     TaskSpec::Measure(MeasureSpec {
         queries: false,
+        reading: None,
         partitions: vec![Partition::all()],
         batch: 1,
         batches: 1,

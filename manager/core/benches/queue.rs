@@ -52,6 +52,7 @@ fn run(number: u32) -> (Run, Vec<Task>) {
     let measure = |no| {
         let spec = TaskSpec::Measure(MeasureSpec {
             queries: false,
+            reading: None,
             partitions: vec![Partition::all()],
             batch: no,
             batches: TASKS_PER_RUN,

@@ -254,6 +254,7 @@ impl Bench {
         let run = self.submit("orders", "one");
         let measure = |batch| MeasureSpec {
             queries: false,
+            reading: None,
             partitions: vec![Partition::all()],
             batch,
             batches: measures,
@@ -440,6 +441,7 @@ fn a_retried_run_whose_discovery_had_failed_is_planned_before_it_ends() {
     let found = Discovery {
         measures: vec![MeasureSpec {
             queries: false,
+            reading: None,
             partitions: vec![Partition::all()],
             batch: 1,
             batches: 1,

@@ -203,6 +203,7 @@ pub fn messages() -> Vec<Vec<u8>> {
 pub fn rows() -> Vec<Vec<u8>> {
     let measure = MeasureSpec {
         queries: false,
+        reading: None,
         partitions: vec![partition()],
         batch: 1,
         batches: 2,

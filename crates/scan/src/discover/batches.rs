@@ -61,6 +61,7 @@ fn measures(
         .zip(1u32..)
         .map(move |(pieces, batch)| MeasureSpec {
             queries: false,
+            reading: None,
             partitions: partitions.to_vec(),
             batch,
             batches: count,
@@ -98,6 +99,7 @@ pub fn plan_queries(judges: &[Judge], into: &mut Discovery) {
             slices: judge.objects.iter().map(whole).collect(),
             bytes: judge.bytes(),
             queries: true,
+            reading: None,
         });
         let no = into.measures.len() as u32;
         let key = &judge.partition.key;

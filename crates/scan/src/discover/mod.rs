@@ -76,6 +76,9 @@ pub fn discover_again(
     };
     let mut discovery = discovered(&facts, context)?;
     if storage::is_ingested(dataset) {
+        if selection.rescan {
+            storage::read_again(&mut discovery, now);
+        }
         storage::name_copies(dataset, &mut discovery);
     }
     Ok(discovery)

@@ -23,6 +23,7 @@ mod levels;
 mod pages;
 pub(crate) mod rows;
 pub(crate) mod sink;
+pub(crate) mod spelled;
 mod split;
 mod values;
 

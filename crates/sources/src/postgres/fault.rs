@@ -72,6 +72,13 @@ impl Fault {
             "42703" => wrong("correct the columns' names".to_owned()),
             "57014" => late("finish a statement in its time"),
             "55P03" => late("wait for a lock on the table"),
+            "53200" if self.message.contains("shared memory") => ScanError::Away {
+                path: place.to_owned(),
+                what: format!(
+                    "{}: it has room for too few locks; raise its max_locks_per_transaction",
+                    self.said()
+                ),
+            },
             "25P03" | "57P05" => late("keep a transaction open that long"),
             code if code.starts_with("XX") => ScanError::corrupt(place, Place::file(), self.said()),
             code if matches!(code.get(..2), Some("08" | "53" | "57" | "58" | "40")) => away(),
@@ -117,6 +124,12 @@ mod tests {
         for code in ["57P01", "57P03", "53300", "08006", "40001"] {
             assert_eq!(class(code), ErrorClass::Away, "{code}");
         }
+        let locks = read(b"SERROR\0C53200\0Mout of shared memory\0\0").error("postgres://db", "x");
+        assert_eq!(locks.class(), ErrorClass::Away);
+        assert!(
+            locks.to_string().contains("max_locks_per_transaction"),
+            "{locks}"
+        );
         assert_eq!(read(b""), Fault::default());
         let mut telling = read(b"Mno hunter2 here\0\0");
         telling.forget("hunter2");

@@ -36,6 +36,7 @@ impl AtWork<'_> {
             slices: ranges.iter().map(whole).collect(),
             bytes: 0,
             queries: true,
+            reading: None,
         })?;
         let names: Vec<&str> = self.shape.columns.iter().map(|c| c.name.as_str()).collect();
         Ok((works, table_plan(self.dataset, &names)))

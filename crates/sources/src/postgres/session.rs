@@ -335,6 +335,11 @@ pub(super) struct CopyIn<'s> {
 }
 
 impl CopyIn<'_> {
+    /// The longest row that could be read back.
+    pub(super) fn row_bytes(&self) -> usize {
+        self.session.row_bytes()
+    }
+
     /// Has `fill` add bytes of whole rows, or of a part of them.
     pub(super) fn add<E: From<ScanError>>(
         &mut self,

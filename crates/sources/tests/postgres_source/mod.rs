@@ -1,6 +1,7 @@
 //! A table of Postgres against the same rows in files, and what befalls it.
 
 mod changes;
+mod copies;
 mod first_look;
 mod hostile;
 mod keys;

@@ -88,6 +88,7 @@ impl Stored {
                     version: evaluation.version.clone(),
                     cuts: own.map(|(spec, _)| cut(dataset, spec)).collect(),
                     retention_days: dataset.storage.retention_days,
+                    gone: Vec::new(),
                     now: now(),
                 },
                 &self.context,
@@ -109,7 +110,7 @@ impl Stored {
     }
 
     /// Tables of rows.
-    fn tables(&self) -> String {
+    pub fn tables(&self) -> String {
         self.sql(
             "SELECT count(*) FROM pg_class WHERE relnamespace = 'assay_ingest'::regnamespace \
                   AND relname ~ '^b[0-9]+$'",
@@ -117,17 +118,17 @@ impl Stored {
     }
 }
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     "2024-01-01T00:00:00Z".parse().unwrap()
 }
 
-fn files(path: &Path, kind: FormatKind) -> Dataset {
+pub fn files(path: &Path, kind: FormatKind) -> Dataset {
     let path = path.display().to_string();
     dataset(Location::Local { path }, kind)
 }
 
 /// A dataset that is ingested, with a profile that asks for everything.
-fn ingested(mut dataset: Dataset) -> Dataset {
+pub fn ingested(mut dataset: Dataset) -> Dataset {
     dataset.storage = StoragePolicy {
         mode: StorageMode::Ingest,
         retention_days: None,
@@ -136,7 +137,7 @@ fn ingested(mut dataset: Dataset) -> Dataset {
     dataset
 }
 
-fn single(mut dataset: Dataset) -> Dataset {
+pub fn single(mut dataset: Dataset) -> Dataset {
     dataset.partitions.layout = Layout::Single;
     dataset
 }
@@ -156,7 +157,7 @@ fn of_key(columns: &str) -> Check {
 }
 
 /// Compares states of copies with those of the same dataset where it lies, schema and all.
-fn assert_as_in_place(stored: &Stored, dataset: &Dataset) {
+pub fn assert_as_in_place(stored: &Stored, dataset: &Dataset) {
     let plan = list(dataset, &stored.context).unwrap();
     let copies = stored.ingest(dataset, &plan);
     let in_place = measure(dataset, &plan, &stored.context).unwrap();
@@ -303,13 +304,13 @@ fn delimited_text_stays_as_it_was_written() {
     }
 }
 
-fn numbers(folder: &Path, name: &str, values: &[i32]) {
+pub fn numbers(folder: &Path, name: &str, values: &[i32]) {
     let column: ArrayRef = Arc::new(Int32Array::from(values.to_vec()));
     let batch = RecordBatch::try_from_iter([("v", column)]).unwrap();
     write(&folder.join(name), &batch);
 }
 
-fn daily(folder: &Path) -> Dataset {
+pub fn daily(folder: &Path) -> Dataset {
     let mut dataset = ingested(files(folder, FormatKind::Parquet));
     dataset.partitions.layout = Layout::Template("day={day}.parquet".to_owned());
     dataset
@@ -370,6 +371,7 @@ fn what_is_no_longer_there_is_written_again_and_never_published_from_memory() {
         version: PartitionVersion("early".to_owned()),
         cuts: plan.evaluations[0].copies.clone(),
         retention_days: None,
+        gone: Vec::new(),
         now: "2023-12-31T23:59:59Z".parse().unwrap(),
     };
     let error = stored.storage.publish(&early, &stored.context).unwrap_err();

@@ -97,6 +97,7 @@ pub fn discovery(days: &[(&str, &str)]) -> Discovery {
         let seen = sighting(key, version, LedgerState::Sealed);
         found.measures.push(MeasureSpec {
             queries: false,
+            reading: None,
             partitions: vec![seen.partition.clone()],
             batch: 1,
             batches: 1,

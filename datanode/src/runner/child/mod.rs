@@ -248,6 +248,12 @@ impl ChildRunner {
             remote: is_remote(&job.dataset) || is_ingested(&job.dataset),
         }))
     }
+
+    /// An evaluation runs in the node itself: it opens no file of others.
+    async fn judge(&self, job: TaskJob, watch: &TaskWatch) -> Result<TaskOutput, TaskFailure> {
+        let (metrics, copies) = (self.metrics.as_ref(), self.copies.as_ref());
+        evaluate::run(metrics, copies, job, &watch.stop).await
+    }
 }
 
 #[async_trait]
@@ -262,7 +268,7 @@ impl TaskRunner for ChildRunner {
                 .await;
         }
         if let TaskSpec::Evaluate(_) = &job.task.spec {
-            return evaluate::run(self.metrics.as_ref(), self.copies.as_ref(), job).await;
+            return self.judge(job, &watch).await;
         }
         let mut access = match &self.sources {
             Some(sources) => Some(sources.access(&job.dataset).await?),
@@ -271,7 +277,7 @@ impl TaskRunner for ChildRunner {
         let mut is_again = false;
         loop {
             let Some(order) = self.order(&job, access.clone()).await? else {
-                return evaluate::run(self.metrics.as_ref(), self.copies.as_ref(), job).await;
+                return self.judge(job, &watch).await;
             };
             let pool = Arc::clone(&self.pool);
             let (memory, suspect) = (job.memory_bytes, job.suspect);

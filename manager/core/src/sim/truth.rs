@@ -116,6 +116,7 @@ fn draw_run(dice: &mut Dice, swarm: &Swarm, run: Run, at_ms: u64) -> TrueRun {
         for batch in 1..=batches {
             discovery.measures.push(MeasureSpec {
                 queries: false,
+                reading: None,
                 partitions: vec![partition.clone()],
                 batch,
                 batches,

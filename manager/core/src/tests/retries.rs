@@ -11,6 +11,7 @@ pub(super) fn one_day() -> Discovery {
     Discovery {
         measures: vec![MeasureSpec {
             queries: false,
+            reading: None,
             partitions: vec![partition.clone()],
             batch: 1,
             batches: 1,

@@ -315,6 +315,7 @@ fn one_evaluation() -> Discovery {
     Discovery {
         measures: vec![MeasureSpec {
             queries: false,
+            reading: None,
             partitions: vec![Partition::all()],
             batch: 1,
             batches: 1,

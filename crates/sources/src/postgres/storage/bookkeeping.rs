@@ -11,6 +11,9 @@ use super::super::connect::Server;
 use super::super::session::{Row, Session, literal, name};
 use super::kept::Kept;
 
+/// Bytes of what is written down of a batch, at most.
+const TOLD_BYTES: usize = 32 << 20;
+
 /// What names a batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Name<'a> {
@@ -69,7 +72,11 @@ pub(super) fn parent(dataset: &str) -> String {
     format!("assay_data.{}", name(&parent_name(dataset)))
 }
 
-const TABLES: [&str; 4] = [
+/// The version of these tables.
+const VERSION: u32 = 1;
+
+/// What makes them, or brings those of an earlier version to this one.
+const TABLES: [&str; 7] = [
     "CREATE SCHEMA IF NOT EXISTS assay_ingest",
     "CREATE SCHEMA IF NOT EXISTS assay_data",
     "CREATE TABLE IF NOT EXISTS assay_ingest.batch ( \
@@ -90,16 +97,21 @@ const TABLES: [&str; 4] = [
        as_of        timestamptz NOT NULL, \
        published_at timestamptz NOT NULL DEFAULT now(), \
        PRIMARY KEY (dataset, partition))",
+    "ALTER TABLE assay_ingest.partition \
+       ADD COLUMN IF NOT EXISTS as_of timestamptz NOT NULL DEFAULT '-infinity'",
+    "CREATE TABLE IF NOT EXISTS assay_ingest.about (version int NOT NULL)",
+    "INSERT INTO assay_ingest.about \
+       SELECT 1 WHERE NOT EXISTS (SELECT FROM assay_ingest.about)",
 ];
 
-/// Makes the schemas and tables, where they are not there.
+/// Makes the schemas and tables, where they are not there; refuses those of a later version.
 pub(super) fn prepare(session: &mut Session, server: &Server) -> Result<(), ScanError> {
     let there = session.rows(
-        "SELECT to_regclass('assay_ingest.partition') IS NOT NULL \
+        "SELECT to_regclass('assay_ingest.about') IS NOT NULL \
          AND to_regnamespace('assay_data') IS NOT NULL",
     )?;
     if cell(&there, 0) == Some("t") {
-        return Ok(());
+        return known(session, server);
     }
     let mut make = || {
         session.rows("BEGIN")?;
@@ -124,15 +136,36 @@ pub(super) fn prepare(session: &mut Session, server: &Server) -> Result<(), Scan
     })
 }
 
+/// Refuses tables that a later version of this program has made.
+fn known(session: &mut Session, server: &Server) -> Result<(), ScanError> {
+    let rows = session.rows("SELECT max(version) FROM assay_ingest.about")?;
+    let version = cell(&rows, 0).and_then(|version| version.parse::<u32>().ok());
+    match version {
+        Some(version) if version > VERSION => Err(ScanError::Definition {
+            path: server.place.clone(),
+            place: Place::file(),
+            what: format!(
+                "its schema assay_ingest is of version {version}, and this program knows {VERSION}"
+            ),
+            remedy: "run the version of this program that made it".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn cell(rows: &[Row], at: usize) -> Option<&str> {
     rows.first()?.get(at)?.as_deref()
 }
 
-/// The batch of this name; one whose table somebody dropped is none, and its row is deleted.
+/// The batch of this name. One whose table somebody dropped is none, and its row is deleted; one
+/// whose row cannot be read is none either, and stays under another name as long as readers see it.
 pub(super) fn find(session: &mut Session, of: &Name<'_>) -> Result<Option<Batch>, ScanError> {
     let rows = session.rows(&format!(
         "SELECT id, row_count, told::text, \
-         to_regclass('assay_ingest.\"b' || id || '\"') IS NOT NULL FROM assay_ingest.batch \
+         to_regclass('assay_ingest.\"b' || id || '\"') IS NOT NULL, \
+         EXISTS (SELECT FROM pg_inherits i \
+           WHERE i.inhrelid = to_regclass('assay_ingest.\"b' || id || '\"')) \
+         FROM assay_ingest.batch \
          WHERE dataset = {} AND partition = {} AND cut = {}",
         literal(of.dataset),
         literal(of.partition),
@@ -146,6 +179,12 @@ pub(super) fn find(session: &mut Session, of: &Name<'_>) -> Result<Option<Batch>
     if let (Some(told), Some(rows), Some("t")) = (told, count, cell(&rows, 3)) {
         return Ok(Some(Batch { id, rows, told }));
     }
+    if cell(&rows, 4) == Some("t") {
+        session.rows(&format!(
+            "UPDATE assay_ingest.batch SET cut = 'unreadable ' || id || ': ' || cut WHERE id = {id}"
+        ))?;
+        return Ok(None);
+    }
     session.rows(&format!("DROP TABLE IF EXISTS {}", table(id)))?;
     session.rows(&format!("DELETE FROM assay_ingest.batch WHERE id = {id}"))?;
     Ok(None)
@@ -155,6 +194,21 @@ pub(super) fn find(session: &mut Session, of: &Name<'_>) -> Result<Option<Batch>
 pub(super) fn add(session: &mut Session, of: &Name<'_>, batch: &Batch) -> Result<bool, ScanError> {
     let told = serde_json::to_string(&batch.told);
     let told = told.map_err(|e| ScanError::corrupt(of.dataset, Place::file(), e.to_string()))?;
+    if told.len() > TOLD_BYTES {
+        return Err(ScanError::Unsupported {
+            path: of.dataset.to_owned(),
+            place: Place::file(),
+            what: format!(
+                "what is to be written down of {} parts of a batch has {} bytes, and {TOLD_BYTES} \
+                 can be read back",
+                batch.told.parts.len(),
+                told.len()
+            ),
+            remedy: "write `mode: in-place` under assayStorage, or have the partition written as \
+                     fewer files with the same columns"
+                .to_owned(),
+        });
+    }
     let added = session.rows(&format!(
         "INSERT INTO assay_ingest.batch (id, dataset, partition, cut, row_count, told) \
          VALUES ({}, {}, {}, {}, {}, {}::json) ON CONFLICT DO NOTHING RETURNING id",

@@ -1,15 +1,16 @@
 //! Rows of record batches as binary COPY takes them.
 //!
 //! In: batches. Out: the bytes of their rows. A value that its column in storage cannot hold is an
-//! error that says which and why; nothing is rounded, cut or left out.
+//! error that says where and why, and shows no value: who reads errors may not be one who reads the
+//! data. Nothing is rounded, cut or left out.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, Float16Type,
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType,
-    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type,
+    Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType,
+    Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, RecordBatch};
 use arrow_buffer::{NullBuffer, ScalarBuffer, i256};
@@ -55,6 +56,8 @@ enum Values<'a> {
     F16(&'a arrow_array::Float16Array),
     F32(&'a [f32]),
     F64(&'a [f64]),
+    Decimal32(&'a [i32], i8),
+    Decimal64(&'a [i64], i8),
     Decimal(&'a [i128], i8),
     Wide(&'a [i256], i8),
     Text(&'a arrow_array::StringArray),
@@ -102,6 +105,8 @@ impl<'a> Column<'a> {
             DataType::Float16 => Values::F16(array.as_primitive::<Float16Type>()),
             DataType::Float32 => Values::F32(of::<Float32Type>(array)),
             DataType::Float64 => Values::F64(of::<Float64Type>(array)),
+            DataType::Decimal32(_, scale) => Values::Decimal32(of::<Decimal32Type>(array), *scale),
+            DataType::Decimal64(_, scale) => Values::Decimal64(of::<Decimal64Type>(array), *scale),
             DataType::Decimal128(_, scale) => Values::Decimal(of::<Decimal128Type>(array), *scale),
             DataType::Decimal256(_, scale) => Values::Wide(of::<Decimal256Type>(array), *scale),
             DataType::Utf8 => Values::Text(array.as_string()),
@@ -166,6 +171,14 @@ impl<'a> Column<'a> {
             Values::F16(array) => fixed(to, array.value(row).to_f32().to_be_bytes()),
             Values::F32(values) => fixed(to, values[row].to_be_bytes()),
             Values::F64(values) => fixed(to, values[row].to_be_bytes()),
+            Values::Decimal32(values, scale) => {
+                let digits = values[row].unsigned_abs();
+                number(to, values[row] < 0, u128::from(digits), *scale);
+            }
+            Values::Decimal64(values, scale) => {
+                let digits = values[row].unsigned_abs();
+                number(to, values[row] < 0, u128::from(digits), *scale);
+            }
             Values::Decimal(values, scale) => {
                 number(to, values[row] < 0, values[row].unsigned_abs(), *scale);
             }
@@ -215,7 +228,7 @@ fn text(to: &mut Vec<u8>, value: &str) -> Result<(), String> {
 fn whole_day(millis: i64) -> Result<i64, String> {
     match millis % 86_400_000 {
         0 => Ok(millis / 86_400_000),
-        _ => Err(format!("{millis} ms is no whole day")),
+        _ => Err("a date that is no whole day".to_owned()),
     }
 }
 
@@ -224,9 +237,7 @@ fn date(to: &mut Vec<u8>, days: i64) -> Result<(), String> {
     match i32::try_from(own) {
         Ok(small) if DAYS.contains(&own) => fixed(to, small.to_be_bytes()),
         _ => {
-            return Err(format!(
-                "day {days} from 1970 is outside the calendar of storage"
-            ));
+            return Err("a date outside the calendar of storage".to_owned());
         }
     }
     Ok(())
@@ -236,20 +247,18 @@ fn date(to: &mut Vec<u8>, days: i64) -> Result<(), String> {
 fn micros(value: i64, per: i64) -> Result<i64, String> {
     if per <= 1_000_000 {
         let micros = value.checked_mul(1_000_000 / per);
-        return micros.ok_or_else(|| format!("{value} is outside the calendar of storage"));
+        return micros.ok_or_else(|| "a time outside the calendar of storage".to_owned());
     }
     match value % 1_000 {
         0 => Ok(value / 1_000),
-        _ => Err(format!(
-            "{value} ns has parts of a microsecond, which storage does not keep"
-        )),
+        _ => Err("parts of a microsecond, which storage does not keep".to_owned()),
     }
 }
 
 fn time(to: &mut Vec<u8>, value: i64, per: i64) -> Result<(), String> {
     let micros = micros(value, per)?;
     if !(0..=MICROS_OF_DAY).contains(&micros) {
-        return Err(format!("{micros} µs is no time of day"));
+        return Err("a time that is no time of day".to_owned());
     }
     fixed(to, micros.to_be_bytes());
     Ok(())
@@ -259,7 +268,7 @@ fn timestamp(to: &mut Vec<u8>, value: i64, per: i64) -> Result<(), String> {
     let own = micros(value, per)?.checked_sub(MICROS_TO_2000);
     match own {
         Some(own) if INSTANTS.contains(&own) => fixed(to, own.to_be_bytes()),
-        _ => return Err(format!("{value} is outside the calendar of storage")),
+        _ => return Err("a time outside the calendar of storage".to_owned()),
     }
     Ok(())
 }
@@ -303,7 +312,7 @@ fn wide(to: &mut Vec<u8>, value: i256, scale: i8) -> Result<(), String> {
         number(to, negative, small.unsigned_abs(), scale);
         return Ok(());
     }
-    let odd = || format!("{value} has more digits than a decimal has");
+    let odd = || "more digits than a decimal has".to_owned();
     let small = |value: i128| i256::from_i128(value);
     let mut value = value.checked_abs().ok_or_else(odd)?;
     let mut groups = Vec::with_capacity(20);
@@ -480,7 +489,7 @@ mod tests {
         refused(Arc::new(StringArray::from(vec!["a", "b\0"])), "NUL");
         refused(
             Arc::new(TimestampNanosecondArray::from(vec![1_000, 1_001])),
-            "1001 ns",
+            "microsecond",
         );
         refused(
             Arc::new(TimestampSecondArray::from(vec![0, i64::MAX])),

@@ -9,9 +9,12 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, Float64Array, NullArray, PrimitiveArray, RecordBatch};
+use arrow_array::{
+    Array, ArrayRef, Float64Array, NullArray, PrimitiveArray, RecordBatch, new_null_array,
+};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use assay_scan::columnar::{TYPE_TEXT, type_text};
+use assay_scan::slices::VOID;
 use serde::{Deserialize, Serialize};
 
 use super::super::types::{Column, Reading};
@@ -33,6 +36,10 @@ pub(super) struct Kept {
     /// Whether nothing but its NULLs is counted, as where it came from.
     #[serde(default)]
     pub(super) counted: bool,
+    /// Whether it is stated to have no values: it is no column of the table, for no value says what
+    /// type that should have.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) void: bool,
 }
 
 /// The type that keeps the values of a type of Arrow.
@@ -45,7 +52,10 @@ fn sql(data_type: &DataType) -> Option<String> {
         DataType::UInt64 => "numeric(20,0)",
         DataType::Float16 | DataType::Float32 => "float4",
         DataType::Float64 => "float8",
-        DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale) => {
+        DataType::Decimal32(digits, scale)
+        | DataType::Decimal64(digits, scale)
+        | DataType::Decimal128(digits, scale)
+        | DataType::Decimal256(digits, scale) => {
             return Some(format!("numeric({digits},{scale})"));
         }
         DataType::Date32 | DataType::Date64 => "date",
@@ -97,6 +107,7 @@ impl Kept {
             text: type_text(field),
             nullable: field.is_nullable(),
             counted: false,
+            void: *field.data_type() == DataType::Null || field.metadata().contains_key(VOID),
         })
     }
 
@@ -128,6 +139,7 @@ impl Kept {
             text: column.type_text(),
             nullable: column.nullable,
             counted: column.reading == Reading::Counted,
+            void: false,
         })
     }
 
@@ -219,10 +231,21 @@ impl Back {
         }
     }
 
-    /// A batch as it is measured.
-    pub(super) fn batch(&self, batch: &RecordBatch) -> Result<RecordBatch, String> {
-        let pairs = batch.columns().iter().zip(self.measured.fields());
-        let arrays = pairs.map(|(array, field)| given_back(array, field.data_type()));
+    /// A batch as it is measured; each column from its place, those without one have no values.
+    pub(super) fn batch(
+        &self,
+        batch: &RecordBatch,
+        places: &[Option<usize>],
+    ) -> Result<RecordBatch, String> {
+        let pairs = places.iter().zip(self.measured.fields());
+        let arrays = pairs.map(|(place, field)| match place {
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+            Some(at) => {
+                let array = batch.columns().get(*at);
+                let array = array.ok_or_else(|| format!("{} is missing", field.name()))?;
+                given_back(array, field.data_type())
+            }
+        });
         let arrays: Vec<ArrayRef> = arrays.collect::<Result<_, _>>()?;
         let rows = Some(batch.num_rows());
         let options = arrow_array::RecordBatchOptions::new().with_row_count(rows);

@@ -2,8 +2,10 @@
 //!
 //! In: a partition version whose batches are stored. Out: the parts of the dataset's table, changed
 //! in one transaction: those of the version come, those of the one before go, so that a statement
-//! sees one of them whole. Batches of versions that were never published go with it. A repeat
-//! changes nothing.
+//! sees one of them whole. Batches of versions that were never published go with it, but for those
+//! that came after the evaluation began: they are somebody's work. A repeat changes nothing.
+//!
+//! What else is dropped (too old, gone, left behind) must never keep a version from being seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,6 +23,10 @@ use super::bookkeeping::{parent, table};
 const ATTEMPTS: u32 = 8;
 /// Between two of them.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Days after which a batch that nobody published is nobody's work any more.
+const LEFT_DAYS: u32 = 7;
+/// Batches left behind that one publication drops.
+const LEFT_MOST: u32 = 100;
 
 /// A batch of the partition that is stored.
 struct Stored {
@@ -28,6 +34,8 @@ struct Stored {
     cut: String,
     rows: u64,
     attached: bool,
+    /// Whether it was there when the evaluation began.
+    earlier: bool,
 }
 
 fn cell(row: &Row, at: usize) -> &str {
@@ -50,16 +58,88 @@ pub(super) fn publish(
         };
         swap.run()
     };
-    let mut published = patiently(session, server, context, &mut swap)?;
-    let Some(limit) = oldest(publication) else {
-        return Ok(published);
-    };
-    let dataset = publication.dataset.as_str();
-    for key in too_old(session, dataset, limit)? {
-        remove(session, dataset, &key, publication.now, context)?;
-        published.dropped += 1;
+    let mut published = patiently(session, server, context, ATTEMPTS, &mut swap)?;
+    match tidy(session, publication, context, &mut published.dropped) {
+        Err(error) if error.is_cancelled() => Err(error),
+        Err(error) => {
+            tracing::warn!(
+                dataset = %publication.dataset,
+                %error,
+                "what is stored and no longer wanted is dropped by a later publication"
+            );
+            Ok(published)
+        }
+        Ok(()) => Ok(published),
     }
-    Ok(published)
+}
+
+/// Drops what is too old, what is gone from the source, and what was left behind. Each that readers
+/// hold is left for later: the publication stands whatever comes of this.
+fn tidy(
+    session: &mut Session,
+    publication: &Publication,
+    context: &ScanContext,
+    dropped: &mut u64,
+) -> Result<(), ScanError> {
+    let (dataset, now) = (publication.dataset.as_str(), publication.now);
+    let mut unwanted = match oldest(publication) {
+        Some(limit) => too_old(session, dataset, limit)?,
+        None => Vec::new(),
+    };
+    unwanted.extend(gone(session, publication)?);
+    let server = session.server().clone();
+    let mut held = None;
+    for key in unwanted {
+        let mut drop_all = |session: &mut Session| drop_partition(session, dataset, &key, now);
+        match patiently(session, &server, context, 1, &mut drop_all) {
+            Ok(()) => *dropped += 1,
+            Err(error) if error.is_cancelled() => return Err(error),
+            Err(error) => held = Some(error),
+        }
+    }
+    let mut drop_left = |session: &mut Session| sweep(session, dataset);
+    patiently(session, &server, context, 1, &mut drop_left)?;
+    held.map_or(Ok(()), Err)
+}
+
+/// The partitions that readers see and the source has no longer.
+fn gone(session: &mut Session, publication: &Publication) -> Result<Vec<String>, ScanError> {
+    if publication.gone.is_empty() {
+        return Ok(Vec::new());
+    }
+    let gone: BTreeSet<&str> = publication.gone.iter().map(|key| key.as_str()).collect();
+    let mut found = Vec::new();
+    let statement = format!(
+        "SELECT partition FROM assay_ingest.partition WHERE dataset = {} ORDER BY partition",
+        literal(publication.dataset.as_str())
+    );
+    session.each_row(&statement, |row| {
+        let key = cell(&row, 0);
+        if gone.contains(key) && key != publication.partition.key.as_str() {
+            found.push(key.to_owned());
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Drops batches of the dataset that nobody has published for days, and rows without their table.
+fn sweep(session: &mut Session, dataset: &str) -> Result<(), ScanError> {
+    lock(session, dataset)?;
+    let rows = session.rows(&format!(
+        "SELECT b.id FROM assay_ingest.batch b \
+         LEFT JOIN pg_class c ON c.oid = to_regclass('assay_ingest.\"b' || b.id || '\"') \
+         WHERE b.dataset = {} AND b.written_at < now() - interval '{LEFT_DAYS} days' \
+         AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) \
+         ORDER BY b.id LIMIT {LEFT_MOST}",
+        literal(dataset)
+    ))?;
+    for row in rows {
+        if let Ok(id) = cell(&row, 0).parse() {
+            drop_batch(session, id)?;
+        }
+    }
+    Ok(())
 }
 
 /// Drops all that is stored of a partition.
@@ -70,21 +150,31 @@ pub(super) fn remove(
     now: Timestamp,
     context: &ScanContext,
 ) -> Result<(), ScanError> {
-    let mut drop_all = |session: &mut Session| {
-        lock(session, dataset)?;
-        not_outrun(session, dataset, partition, now, None)?;
-        for stored in stored(session, dataset, partition)? {
+    let mut drop_all = |session: &mut Session| drop_partition(session, dataset, partition, now);
+    let server = session.server().clone();
+    patiently(session, &server, context, ATTEMPTS, &mut drop_all)
+}
+
+/// Drops a partition with its batches, but for those that came after `now`.
+fn drop_partition(
+    session: &mut Session,
+    dataset: &str,
+    partition: &str,
+    now: Timestamp,
+) -> Result<(), ScanError> {
+    lock(session, dataset)?;
+    not_outrun(session, dataset, partition, now, None)?;
+    for stored in stored(session, dataset, partition, now)? {
+        if stored.attached || stored.earlier {
             drop_batch(session, stored.id)?;
         }
-        session.rows(&format!(
-            "DELETE FROM assay_ingest.partition WHERE dataset = {} AND partition = {}",
-            literal(dataset),
-            literal(partition)
-        ))?;
-        Ok(())
-    };
-    let server = session.server().clone();
-    patiently(session, &server, context, &mut drop_all)
+    }
+    session.rows(&format!(
+        "DELETE FROM assay_ingest.partition WHERE dataset = {} AND partition = {}",
+        literal(dataset),
+        literal(partition)
+    ))?;
+    Ok(())
 }
 
 /// Runs a transaction, again while others hold the locks that it needs.
@@ -92,6 +182,7 @@ fn patiently<T>(
     session: &mut Session,
     server: &Server,
     context: &ScanContext,
+    attempts: u32,
     run: &mut dyn FnMut(&mut Session) -> Result<T, ScanError>,
 ) -> Result<T, ScanError> {
     let mut attempt = 1;
@@ -114,7 +205,7 @@ fn patiently<T>(
         if !is_lock || ended.is_err() {
             return Err(held);
         }
-        if attempt >= ATTEMPTS {
+        if attempt >= attempts {
             return Err(ScanError::Away {
                 path: server.place.clone(),
                 what: "readers have held the table all the time".to_owned(),
@@ -160,13 +251,20 @@ fn not_outrun(
 }
 
 /// The batches of a partition whose tables are there.
-fn stored(session: &mut Session, dataset: &str, partition: &str) -> Result<Vec<Stored>, ScanError> {
+fn stored(
+    session: &mut Session,
+    dataset: &str,
+    partition: &str,
+    now: Timestamp,
+) -> Result<Vec<Stored>, ScanError> {
     let rows = session.rows(&format!(
         "SELECT b.id, b.cut, b.row_count, \
-           EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) \
+           EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid), \
+           b.written_at <= {}::timestamptz \
          FROM assay_ingest.batch b \
          JOIN pg_class c ON c.oid = to_regclass('assay_ingest.\"b' || b.id || '\"') \
          WHERE b.dataset = {} AND b.partition = {} ORDER BY b.id",
+        literal(&now.to_string()),
         literal(dataset),
         literal(partition)
     ))?;
@@ -175,6 +273,7 @@ fn stored(session: &mut Session, dataset: &str, partition: &str) -> Result<Vec<S
         cut: cell(row, 1).to_owned(),
         rows: cell(row, 2).parse().unwrap_or_default(),
         attached: cell(row, 3) == "t",
+        earlier: cell(row, 4) == "t",
     };
     Ok(rows.iter().map(one).collect())
 }
@@ -183,6 +282,17 @@ fn drop_batch(session: &mut Session, id: i64) -> Result<(), ScanError> {
     session.rows(&format!("DROP TABLE IF EXISTS {}", table(id)))?;
     session.rows(&format!("DELETE FROM assay_ingest.batch WHERE id = {id}"))?;
     Ok(())
+}
+
+/// A table that is gone while its row is read has been dropped by another evaluation.
+fn not_there(error: ScanError, place: &str) -> ScanError {
+    match &error {
+        ScanError::Definition { what, .. } if what.contains("(42P01)") => ScanError::Changed {
+            path: place.to_owned(),
+            what: what.clone(),
+        },
+        _ => error,
+    }
 }
 
 /// The instant before which data is not kept.
@@ -222,7 +332,7 @@ impl Swap<'_> {
         lock(self.session, dataset)?;
         let version = Some(self.of.version.as_str());
         not_outrun(self.session, dataset, key, self.of.now, version)?;
-        let all = stored(self.session, dataset, key)?;
+        let all = stored(self.session, dataset, key, self.of.now)?;
         let until = self.of.partition.end;
         let old = oldest(self.of)
             .zip(until)
@@ -241,11 +351,17 @@ impl Swap<'_> {
                 ),
             });
         }
-        if !old {
-            self.attach(&shown)?;
-        }
+        // A repeat drops nothing: what else is there came after the version was published.
+        let again = !old && shown.iter().all(|s| s.attached) && !others.iter().any(|s| s.attached);
         for stored in others {
-            drop_batch(self.session, stored.id)?;
+            let own = old && wanted.contains(stored.cut.as_str());
+            if own || stored.attached || (stored.earlier && !again) {
+                drop_batch(self.session, stored.id)?;
+            }
+        }
+        if !old {
+            let gone = |error| not_there(error, &self.server.place);
+            self.attach(&shown).map_err(gone)?;
         }
         let rows = shown.iter().map(|stored| stored.rows).sum();
         self.note(rows, old)?;
@@ -293,6 +409,14 @@ impl Swap<'_> {
                         .rows(&format!("ALTER TABLE {parent} ADD COLUMN {column} {kind}"))?;
                 }
                 Some((_, there)) if there == kind => {}
+                Some(_) if !self.is_used(column)? => {
+                    // Only what was dropped a moment ago had values of it.
+                    let column = name(column);
+                    self.session
+                        .rows(&format!("ALTER TABLE {parent} DROP COLUMN {column}"))?;
+                    self.session
+                        .rows(&format!("ALTER TABLE {parent} ADD COLUMN {column} {kind}"))?;
+                }
                 Some((_, there)) => {
                     return Err(ScanError::Definition {
                         path: format!("{}: {parent}", self.server.place),
@@ -319,6 +443,20 @@ impl Swap<'_> {
                 .rows(&format!("ALTER TABLE {own} ADD COLUMN {column} {kind}"))?;
         }
         Ok(())
+    }
+
+    /// Whether a part of the dataset's table came with this column.
+    fn is_used(&mut self, column: &str) -> Result<bool, ScanError> {
+        let rows = self.session.rows(&format!(
+            "SELECT EXISTS (SELECT FROM assay_ingest.batch b \
+             JOIN pg_inherits i ON i.inhrelid = to_regclass('assay_ingest.\"b' || b.id || '\"') \
+             WHERE b.dataset = {} AND (json_typeof(b.told -> 'columns') <> 'array' \
+             OR EXISTS (SELECT FROM json_array_elements(b.told -> 'columns') c \
+               WHERE c ->> 'name' = {} AND coalesce(c ->> 'void', 'false') <> 'true')))",
+            literal(self.of.dataset.as_str()),
+            literal(column)
+        ))?;
+        Ok(rows.first().is_none_or(|row| cell(row, 0) != "f"))
     }
 
     /// The columns of a table with their types.
@@ -353,7 +491,7 @@ impl Swap<'_> {
         self.session.rows(&format!(
             "INSERT INTO assay_ingest.partition AS p \
              (dataset, partition, version, row_count, data_until, as_of) \
-             VALUES ({dataset}, {key}, {version}, {rows}, {until}, {now}::timestamptz) \
+             VALUES ({dataset}, {key}, {version}, {rows}, {until}, least({now}::timestamptz, now())) \
              ON CONFLICT (dataset, partition) DO UPDATE SET version = EXCLUDED.version, \
              row_count = EXCLUDED.row_count, data_until = EXCLUDED.data_until, \
              as_of = greatest(p.as_of, EXCLUDED.as_of), \

@@ -60,7 +60,7 @@ impl Reader<'_> {
     }
 
     fn names(&self) -> String {
-        let columns = self.batch.told.columns.iter();
+        let columns = self.batch.told.columns.iter().filter(|c| !c.void);
         columns
             .map(|c| name(&c.name))
             .collect::<Vec<_>>()
@@ -70,15 +70,17 @@ impl Reader<'_> {
     fn columns(&mut self, path: &str, context: &ScanContext) -> Result<TableState, ScanError> {
         let told = &self.batch.told;
         let rows_of = format!("FROM {} WHERE true", table(self.batch.id));
-        let mut found = Vec::with_capacity(told.columns.len());
-        for kept in &told.columns {
+        let stored = told.columns.iter().filter(|column| !column.void);
+        let stored: Vec<Kept> = stored.cloned().collect();
+        let mut found = Vec::with_capacity(stored.len());
+        for kept in &stored {
             let column = kept.column();
             found.push(match column.reading {
                 Reading::Numeric => digits(self.session, &column, &rows_of)?,
                 _ => None,
             });
         }
-        let whole = Back::new(&told.columns, &found);
+        let whole = Back::new(&stored, &found);
         let corrupt = |what: String| ScanError::corrupt(path, Place::file(), what);
         let mut decoder = Decoder::new(&whole.stored).map_err(corrupt)?;
         decoder.row_bytes = self.session.row_bytes();
@@ -88,38 +90,35 @@ impl Reader<'_> {
             partition: self.partition,
             path,
             context,
-            columns: &told.columns,
+            whole: &told.columns,
+            columns: &stored,
             found: &found,
             parts: told.parts.iter(),
             at_work: None,
             state: TableState::default(),
         };
-        let statement = match told.columns.is_empty() {
-            true => None,
-            false => Some(format!(
-                "COPY (SELECT {} {rows_of}) TO STDOUT (FORMAT binary)",
-                self.names()
-            )),
-        };
-        if let Some(statement) = statement {
-            self.session.copy_out(&statement, |piece| {
-                let mut take = |batch| cutter.add(&batch).map_err(Wrong);
-                let added = decoder.add::<Wrong>(piece, &mut take);
-                wide.append(&mut decoder.wide);
-                added.map_err(|wrong| wrong.0)
-            })?;
-            cutter.add(&decoder.finish().map_err(corrupt)?)?;
-        }
+        // Rows without a column that has values are rows all the same.
+        let statement = format!(
+            "COPY (SELECT {} {rows_of}) TO STDOUT (FORMAT binary)",
+            self.names()
+        );
+        self.session.copy_out(&statement, |piece| {
+            let mut take = |batch| cutter.add(&batch).map_err(Wrong);
+            let added = decoder.add::<Wrong>(piece, &mut take);
+            wide.append(&mut decoder.wide);
+            added.map_err(|wrong| wrong.0)
+        })?;
+        cutter.add(&decoder.finish().map_err(corrupt)?)?;
         let mut state = cutter.finish()?;
         let names: Vec<&str> = told.columns.iter().map(|kept| kept.name.as_str()).collect();
         let scan = table_plan(self.dataset, &names);
         for (at, digits) in wide {
-            let column = told.columns[at].column();
+            let column = stored[at].column();
             if let Some(own) = state.columns.get_mut(&column.name) {
                 count_wide(own, &column, &scan, &digits);
             }
         }
-        for (kept, odd) in told.columns.iter().zip(&decoder.odd) {
+        for (kept, odd) in stored.iter().zip(&decoder.odd) {
             add_odd(&mut state, &kept.column(), &scan, *odd);
         }
         Ok(state)
@@ -258,6 +257,8 @@ struct Cutter<'a> {
     partition: &'a Partition,
     path: &'a str,
     context: &'a ScanContext,
+    /// The columns of the batch, and those of them that are in its table.
+    whole: &'a [Kept],
     columns: &'a [Kept],
     found: &'a [Option<(u8, i8)>],
     parts: std::slice::Iter<'a, Part>,
@@ -268,8 +269,8 @@ struct Cutter<'a> {
 struct AtWork<'a> {
     part: &'a Part,
     left: u64,
-    /// The places of its columns among those of the batch.
-    places: Option<Vec<usize>>,
+    /// The places of its columns in the table; those without values have none.
+    places: Vec<Option<usize>>,
     back: Back,
     feed: Feed<'a>,
 }
@@ -280,19 +281,24 @@ impl<'a> Cutter<'a> {
     }
 
     fn begin(&self, part: &'a Part) -> Result<AtWork<'a>, ScanError> {
-        let own = part.columns.as_deref();
-        let places: Option<Vec<usize>> = own.map(|own| {
-            let place = |c: &Kept| self.columns.iter().position(|known| known.name == c.name);
-            own.iter().filter_map(place).collect()
-        });
-        let back = match (own, &places) {
-            (Some(own), Some(places)) if own.len() == places.len() => {
-                let found: Vec<_> = places.iter().map(|at| self.found[*at]).collect();
-                Back::new(own, &found)
-            }
-            (Some(_), _) => return Err(self.corrupt("it lacks columns that it should have")),
-            (None, _) => Back::new(self.columns, self.found),
-        };
+        let own = part.columns.as_deref().unwrap_or(self.whole);
+        let place = |c: &Kept| self.columns.iter().position(|known| known.name == c.name);
+        let places: Vec<Option<usize>> = own
+            .iter()
+            .map(|column| (!column.void).then(|| place(column)).flatten())
+            .collect();
+        if own
+            .iter()
+            .zip(&places)
+            .any(|(c, at)| at.is_none() != c.void)
+        {
+            return Err(self.corrupt("it lacks columns that it should have"));
+        }
+        let found: Vec<_> = places
+            .iter()
+            .map(|at| at.and_then(|at| self.found[at]))
+            .collect();
+        let back = Back::new(own, &found);
         let rows = Rows::Of(self.partition.key.clone());
         let feed = Feed::new(self.dataset, &back.measured, rows, self.path, self.context)?;
         Ok(AtWork {
@@ -339,12 +345,10 @@ impl<'a> Cutter<'a> {
             };
             let rest = batch.num_rows() - from;
             let rows = usize::try_from(at.left).unwrap_or(usize::MAX).min(rest);
-            let mut piece = batch.slice(from, rows);
+            let piece = batch.slice(from, rows);
             let odd = |what: String| ScanError::corrupt(path, Place::file(), what);
-            if let Some(places) = &at.places {
-                piece = piece.project(places).map_err(|e| odd(e.to_string()))?;
-            }
-            at.feed.add(&at.back.batch(&piece).map_err(odd)?)?;
+            at.feed
+                .add(&at.back.batch(&piece, &at.places).map_err(odd)?)?;
             at.left -= rows as u64;
             from += rows;
         }

@@ -11,7 +11,7 @@ use assay_scan::ScanContext;
 use assay_scan::error::{Place, ScanError};
 use assay_scan::object::Objects;
 use assay_scan::reach::Access;
-use assay_scan::slices::SliceRows;
+use assay_scan::slices::{SliceRows, VOID};
 
 use super::super::AtWork;
 use super::super::PostgresTable;
@@ -98,8 +98,14 @@ impl<'a> FileSource<'a> {
             return Err(refused(path, odd.as_deref().unwrap_or_default(), what));
         }
         for column in columns {
-            match self.columns.iter().find(|known| known.name == column.name) {
+            let known = self
+                .columns
+                .iter_mut()
+                .find(|known| known.name == column.name);
+            match known {
                 None => self.columns.push(column.clone()),
+                Some(_) if column.void => {}
+                Some(known) if known.void => *known = column.clone(),
                 Some(known) if known.sql == column.sql => {}
                 Some(known) => {
                     let what = format!(
@@ -138,11 +144,18 @@ impl<'a> FileSource<'a> {
 
     fn rows(&self, slice: &SliceRows, copy: &mut CopyIn<'_>) -> Result<u64, ScanError> {
         let schema = slice.schema();
-        let places: Vec<Option<usize>> = self
-            .columns
-            .iter()
+        let kept = self.columns.iter().filter(|column| !column.void);
+        let places: Vec<Option<usize>> = kept
             .map(|column| schema.index_of(&column.name).ok())
             .collect();
+        let void: Vec<usize> = (0..schema.fields().len())
+            .filter(|at| schema.field(*at).metadata().contains_key(VOID))
+            .collect();
+        // What could not be read back is not written.
+        let most = match self.text {
+            true => copy.row_bytes() / 3,
+            false => copy.row_bytes(),
+        };
         let mut before = 0u64;
         slice.each(self.dataset, self.context, &mut |batch| {
             let unfit = |unfit: Unfit| {
@@ -150,14 +163,44 @@ impl<'a> FileSource<'a> {
                 let what = format!("row {row}: {}", unfit.what);
                 refused(slice.path(), &unfit.column, what)
             };
+            for at in &void {
+                let array = batch.column(*at);
+                if array.null_count() < array.len() {
+                    let what = "it is stated to be of the type NULL, and has values";
+                    return Err(refused(slice.path(), schema.field(*at).name(), what));
+                }
+            }
             let encoder = Encoder::new(batch, &places).map_err(unfit)?;
             for row in 0..encoder.rows() {
-                copy.add(|to| encoder.put(row, to).map_err(unfit))?;
+                copy.add(|to| {
+                    let begun = to.len();
+                    encoder.put(row, to).map_err(unfit)?;
+                    let bytes = to.len() - begun;
+                    match bytes <= most {
+                        true => Ok(()),
+                        false => {
+                            let row = before + row as u64 + 1;
+                            Err(too_wide(slice.path(), &format!("row {row}"), bytes, most))
+                        }
+                    }
+                })?;
             }
             before += batch.num_rows() as u64;
             Ok(())
         })?;
         Ok(before)
+    }
+}
+
+/// A row that could be written and never be read back.
+fn too_wide(path: &str, row: &str, bytes: usize, most: usize) -> ScanError {
+    ScanError::Unsupported {
+        path: path.to_owned(),
+        place: Place::file(),
+        what: format!("{row} has {bytes} bytes, and this task reads back rows of {most}"),
+        remedy: "give tasks more memory (`memory`, or fewer slots), or write `mode: in-place` \
+                 under assayStorage"
+            .to_owned(),
     }
 }
 
@@ -266,6 +309,7 @@ impl TableSource {
             );
             let mut begun = false;
             let mut rows = 0u64;
+            let most = copy.row_bytes();
             // The server sends the head, each row and the end as pieces of their own.
             self.session.copy_out(&statement, |piece| {
                 let piece = match begun {
@@ -280,6 +324,9 @@ impl TableSource {
                     return Ok(());
                 }
                 rows += 1;
+                if piece.len() > most {
+                    return Err(too_wide(&self.address, "a row", piece.len(), most));
+                }
                 copy.add(|to| {
                     to.extend_from_slice(piece);
                     Ok(())

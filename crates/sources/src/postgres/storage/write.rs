@@ -139,6 +139,7 @@ impl<'a> Writer<'a> {
     fn make(&mut self, id: i64, columns: &[Kept]) -> Result<(), ScanError> {
         let columns: Vec<String> = columns
             .iter()
+            .filter(|column| !column.void)
             .map(|column| format!("{} {}", name(&column.name), column.sql))
             .collect();
         let columns = columns.join(", ");
@@ -159,9 +160,10 @@ impl<'a> Writer<'a> {
             path: format!("{}: {}", self.server.place, table(id)),
             what,
         };
-        let names: Vec<String> = columns.iter().map(|column| name(&column.name)).collect();
+        let kept = columns.iter().filter(|column| !column.void);
+        let names: Vec<String> = kept.map(|column| name(&column.name)).collect();
         let names = match names.is_empty() {
-            // An object without a column has no rows either.
+            // Rows without a column that has values.
             true => String::new(),
             false => format!(" ({})", names.join(", ")),
         };
