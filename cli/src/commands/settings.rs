@@ -75,15 +75,33 @@ pub fn run(command: &ConfigCommand, cx: &Context) -> Result<Exit> {
     }
 }
 
+/// A value as it may be shown: an address may have been set with its password, which is refused
+/// only when it is used.
+fn shown(key: &str, value: &str) -> String {
+    match key {
+        "ingest.url" => assay_process::options::without_password(value),
+        _ => value.to_owned(),
+    }
+}
+
 fn view(sources: bool, cx: &Context) -> Result<Exit> {
-    let rows = cx.settings.rows();
+    let rows: Vec<_> = cx
+        .settings
+        .rows()
+        .into_iter()
+        .map(|(key, value, source)| (key, shown(key.name, value), source))
+        .collect();
     let mut table = if sources {
         table::table(&["SETTING", "VALUE", "SOURCE", "WHAT IT IS"])
     } else {
         table::table(&["SETTING", "VALUE", "WHAT IT IS"])
     };
     for (key, value, source) in &rows {
-        let value = if value.is_empty() { "-" } else { value };
+        let value = if value.is_empty() {
+            "-"
+        } else {
+            value.as_str()
+        };
         if sources {
             table.add_row([key.name, value, source, key.about]);
         } else {
@@ -124,4 +142,17 @@ fn path(cx: &Context) -> Result<Exit> {
     cx.screen
         .items("SettingFileList", &items, &json!({}), Exit::Ok)?;
     Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        let url = "postgres://me:hunter2@db:5432/copies?sslmode=disable";
+        assert_eq!(shown("ingest.url", url), "postgres://me@db:5432/copies");
+        assert_eq!(shown("ingest.url", "env:COPIES"), "env:COPIES");
+        assert_eq!(shown("client.server", "a:b@c"), "a:b@c");
+    }
 }

@@ -11,12 +11,11 @@ use assay_process::options::{
 };
 use assay_process::{Layered, Refused, file, layered};
 use assay_proto::limits::SLOTS_MAX;
-use assay_scan::storage::StorageAt;
 use assay_telemetry::{LogSettings, machine};
 use clap::{Args, Parser};
 use serde::Deserialize;
 
-use crate::sources::{IngestOptions, SourceOptions, SourceSettings};
+use crate::sources::{IngestOptions, IngestPlace, SourceOptions, SourceSettings};
 
 /// A data node of an Assay cluster: measures and judges what the leading manager gives it.
 #[derive(Debug, Parser)]
@@ -122,8 +121,8 @@ pub struct Settings {
     pub etcd: Etcd,
     /// What tasks may reach.
     pub sources: SourceSettings,
-    /// Where copies of partitions are stored; `None`: in the store.
-    pub ingest: Option<StorageAt>,
+    /// Where copies of partitions are stored; `None`: nowhere.
+    pub ingest: Option<IngestPlace>,
 }
 
 impl Flags {
@@ -211,8 +210,8 @@ impl fmt::Display for Settings {
             places => places.join(", "),
         };
         writeln!(f, "sources    {allowed}")?;
-        let copies = self.ingest.as_ref().map(StorageAt::address);
-        let copies = copies.unwrap_or_else(|| "in the store".to_owned());
+        let copies = self.ingest.as_ref().map(ToString::to_string);
+        let copies = copies.unwrap_or_else(|| "nothing is stored".to_owned());
         writeln!(f, "ingest     {copies}")?;
         let tls = self.tls.as_ref().map(|files| files.cert.display());
         match tls {

@@ -6,11 +6,14 @@
 
 use std::path::PathBuf;
 
+use assay_datanode::runner::access::KeyError;
+use assay_datanode::runner::copies::StorageLogin;
 use assay_process::options::without_password;
 use assay_process::{Refused, layered};
 use assay_scan::storage::StorageAt;
 use assay_sources::policy::Policy;
 use assay_sources::storage_at;
+use async_trait::async_trait;
 use clap::Args;
 use serde::Deserialize;
 
@@ -76,9 +79,9 @@ layered!(SourceOptions {
 #[derive(Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IngestOptions {
-    /// Where copies of partitions are stored: `postgres://user:password@host/database`, or
-    /// `file:PATH` of a file that holds this address; best of a role that owns nothing else
-    /// [default: the store].
+    /// Where copies of partitions are stored: `postgres://user:password@host/database`, `file:PATH`
+    /// of a file that holds this address, best of a role that owns nothing else; or `store`: in the
+    /// store, whose login the processes of such tasks are told then [default: none are stored].
     #[arg(
         id = "ingest.url",
         long = "ingest-url",
@@ -97,25 +100,67 @@ impl std::fmt::Debug for IngestOptions {
     }
 }
 
+/// Where copies are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IngestPlace {
+    /// In the store itself.
+    Store,
+    /// At this address.
+    At(StorageAt),
+    /// At the address that a file holds.
+    File(PathBuf),
+}
+
+impl std::fmt::Display for IngestPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Store => f.write_str("in the store"),
+            Self::At(at) => f.write_str(&at.address()),
+            Self::File(path) => write!(f, "where {} says", path.display()),
+        }
+    }
+}
+
+/// Storage whose address lies in a file, which may be changed at any time.
+#[derive(Debug)]
+pub struct LoginFile(pub PathBuf);
+
+impl LoginFile {
+    fn read(&self) -> Result<StorageAt, String> {
+        let path = self.0.display();
+        let text = std::fs::read_to_string(&self.0);
+        let text =
+            text.map_err(|e| format!("cannot read the address of ingest.url: {path}: {e}"))?;
+        storage_at(&text).map_err(|what| format!("ingest.url: {path}: {what}"))
+    }
+}
+
+#[async_trait]
+impl StorageLogin for LoginFile {
+    async fn at(&self) -> Result<StorageAt, KeyError> {
+        self.read().map_err(KeyError::NotToBeHad)
+    }
+}
+
 impl IngestOptions {
-    /// Where copies are stored; `None`: in the store.
+    /// Where copies are stored; `None`: nowhere.
     ///
     /// # Errors
     /// [`Refused`] when the address is none, or its file cannot be read.
-    pub fn checked(&self) -> Result<Option<StorageAt>, Refused> {
+    pub fn checked(&self) -> Result<Option<IngestPlace>, Refused> {
         let Some(url) = self.url.as_deref() else {
             return Ok(None);
         };
-        let text = match url.strip_prefix("file:") {
-            None => url.to_owned(),
-            Some(path) => std::fs::read_to_string(path).map_err(|e| {
-                Refused(format!(
-                    "cannot read the address of ingest.url: {path}: {e}"
-                ))
-            })?,
-        };
-        let at = storage_at(&text).map_err(|what| Refused(format!("ingest.url: {what}")))?;
-        Ok(Some(at))
+        if url == "store" {
+            return Ok(Some(IngestPlace::Store));
+        }
+        if let Some(path) = url.strip_prefix("file:") {
+            let file = LoginFile(path.into());
+            file.read().map_err(Refused)?;
+            return Ok(Some(IngestPlace::File(file.0)));
+        }
+        let at = storage_at(url).map_err(|what| Refused(format!("ingest.url: {what}")))?;
+        Ok(Some(IngestPlace::At(at)))
     }
 }
 
@@ -198,11 +243,23 @@ mod tests {
         let path = folder.path().join("url");
         std::fs::write(&path, "postgres://u:hunter2@h/d\n").unwrap();
         let file = of(&format!("file:{}", path.display()));
-        for options in [of("postgres://u:hunter2@h:5432/d"), file] {
-            let at = options.checked().unwrap().unwrap();
-            assert_eq!(at.address(), "postgres://h:5432/d");
-            assert!(!format!("{options:?} {at:?}").contains("hunter2"));
-        }
+        let plain = of("postgres://u:hunter2@h:5432/d");
+        let told = |options: &IngestOptions| {
+            let place = options.checked().unwrap().unwrap();
+            let told = format!("{options:?} {place:?} {place}");
+            assert!(!told.contains("hunter2"), "{told}");
+            place
+        };
+        assert_eq!(told(&plain).to_string(), "postgres://h:5432/d");
+        assert_eq!(told(&of("store")), IngestPlace::Store);
+        let IngestPlace::File(named) = told(&file) else {
+            panic!("no file");
+        };
+        // The file is read again by every task.
+        let login = LoginFile(named);
+        assert_eq!(login.read().unwrap().password.reveal(), "hunter2");
+        std::fs::write(&path, "postgres://u:hunter3@h/d").unwrap();
+        assert_eq!(login.read().unwrap().password.reveal(), "hunter3");
         assert!(IngestOptions::default().checked().unwrap().is_none());
         for bad in ["hunter2", "file:/nowhere"] {
             let told = of(bad).checked().unwrap_err().to_string();

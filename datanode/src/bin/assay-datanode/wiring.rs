@@ -23,7 +23,7 @@ use assay_telemetry::Telemetry;
 use async_trait::async_trait;
 
 use crate::options::Settings;
-use crate::sources::SourceSettings;
+use crate::sources::{IngestPlace, LoginFile, SourceSettings};
 
 /// Whether this process was started by a node to run its tasks.
 pub fn is_task_child() -> bool {
@@ -120,30 +120,48 @@ impl StorageLogin for OfStore {
     }
 }
 
-/// Where copies of partitions are stored. A store whose address cannot be used for that (a socket)
-/// keeps none, and a dataset that is ingested is told so.
+/// Where copies of partitions are stored, if the operator says so: the process that reads a source
+/// is told what logs in there.
 fn copies(settings: &Settings, passwords: Option<Arc<dyn Passwords>>) -> Option<Copies> {
-    let store = &settings.store;
-    let login: Arc<dyn StorageLogin> = match &settings.ingest {
-        Some(at) => Arc::new(at.clone()),
-        None => {
-            let at = assay_sources::storage_at(&store.url);
-            let mut at = at
-                .inspect_err(|what| tracing::warn!(what, "the store keeps no copies"))
-                .ok()?;
-            if let Some(password) = &store.password {
-                at.password = Secret::new(password.as_str());
+    let store = assay_sources::storage_at(&settings.store.url);
+    let login: Arc<dyn StorageLogin> = match settings.ingest.as_ref()? {
+        IngestPlace::File(path) => Arc::new(LoginFile(path.clone())),
+        IngestPlace::At(at) => {
+            if store.is_ok_and(|store| store.user == at.user && store.address() == at.address()) {
+                tracing::warn!(
+                    at = at.address(),
+                    "`[ingest] url` logs in as the store's own role: processes that read sources \
+                     could change the store; give it a role, best a database, of its own"
+                );
             }
-            if let Some(ca) = &store.ca {
-                at.ca = assay_files::read(ca)
-                    .inspect_err(|error| tracing::warn!(%error, "the store keeps no copies"))
-                    .ok()
-                    .map(|pem| String::from_utf8_lossy(&pem).into_owned());
-            }
-            Arc::new(OfStore { at, passwords })
+            Arc::new(at.clone())
         }
+        IngestPlace::Store => Arc::new(of_store(&settings.store, store, passwords)?),
     };
     Some(Copies::new(login, assay_sources::reach))
+}
+
+/// The store as a place of copies. One whose address cannot be used for that (a socket) keeps none,
+/// and a dataset that is ingested is told so.
+fn of_store(
+    store: &Store,
+    at: Result<StorageAt, String>,
+    passwords: Option<Arc<dyn Passwords>>,
+) -> Option<OfStore> {
+    let mut at = at
+        .inspect_err(|what| tracing::warn!(what, "the store keeps no copies"))
+        .ok()?;
+    if let Some(password) = &store.password {
+        at.password = Secret::new(password.as_str());
+    }
+    if let Some(ca) = &store.ca {
+        let pem = assay_files::read(ca)
+            .inspect_err(|error| tracing::warn!(%error, "the store keeps no copies"))
+            .ok()?;
+        at.ca = Some(String::from_utf8_lossy(&pem).into_owned());
+    }
+    tracing::warn!("copies are stored in the store: processes that read sources could change it");
+    Some(OfStore { at, passwords })
 }
 
 /// Where secrets of sources are.
