@@ -303,24 +303,33 @@ fn parquet(
         let data_type = field.data_type().clone();
         fields.push(Field::new(name, data_type, column.nullable).with_metadata(word));
     }
-    let all = metadata.num_row_groups();
-    let groups = match slice.part {
-        Part::Whole => 0..all,
-        Part::RowGroups { first, count } if first as usize + count as usize <= all => {
-            first as usize..first as usize + count as usize
-        }
-        _ => {
-            let what = format!("another part was planned than its {all} row groups have");
-            let path = path.to_owned();
-            return Err(ScanError::Changed { path, what });
-        }
-    };
+    let groups = row_groups(&metadata, slice, path)?;
     let chunks = groups.clone().flat_map(|g| metadata.row_group(g).columns());
     let bytes = chunks.map(|chunk| chunk.compressed_size().max(0).unsigned_abs());
     let bytes = bytes.fold(0, u64::saturating_add);
     let first = groups.start == 0;
     let kind = Kind::Parquet(Box::new(metadata), groups);
     Ok((Arc::new(Schema::new(fields)), bytes, first, kind))
+}
+
+/// The row groups of a slice.
+fn row_groups(
+    metadata: &ParquetMetaData,
+    slice: &ObjectSlice,
+    path: &str,
+) -> Result<std::ops::Range<usize>, ScanError> {
+    let all = metadata.num_row_groups();
+    match slice.part {
+        Part::Whole => Ok(0..all),
+        Part::RowGroups { first, count } if first as usize + count as usize <= all => {
+            Ok(first as usize..first as usize + count as usize)
+        }
+        _ => {
+            let what = format!("another part was planned than its {all} row groups have");
+            let path = path.to_owned();
+            Err(ScanError::Changed { path, what })
+        }
+    }
 }
 
 /// The metadata with the types that the file itself states: what its writer had in memory (texts in
