@@ -15,6 +15,7 @@ mod ndjson;
 mod parquet;
 mod picked;
 mod table;
+mod zoned;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -189,12 +190,22 @@ impl Own {
     }
 }
 
-/// Opens the rows of a partition and tells their columns. `list` are its objects; `partition` tells
+/// Opens the rows of a partition and tells their columns. Instants say the zone of the dataset. `list` are its objects; `partition` tells
 /// its rows from others in them where the layout tells partitions by a column, and nothing else.
 ///
 /// # Errors
 /// [`ScanError`] when one cannot be read, or they do not fit together.
 pub fn open(
+    dataset: &Dataset,
+    list: &[ObjectRef],
+    partition: Option<&Partition>,
+    context: &ScanContext,
+) -> Result<Arc<dyn Rows>, ScanError> {
+    let rows = opened(dataset, list, partition, context)?;
+    Ok(zoned::zoned(rows, &dataset.partitions.time_zone))
+}
+
+fn opened(
     dataset: &Dataset,
     list: &[ObjectRef],
     partition: Option<&Partition>,
