@@ -68,7 +68,7 @@ impl AtWork<'_> {
                 }
                 let digits = u8::try_from(whole + i16::from(scale)).ok();
                 let digits = digits.filter(|digits| *digits <= 76);
-                let digits = digits.ok_or_else(|| self.too_wide(column))?;
+                let digits = digits.ok_or_else(|| too_wide(column, self.address))?;
                 found = Some((digits.max(1), scale));
             }
             let told = column.field(found);
@@ -116,23 +116,36 @@ impl AtWork<'_> {
             values.join(", "),
             work.rows_of()
         );
-        let (mut rows, mut is_enough) = (0, false);
-        let context = self.context;
+        let (mut rows, mut is_enough, mut odd) = (0, false, None);
+        let (context, address) = (self.context, self.address);
         let ended = self.session.copy_out(&statement, |piece| {
+            let mut ready = Vec::new();
             let mut take = |batch: RecordBatch| {
-                rows += batch.num_rows() as u64;
-                context.progress.add_rows(batch.num_rows() as u64);
-                if each(batch) {
-                    return Ok(());
-                }
-                is_enough = true;
-                Err(Wrong::from(ENOUGH.to_owned()))
+                ready.push(batch);
+                Ok(())
             };
             let added = decoder.add::<Wrong>(piece, &mut take);
-            // They are counted, and refused at the end.
             decoder.wide.clear();
-            added.map_err(|wrong| wrong.at(&work.path))
+            added.map_err(|wrong| wrong.at(&work.path))?;
+            let wrong = |_| Wrong::from(ENOUGH.to_owned()).at(&work.path);
+            // Before anybody takes what looks like NULL for one: reading may end with this batch.
+            if let Err(error) = plain(&columns, &decoder.odd, address) {
+                odd = Some(error);
+                return Err(wrong(()));
+            }
+            for batch in ready {
+                rows += batch.num_rows() as u64;
+                context.progress.add_rows(batch.num_rows() as u64);
+                if !each(batch) {
+                    is_enough = true;
+                    return Err(wrong(()));
+                }
+            }
+            Ok(())
         });
+        if let Some(odd) = odd {
+            return Err(odd);
+        }
         if is_enough {
             return Ok(false);
         }
@@ -143,38 +156,37 @@ impl AtWork<'_> {
             let what = format!("{rows} rows were copied of {}", work.expected.rows);
             return Err(corrupt(what));
         }
-        for (column, odd) in columns.iter().zip(&decoder.odd) {
-            self.plain(column, *odd)?;
-        }
+        plain(&columns, &decoder.odd, address)?;
         Ok(each(last))
     }
+}
 
-    fn too_wide(&self, column: &Column) -> ScanError {
-        ScanError::Unsupported {
-            path: self.address.to_owned(),
-            place: Place::file().in_column(&column.name),
-            what: "its numbers need more than 76 digits".to_owned(),
-            remedy: "declare the column `numeric(p, s)` with fewer, or leave it out by a view"
-                .to_owned(),
-        }
+fn too_wide(column: &Column, address: &str) -> ScanError {
+    ScanError::Unsupported {
+        path: address.to_owned(),
+        place: Place::file().in_column(&column.name),
+        what: "its numbers need more than 76 digits".to_owned(),
+        remedy: "declare the column `numeric(p, s)` with fewer, or leave it out by a view"
+            .to_owned(),
     }
+}
 
-    /// Refuses values that the batches could not show.
-    fn plain(&self, column: &Column, odd: Odd) -> Result<(), ScanError> {
-        if odd.count() == 0 {
-            return Ok(());
-        }
+/// Refuses values that the batches could not show.
+fn plain(columns: &[&Column], odd: &[Odd], address: &str) -> Result<(), ScanError> {
+    for (column, odd) in columns.iter().zip(odd) {
         if odd.wide > 0 {
-            return Err(self.too_wide(column));
+            return Err(too_wide(column, address));
         }
-        Err(ScanError::Unsupported {
-            path: self.address.to_owned(),
-            place: Place::file().in_column(&column.name),
-            what: format!(
-                "{} of its values are infinite or NaN, which SQL over rows cannot hold in this type",
-                odd.count()
-            ),
-            remedy: "ask no query of this column, or leave such rows out by a view".to_owned(),
-        })
+        if odd.count() > 0 {
+            return Err(ScanError::Unsupported {
+                path: address.to_owned(),
+                place: Place::file().in_column(&column.name),
+                what: "some of its values are infinite or NaN, which SQL over rows cannot hold in \
+                       this type"
+                    .to_owned(),
+                remedy: "ask no query of this column, or leave such rows out by a view".to_owned(),
+            });
+        }
     }
+    Ok(())
 }
