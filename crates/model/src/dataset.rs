@@ -124,6 +124,13 @@ impl Dataset {
             &self.profile,
             (self.scan.distinct_limit, self.scan.uniqueness_limit),
         );
+        if self.scan.sample_rows > 0 {
+            // Which rows are shown, and by which columns.
+            let key: Vec<_> = self.columns.iter().map(|c| c.primary_key).collect();
+            let shown = (self.scan.sample_rows, key);
+            let parts = (parts, shown, &self.others);
+            return hex(&serde_json::to_string(&parts).unwrap_or_default());
+        }
         if self.others.is_empty() {
             return hex(&serde_json::to_string(&parts).unwrap_or_default());
         }

@@ -238,16 +238,26 @@ impl Sources {
             .collect();
         let mut access = self.access_to(&all).await?;
         if let Some(identities) = &self.identities {
-            // A process asks as one: where servers are read as several, the first one's holds, and
-            // the other stores refuse it.
+            // A process asks as one: another store would be asked as who it does not know.
+            let mut given = Identity::Nobody;
             for source in all {
                 let identity = identities.of(source, &access).await?;
-                if matches!(identity, Identity::Given(_)) {
-                    access.identity = identity;
-                    break;
+                if !matches!(identity, Identity::Given(_)) {
+                    continue;
                 }
-                access.identity = identity;
+                if matches!(given, Identity::Given(_)) && given != identity {
+                    return Err(failure(
+                        AttemptOutcome::Permanent,
+                        format!(
+                            "{}: the query reads servers as several identities, and a query has \
+                             one: give all but one of them a secret of its own (credential)",
+                            source.location.address()
+                        ),
+                    ));
+                }
+                given = identity;
             }
+            access.identity = given;
         }
         Ok(access)
     }

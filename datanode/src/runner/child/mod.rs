@@ -21,6 +21,7 @@
 
 mod frame;
 mod limits;
+mod mentions;
 mod message;
 mod pool;
 mod process;
@@ -42,6 +43,7 @@ use assay_scan::storage::is_ingested;
 use assay_store::MetricStore;
 use async_trait::async_trait;
 
+pub use mentions::names;
 pub use message::{ChildTask, ChildWork};
 pub use queries::{QUERY_PROGRAM, QUERY_VARIABLE, Queries};
 pub use serve::{Reaching, Work, scan, serve_child, serve_prepared, serve_with};

@@ -23,6 +23,7 @@ use assay_model::task::{AttemptOutcome, MeasureSpec, TaskFailure};
 use tokio::time::{Instant, timeout};
 
 use super::frame;
+use super::mentions::names;
 use super::message::{ChildTask, ChildWork, Expected, ToChild};
 use super::pool::Pool;
 use super::process::Order;
@@ -40,9 +41,6 @@ const OWN_BYTES: u64 = 384 << 20;
 const GRACE_S: u64 = 5;
 /// The longest time of a query, beyond that of its own process.
 const LONGEST: Duration = Duration::from_secs(150);
-/// Attempts of a task after which what may still be retried is an answer.
-const ATTEMPTS: u32 = 3;
-
 /// The way to the program that answers SQL.
 #[derive(Clone)]
 pub struct Queries {
@@ -192,11 +190,29 @@ impl Queries {
                 AttemptOutcome::Crashed => Ok(Err(format!("the query ended: {}", ended.message))),
                 AttemptOutcome::Permanent => Ok(Err(ended.message)),
                 // The last attempt: the partition's other checks are judged without it.
-                AttemptOutcome::Retryable if job.task.attempt >= ATTEMPTS => Ok(Err(ended.message)),
+                AttemptOutcome::Retryable if job.task.charged >= job.run.retries => {
+                    Ok(Err(again(&ended.message)))
+                }
+                // What is away is waited for as long as the run has time for another attempt; then
+                // the partition's other checks are judged without it.
+                AttemptOutcome::DependencyDown if has_no_time(job) => {
+                    Ok(Err(again(&ended.message)))
+                }
                 _ => Err(ended),
             },
         }
     }
+}
+
+/// Whether the run ends before an attempt that began later could.
+fn has_no_time(job: &TaskJob) -> bool {
+    let left = job.run.deadline_at.duration_since(job.now).as_millis();
+    left < i128::from(job.run.task_timeout_ms) * 2
+}
+
+/// An error that may pass, with what is to be done when it has: nothing asks again by itself.
+fn again(message: &str) -> String {
+    format!("{message}; when that is mended, have the partition measured again (--rescan)")
 }
 
 fn late(time: Duration) -> String {
@@ -239,7 +255,7 @@ fn of_asked(dataset: &Dataset, asked: &str) -> Dataset {
         })
         .collect();
     own.others
-        .retain(|other| texts.iter().any(|text| text.contains(&other.server)));
+        .retain(|other| texts.iter().any(|text| names(text, &other.server)));
     own.checks = kept;
     own
 }
