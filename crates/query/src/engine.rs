@@ -41,7 +41,7 @@ use crate::exact::{self, Exact};
 use crate::mask::Masked;
 use crate::request::{Answer, Limits, Request, Source, Table, Want};
 use crate::table::{Failed, FileTable};
-use crate::{functions, gate, mask, sums, syntax};
+use crate::{compare, functions, gate, mask, sums, syntax};
 use assay_rows::BATCH_ROWS;
 
 /// Room for what the planner calls within itself: the deepest text that is let through needs less.
@@ -154,6 +154,7 @@ impl Session {
             .with_allow_statements(false);
         let allowed = nothing_but_queries.verify_plan(&plan);
         allowed.map_err(|error| self.told(&error))?;
+        compare::verify(&plan)?;
         Ok(plan)
     }
 
@@ -218,7 +219,7 @@ impl Session {
             each(RecordBatch::new_empty(physical.schema()))?;
         }
         let stream = execute_stream(physical, self.context.task_ctx());
-        let mut stream = stream.map_err(|error| self.told(&error))?;
+        let mut stream = stream.map_err(|error| self.told_of_rows(&error))?;
         let mut rows = 0;
         loop {
             let left = self.ends.saturating_duration_since(Instant::now());
@@ -226,7 +227,7 @@ impl Session {
             let Some(batch) = next.map_err(|_| self.late())? else {
                 break;
             };
-            let batch = batch.map_err(|error| self.told(&error))?;
+            let batch = batch.map_err(|error| self.told_of_rows(&error))?;
             rows += batch.num_rows() as u64;
             match &request.want {
                 Want::Number => number.take(&batch)?,
@@ -257,10 +258,7 @@ impl Session {
         plan: &LogicalPlan,
         sums_show: bool,
     ) -> Result<Vec<bool>, QueryError> {
-        let masked = Masked {
-            columns: request.masked.iter().cloned().collect(),
-            sums_show,
-        };
+        let masked = Masked::new(&request.masked, sums_show);
         mask::tainted(plan, &masked).map_err(|error| self.told(&error))
     }
 
@@ -277,19 +275,29 @@ impl Session {
         }
     }
 
-    /// An error of the engine in our words.
+    /// An error of the engine before a row is read: nothing but the query can be in its words.
     fn told(&self, error: &DataFusionError) -> QueryError {
+        self.of_reading()
+            .unwrap_or_else(|| told(error, self.limits))
+    }
+
+    /// An error of the engine with rows: its words may hold their values, so that only its kind is
+    /// told.
+    fn told_of_rows(&self, error: &DataFusionError) -> QueryError {
+        let of_reading = self.of_reading();
+        of_reading.unwrap_or_else(|| told_of_rows(error, self.limits))
+    }
+
+    /// Why reading failed, if it did.
+    fn of_reading(&self) -> Option<QueryError> {
         let mut failed = self
             .failed
             .lock()
             .unwrap_or_else(|broken| broken.into_inner());
-        if let Some(of_reading) = failed.take() {
-            return match of_reading {
-                ScanError::Cancelled { .. } => self.late(),
-                other => QueryError::Scan(other),
-            };
-        }
-        told(error, self.limits)
+        failed.take().map(|of_reading| match of_reading {
+            ScanError::Cancelled { .. } => self.late(),
+            other => QueryError::Scan(other),
+        })
     }
 }
 
@@ -380,44 +388,88 @@ fn context(limits: Limits, whole_division: &Arc<AtomicBool>) -> Result<SessionCo
     Ok(SessionContext::new_with_state(state))
 }
 
-/// An error of the engine in our words, without values of the data.
-fn told(error: &DataFusionError, limits: Limits) -> QueryError {
-    let text = error.to_string();
-    if text.contains(sums::TOO_WIDE) {
-        return QueryError::Value {
+/// What stands in a message for the kind of an error of the engine.
+fn kind(error: &ArrowError) -> (&'static str, &'static str) {
+    match error {
+        ArrowError::DivideByZero => (
+            "a division by zero",
+            "divide by NULLIF(…, 0), which gives NULL",
+        ),
+        ArrowError::ArithmeticOverflow(_) => (
+            "a number leaves its type",
+            "CAST one side to DECIMAL(38, 0) or DOUBLE",
+        ),
+        ArrowError::CastError(_) | ArrowError::ParseError(_) => (
+            "a value is not one of the type that it is CAST to",
+            "use TRY_CAST, which gives NULL, or filter such values",
+        ),
+        _ => (
+            "a value is none that a function or an operator of the query takes",
+            "use TRY_CAST, which gives NULL, or filter such values",
+        ),
+    }
+}
+
+/// What is known of an error by more than its kind, whenever it comes.
+fn known(error: &DataFusionError, limits: Limits) -> Option<QueryError> {
+    if error.to_string().contains(sums::TOO_WIDE) {
+        return Some(QueryError::Value {
             what: format!(
                 "{} (38 digits, or 76 where the column has more than 38)",
                 sums::TOO_WIDE
             ),
             next: "filter what is too large, or CAST to DOUBLE if an estimate will do".to_owned(),
-        };
+        });
     }
     if functions::is_long_text(error) {
-        return QueryError::refused(None, functions::LONG_TEXT, "make shorter texts");
+        let next = "make shorter texts";
+        return Some(QueryError::refused(None, functions::LONG_TEXT, next));
+    }
+    match error.find_root() {
+        // The engine names what asked for memory, and how much: its own parts, and no values.
+        DataFusionError::ResourcesExhausted(what) => Some(QueryError::Memory {
+            mib: limits.memory_bytes >> 20,
+            what: what.lines().next().unwrap_or_default().to_owned(),
+        }),
+        _ => None,
+    }
+}
+
+/// An error with rows: its kind, and none of its words.
+fn told_of_rows(error: &DataFusionError, limits: Limits) -> QueryError {
+    if let Some(known) = known(error, limits) {
+        return known;
+    }
+    let (what, next) = match error.find_root() {
+        DataFusionError::ArrowError(error, _) => kind(error),
+        DataFusionError::Execution(_) | DataFusionError::Plan(_) | DataFusionError::External(_) => {
+            (
+                "a value is none that a function of the query takes, or a subquery gives several rows",
+                "correct the query or filter such values",
+            )
+        }
+        _ => return QueryError::Broke("with an error within itself".to_owned()),
+    };
+    QueryError::Value {
+        what: what.to_owned(),
+        next: next.to_owned(),
+    }
+}
+
+/// An error before a row is read, in our words.
+fn told(error: &DataFusionError, limits: Limits) -> QueryError {
+    if let Some(known) = known(error, limits) {
+        return known;
     }
     let value = |what: String, next: &str| QueryError::Value {
         what,
         next: next.to_owned(),
     };
     match error.find_root() {
-        DataFusionError::ResourcesExhausted(what) => QueryError::Memory {
-            mib: limits.memory_bytes >> 20,
-            what: what.lines().next().unwrap_or_default().to_owned(),
-        },
-        DataFusionError::ArrowError(error, _) => match &**error {
-            ArrowError::DivideByZero => value(
-                "a division by zero".to_owned(),
-                "divide by NULLIF(…, 0), which gives NULL",
-            ),
-            ArrowError::ArithmeticOverflow(_) => value(
-                "a number leaves its type".to_owned(),
-                "CAST one side to DECIMAL(38, 0) or DOUBLE",
-            ),
-            other => value(
-                redacted(&other.to_string()),
-                "use TRY_CAST, which gives NULL, or filter such values",
-            ),
-        },
+        DataFusionError::ArrowError(error, _) => {
+            let (what, next) = kind(error);
+            value(what.to_owned(), next)
+        }
         DataFusionError::Plan(what) => invalid(what),
         DataFusionError::SchemaError(what, _) => invalid(&what.to_string()),
         DataFusionError::SQL(what, _) => invalid(&what.to_string()),
@@ -429,7 +481,10 @@ fn told(error: &DataFusionError, limits: Limits) -> QueryError {
         DataFusionError::Execution(what) => {
             value(redacted(what), "correct the query or filter such values")
         }
-        _ => QueryError::Broke(redacted(text.lines().next().unwrap_or_default())),
+        _ => {
+            let text = error.to_string();
+            QueryError::Broke(redacted(text.lines().next().unwrap_or_default()))
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 //! to four digits: three bad rows of ten million are a share of 0 then. In: expressions. Out: the
 //! same with checked functions in place of such operators. Whole numbers add, subtract and multiply
 //! checked; a division with a decimal is one of doubles, and never by zero; a division of whole
-//! numbers drops the fraction, as SQL has it, and is noted for the reader.
+//! numbers drops the fraction, as SQL has it, and is noted for the reader. What lies in the middle of
+//! two values (`median`, `percentile_cont`) is a double.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,13 +20,16 @@ use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility, lit,
+    ScalarUDFImpl, Signature, Volatility, cast, lit,
 };
 use datafusion::logical_expr_common::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::physical_expr_common::datum::apply;
 
 /// Told of a division of whole numbers.
 pub(crate) const WHOLE_DIVISION: &str = "a division of whole numbers drops the fraction (7 / 2 is 3): multiply one side by 1.0 if the fraction is meant";
+
+/// Aggregates whose value lies between two values: they are computed of doubles.
+const OF_THE_MIDDLE: &[&str] = &["median", "percentile_cont"];
 
 /// Replaces operators; knows whether it met a division of whole numbers.
 #[derive(Debug)]
@@ -106,6 +110,18 @@ impl FunctionRewrite for Exact {
                     }
                 };
                 Ok(Transformed::yes(function.call(vec![*left, *right])))
+            }
+            // Between two whole numbers or decimals the engine cuts the middle to their type.
+            Expr::AggregateFunction(mut of) if OF_THE_MIDDLE.contains(&of.func.name()) => {
+                let Some(first) = of.params.args.first_mut() else {
+                    return Ok(Transformed::no(Expr::AggregateFunction(of)));
+                };
+                let its = first.get_type(schema)?;
+                if !is_whole(&its) && !is_decimal(&its) {
+                    return Ok(Transformed::no(Expr::AggregateFunction(of)));
+                }
+                *first = cast(first.clone(), DataType::Float64);
+                Ok(Transformed::yes(Expr::AggregateFunction(of)))
             }
             Expr::Negative(of) if !matches!(*of, Expr::Literal(..)) => {
                 let its = of.get_type(schema)?;

@@ -1,7 +1,8 @@
 //! The program that answers the owner's SQL, as a child of whoever runs tasks.
 //!
 //! It takes tasks on its standard input and answers on its standard output, under the limits that
-//! its node sets. It opens no connection and writes no file.
+//! its node sets. It writes no file. It connects to the sources that its query names, where they are
+//! beyond this machine, and holds their secrets for as long as it lives, which is one query.
 
 use std::process::ExitCode;
 

@@ -95,8 +95,8 @@ fn nothing(server: &Server, partition: &Partition, is_keyed: bool) -> ScanError 
                 "the server {name} has no partition {}, so that nothing can be held against it",
                 partition.key
             ),
-            "write that partition and run again; where one table serves all partitions, write the \
-             server's path without placeholders",
+            "write that partition and have this one measured again (--rescan); where one table \
+             serves all partitions, write the server's path without placeholders",
         )
     } else {
         (

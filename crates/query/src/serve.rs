@@ -83,10 +83,16 @@ pub fn work(work: &ChildWork<'_>, context: &ScanContext) -> Result<TaskOutput, T
 /// The reason that is the answer; what another look may mend fails the task instead.
 fn told(error: QueryError) -> Result<String, TaskFailure> {
     match error {
-        QueryError::Scan(error) if error.class() != ErrorClass::Permanent => Err(TaskFailure {
-            outcome: AttemptOutcome::Retryable,
-            message: error.to_string(),
-        }),
+        QueryError::Scan(error) => {
+            let outcome = match error.class() {
+                ErrorClass::Permanent => return Ok(error.to_string()),
+                // Nobody's fault, and no attempt is charged for it.
+                ErrorClass::Away => AttemptOutcome::DependencyDown,
+                _ => AttemptOutcome::Retryable,
+            };
+            let message = error.to_string();
+            Err(TaskFailure { outcome, message })
+        }
         error => Ok(error.to_string()),
     }
 }
@@ -272,7 +278,7 @@ impl Asked<'_> {
         }];
         for other in &self.dataset.others {
             // Who does not name it does not wait for it, nor fail with it.
-            if sql.contains(&other.server) {
+            if child::names(sql, &other.server) {
                 let table = others::table(self.dataset, other, self.partition, self.context)?;
                 tables.push(table);
             }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, ObjectName, ObjectNamePart, Query, Select, SetExpr, Statement,
-    TableFactor, Visit, Visitor,
+    Expr, FunctionArguments, GroupByExpr, ObjectName, ObjectNamePart, Query, Select, SetExpr,
+    Statement, TableFactor, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -201,6 +201,7 @@ impl Visitor for Look<'_> {
             (select.value_table_mode.is_some(), "AS STRUCT"),
             (select.select_modifiers.is_some(), "a modifier of SELECT"),
             (!select.optimizer_hints.is_empty(), "a hint"),
+            (groups_more(&select.group_by), "WITH ROLLUP, CUBE or TOTALS"),
         ];
         clauses(&passed_over)
     }
@@ -262,6 +263,11 @@ impl Visitor for Look<'_> {
                 let next = "write table.column";
                 refuse(format!("a name of {} parts", parts.len()), next)
             }
+            // The engine searches for the pattern anywhere in the text, which is not what it means.
+            Expr::SimilarTo { .. } => refuse(
+                "SIMILAR TO is not read here",
+                "use LIKE, or ~ with ^ and $ around a regular expression",
+            ),
             Expr::Collate { .. } => clauses(&[(true, "COLLATE")]),
             Expr::Lambda(_) | Expr::Prefixed { .. } | Expr::MatchAgainst { .. } => {
                 clauses(&[(true, "such an expression")])
@@ -269,6 +275,12 @@ impl Visitor for Look<'_> {
             _ => OK,
         }
     }
+}
+
+/// Whether a GROUP BY asks for more than its groups: the parser reads that, and nobody obeys it.
+fn groups_more(group_by: &GroupByExpr) -> bool {
+    let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = group_by;
+    !modifiers.is_empty()
 }
 
 /// Refuses the first clause that is there.

@@ -242,6 +242,12 @@ fn failed_rows_are_counted_and_some_are_shown_without_masked_values() {
         "SELECT first_value(email) OVER (ORDER BY Id) FROM orders",
         "SELECT CAST(Id AS TEXT) FROM orders UNION ALL SELECT email FROM orders ORDER BY 1 DESC",
         "SELECT CASE WHEN Id > 0 THEN email END FROM orders",
+        "SELECT v FROM (SELECT 'a@x' AS v) AS d JOIN orders ON d.v = email",
+        "SELECT d.v FROM orders, (SELECT 'a@x' AS v) AS d WHERE email = d.v",
+        "SELECT v FROM (SELECT 'a@x' AS v) AS d WHERE v IN (SELECT email FROM orders)",
+        "SELECT v FROM (SELECT 'a@x' AS v) AS d WHERE EXISTS (SELECT 1 FROM orders WHERE email = d.v)",
+        "SELECT 'a@x' AS v INTERSECT SELECT email FROM orders",
+        "SELECT (SELECT max(q.e) FROM orders AS b WHERE b.Id = q.Id) FROM (SELECT email AS e, Id FROM orders) AS q",
     ] {
         let (_, sample) = ask(hidden);
         let text = serde_json::to_string(&sample).unwrap();
@@ -267,6 +273,7 @@ fn a_number_shows_no_value_of_a_masked_column() {
         "SELECT SUM(amount) FROM {object}",
         "SELECT MAX(Id) FROM {object} WHERE amount IS NULL",
         "SELECT COUNT(*) FROM (SELECT amount FROM {object} GROUP BY amount) AS q",
+        "SELECT (SELECT SUM(amount) FROM {object}) / COUNT(*) FROM {object}",
     ] {
         let ended = ask(shown);
         assert!(
@@ -280,9 +287,92 @@ fn a_number_shows_no_value_of_a_masked_column() {
         "SELECT MIN(a) + 1 FROM (SELECT amount AS a FROM {object}) AS q",
         "SELECT (SELECT MAX(amount) FROM {object})",
         "SELECT length(MAX(CAST(amount AS VARCHAR))) FROM {object}",
+        "SELECT MAX(s) FROM (SELECT SUM(amount) AS s FROM {object} GROUP BY Id) AS q",
+        "SELECT MAX(Id) FROM {object} AS a WHERE Id = amount",
+        "SELECT MAX(s) FROM (SELECT (SELECT SUM(b.amount) FROM {object} AS b WHERE b.Id = a.Id) AS s FROM {object} AS a) AS q",
     ] {
         let told = ask(refused).unwrap_err().to_string();
         assert!(told.contains("masked"), "{refused}: {told}");
+    }
+}
+
+#[test]
+fn an_error_shows_no_value_of_the_data() {
+    let (_folder, tables) = orders();
+    for sql in [
+        "SELECT CAST(email AS INT) FROM orders",
+        "SELECT CAST(email AS DATE) FROM orders",
+        "SELECT CAST(email AS BOOLEAN) FROM orders",
+        "SELECT to_timestamp(email) FROM orders",
+        "SELECT regexp_like('x', email || '[') FROM orders",
+        "SELECT date_trunc(email, to_timestamp(0)) FROM orders",
+        "SELECT to_char(to_timestamp(Id), email || '%Q') FROM orders",
+        "SELECT decode(email, email) FROM orders",
+    ] {
+        let mut request = request(tables.clone(), sql, Want::Rows { cap: 2 });
+        request.masked = vec!["EMAIL".to_owned()];
+        match assay_query::run(&request, limits()) {
+            Err(error) => {
+                let told = error.to_string();
+                assert!(!told.contains("@x") && !told.contains("@"), "{sql}: {told}");
+            }
+            Ok(Answer::Rows { sample, .. }) => {
+                let shown = serde_json::to_string(&sample).unwrap();
+                assert!(!shown.contains("@"), "{sql}: {shown}");
+            }
+            Ok(other) => panic!("{sql}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_text_is_compared_with_a_number_only_by_a_cast() {
+    let key: ArrayRef = Arc::new(StringArray::from(vec!["007", "10"]));
+    let texts = batch(
+        "codes",
+        &RecordBatch::try_from_iter([("code", key)]).unwrap(),
+    );
+    let tables = vec![of_ints(vec![Some(7), Some(10)]).remove(0), texts];
+    for sql in [
+        "SELECT COUNT(*) FROM t JOIN codes ON t.v = codes.code",
+        "SELECT COUNT(*) FROM t, codes WHERE t.v = codes.code",
+        "SELECT COUNT(*) FROM t WHERE v IN (SELECT code FROM codes)",
+        "SELECT COUNT(*) FROM t WHERE EXISTS (SELECT 1 FROM codes WHERE code = t.v)",
+        "SELECT COUNT(*) FROM codes WHERE code = 7",
+        "SELECT COUNT(*) FROM codes WHERE code > 7.5",
+        "SELECT COUNT(*) FROM codes WHERE code IN (7, 10)",
+        "SELECT COUNT(*) FROM codes WHERE code BETWEEN 1 AND 9",
+        "SELECT COUNT(*) FROM t WHERE v = '7'",
+    ] {
+        let told = number(tables.clone(), sql).unwrap_err().to_string();
+        assert!(told.contains("CAST"), "{sql}: {told}");
+    }
+    for (sql, many) in [
+        (
+            "SELECT COUNT(*) FROM t JOIN codes ON t.v = CAST(codes.code AS BIGINT)",
+            "2",
+        ),
+        (
+            "SELECT COUNT(*) FROM t JOIN codes ON CAST(t.v AS VARCHAR) = codes.code",
+            "1",
+        ),
+        ("SELECT COUNT(*) FROM codes WHERE code = '007'", "1"),
+    ] {
+        assert_eq!(exact(tables.clone(), sql), many, "{sql}");
+    }
+}
+
+#[test]
+fn a_median_of_whole_numbers_keeps_its_half() {
+    let tables = of_ints(vec![Some(1), Some(2)]);
+    for sql in [
+        "SELECT MEDIAN(v) FROM t",
+        "SELECT MEDIAN(CAST(v AS DECIMAL(9, 0))) FROM t",
+        "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY v) FROM t",
+        "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(v AS DECIMAL(9, 0))) FROM t",
+    ] {
+        let ended = number(tables.clone(), sql);
+        assert_eq!(ended.unwrap(), Some(Number::Double(1.5)), "{sql}");
     }
 }
 
@@ -482,4 +572,17 @@ fn a_partition_key_is_a_text_whatever_is_in_it() {
             );
         }
     }
+}
+
+#[test]
+fn which_rows_are_shown_is_part_of_how_a_dataset_is_read() {
+    let folder = file("a.csv", CSV);
+    let columns = [("Id", LogicalType::Integer)];
+    let plain = common::dataset(folder.path(), FormatKind::Csv, &columns);
+    let mut showing = plain.clone();
+    showing.scan.sample_rows = 5;
+    let mut keyed = showing.clone();
+    keyed.columns[0].primary_key = Some(1);
+    let digests = [&plain, &showing, &keyed].map(|dataset| dataset.reading_digest());
+    assert!(digests[0] != digests[1] && digests[1] != digests[2]);
 }

@@ -350,6 +350,11 @@ pub fn forbidden() -> BTreeMap<&'static str, Vec<String>> {
             "SELECT * FROM orders CONNECT BY PRIOR Id = Id",
             "SELECT * FROM orders LATERAL VIEW explode(x) t AS y",
             "SELECT * FROM orders PREWHERE Id > 1",
+            "SELECT COUNT(*) FROM orders WHERE email SIMILAR TO 'a%'",
+            "SELECT COUNT(*) FROM orders WHERE email NOT SIMILAR TO 'a%'",
+            "SELECT Id, COUNT(*) FROM orders GROUP BY Id WITH ROLLUP",
+            "SELECT Id, COUNT(*) FROM orders GROUP BY Id WITH CUBE",
+            "SELECT Id, COUNT(*) FROM orders GROUP BY Id WITH TOTALS",
         ]),
     );
     add(
