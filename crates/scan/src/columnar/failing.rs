@@ -89,7 +89,8 @@ impl Failing {
         most: usize,
         context: &ScanContext,
     ) -> Result<Vec<usize>, ScanError> {
-        let own = batch.project(&self.columns).map_err(corrupt)?;
+        let own = batch.project(&self.columns);
+        let own = own.map_err(|error| corrupt(&error))?;
         let mut found = Vec::new();
         if self.met.is_some() {
             context.check(PATH)?;
@@ -154,7 +155,7 @@ impl Failing {
         };
         let mut parts = Vec::with_capacity(batch.num_columns());
         for (array, field) in batch.columns().iter().zip(self.schema.fields()) {
-            let cells = Cells::of(array).map_err(corrupt)?;
+            let cells = Cells::of(array).map_err(|what| corrupt(&what))?;
             parts.push((cells, types::meaning(field.data_type())));
         }
         let mut at = vec![0usize; parts.len()];
@@ -182,6 +183,6 @@ impl Failing {
     }
 }
 
-fn corrupt(what: impl ToString) -> ScanError {
+fn corrupt(what: &dyn std::fmt::Display) -> ScanError {
     ScanError::corrupt(PATH, Place::file(), what.to_string())
 }
