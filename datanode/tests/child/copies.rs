@@ -12,13 +12,14 @@ use assay_model::outcome::Outcome;
 use assay_model::output::TaskOutput;
 use assay_model::source::{StorageMode, StoragePolicy};
 use assay_model::task::{EvaluateSpec, TaskSpec};
-use assay_test_servers::postgres;
+use assay_test_servers::postgres::{Options, Postgres};
 
 use crate::buckets::unprivileged;
 use crate::support::{job_of, poisoned, runner_with};
 
 pub async fn a_child_stores_a_copy_and_its_node_publishes_it() {
-    let server = postgres::shared();
+    // Its own, which ends with the test: whoever is left behind is a fault here.
+    let server = Postgres::start(Options::default());
     let url = server.create_database();
     let folder = tempfile::tempdir().unwrap();
     let open = std::fs::Permissions::from_mode(0o755);
