@@ -477,7 +477,7 @@ impl Fields<'_> {
 }
 
 /// Reads every record of a delimited object, block by block; `each` says whether more are wanted.
-/// What [`measure`] refuses is refused here.
+/// What `measure` refuses is refused here.
 ///
 /// # Errors
 /// [`ScanError`] when the object cannot be read to its end, or that of `each`.
