@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use assay_cluster_tests::{Cluster, Drill, Plan};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::world::{World, count, ticked_at_last};
 
@@ -15,6 +16,13 @@ const SLOTS: i64 = 10;
 /// Invocations, and sandboxes that they come to.
 const INVOCATIONS: usize = 1000;
 const SANDBOXES: usize = 4;
+
+/// Whether the manager did not answer in time, on a busy machine: what is left over is asked for by
+/// the invocations that follow.
+fn away(report: &Value) -> bool {
+    let details = report["details"].as_array();
+    details.is_some_and(|all| all.iter().any(|one| one["what"] == "away"))
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_invocations_in_any_order_are_one_run_a_slot() {
@@ -47,25 +55,32 @@ async fn a_thousand_invocations_in_any_order_are_one_run_a_slot() {
     let workers = sandboxes.into_iter().map(|sandbox| {
         let (instants, place) = (Arc::clone(&instants), Arc::clone(&place));
         tokio::spawn(async move {
-            let (mut begun, mut overtaken) = (0, 0);
+            let (mut begun, mut overtaken, mut unsure) = (0, 0, false);
             while let Some(at) = instants.get(place.fetch_add(1, Ordering::Relaxed)) {
                 let report = ticked_at_last(&sandbox, *at).await;
-                assert_eq!(report["outcome"], "ok", "{report:#}");
+                let away = away(&report);
+                assert!(away || report["outcome"] == "ok", "{report:#}");
+                unsure |= away;
                 begun += count(&report, "/emitted");
                 overtaken += count(&report, "/overtaken");
             }
-            (begun, overtaken)
+            (begun, overtaken, unsure)
         })
     });
-    let mut begun = 0;
-    let mut overtaken = 0;
+    let (mut begun, mut overtaken, mut unsure) = (0, 0, false);
     for worker in futures::future::join_all(workers).await {
-        let (of_one, came_second) = worker.unwrap();
+        let (of_one, came_second, away) = worker.unwrap();
         begun += of_one;
         overtaken += came_second;
+        unsure |= away;
     }
     let slots = DATASETS as i64 * SLOTS;
-    assert_eq!(begun, slots.unsigned_abs(), "each was begun once");
+    // A call whose answer was lost may have begun a run that nobody counted; never one too many.
+    assert!(begun <= slots.unsigned_abs(), "{begun} were begun");
+    assert!(
+        unsure || begun == slots.unsigned_abs(),
+        "{begun} were begun"
+    );
     let query = "SELECT dataset_id || ' ' || extract(epoch FROM slot)::bigint FROM run \
                  WHERE trigger_word = 'schedule'";
     let rows = cluster.database.texts(query).await.unwrap();
