@@ -1,12 +1,14 @@
 //! The command line: every command and flag, with the words that `--help` shows.
 
 mod certs;
+mod notices;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use certs::CertsArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub use notices::{AddArgs, IncidentCommand, SubscribeCommand};
 
 use crate::commands::dataset::DatasetCommand;
 use crate::commands::schedule::ScheduleCommand;
@@ -151,6 +153,12 @@ pub enum Command {
     /// Measured values
     #[command(subcommand)]
     Metric(MetricCommand),
+    /// What is wrong with data: incidents
+    #[command(subcommand)]
+    Incident(IncidentCommand),
+    /// Who is told of incidents
+    #[command(visible_alias = "sub", subcommand)]
+    Subscribe(SubscribeCommand),
     /// Data nodes of a cluster
     #[command(subcommand)]
     Node(NodeCommand),

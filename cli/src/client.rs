@@ -14,6 +14,7 @@ use assay_proto::limits::ANSWER_BYTES_MAX;
 use assay_proto::link::{Door, Shown, Tls, TlsFiles, causes, why};
 use assay_proto::v1::cluster_service_client::ClusterServiceClient;
 use assay_proto::v1::metric_service_client::MetricServiceClient;
+use assay_proto::v1::notice_service_client::NoticeServiceClient;
 use assay_proto::v1::run_service_client::RunServiceClient;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -136,6 +137,11 @@ impl Client {
     /// Measured values and results.
     pub fn metrics(&self) -> MetricServiceClient<Channel> {
         MetricServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// Incidents by cause, and who is told of them.
+    pub fn notices(&self) -> NoticeServiceClient<Channel> {
+        NoticeServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// The cluster.

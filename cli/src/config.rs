@@ -69,6 +69,12 @@ pub const KEYS: &[Key] = &[
         "Postgres that copies of partitions are stored in (`mode: ingest`): postgres://USER@HOST/DATABASE, or env:NAME or file:PATH of what holds that address with its password; empty is none",
     ),
     Key::new(
+        "notify.file",
+        Kind::Text,
+        "",
+        "file of notifications that `assay dev` tells people by (docs/notifications.md); empty is none",
+    ),
+    Key::new(
         "client.server",
         Kind::Text,
         "",

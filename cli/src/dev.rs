@@ -15,7 +15,9 @@ use assay_datanode::runner::InProcess;
 use assay_datanode::runner::access::identity_of_machine;
 use assay_datanode::runner::child::Queries;
 use assay_datanode::{DataNode, NodeConfig, NodeHandle, NodeParts};
-use assay_manager::{Manager, ManagerConfig, ManagerHandle, ManagerParts, system_clock};
+use assay_manager::{
+    Manager, ManagerConfig, ManagerHandle, ManagerParts, NoticeParts, system_clock,
+};
 use assay_manager_core as core;
 use assay_proto::link::Door;
 use assay_registry::{FolderRegistry, Registry};
@@ -101,6 +103,17 @@ impl Embedded {
         }
         embedded.manager.leads().await;
         Ok(embedded)
+    }
+
+    /// Tells people, for as long as this cluster runs.
+    pub async fn tell(&self, file: Option<&str>) -> Result<()> {
+        let (channels, origin) = sources::channels(file).await?;
+        self.manager.tell(NoticeParts {
+            store: Arc::new(self.store.clone()),
+            carrier: Arc::new(channels),
+            origin,
+        });
+        Ok(())
     }
 
     /// Adds one data node.

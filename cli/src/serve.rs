@@ -67,6 +67,11 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         None => cx.settings.parse("dev.poll_s")?,
     };
     let poll = poll_s.map(|seconds| Duration::from_secs(seconds.max(1)));
+    let notifications = cx
+        .settings
+        .text("notify.file")
+        .filter(|file| !file.is_empty());
+    let notifications = notifications.map(str::to_owned);
     let embedded = Embedded::start(EmbeddedConfig {
         data_dir: (!args.ephemeral).then(|| data_dir.clone()),
         nodes,
@@ -76,6 +81,7 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
     })
     .await?;
     let embedded = Arc::new(embedded);
+    embedded.tell(notifications.as_deref()).await?;
     let address = embedded.serve(port).await?;
     lock.publish(&format!("http://{address}"))?;
     banner(

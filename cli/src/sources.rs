@@ -9,6 +9,9 @@ use anyhow::{Result, anyhow};
 use assay_datanode::runner::access::{Keys, LocalKeys, Sources};
 use assay_datanode::runner::copies::Copies;
 use assay_model::dataset::{Location, Source};
+use assay_notify::channels::Channels;
+use assay_notify::event::Origin;
+use assay_notify::settings as notify;
 use assay_scan::ScanContext;
 use assay_scan::storage::StorageAt;
 
@@ -52,6 +55,39 @@ pub fn storage(setting: &str) -> Result<StorageAt> {
         ));
     }
     Ok(at)
+}
+
+/// What tells people, by the file of the setting `notify.file`, as the user who runs this.
+///
+/// # Errors
+/// When the file cannot be read or used.
+pub async fn channels(file: Option<&str>) -> Result<(Channels, Origin)> {
+    let settings = match file {
+        None => notify::Settings::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|error| anyhow!("notify.file: cannot read {path}: {error}"))?;
+            let settings = notify::Settings::parse(&text);
+            settings.map_err(|error| anyhow!("notify.file: {path}: {error}"))?
+        }
+    };
+    let origin = settings.origin();
+    let channels = Channels::new(settings, keys().await).map_err(|what| anyhow!(what))?;
+    Ok((with_aws(channels).await, origin))
+}
+
+#[cfg(feature = "cloud")]
+async fn with_aws(channels: Channels) -> Channels {
+    match assay_aws::config(&assay_aws::Options::default()).await {
+        Ok(config) => channels.with_aws(&config),
+        Err(_) => channels,
+    }
+}
+
+#[cfg(not(feature = "cloud"))]
+#[expect(clippy::unused_async, reason = "as the other one")]
+async fn with_aws(channels: Channels) -> Channels {
+    channels
 }
 
 /// Where the user's secrets are.

@@ -1,6 +1,6 @@
 //! A running manager, and what its process can ask of it directly.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use assay_manager_core::{Event, Explanation, View};
@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::desk::Until;
 use crate::freshness;
 use crate::inbox::{Input, Wish};
+use crate::notices::{self, NoticeParts};
 use crate::outbox::{self, OutboxSink};
 use crate::parts::ManagerParts;
 use crate::reach::Away;
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) desired: watch::Sender<(u32, String)>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) ticked: watch::Sender<Option<Ticked>>,
+    pub(crate) notices: OnceLock<Arc<notices::Desk>>,
 }
 
 /// Why something that was asked of a manager was not done.
@@ -93,6 +95,7 @@ impl Manager {
             desired: watch::Sender::new((min, "the least allowed".to_owned())),
             stop,
             ticked: watch::Sender::new(None),
+            notices: OnceLock::new(),
             parts,
         });
         let life = tokio::spawn(lead::live(Arc::clone(&shared), stopped));
@@ -261,6 +264,15 @@ impl ManagerHandle {
     /// Hands the messages of the outbox to `sink` for as long as this manager leads.
     pub fn hand_on_messages(&self, sink: Arc<dyn OutboxSink>) {
         tokio::spawn(outbox::hand_on(Arc::clone(&self.shared), sink));
+    }
+
+    /// Tells people, for as long as this manager leads, and takes their wishes about that. Only the
+    /// first call counts; without one nobody is told.
+    pub fn tell(&self, parts: NoticeParts) {
+        let desk = Arc::new(notices::Desk::new(parts));
+        if self.shared.notices.set(Arc::clone(&desk)).is_ok() {
+            notices::keep(&self.shared, &desk);
+        }
     }
 
     /// Asks for the runs that are due by `agenda` every `every`, while this manager leads.

@@ -20,6 +20,7 @@ mod knock;
 mod lead;
 mod leases;
 mod links;
+mod notices;
 mod observe;
 mod outbox;
 mod parts;
@@ -36,6 +37,7 @@ mod watch;
 
 pub use fleet::Fleet;
 pub use handle::{Manager, ManagerHandle, SubmitError, Submitted};
+pub use notices::NoticeParts;
 pub use outbox::OutboxSink;
 pub use parts::{Clock, ManagerConfig, ManagerParts, system_clock};
 pub use reach::Away;

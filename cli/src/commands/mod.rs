@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod dataset;
 pub mod doctor;
 pub mod help;
+pub mod incident;
 pub mod judge;
 pub mod metric;
 pub mod node;
@@ -14,6 +15,7 @@ mod partitions;
 pub mod run;
 pub mod schedule;
 pub mod settings;
+pub mod subscribe;
 pub mod version;
 
 use anyhow::Result;

@@ -7,6 +7,7 @@
 //!
 //! Times are UTC [`jiff::Timestamp`]s; durations carry their unit in the name (`_ms`, `_s`).
 
+pub mod address;
 pub mod change;
 pub mod check;
 pub mod dataset;
@@ -15,6 +16,7 @@ pub mod incident;
 pub mod ledger;
 pub mod metric;
 pub mod node;
+pub mod notice;
 pub mod outcome;
 pub mod output;
 pub mod partition;

@@ -167,30 +167,7 @@ pub trait Table: fmt::Debug + Send + Sync {
     ) -> Result<(), ScanError>;
 }
 
-/// A secret that is held in memory only. It does not show itself.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Holds a secret.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself, to be handed to what logs in and to nothing else.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
+pub use assay_model::source::Secret;
 
 /// What sources may be reached, and what logs in to them: resolved by the node for one task, and
 /// all that its process knows.

@@ -8,7 +8,6 @@
 //! A place is refused by its spelling before anything is looked up. A name is looked up once, and
 //! what is connected to is the address that was judged.
 
-mod address;
 mod spelling;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -18,7 +17,7 @@ use assay_model::source::{Bucket, BucketStore, Database, DatabaseKind};
 use assay_scan::error::{Place, ScanError};
 use assay_scan::reach::Access;
 
-use address::Kind;
+use assay_model::address::{self, Kind};
 pub use spelling::Endpoint;
 pub(crate) use spelling::plain;
 

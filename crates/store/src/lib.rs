@@ -16,6 +16,7 @@ pub mod error;
 pub mod examined;
 mod history;
 pub mod invariants;
+pub mod notices;
 pub mod port;
 #[cfg(feature = "postgres")]
 pub mod postgres;

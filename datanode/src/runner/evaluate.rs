@@ -14,7 +14,7 @@ use assay_metrics::TableState;
 use assay_model::check::{Check, Expectation};
 use assay_model::dataset::Dataset;
 use assay_model::ids::CheckId;
-use assay_model::incident::Incident;
+use assay_model::incident::{Incident, OutboxEntry};
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricValue};
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
@@ -25,6 +25,7 @@ use assay_model::task::{
     AttemptOutcome, EvaluateMode, EvaluateSpec, TaskFailure, TaskSpec, TaskState,
 };
 use assay_store::MetricStore;
+use assay_store::notices::FINISHED;
 use assay_store::port::{Breach, HistoryPoint, MetricHistory, Verdict};
 use jiff::Timestamp;
 
@@ -351,19 +352,41 @@ fn judge(
         order: &order,
         now: job.now,
     };
-    let (incidents, outbox) = incidents::after(&judged);
+    let (incidents, mut outbox) = incidents::after(&judged);
+    let counts = OutcomeCounts::of(&results);
+    if judged.told {
+        outbox.push(finished(job, spec, &counts));
+    }
     Ok(Evaluation {
         partition: spec.partition.clone(),
         version: spec.version.clone(),
         sealed: spec.sealed,
         state,
         metrics: points,
-        counts: OutcomeCounts::of(&results),
+        counts,
         results,
         incidents,
         outbox,
         judged_at: job.now,
     })
+}
+
+/// The message that a partition was judged, whatever came of it, for those who asked for it.
+fn finished(job: &TaskJob, spec: &EvaluateSpec, counts: &OutcomeCounts) -> OutboxEntry {
+    let (run, dataset, key) = (job.run.id, &job.dataset.id, &spec.partition.key);
+    OutboxEntry {
+        key: format!("{FINISHED}:{dataset}:{run}:{key}:{}", spec.version),
+        event: FINISHED.to_owned(),
+        dataset: dataset.clone(),
+        body: serde_json::json!({
+            "partition": key,
+            "version": spec.version,
+            "sealed": spec.sealed,
+            "run": run.to_string(),
+            "counts": counts,
+        }),
+        after: None,
+    }
 }
 
 /// The later partitions of the series whose time has come: one that claims to be of the future says

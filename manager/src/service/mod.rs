@@ -8,6 +8,7 @@ mod inspect;
 mod metric;
 mod muster;
 mod node;
+mod notice;
 mod rows;
 mod run;
 
@@ -22,6 +23,7 @@ use assay_proto::link::{Connection, Doorway, Peer, PeerRole, Tls, accept};
 use assay_proto::v1::cluster_service_server::ClusterServiceServer;
 use assay_proto::v1::metric_service_server::MetricServiceServer;
 use assay_proto::v1::node_service_server::NodeServiceServer;
+use assay_proto::v1::notice_service_server::NoticeServiceServer;
 use assay_proto::v1::run_service_server::RunServiceServer;
 use assay_store::StoreError;
 use tokio::net::TcpListener;
@@ -35,9 +37,10 @@ use crate::handle::{Shared, SubmitError};
 use crate::seat::Role;
 
 /// Services that only the leader answers.
-const LEADER_SERVICES: [&str; 3] = [
+const LEADER_SERVICES: [&str; 4] = [
     "assay.v1.ClusterService",
     "assay.v1.NodeService",
+    "assay.v1.NoticeService",
     "assay.v1.RunService",
 ];
 
@@ -92,6 +95,9 @@ fn router(shared: &Arc<Shared>) -> Router {
         .max_encoding_message_size(ANSWER_BYTES_MAX);
     let cluster = ClusterServiceServer::new(cluster::Cluster::new(shared))
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let notices = NoticeServiceServer::new(notice::Notices::new(shared))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(ANSWER_BYTES_MAX);
     let nodes = NodeServiceServer::new(node::Nodes::new(shared))
         .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
     tonic::transport::Server::builder()
@@ -108,6 +114,7 @@ fn router(shared: &Arc<Shared>) -> Router {
         .add_service(metrics)
         .add_service(cluster)
         .add_service(nodes)
+        .add_service(notices)
 }
 
 /// Says of each service whether it serves here: those of the leader only while this manager leads,

@@ -5,6 +5,7 @@ mod cluster;
 mod ids;
 mod metric;
 mod node;
+mod notice;
 mod run;
 
 #[cfg(test)]
@@ -20,4 +21,7 @@ pub use metric::{
     ledger_entry_of, limits, limits_of, partition, partition_of, result_of, value, value_of,
 };
 pub use node::{NodeSays, failure, hello_of, load_of, node_says};
+pub use notice::{
+    cause_event_of, cause_of, delivery_of, new_subscription, notice_id, subscription_of,
+};
 pub use run::{run, run_of, selection, selection_of};

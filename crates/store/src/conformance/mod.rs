@@ -1,7 +1,7 @@
 //! The conformance suite: what every store promises, one case per promise.
 //!
 //! Comes in: an empty store. Goes out: nothing, or a panic that says which promise is broken. A case
-//! must never look behind the two ports.
+//! must never look behind the ports.
 //!
 //! An adapter runs all cases with [`conformance_suite!`](crate::conformance_suite).
 
@@ -10,18 +10,20 @@ pub mod copies;
 pub mod fixtures;
 pub mod leader;
 pub mod nodes;
+pub mod notices;
 pub mod races;
 pub mod results;
 pub mod runs;
 pub mod series;
 pub mod standing;
 
+use crate::notices::NoticeStore;
 use crate::port::{JobStore, MetricStore};
 
-/// Both ports at once.
-pub trait Store: JobStore + MetricStore {}
+/// All ports at once.
+pub trait Store: JobStore + MetricStore + NoticeStore {}
 
-impl<T: JobStore + MetricStore> Store for T {}
+impl<T: JobStore + MetricStore + NoticeStore> Store for T {}
 
 /// Makes one `#[tokio::test]` per case. `$open` is an async function that gives an empty store and
 /// something to be kept while the store is used: `async fn() -> (Arc<dyn Store>, Guard)`.
@@ -134,6 +136,18 @@ macro_rules! conformance_suite {
             again: an_earlier_definition_does_not_replace_a_later_one,
             again: an_incident_that_comes_back_is_opened_anew,
             again: an_end_is_not_told_where_the_beginning_was_not,
+            notices: a_decision_is_kept_whole,
+            notices: a_stale_epoch_tells_nobody,
+            notices: a_repeated_delivery_is_the_same,
+            notices: one_attempt_of_each_subscription_at_a_time,
+            notices: a_claim_is_bounded,
+            notices: what_a_leader_left_is_taken_up,
+            notices: a_paused_subscription_waits_and_a_removed_one_ends,
+            notices: the_dead_are_sent_again_and_the_old_forgotten,
+            notices: strays_and_ghosts_are_found,
+            notices: a_persons_word_holds_for_the_checks,
+            notices: a_finished_partition_is_not_kept,
+            notices: subscriptions_are_those_of_the_dataset_and_of_all,
             races: one_of_many_assignments_wins,
             races: one_of_many_completions_wins,
             races: a_completion_and_an_end_exclude_each_other,

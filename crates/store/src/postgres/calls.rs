@@ -10,6 +10,7 @@ use assay_model::change::Answer;
 use assay_model::dataset::Dataset;
 use assay_model::ids::{AttemptToken, Epoch, Incarnation};
 use assay_model::node::Node;
+use assay_model::notice::Delivery;
 use jiff::Timestamp;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use super::changes::Commit;
 use super::outputs::Prepared;
 use super::rows::{Cells, spelt};
-use super::{errors, sql};
+use super::{errors, notices, sql};
 use crate::definitions::Definitions;
 use crate::error::StoreError;
 use crate::port::Started;
@@ -43,6 +44,10 @@ pub(super) enum Call {
     Commit(Epoch, Commit),
     Register(Epoch, Node),
     Sent(Epoch, Vec<String>, Timestamp),
+    /// What people are told, as rows.
+    Settle(Epoch, String),
+    /// From, until (microseconds), how many.
+    Claim(Epoch, i64, i64, u32),
     Start(AttemptToken, Timestamp),
     Complete(AttemptToken, Prepared, Timestamp),
 }
@@ -75,6 +80,7 @@ pub(super) enum Reply {
     Incarnation(Incarnation),
     Started(Option<Box<Started>>),
     Count(u64),
+    Deliveries(Vec<Delivery>),
 }
 
 /// Why nothing was answered.
@@ -180,6 +186,26 @@ async fn alone(
                 .await
                 .map_err(fenced(*epoch))?;
             Reply::Count(count.unsigned_abs())
+        }
+        Call::Settle(epoch, rows) => {
+            sqlx::query("SELECT settle_notices($1, $2::text::jsonb)")
+                .bind(int(epoch.0))
+                .bind(rows)
+                .execute(connection)
+                .await
+                .map_err(fenced(*epoch))?;
+            Reply::Done
+        }
+        Call::Claim(epoch, at, until, limit) => {
+            let rows = sqlx::query(notices::CLAIM)
+                .bind(int(epoch.0))
+                .bind(at)
+                .bind(until)
+                .bind(i64::from(*limit))
+                .fetch_all(connection)
+                .await
+                .map_err(fenced(*epoch))?;
+            Reply::Deliveries(notices::deliveries(&rows)?)
         }
         Call::Complete(token, output, at) => {
             let answer = complete(connection, token, output, *at).await?;

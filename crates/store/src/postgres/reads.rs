@@ -151,7 +151,7 @@ fn result(cells: &Cells<'_>) -> Result<ResultRow, StoreError> {
     })
 }
 
-fn incident(cells: &Cells<'_>) -> Result<Incident, StoreError> {
+pub(super) fn incident(cells: &Cells<'_>) -> Result<Incident, StoreError> {
     Ok(Incident {
         id: cells.get("id")?,
         dataset: cells.dataset("dataset_id")?,

@@ -16,6 +16,7 @@ mod copies;
 mod errors;
 mod evaluated;
 mod jobs;
+mod notices;
 mod open;
 mod outputs;
 mod reads;

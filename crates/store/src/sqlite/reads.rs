@@ -32,7 +32,7 @@ use crate::port::{
 
 impl SqliteStore {
     /// Reads all rows of a query as values.
-    async fn list<T>(
+    pub(super) async fn list<T>(
         &self,
         query: Query<'_, Sqlite, SqliteArguments>,
         what: &'static str,
@@ -103,7 +103,7 @@ fn result(cells: &Cells<'_>) -> Result<ResultRow, StoreError> {
     })
 }
 
-fn incident(cells: &Cells<'_>) -> Result<Incident, StoreError> {
+pub(super) fn incident(cells: &Cells<'_>) -> Result<Incident, StoreError> {
     Ok(Incident {
         id: cells.word("id")?,
         dataset: cells.dataset("dataset_id")?,

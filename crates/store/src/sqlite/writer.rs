@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use assay_model::change::{Answer, Change};
 use assay_model::ids::{AttemptToken, Epoch, Incarnation};
 use assay_model::node::Node;
+use assay_model::notice::Delivery;
 use jiff::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::outputs::Prepared;
-use super::{Definitions, attempts, changes, errors, jobs};
+use super::{Definitions, attempts, changes, errors, jobs, notices};
 use crate::error::StoreError;
 use crate::port::{Started, Unfinished};
 
@@ -42,6 +43,8 @@ pub(super) enum Operation {
     Start(AttemptToken, Timestamp),
     Complete(AttemptToken, Box<Prepared>, Timestamp),
     Sent(Epoch, Vec<String>, Timestamp),
+    Settle(Epoch, String),
+    Claim(Epoch, notices::Claim),
 }
 
 /// What the writer answers.
@@ -54,6 +57,7 @@ pub(super) enum Reply {
     Incarnation(Incarnation),
     Started(Option<Box<Started>>),
     Count(u64),
+    Deliveries(Vec<Delivery>),
 }
 
 /// Why a request could not be carried out; whatever it wrote is rolled back.
@@ -313,6 +317,16 @@ async fn apply(tx: &mut Tx<'_>, operation: &Operation) -> Result<Reply, Stop> {
         Operation::Sent(epoch, keys, at) => {
             tx.fence(*epoch)?;
             jobs::sent(tx, keys, *at).await.map(Reply::Count)
+        }
+        Operation::Settle(epoch, rows) => {
+            tx.fence(*epoch)?;
+            notices::settle(tx, rows).await.map(|()| Reply::Done)
+        }
+        Operation::Claim(epoch, claim) => {
+            tx.fence(*epoch)?;
+            notices::claim(tx, *epoch, claim)
+                .await
+                .map(Reply::Deliveries)
         }
     }
 }

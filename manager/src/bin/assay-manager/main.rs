@@ -64,7 +64,9 @@ async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
         () = stop.asked() => return Ok(()),
         started = wiring::parts(&settings, telemetry.clone(), &door) => started?,
     };
-    let manager = Manager::start(started);
+    let (parts, store) = started;
+    let manager = Manager::start(parts);
+    wiring::tell(&manager, &settings, store).await?;
     tokio::spawn(http::serve(pages, pages_of(&manager, telemetry)));
     wiring::serve(&manager, door, tls);
     wiring::keep_schedule(&manager, &settings).await?;

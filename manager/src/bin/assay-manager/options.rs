@@ -76,6 +76,15 @@ pub struct Options {
     /// Seconds between two such lines [default: 30].
     #[arg(long, env = "ASSAY_EMF_EVERY_S", value_name = "SECONDS")]
     pub emf_every_s: Option<u64>,
+    /// File of notifications: what this cluster calls itself, what may be reached, who sends mail
+    /// [default: none, public webhooks alone are reached].
+    #[arg(long, env = "ASSAY_NOTIFICATIONS", value_name = "FILE")]
+    pub notifications: Option<PathBuf>,
+    /// Folder of files that subscriptions may name as secrets (`file:NAME`) [default: none];
+    /// variables of theirs begin with ASSAY_NOTIFY_, names in AWS Secrets Manager with
+    /// assay/notify/.
+    #[arg(long, env = "ASSAY_NOTIFICATION_SECRETS", value_name = "FOLDER")]
+    pub notification_secrets: Option<PathBuf>,
     /// Log.
     #[command(flatten)]
     pub log: LogOptions,
@@ -95,7 +104,7 @@ pub struct Options {
 
 layered!(Options { name, listen, advertise, insecure, migrate, nodes_min, nodes_max,
     registry_table, schedule_every_s,
-        cluster_name, emf_namespace, emf_every_s }
+        cluster_name, emf_namespace, emf_every_s, notifications, notification_secrets }
     with { log, telemetry, tls, store, etcd });
 
 /// The options, whole and checked.
@@ -113,6 +122,8 @@ pub struct Settings {
     pub nodes: (u32, u32),
     /// The table that the leader asks for runs by, and how often.
     pub schedule: Option<(String, Duration)>,
+    /// What people are told by.
+    pub notifications: Notifications,
     /// The metrics that are published, and how often.
     pub emf: Option<(Emf, Duration)>,
     /// The log.
@@ -125,6 +136,32 @@ pub struct Settings {
     pub store: Store,
     /// The coordinator.
     pub etcd: Etcd,
+}
+
+/// What people are told by.
+#[derive(Debug, Clone, Default)]
+pub struct Notifications {
+    /// What the operator allows and names.
+    pub settings: assay_notify::settings::Settings,
+    /// The folder of secrets.
+    pub secrets: Option<PathBuf>,
+}
+
+impl Notifications {
+    fn read(path: Option<&Path>, secrets: Option<PathBuf>) -> Result<Self, Refused> {
+        let settings = match path {
+            None => assay_notify::settings::Settings::default(),
+            Some(path) => {
+                let shown = path.display();
+                let text = std::fs::read_to_string(path);
+                let text =
+                    text.map_err(|error| Refused(format!("cannot read {shown}: {error}")))?;
+                let read = assay_notify::settings::Settings::parse(&text);
+                read.map_err(|error| Refused(format!("{shown}: {error}")))?
+            }
+        };
+        Ok(Self { settings, secrets })
+    }
 }
 
 impl Flags {
@@ -154,6 +191,10 @@ impl Options {
                 self.emf_namespace,
                 self.cluster_name,
                 self.emf_every_s.unwrap_or(30),
+            )?,
+            notifications: Notifications::read(
+                self.notifications.as_deref(),
+                self.notification_secrets,
             )?,
             log: self.log.settings(),
             telemetry: self.telemetry.listen.unwrap_or(here(9181)),

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use assay_coordination::etcd::{EtcdCoordinator, EtcdOptions, EtcdTls};
-use assay_manager::{ManagerConfig, ManagerHandle, ManagerParts};
+use assay_keys::LocalKeys;
+use assay_manager::{ManagerConfig, ManagerHandle, ManagerParts, NoticeParts};
+use assay_notify::channels::Channels;
 use assay_process::options::{Store, StoreAuth, without_password};
 use assay_process::run::{Failure, patiently};
 use assay_proto::link::{PeerRole, Tls, TlsFiles};
@@ -40,7 +42,7 @@ pub async fn parts(
     settings: &Settings,
     telemetry: Telemetry,
     door: &TcpListener,
-) -> Result<ManagerParts, Failure> {
+) -> Result<(ManagerParts, PostgresStore), Failure> {
     let options = PostgresOptions {
         migrate: settings.migrate,
         passwords: passwords(&settings.store).await?,
@@ -81,14 +83,62 @@ pub async fn parts(
     };
     config.core.scale.min = settings.nodes.0;
     config.core.scale.max = settings.nodes.1;
-    Ok(ManagerParts {
+    let parts = ManagerParts {
         store: Arc::new(store.clone()),
-        metrics: Arc::new(store),
+        metrics: Arc::new(store.clone()),
         coordinator: Arc::new(coordinator),
         config,
         now,
         telemetry,
-    })
+    };
+    Ok((parts, store))
+}
+
+/// What secrets of subscriptions begin with: a reference reaches nothing else of this machine.
+const SECRETS: (&str, &str) = ("ASSAY_NOTIFY_", "assay/notify/");
+
+/// Tells people, while the manager leads.
+pub async fn tell(
+    manager: &ManagerHandle,
+    settings: &Settings,
+    store: PostgresStore,
+) -> Result<(), Failure> {
+    let of = &settings.notifications;
+    let local = LocalKeys::put_there_for("notifications", SECRETS.0, of.secrets.clone());
+    let origin = of.settings.origin();
+    let channels = channels(of.settings.clone(), local).await?;
+    manager.tell(NoticeParts {
+        store: Arc::new(store),
+        carrier: Arc::new(channels),
+        origin,
+    });
+    Ok(())
+}
+
+/// Channels that reach AWS where this program has a region.
+#[cfg(feature = "cloud")]
+async fn channels(
+    settings: assay_notify::settings::Settings,
+    local: LocalKeys,
+) -> Result<Channels, Failure> {
+    use assay_keys::aws::AwsKeys;
+    match assay_aws::config(&assay_aws::Options::default()).await {
+        Ok(config) => {
+            let keys = AwsKeys::new(&config, local, SECRETS.1);
+            Ok(Channels::new(settings, Arc::new(keys))?.with_aws(&config))
+        }
+        Err(_) => Ok(Channels::new(settings, Arc::new(local))?),
+    }
+}
+
+/// The same, of a program that knows no AWS.
+#[cfg(not(feature = "cloud"))]
+#[expect(clippy::unused_async, reason = "as with the feature `cloud`")]
+async fn channels(
+    settings: assay_notify::settings::Settings,
+    local: LocalKeys,
+) -> Result<Channels, Failure> {
+    Ok(Channels::new(settings, Arc::new(local))?)
 }
 
 /// What the manager shows of itself, if it is to.

@@ -15,6 +15,11 @@ pub fn nobody() -> String {
     format!("run_{:032x}", 7)
 }
 
+/// What nobody made, of a kind.
+pub fn nothing(kind: &str) -> String {
+    format!("{kind}_{:032x}", 7)
+}
+
 /// A run of a dataset.
 pub fn run_of(id: &str) -> v1::SubmitRequest {
     v1::SubmitRequest {
@@ -98,6 +103,43 @@ pub fn good(rpc: &Rpc) -> Vec<u8> {
         "MetricService/Verdicts" => v1::VerdictsRequest { dataset, limit: 0 }.encode_to_vec(),
         "MetricService/Incidents" => v1::IncidentsRequest::default().encode_to_vec(),
         "MetricService/Ledger" => v1::LedgerRequest { dataset, limit: 0 }.encode_to_vec(),
+        "NoticeService/ListCauses" => v1::ListCausesRequest::default().encode_to_vec(),
+        "NoticeService/GetCause" => v1::GetCauseRequest { id: nothing("inc") }.encode_to_vec(),
+        "NoticeService/ChangeCause" => v1::ChangeCauseRequest {
+            id: nothing("inc"),
+            by: "a drill".to_owned(),
+            wish: Some(v1::change_cause_request::Wish::Acknowledge(true)),
+        }
+        .encode_to_vec(),
+        "NoticeService/ListSubscriptions" => {
+            v1::ListSubscriptionsRequest::default().encode_to_vec()
+        }
+        "NoticeService/AddSubscription" => v1::AddSubscriptionRequest {
+            subscription: Some(v1::Subscription {
+                channel: "webhook".to_owned(),
+                target: "http://169.254.169.254/".to_owned(),
+                ..Default::default()
+            }),
+            by: "a drill".to_owned(),
+        }
+        .encode_to_vec(),
+        "NoticeService/ChangeSubscription" => v1::ChangeSubscriptionRequest {
+            id: nothing("sub"),
+            verb: "pause".to_owned(),
+            by: "a drill".to_owned(),
+        }
+        .encode_to_vec(),
+        "NoticeService/TestSubscription" => v1::TestSubscriptionRequest {
+            id: nothing("sub"),
+            by: "a drill".to_owned(),
+        }
+        .encode_to_vec(),
+        "NoticeService/ListDeliveries" => v1::ListDeliveriesRequest::default().encode_to_vec(),
+        "NoticeService/SendAgain" => v1::SendAgainRequest {
+            id: nothing("dlv"),
+            by: "a drill".to_owned(),
+        }
+        .encode_to_vec(),
         "NodeService/Connect" => said(Kind::Hello(hello())),
         other => panic!("{other} is a new call: say here what it is asked with"),
     }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What an address is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Reached by anyone.
     Public,
     /// Of the machine itself.
@@ -23,7 +23,8 @@ const METADATA: &str = "an address where machines hand out their credentials";
 const NOWHERE: &str = "no address of one machine";
 
 /// What an address is.
-pub(super) fn kind(ip: IpAddr) -> Kind {
+#[must_use]
+pub fn kind(ip: IpAddr) -> Kind {
     match ip {
         IpAddr::V4(v4) => kind_v4(v4),
         IpAddr::V6(v6) => match embedded(v6) {

@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 
 use assay_aws::SdkConfig;
 use assay_model::dataset::Credential;
-use assay_scan::reach::Secret;
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use tokio::sync::Mutex;
 
-use super::{KeyError, Keys, LocalKeys};
+use crate::{KeyError, Keys, LocalKeys, Secret};
 
 /// How long a secret is kept: a secret that is rotated is known that much later.
 const KEPT: Duration = Duration::from_secs(300);

@@ -1,0 +1,396 @@
+//! `assay subscribe`: who is told of incidents, and whether messages come.
+//!
+//! Comes in: a command. Goes out: rows of subscriptions and deliveries, or a wish carried to the
+//! leader. A secret is named by reference and never typed here.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use assay_proto::convert::opt_time;
+use assay_proto::v1;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::by_prefix;
+use super::incident::by;
+use crate::args::{AddArgs, SubscribeCommand};
+use crate::client::{Client, coded, refused};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::show::{table, text};
+
+/// How long a test is waited for: a few attempts.
+const TESTED_WITHIN: Duration = Duration::from_secs(30);
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Runs the command.
+pub async fn run(command: SubscribeCommand, cx: &Context) -> Result<Exit> {
+    let client = Client::connect(cx).await?;
+    match command {
+        SubscribeCommand::List { dataset, all } => list(&client, dataset, all, cx).await,
+        SubscribeCommand::Add(args) => add(&client, args, cx).await,
+        SubscribeCommand::Test {
+            subscription,
+            no_wait,
+        } => test(&client, &subscription, no_wait, cx).await,
+        SubscribeCommand::Pause { subscription } => {
+            change(&client, &subscription, ("pause", "paused"), cx).await
+        }
+        SubscribeCommand::Resume { subscription } => {
+            change(&client, &subscription, ("resume", "told again"), cx).await
+        }
+        SubscribeCommand::Remove { subscription } => {
+            change(&client, &subscription, ("remove", "removed"), cx).await
+        }
+        SubscribeCommand::Deliveries {
+            again: Some(delivery),
+            ..
+        } => again(&client, delivery, cx).await,
+        SubscribeCommand::Deliveries {
+            subscription,
+            state,
+            limit,
+            ..
+        } => {
+            let subscription = match subscription {
+                Some(wanted) => known(&client, &wanted).await?,
+                None => String::new(),
+            };
+            let request = v1::ListDeliveriesRequest {
+                subscription,
+                state: state.unwrap_or_default(),
+                limit,
+                ..Default::default()
+            };
+            show_deliveries(&deliveries(&client, request).await?, cx)
+        }
+    }
+}
+
+async fn subscriptions(
+    client: &Client,
+    dataset: String,
+    with_removed: bool,
+) -> Result<Vec<v1::Subscription>> {
+    let asked = client.call(v1::ListSubscriptionsRequest {
+        dataset,
+        with_removed,
+    });
+    let answer = client.notices().list_subscriptions(asked).await;
+    Ok(answer
+        .map_err(|status| refused(&status))?
+        .into_inner()
+        .subscriptions)
+}
+
+async fn known(client: &Client, wanted: &str) -> Result<String> {
+    let all = subscriptions(client, String::new(), false).await?;
+    let names: Vec<String> = all.into_iter().map(|one| one.id).collect();
+    by_prefix("subscription", wanted, &names)
+}
+
+async fn list(client: &Client, dataset: Option<String>, all: bool, cx: &Context) -> Result<Exit> {
+    let found = subscriptions(client, dataset.unwrap_or_default(), all).await?;
+    if found.is_empty() {
+        cx.screen.note(
+            "nobody is told\n  add somebody: assay subscribe add https://HOST/PATH, or `support` \
+             with scope: notifications in the dataset's file",
+        );
+    } else {
+        let mut table = table::table(&[
+            "SUBSCRIPTION",
+            "CHANNEL",
+            "TARGET",
+            "DATASET",
+            "FROM",
+            "STATE",
+            "WAITING",
+            "DEAD",
+        ]);
+        for one in &found {
+            table.add_row([
+                one.id.chars().take(12).collect(),
+                one.channel.clone(),
+                one.target.clone(),
+                or(&one.dataset, "all"),
+                severity(one),
+                state(one),
+                one.pending.to_string(),
+                one.dead.to_string(),
+            ]);
+        }
+        cx.screen.text(&table::print(&table))?;
+        for one in found.iter().filter(|one| !one.trouble.is_empty()) {
+            let id: String = one.id.chars().take(12).collect();
+            cx.screen.note(&format!("{id}: {}", one.trouble));
+        }
+    }
+    let items: Vec<Value> = found.iter().map(item).collect();
+    let summary = json!({ "subscriptions": items.len() });
+    cx.screen
+        .items("SubscriptionList", &items, &summary, Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+fn or(text: &str, other: &str) -> String {
+    if text.is_empty() { other } else { text }.to_owned()
+}
+
+fn severity(one: &v1::Subscription) -> String {
+    match one.operator {
+        true => "not evaluated".to_owned(),
+        false => one.severity.clone(),
+    }
+}
+
+fn state(one: &v1::Subscription) -> String {
+    match (one.removed_at, one.paused_by.as_str(), one.trouble.as_str()) {
+        (Some(_), ..) => "removed".to_owned(),
+        (None, "", "") => "told".to_owned(),
+        (None, "", _) => "not reachable".to_owned(),
+        (None, by, _) => format!("paused by {by}"),
+    }
+}
+
+/// What a target is by its spelling.
+fn channel_of(target: &str) -> Option<&'static str> {
+    Some(match target {
+        t if t.starts_with("https://") || t.starts_with("http://") => "webhook",
+        t if t.starts_with('#') => "slack",
+        t if t.starts_with("arn:") && t.contains(":sns:") => "sns",
+        t if t.starts_with("arn:") && t.contains(":lambda:") => "lambda",
+        t if t.contains('@') => "email",
+        _ => return None,
+    })
+}
+
+async fn add(client: &Client, args: AddArgs, cx: &Context) -> Result<Exit> {
+    let channel = args.channel.clone();
+    let channel = channel.or_else(|| channel_of(&args.target).map(str::to_owned));
+    let Some(channel) = channel else {
+        return Err(coded(
+            Exit::Usage,
+            format!(
+                "`{}` does not say what it is\n  add --channel webhook, slack, email, sns or lambda",
+                args.target
+            ),
+        ));
+    };
+    let asked = client.call(v1::AddSubscriptionRequest {
+        subscription: Some(v1::Subscription {
+            channel,
+            target: args.target,
+            dataset: args.dataset.unwrap_or_default(),
+            secret: args.secret.unwrap_or_default(),
+            severity: args.severity,
+            dimensions: args.dimensions,
+            columns: args.columns,
+            events: args.events,
+            operator: args.operator,
+            ..Default::default()
+        }),
+        by: by(),
+    });
+    let answer = client.notices().add_subscription(asked).await;
+    let made = answer.map_err(|status| refused(&status))?.into_inner();
+    let made = made.subscription.unwrap_or_default();
+    cx.screen.note(&format!(
+        "see that it comes: assay subscribe test {}",
+        made.id
+    ));
+    changed(&made, "told from now on", cx)
+}
+
+fn changed(one: &v1::Subscription, done: &str, cx: &Context) -> Result<Exit> {
+    let (id, channel, target) = (&one.id, &one.channel, &one.target);
+    cx.screen
+        .text(&format!("{done}  {id}  {channel} {target}\n"))?;
+    cx.screen
+        .items("Subscription", &[item(one)], &json!({}), Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+async fn change(
+    client: &Client,
+    wanted: &str,
+    (verb, done): (&str, &str),
+    cx: &Context,
+) -> Result<Exit> {
+    let id = known(client, wanted).await?;
+    let asked = client.call(v1::ChangeSubscriptionRequest {
+        id,
+        verb: verb.to_owned(),
+        by: by(),
+    });
+    let answer = client.notices().change_subscription(asked).await;
+    let answer = answer.map_err(|status| refused(&status))?.into_inner();
+    changed(&answer.subscription.unwrap_or_default(), done, cx)
+}
+
+async fn deliveries(
+    client: &Client,
+    request: v1::ListDeliveriesRequest,
+) -> Result<Vec<v1::Delivery>> {
+    let answer = client.notices().list_deliveries(client.call(request)).await;
+    Ok(answer
+        .map_err(|status| refused(&status))?
+        .into_inner()
+        .deliveries)
+}
+
+async fn test(client: &Client, wanted: &str, no_wait: bool, cx: &Context) -> Result<Exit> {
+    let id = known(client, wanted).await?;
+    let asked = client.call(v1::TestSubscriptionRequest { id, by: by() });
+    let answer = client.notices().test_subscription(asked).await;
+    let id = answer
+        .map_err(|status| refused(&status))?
+        .into_inner()
+        .delivery;
+    let request = v1::ListDeliveriesRequest {
+        id,
+        limit: 1,
+        ..Default::default()
+    };
+    let begun = Instant::now();
+    loop {
+        let found = deliveries(client, request.clone()).await?;
+        let Some(one) = found.into_iter().next() else {
+            return Err(coded(Exit::NotEvaluated, "the test is not there any more"));
+        };
+        let is_over = one.state != "pending" || no_wait;
+        if !is_over && begun.elapsed() < TESTED_WITHIN {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        }
+        let exit = match one.state.as_str() {
+            "delivered" => Exit::Ok,
+            _ if no_wait => Exit::Ok,
+            _ => Exit::NotEvaluated,
+        };
+        let why = or(&one.error, "no answer yet");
+        cx.screen.text(&match one.state.as_str() {
+            "delivered" => format!("delivered  {}\n", one.id),
+            state => format!(
+                "{state} after {} attempts  {}  {why}\n",
+                one.attempts, one.id
+            ),
+        })?;
+        cx.screen
+            .items("Delivery", &[delivery(&one)], &json!({}), exit)?;
+        return Ok(exit);
+    }
+}
+
+async fn again(client: &Client, id: String, cx: &Context) -> Result<Exit> {
+    let asked = client.call(v1::SendAgainRequest {
+        id: id.clone(),
+        by: by(),
+    });
+    let answer = client.notices().send_again(asked).await;
+    answer.map_err(|status| refused(&status))?;
+    cx.screen.text(&format!("sent again  {id}\n"))?;
+    let item = json!({ "id": id, "done": "sent again" });
+    cx.screen.items("Delivery", &[item], &json!({}), Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+fn show_deliveries(found: &[v1::Delivery], cx: &Context) -> Result<Exit> {
+    if found.is_empty() {
+        cx.screen.note("no message");
+    } else {
+        let mut table = table::table(&[
+            "DELIVERY",
+            "SUBSCRIPTION",
+            "WHAT",
+            "STATE",
+            "ATTEMPTS",
+            "WRITTEN",
+            "LAST ERROR",
+        ]);
+        let now = Timestamp::now();
+        for one in found {
+            let at = opt_time("created_at", one.created_at).ok().flatten();
+            let at = at.map_or_else(String::new, |at| text::when(at, now, cx.screen.times));
+            table.add_row([
+                one.id.clone(),
+                one.subscription.chars().take(12).collect(),
+                one.kind.clone(),
+                one.state.clone(),
+                one.attempts.to_string(),
+                at,
+                or(&one.error, "-"),
+            ]);
+        }
+        cx.screen.text(&table::print(&table))?;
+    }
+    let items: Vec<Value> = found.iter().map(delivery).collect();
+    let summary = json!({ "deliveries": items.len() });
+    cx.screen
+        .items("DeliveryList", &items, &summary, Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+fn or_none(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// A subscription for programs.
+fn item(one: &v1::Subscription) -> Value {
+    json!({
+        "id": one.id,
+        "dataset": or_none(&one.dataset),
+        "origin": one.origin,
+        "channel": one.channel,
+        "target": one.target,
+        "secret": or_none(&one.secret),
+        "operator": one.operator,
+        "severity": one.severity,
+        "dimensions": one.dimensions,
+        "columns": one.columns,
+        "events": one.events,
+        "pausedBy": or_none(&one.paused_by),
+        "createdBy": one.created_by,
+        "createdAt": opt_time("created_at", one.created_at).ok().flatten(),
+        "removedAt": opt_time("removed_at", one.removed_at).ok().flatten(),
+        "pending": one.pending,
+        "dead": one.dead,
+        "trouble": or_none(&one.trouble),
+    })
+}
+
+/// A message for programs.
+fn delivery(one: &v1::Delivery) -> Value {
+    json!({
+        "id": one.id,
+        "subscription": one.subscription,
+        "kind": one.kind,
+        "dataset": or_none(&one.dataset),
+        "incident": or_none(&one.cause),
+        "state": one.state,
+        "attempts": one.attempts,
+        "createdAt": opt_time("created_at", one.created_at).ok().flatten(),
+        "nextAt": opt_time("next_at", one.next_at).ok().flatten(),
+        "endedAt": opt_time("ended_at", one.ended_at).ok().flatten(),
+        "error": or_none(&one.error),
+        "message": one.message,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::channel_of;
+
+    #[test]
+    fn a_target_says_what_it_is() {
+        assert_eq!(channel_of("https://hooks.example/x"), Some("webhook"));
+        assert_eq!(channel_of("#orders"), Some("slack"));
+        assert_eq!(channel_of("team@acme.example"), Some("email"));
+        assert_eq!(channel_of("arn:aws:sns:eu-west-1:1:topic"), Some("sns"));
+        assert_eq!(
+            channel_of("arn:aws:lambda:eu-west-1:1:function:f"),
+            Some("lambda")
+        );
+        assert_eq!(channel_of("somewhere"), None);
+    }
+}

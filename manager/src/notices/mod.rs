@@ -1,0 +1,172 @@
+//! The desk of the leader that tells people: keeps causes, decides who is told, sends.
+//!
+//! Comes in: messages of the outbox, wishes of people, the present. Goes out: decisions, each in one
+//! transaction under the leader's epoch with the mark that its messages are handled, and messages to
+//! receivers. It must never decide anything while another manager leads (the store refuses it), send
+//! what is not kept, or wait for one receiver before it serves another.
+
+mod fold;
+mod send;
+pub(crate) mod wishes;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_model::dataset::Dataset;
+use assay_model::ids::{DatasetId, Epoch};
+use assay_model::notice::{Cause, Notices, Subscription};
+use assay_notify::channels::Carrier;
+use assay_notify::decide::{Known, tell};
+use assay_notify::defaults;
+use assay_notify::event::Origin;
+use assay_store::StoreError;
+use assay_store::notices::{CauseFilter, NoticeStore};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Mutex, Notify};
+
+use crate::handle::{Shared, SubmitError};
+
+pub(crate) use wishes::WishError;
+
+/// Between two looks at the outbox when nothing waits.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks for what is due or adrift.
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
+/// Between two looks for what may be forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+/// How long deliveries that have ended are kept.
+const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// Messages of the outbox that are handled at once.
+const BATCH: u32 = 100;
+/// Causes of one dataset, and those that are due at once.
+const CAUSES_MAX: u32 = 10_000;
+/// Incidents adrift that are taken up at once.
+const ADRIFT_MAX: u32 = 1_000;
+
+/// What tells people.
+pub struct NoticeParts {
+    /// Where causes, subscriptions and messages are.
+    pub store: Arc<dyn NoticeStore>,
+    /// What carries messages.
+    pub carrier: Arc<dyn Carrier>,
+    /// What this cluster calls itself in them.
+    pub origin: Origin,
+}
+
+/// The desk.
+pub(crate) struct Desk {
+    parts: NoticeParts,
+    /// Decisions are made one after another: each reads what the one before wrote.
+    turn: Mutex<()>,
+    /// Something is to be sent.
+    sent: Notify,
+}
+
+impl Desk {
+    pub(crate) fn new(parts: NoticeParts) -> Self {
+        Self {
+            parts,
+            turn: Mutex::new(()),
+            sent: Notify::new(),
+        }
+    }
+
+    pub(crate) fn store(&self) -> &dyn NoticeStore {
+        self.parts.store.as_ref()
+    }
+
+    pub(crate) fn carrier(&self) -> &dyn Carrier {
+        self.parts.carrier.as_ref()
+    }
+
+    /// The causes of a dataset.
+    async fn causes_of(&self, dataset: &DatasetId) -> Result<Vec<Cause>, StoreError> {
+        let filter = CauseFilter {
+            dataset: Some(dataset.clone()),
+            limit: CAUSES_MAX,
+            ..CauseFilter::default()
+        };
+        self.parts.store.causes(&filter).await
+    }
+
+    /// The subscriptions for a dataset as they are after its definition was looked at; what changes
+    /// by that is added to `notices`.
+    pub(crate) async fn subscribed(
+        &self,
+        shared: &Shared,
+        dataset: &DatasetId,
+        notices: &mut Notices,
+        now: Timestamp,
+    ) -> Result<(Vec<Subscription>, Option<Dataset>), StoreError> {
+        let mut known = self.parts.store.subscriptions(Some(dataset)).await?;
+        let definition = shared.parts.metrics.definition(dataset).await?;
+        if let Some(definition) = &definition {
+            for changed in defaults::changes(definition, &known, now) {
+                known.retain(|subscription| subscription.id != changed.id);
+                known.push(changed.clone());
+                notices.subscriptions.push(changed);
+            }
+        }
+        Ok((known, definition))
+    }
+
+    /// Adds to `notices` what follows from `causes` of one dataset.
+    async fn decide(
+        &self,
+        notices: &mut Notices,
+        causes: Vec<Cause>,
+        subscriptions: &[Subscription],
+        definition: Option<Dataset>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let ids: Vec<_> = causes.iter().map(|cause| cause.id).collect();
+        let told = self.parts.store.told(&ids).await?;
+        let datasets: BTreeMap<String, Dataset> = definition
+            .into_iter()
+            .map(|dataset| (dataset.id.to_string(), dataset))
+            .collect();
+        let known = Known {
+            origin: &self.parts.origin,
+            subscriptions,
+            told: &told,
+            datasets: &datasets,
+            now,
+        };
+        tell(notices, causes, &known);
+        Ok(())
+    }
+
+    /// Keeps a decision.
+    async fn settle(
+        &self,
+        epoch: Epoch,
+        notices: &Notices,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if notices.is_empty() {
+            return Ok(());
+        }
+        self.parts.store.settle(epoch, notices, now).await?;
+        self.sent.notify_one();
+        Ok(())
+    }
+}
+
+/// Tells people until the manager stops.
+pub(crate) fn keep(shared: &Arc<Shared>, desk: &Arc<Desk>) {
+    tokio::spawn(fold::keep(Arc::clone(shared), Arc::clone(desk)));
+    tokio::spawn(send::keep(Arc::clone(shared), Arc::clone(desk)));
+}
+
+/// Whether messages are held: nothing is decided meanwhile, for it would be told.
+async fn is_held(shared: &Shared) -> Result<bool, StoreError> {
+    Ok(shared.parts.metrics.health().await?.outbox_held.is_some())
+}
+
+/// The desk of this manager, if it tells people at all.
+pub(crate) fn desk(shared: &Shared) -> Result<&Arc<Desk>, SubmitError> {
+    shared.notices.get().ok_or_else(|| {
+        SubmitError::Refused("this manager was started so that it tells nobody".to_owned())
+    })
+}
