@@ -17,7 +17,8 @@ use uuid::Uuid;
 use super::changes::Commit;
 use super::outputs::Prepared;
 use super::rows::{Cells, spelt};
-use super::{errors, sql};
+use super::{audit, errors, sql};
+use crate::audit::{AuditEntry, AuditRecord};
 use crate::definitions::Definitions;
 use crate::error::StoreError;
 use crate::port::Started;
@@ -45,6 +46,7 @@ pub(super) enum Call {
     Sent(Epoch, Vec<String>, Timestamp),
     Start(AttemptToken, Timestamp),
     Complete(AttemptToken, Prepared, Timestamp),
+    Audit(Box<AuditRecord>),
 }
 
 impl Call {
@@ -61,7 +63,11 @@ impl Call {
     pub(super) const fn is_repeatable(&self) -> bool {
         matches!(
             self,
-            Self::Start(..) | Self::Complete(..) | Self::PutDefinition(_) | Self::Sent(..)
+            Self::Start(..)
+                | Self::Complete(..)
+                | Self::PutDefinition(_)
+                | Self::Sent(..)
+                | Self::Audit(_)
         )
     }
 }
@@ -75,6 +81,7 @@ pub(super) enum Reply {
     Incarnation(Incarnation),
     Started(Option<Box<Started>>),
     Count(u64),
+    Audited(Box<AuditEntry>),
 }
 
 /// Why nothing was answered.
@@ -180,6 +187,10 @@ async fn alone(
                 .await
                 .map_err(fenced(*epoch))?;
             Reply::Count(count.unsigned_abs())
+        }
+        Call::Audit(record) => {
+            let entry = audit::append(connection, record).await?;
+            Reply::Audited(Box::new(entry))
         }
         Call::Complete(token, output, at) => {
             let answer = complete(connection, token, output, *at).await?;

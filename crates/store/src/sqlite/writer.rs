@@ -16,7 +16,8 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::outputs::Prepared;
-use super::{Definitions, attempts, changes, errors, jobs};
+use super::{Definitions, attempts, audit, changes, errors, jobs};
+use crate::audit::{AuditEntry, AuditRecord};
 use crate::error::StoreError;
 use crate::port::{Started, Unfinished};
 
@@ -42,6 +43,7 @@ pub(super) enum Operation {
     Start(AttemptToken, Timestamp),
     Complete(AttemptToken, Box<Prepared>, Timestamp),
     Sent(Epoch, Vec<String>, Timestamp),
+    Audit(AuditRecord),
 }
 
 /// What the writer answers.
@@ -54,6 +56,7 @@ pub(super) enum Reply {
     Incarnation(Incarnation),
     Started(Option<Box<Started>>),
     Count(u64),
+    Audited(Box<AuditEntry>),
 }
 
 /// Why a request could not be carried out; whatever it wrote is rolled back.
@@ -313,6 +316,10 @@ async fn apply(tx: &mut Tx<'_>, operation: &Operation) -> Result<Reply, Stop> {
         Operation::Sent(epoch, keys, at) => {
             tx.fence(*epoch)?;
             jobs::sent(tx, keys, *at).await.map(Reply::Count)
+        }
+        Operation::Audit(record) => {
+            let entry = audit::append(tx, record).await?;
+            Ok(Reply::Audited(Box::new(entry)))
         }
     }
 }
