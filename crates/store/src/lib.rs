@@ -4,11 +4,12 @@
 //! people. Goes out: answers per change, and rows. It must never apply half of a change, accept a
 //! result whose attempt token is not the one at work, or keep a write of a deposed leader.
 //!
-//! [`port`] holds the two ports, [`sqlite`] the embedded adapter,
+//! [`port`] holds the two ports of runs and their results, [`audit`] that of the audit log, [`sqlite`] the embedded adapter,
 //! `postgres` that of a cluster, [`conformance`] the suite that
 //! every adapter passes, [`standing`] what a look means by all verdicts in force, [`invariants`] what must be true of its rows at any moment, [`dump`] a text
 //! to compare two stores by.
 
+pub mod audit;
 pub mod conformance;
 mod definitions;
 pub mod dump;
@@ -24,6 +25,7 @@ pub mod sqlite;
 pub mod standing;
 mod values;
 
+pub use audit::{Audit, AuditEntry, AuditHead, AuditRecord, AuditStage};
 pub use error::StoreError;
 pub use examined::Examined;
 pub use port::{JobStore, MetricStore};

@@ -6,6 +6,7 @@
 //! An adapter runs all cases with [`conformance_suite!`](crate::conformance_suite).
 
 pub mod again;
+pub mod audit;
 pub mod copies;
 pub mod fixtures;
 pub mod leader;

@@ -18,7 +18,8 @@ use uuid::Uuid;
 use super::changes::Commit;
 use super::outputs::Prepared;
 use super::rows::{Cells, spelt};
-use super::{errors, notices, sql};
+use super::{audit, errors, notices, sql};
+use crate::audit::{AuditEntry, AuditRecord};
 use crate::definitions::Definitions;
 use crate::error::StoreError;
 use crate::port::Started;
@@ -50,6 +51,7 @@ pub(super) enum Call {
     Claim(Epoch, i64, i64, u32),
     Start(AttemptToken, Timestamp),
     Complete(AttemptToken, Prepared, Timestamp),
+    Audit(Box<AuditRecord>),
 }
 
 impl Call {
@@ -66,7 +68,11 @@ impl Call {
     pub(super) const fn is_repeatable(&self) -> bool {
         matches!(
             self,
-            Self::Start(..) | Self::Complete(..) | Self::PutDefinition(_) | Self::Sent(..)
+            Self::Start(..)
+                | Self::Complete(..)
+                | Self::PutDefinition(_)
+                | Self::Sent(..)
+                | Self::Audit(_)
         )
     }
 }
@@ -81,6 +87,7 @@ pub(super) enum Reply {
     Started(Option<Box<Started>>),
     Count(u64),
     Deliveries(Vec<Delivery>),
+    Audited(Box<AuditEntry>),
 }
 
 /// Why nothing was answered.
@@ -206,6 +213,10 @@ async fn alone(
                 .await
                 .map_err(fenced(*epoch))?;
             Reply::Deliveries(notices::deliveries(&rows)?)
+        }
+        Call::Audit(record) => {
+            let entry = audit::append(connection, record).await?;
+            Reply::Audited(Box::new(entry))
         }
         Call::Complete(token, output, at) => {
             let answer = complete(connection, token, output, *at).await?;

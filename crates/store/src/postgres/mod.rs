@@ -8,6 +8,7 @@
 //! and reads. A flood of reads or assignments never holds up the result of work that is done.
 
 mod access;
+mod audit;
 mod calls;
 mod changes;
 mod clock;

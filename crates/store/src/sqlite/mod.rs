@@ -11,6 +11,7 @@
 //! and never damages the file. [`Durability::Power`] waits for the disk at every commit.
 
 mod attempts;
+mod audit;
 mod changes;
 mod copies;
 mod errors;

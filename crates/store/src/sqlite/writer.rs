@@ -17,7 +17,8 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::outputs::Prepared;
-use super::{Definitions, attempts, changes, errors, jobs, notices};
+use super::{Definitions, attempts, audit, changes, errors, jobs, notices};
+use crate::audit::{AuditEntry, AuditRecord};
 use crate::error::StoreError;
 use crate::port::{Started, Unfinished};
 
@@ -45,6 +46,7 @@ pub(super) enum Operation {
     Sent(Epoch, Vec<String>, Timestamp),
     Settle(Epoch, String),
     Claim(Epoch, notices::Claim),
+    Audit(AuditRecord),
 }
 
 /// What the writer answers.
@@ -58,6 +60,7 @@ pub(super) enum Reply {
     Started(Option<Box<Started>>),
     Count(u64),
     Deliveries(Vec<Delivery>),
+    Audited(Box<AuditEntry>),
 }
 
 /// Why a request could not be carried out; whatever it wrote is rolled back.
@@ -327,6 +330,10 @@ async fn apply(tx: &mut Tx<'_>, operation: &Operation) -> Result<Reply, Stop> {
             notices::claim(tx, *epoch, claim)
                 .await
                 .map(Reply::Deliveries)
+        }
+        Operation::Audit(record) => {
+            let entry = audit::append(tx, record).await?;
+            Ok(Reply::Audited(Box::new(entry)))
         }
     }
 }
