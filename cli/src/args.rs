@@ -1,12 +1,14 @@
 //! The command line: every command and flag, with the words that `--help` shows.
 
 mod certs;
+mod feedback;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use certs::CertsArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub use feedback::{Answering, FeedbackCommand, Keeping};
 
 use crate::commands::dataset::DatasetCommand;
 use crate::commands::schedule::ScheduleCommand;
@@ -151,6 +153,9 @@ pub enum Command {
     /// Measured values
     #[command(subcommand)]
     Metric(MetricCommand),
+    /// Answer back: mark as normal, train as new normal from here, exclude this window
+    #[command(subcommand)]
+    Feedback(FeedbackCommand),
     /// Data nodes of a cluster
     #[command(subcommand)]
     Node(NodeCommand),

@@ -13,6 +13,7 @@ use anyhow::{Result, anyhow};
 use assay_proto::limits::ANSWER_BYTES_MAX;
 use assay_proto::link::{Door, Shown, Tls, TlsFiles, causes, why};
 use assay_proto::v1::cluster_service_client::ClusterServiceClient;
+use assay_proto::v1::feedback_service_client::FeedbackServiceClient;
 use assay_proto::v1::metric_service_client::MetricServiceClient;
 use assay_proto::v1::run_service_client::RunServiceClient;
 use tonic::transport::Channel;
@@ -80,6 +81,26 @@ impl Client {
         }))
     }
 
+    /// A connection to a manager of this process.
+    ///
+    /// # Errors
+    /// When it does not open, or the settings cannot work.
+    pub async fn local(door: &Door, cx: &Context) -> Result<Self> {
+        let channel = door
+            .open()
+            .await
+            .map_err(|error| no_server(causes(&error)))?;
+        Ok(Self {
+            address: "this process".to_owned(),
+            channel,
+            timeout: timeout_of(cx)?,
+            ways: Arc::new(Ways {
+                addresses: Vec::new(),
+                tls: None,
+            }),
+        })
+    }
+
     /// A connection to each manager that is named, whether it leads or not, or why there is none;
     /// `None` when none is named.
     ///
@@ -136,6 +157,11 @@ impl Client {
     /// Measured values and results.
     pub fn metrics(&self) -> MetricServiceClient<Channel> {
         MetricServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// What people answer back.
+    pub fn feedback(&self) -> FeedbackServiceClient<Channel> {
+        FeedbackServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// The cluster.

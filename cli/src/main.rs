@@ -77,6 +77,7 @@ async fn dispatch(command: Command, cx: &Context) -> Result<Exit> {
         Command::Dataset(command) => commands::dataset::run(command, cx).await,
         Command::Run(command) => commands::run::run(command, cx).await,
         Command::Metric(command) => commands::metric::run(command, cx).await,
+        Command::Feedback(command) => commands::feedback::run(command, cx).await,
         Command::Node(command) => commands::node::run(command, cx).await,
         Command::Cluster(command) => commands::cluster::run(command, cx).await,
         Command::Schedule(command) => commands::schedule::run(command, cx).await,

@@ -7,6 +7,7 @@
 
 pub mod again;
 pub mod copies;
+pub mod feedback;
 pub mod fixtures;
 pub mod leader;
 pub mod nodes;
@@ -134,6 +135,14 @@ macro_rules! conformance_suite {
             again: an_earlier_definition_does_not_replace_a_later_one,
             again: an_incident_that_comes_back_is_opened_anew,
             again: an_end_is_not_told_where_the_beginning_was_not,
+            feedback: an_answer_is_kept_with_all_that_was_said,
+            feedback: a_repeated_answer_is_kept_once,
+            feedback: an_id_is_of_one_answer,
+            feedback: an_answer_is_withdrawn_once_and_stays_on_record,
+            feedback: answers_of_another_dataset_are_left_alone,
+            feedback: a_stale_epoch_neither_answers_nor_withdraws,
+            feedback: what_is_in_force_comes_first,
+            feedback: one_answer_too_many_is_refused,
             races: one_of_many_assignments_wins,
             races: one_of_many_completions_wins,
             races: a_completion_and_an_end_exclude_each_other,

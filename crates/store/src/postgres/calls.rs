@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use assay_model::change::Answer;
 use assay_model::dataset::Dataset;
-use assay_model::ids::{AttemptToken, Epoch, Incarnation};
+use assay_model::feedback::{Answered, FeedbackId, Withdrawal};
+use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation};
 use assay_model::node::Node;
 use jiff::Timestamp;
 use sqlx::{PgConnection, Row};
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use super::changes::Commit;
 use super::outputs::Prepared;
 use super::rows::{Cells, spelt};
-use super::{errors, sql};
+use super::{errors, feedback, sql};
 use crate::definitions::Definitions;
 use crate::error::StoreError;
 use crate::port::Started;
@@ -43,6 +44,8 @@ pub(super) enum Call {
     Commit(Epoch, Commit),
     Register(Epoch, Node),
     Sent(Epoch, Vec<String>, Timestamp),
+    KeepFeedback(Epoch, Box<Answered>),
+    WithdrawFeedback(Epoch, DatasetId, FeedbackId, Withdrawal),
     Start(AttemptToken, Timestamp),
     Complete(AttemptToken, Prepared, Timestamp),
 }
@@ -61,7 +64,12 @@ impl Call {
     pub(super) const fn is_repeatable(&self) -> bool {
         matches!(
             self,
-            Self::Start(..) | Self::Complete(..) | Self::PutDefinition(_) | Self::Sent(..)
+            Self::Start(..)
+                | Self::Complete(..)
+                | Self::PutDefinition(_)
+                | Self::Sent(..)
+                | Self::KeepFeedback(..)
+                | Self::WithdrawFeedback(..)
         )
     }
 }
@@ -75,6 +83,7 @@ pub(super) enum Reply {
     Incarnation(Incarnation),
     Started(Option<Box<Started>>),
     Count(u64),
+    Answered(Option<Box<Answered>>),
 }
 
 /// Why nothing was answered.
@@ -106,6 +115,10 @@ pub(super) async fn make(
     match list {
         [Call::Start(..), ..] => start(connection, list, definitions).await,
         [Call::Complete(_, Prepared::Measured(_), _), ..] => measured(connection, list).await,
+        [call @ (Call::KeepFeedback(..) | Call::WithdrawFeedback(..))] => {
+            let reply = feedback::make(connection, call).await?;
+            Ok(vec![reply])
+        }
         [one] => {
             let reply = alone(connection, one, definitions).await?;
             Ok(vec![reply])
@@ -118,7 +131,7 @@ pub(super) async fn make(
 }
 
 /// A refused epoch, named; all else as it is.
-fn fenced(epoch: Epoch) -> impl Fn(sqlx::Error) -> Stop {
+pub(super) fn fenced(epoch: Epoch) -> impl Fn(sqlx::Error) -> Stop {
     move |error| match error.as_database_error().and_then(|e| e.code()) {
         Some(code) if code == errors::FENCED_EPOCH => {
             Stop::Store(StoreError::FencedEpoch { epoch: epoch.0 })
@@ -185,10 +198,10 @@ async fn alone(
             let answer = complete(connection, token, output, *at).await?;
             return Ok(answered(token, output, &answer));
         }
-        Call::Start(..) => {
+        Call::Start(..) | Call::KeepFeedback(..) | Call::WithdrawFeedback(..) => {
             return Err(Stop::Store(StoreError::Refused {
                 what: "call",
-                detail: "a start among others".to_owned(),
+                detail: "it is not made alone".to_owned(),
             }));
         }
     }))

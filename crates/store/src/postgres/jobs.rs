@@ -25,7 +25,7 @@ use crate::port::{JobStore, Started, Unfinished};
 use crate::values::int;
 
 /// An answer of another kind than the question has: cannot be, and is said if it is.
-fn mismatch<T>() -> Result<T, StoreError> {
+pub(super) fn mismatch<T>() -> Result<T, StoreError> {
     Err(StoreError::Unknown("another question was answered".into()))
 }
 

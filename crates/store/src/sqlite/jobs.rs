@@ -104,7 +104,7 @@ pub(super) async fn sent(tx: &mut Tx<'_>, keys: &[String], at: Timestamp) -> Res
 
 impl SqliteStore {
     /// Hands `operation` to the writer and waits for its answer.
-    async fn ask(&self, operation: Operation) -> Result<Reply, StoreError> {
+    pub(super) async fn ask(&self, operation: Operation) -> Result<Reply, StoreError> {
         let sender = self.inner.requests.lock().await.clone();
         let Some(sender) = sender else {
             return Err(StoreError::Unavailable(
@@ -149,7 +149,7 @@ impl SqliteStore {
 }
 
 /// An answer of another kind than the question has: cannot be, and is said if it is.
-fn mismatch<T>() -> Result<T, StoreError> {
+pub(super) fn mismatch<T>() -> Result<T, StoreError> {
     Err(StoreError::Unknown(
         "its writer answered another question".into(),
     ))

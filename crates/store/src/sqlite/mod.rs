@@ -15,6 +15,7 @@ mod changes;
 mod copies;
 mod errors;
 mod evaluated;
+mod feedback;
 mod jobs;
 mod open;
 mod outputs;

@@ -32,7 +32,7 @@ use crate::port::{
 
 impl SqliteStore {
     /// Reads all rows of a query as values.
-    async fn list<T>(
+    pub(super) async fn list<T>(
         &self,
         query: Query<'_, Sqlite, SqliteArguments>,
         what: &'static str,

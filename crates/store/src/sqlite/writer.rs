@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay_model::change::{Answer, Change};
-use assay_model::ids::{AttemptToken, Epoch, Incarnation};
+use assay_model::feedback::{Answered, FeedbackId, Withdrawal};
+use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation};
 use assay_model::node::Node;
 use jiff::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::outputs::Prepared;
-use super::{Definitions, attempts, changes, errors, jobs};
+use super::{Definitions, attempts, changes, errors, feedback, jobs};
 use crate::error::StoreError;
 use crate::port::{Started, Unfinished};
 
@@ -42,6 +43,8 @@ pub(super) enum Operation {
     Start(AttemptToken, Timestamp),
     Complete(AttemptToken, Box<Prepared>, Timestamp),
     Sent(Epoch, Vec<String>, Timestamp),
+    KeepFeedback(Epoch, Box<Answered>),
+    WithdrawFeedback(Epoch, DatasetId, FeedbackId, Withdrawal),
 }
 
 /// What the writer answers.
@@ -54,6 +57,7 @@ pub(super) enum Reply {
     Incarnation(Incarnation),
     Started(Option<Box<Started>>),
     Count(u64),
+    Answered(Option<Box<Answered>>),
 }
 
 /// Why a request could not be carried out; whatever it wrote is rolled back.
@@ -313,6 +317,16 @@ async fn apply(tx: &mut Tx<'_>, operation: &Operation) -> Result<Reply, Stop> {
         Operation::Sent(epoch, keys, at) => {
             tx.fence(*epoch)?;
             jobs::sent(tx, keys, *at).await.map(Reply::Count)
+        }
+        Operation::KeepFeedback(epoch, new) => {
+            tx.fence(*epoch)?;
+            let kept = feedback::keep(tx, new).await?;
+            Ok(Reply::Answered(Some(Box::new(kept))))
+        }
+        Operation::WithdrawFeedback(epoch, dataset, id, how) => {
+            tx.fence(*epoch)?;
+            let found = feedback::withdraw(tx, dataset, *id, how).await?;
+            Ok(Reply::Answered(found.map(Box::new)))
         }
     }
 }
