@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "assay/v1/metric.proto",
         "assay/v1/cluster.proto",
         "assay/v1/notice.proto",
+        "assay/v1/feedback.proto",
     ];
     let descriptors = protox::compile(files, ["."])?;
     let place = PathBuf::from(std::env::var("OUT_DIR")?).join("assay_v1.bin");

@@ -1,6 +1,7 @@
 //! The command line: every command and flag, with the words that `--help` shows.
 
 mod certs;
+mod feedback;
 mod notices;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 pub use certs::CertsArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub use feedback::{Answering, FeedbackCommand, Keeping};
 pub use notices::{AddArgs, IncidentCommand, SubscribeCommand};
 
 use crate::commands::dataset::DatasetCommand;
@@ -159,6 +161,9 @@ pub enum Command {
     /// Who is told of incidents
     #[command(visible_alias = "sub", subcommand)]
     Subscribe(SubscribeCommand),
+    /// Answer back: mark as normal, train as new normal from here, exclude this window
+    #[command(subcommand)]
+    Feedback(FeedbackCommand),
     /// Data nodes of a cluster
     #[command(subcommand)]
     Node(NodeCommand),

@@ -13,6 +13,7 @@ use anyhow::{Result, anyhow};
 use assay_proto::limits::ANSWER_BYTES_MAX;
 use assay_proto::link::{Door, Shown, Tls, TlsFiles, causes, why};
 use assay_proto::v1::cluster_service_client::ClusterServiceClient;
+use assay_proto::v1::feedback_service_client::FeedbackServiceClient;
 use assay_proto::v1::metric_service_client::MetricServiceClient;
 use assay_proto::v1::notice_service_client::NoticeServiceClient;
 use assay_proto::v1::run_service_client::RunServiceClient;
@@ -81,6 +82,26 @@ impl Client {
         }))
     }
 
+    /// A connection to a manager of this process.
+    ///
+    /// # Errors
+    /// When it does not open, or the settings cannot work.
+    pub async fn local(door: &Door, cx: &Context) -> Result<Self> {
+        let channel = door
+            .open()
+            .await
+            .map_err(|error| no_server(causes(&error)))?;
+        Ok(Self {
+            address: "this process".to_owned(),
+            channel,
+            timeout: timeout_of(cx)?,
+            ways: Arc::new(Ways {
+                addresses: Vec::new(),
+                tls: None,
+            }),
+        })
+    }
+
     /// A connection to each manager that is named, whether it leads or not, or why there is none;
     /// `None` when none is named.
     ///
@@ -142,6 +163,10 @@ impl Client {
     /// Incidents by cause, and who is told of them.
     pub fn notices(&self) -> NoticeServiceClient<Channel> {
         NoticeServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+    /// What people answer back.
+    pub fn feedback(&self) -> FeedbackServiceClient<Channel> {
+        FeedbackServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// The cluster.

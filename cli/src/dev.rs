@@ -250,7 +250,7 @@ fn core_config(config: &EmbeddedConfig) -> core::Config {
 }
 
 /// The store's file in a data folder.
-fn store_path(folder: &Path) -> PathBuf {
+pub fn store_path(folder: &Path) -> PathBuf {
     folder.join("assay.sqlite")
 }
 

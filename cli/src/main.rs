@@ -79,6 +79,7 @@ async fn dispatch(command: Command, cx: &Context) -> Result<Exit> {
         Command::Metric(command) => commands::metric::run(command, cx).await,
         Command::Incident(command) => commands::incident::run(command, cx).await,
         Command::Subscribe(command) => commands::subscribe::run(command, cx).await,
+        Command::Feedback(command) => commands::feedback::run(command, cx).await,
         Command::Node(command) => commands::node::run(command, cx).await,
         Command::Cluster(command) => commands::cluster::run(command, cx).await,
         Command::Schedule(command) => commands::schedule::run(command, cx).await,

@@ -6,6 +6,7 @@
 pub mod cluster;
 pub mod dataset;
 pub mod doctor;
+pub mod feedback;
 pub mod help;
 pub mod incident;
 pub mod judge;

@@ -11,6 +11,8 @@ pub mod address;
 pub mod change;
 pub mod check;
 pub mod dataset;
+pub mod feedback;
+pub mod history;
 pub mod ids;
 pub mod incident;
 pub mod ledger;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use assay_model::change::{Answer, Change};
 use assay_model::dataset::Dataset;
+pub use assay_model::history::{Breach, HistoryPoint, MetricHistory, Verdict};
 use assay_model::ids::{AttemptToken, CheckId, DatasetId, Epoch, Incarnation, RunId, TaskId};
 use assay_model::incident::{Incident, OutboxEntry};
 use assay_model::ledger::LedgerEntry;
-use assay_model::metric::{MetricKey, MetricStatus, MetricValue};
 use assay_model::node::Node;
 use assay_model::outcome::{CheckResult, OutcomeCounts};
 use assay_model::output::{Discovery, Remarks, TaskOutput};
@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::error::StoreError;
+use crate::feedback::Feedback;
 
 /// All that is not finished: what a new leader starts from.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -102,61 +103,6 @@ pub struct RunFilter {
     pub unfinished: bool,
     /// At most so many, newest first.
     pub limit: u32,
-}
-
-/// One stored value of a metric.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HistoryPoint {
-    /// The place of its partition among those that were read, from 0: points of several metrics
-    /// with the same place are of the same partition.
-    pub at: usize,
-    /// The partition, shared by the points of all metrics.
-    pub partition: Arc<Partition>,
-    /// The version that it was measured in.
-    pub version: Arc<PartitionVersion>,
-    /// Whether it could be computed.
-    pub status: MetricStatus,
-    /// The value.
-    pub value: MetricValue,
-    /// For an estimate, its error relative to the value.
-    pub error_bound: Option<f64>,
-}
-
-/// The values of one metric over partitions, in the order of the partitions.
-pub type MetricHistory = Vec<(MetricKey, Vec<HistoryPoint>)>;
-
-/// The verdict on one partition version.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
-    /// The run that issued it.
-    pub run: RunId,
-    /// The digest of the definition that it was issued by.
-    pub definition: String,
-    /// The partition.
-    pub partition: Partition,
-    /// The version.
-    pub version: PartitionVersion,
-    /// Which judged version of the partition, from 1.
-    pub revision: u32,
-    /// Whether the partition was complete.
-    pub sealed: bool,
-    /// The counts.
-    pub counts: OutcomeCounts,
-    /// Whether a later version replaced it.
-    pub superseded: bool,
-    /// When it was issued.
-    pub judged_at: Timestamp,
-}
-
-/// A check that was broken in a partition ([`CheckResult::is_breach`]).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Breach {
-    /// The partition.
-    pub partition: PartitionKey,
-    /// The check.
-    pub check: CheckId,
-    /// What it measures.
-    pub metric: MetricKey,
 }
 
 /// How an attempt went, for people.
@@ -265,9 +211,10 @@ pub struct Health {
     pub outbox_held: Option<String>,
 }
 
-/// The reads of the judge and of people. Every list has a bound.
+/// The reads of the judge and of people, and what people answered back ([`Feedback`]), without
+/// which no history is complete. Every list has a bound.
 #[async_trait]
-pub trait MetricStore: Send + Sync {
+pub trait MetricStore: Feedback + Send + Sync {
     /// How the store stands; an answer at all says that it answers.
     async fn health(&self) -> Result<Health, StoreError>;
 

@@ -24,23 +24,18 @@ use assay_model::run::Trigger;
 use assay_model::task::{
     AttemptOutcome, EvaluateMode, EvaluateSpec, TaskFailure, TaskSpec, TaskState,
 };
+use assay_past::known::{BREACHES_MAX, INCIDENTS_MAX, PAST_MAX};
+use assay_past::line::{Line, just_after, points_of};
+use assay_past::{Known, Teaches, checks, shape};
 use assay_store::MetricStore;
+use assay_store::feedback::READ_MAX;
 use assay_store::notices::FINISHED;
 use assay_store::port::{Breach, HistoryPoint, MetricHistory, Verdict};
 use jiff::Timestamp;
 
 use super::copies::{self, Copies};
-use super::past::Line;
-use super::teaches::Teaches;
-use super::{TaskJob, checks, compute, failure, incidents, redo, shape, store_failure};
+use super::{TaskJob, compute, failure, incidents, redo, store_failure};
 use crate::pause::asked;
-
-/// Earlier partitions of the series that are read: the learner's window with room for those not learned from.
-const PAST_MAX: u32 = 400;
-/// Open incidents of one dataset that are looked at.
-const INCIDENTS_MAX: u32 = 100_000;
-/// Broken checks of one series that are looked at; a partition whose are beyond teaches nothing.
-pub(super) const BREACHES_MAX: u32 = 200_000;
 
 /// Merges and judges one partition.
 pub(super) async fn run(
@@ -90,7 +85,11 @@ async fn stored_as(
 ) -> Result<States, TaskFailure> {
     Ok(match states {
         States::All(of) => {
-            let gone = past.ledger.iter().filter(|e| e.state == LedgerState::Gone);
+            let gone = past
+                .known
+                .ledger
+                .iter()
+                .filter(|e| e.state == LedgerState::Gone);
             let gone = gone.map(|entry| entry.partition.key.clone()).collect();
             match copies::publish(copies, job, spec, gone, stop).await? {
                 Ok(()) => States::All(of),
@@ -202,19 +201,13 @@ fn keep_restated(
     }
 }
 
-/// What is known of the past of the dataset, and of the judged partition's series: history,
-/// verdicts and breaches are of that series alone.
-pub(super) struct Past {
-    pub(super) history: MetricHistory,
+/// What is known of the past of the judged partition's series, and of earlier versions of itself.
+struct Past {
+    known: Known,
     /// The metrics of the version of this partition that was judged before, if it was complete.
     earlier: Option<Vec<MetricPoint>>,
     /// The metrics that are stored of this partition, complete or not.
     stored: Vec<MetricPoint>,
-    pub(super) verdicts: Vec<Verdict>,
-    /// The checks that were broken in those partitions and in later ones.
-    pub(super) breaches: Vec<Breach>,
-    pub(super) ledger: Vec<LedgerEntry>,
-    pub(super) open: Vec<Incident>,
 }
 
 async fn read_past(
@@ -247,15 +240,16 @@ async fn read_past(
                 return Ok(Vec::new());
             }
             let one = asked(|| metrics.history(id, Some(&after), 1)).await?;
-            Ok(version_of(&one, &spec.partition.key))
+            Ok(points_of(&one, &spec.partition.key))
         };
         // Side by side: a store may be far away.
-        let (stored, verdicts, history, breaches, open) = tokio::try_join!(
+        let (stored, verdicts, history, breaches, open, answered) = tokio::try_join!(
             judged,
             asked(|| metrics.verdicts(id, Some(series), newest)),
             asked(|| metrics.history(id, Some(&spec.partition), PAST_MAX)),
             asked(|| metrics.breaches(id, series, BREACHES_MAX)),
             asked(|| metrics.incidents(Some(id), true, INCIDENTS_MAX)),
+            asked(|| metrics.feedback(id, READ_MAX)),
         )?;
         // What was judged while it grew is expected to have changed since.
         let of_this = verdicts
@@ -263,38 +257,20 @@ async fn read_past(
             .find(|v| v.partition.key == spec.partition.key);
         let was_complete = judged_before && of_this.is_some_and(|v| v.sealed);
         Ok(Past {
-            history,
             earlier: was_complete.then(|| stored.clone()),
             stored,
-            verdicts,
-            breaches,
-            open,
-            ledger,
+            known: Known {
+                history,
+                verdicts,
+                breaches,
+                open,
+                ledger,
+                answered,
+            },
         })
     };
     read.await
         .map_err(|error: assay_store::StoreError| store_failure(&error))
-}
-
-/// A place right behind `partition` in its series: what comes before it ends with `partition`.
-fn just_after(partition: &Partition) -> Partition {
-    let mut after = partition.clone();
-    after.key.0.push('\u{1}');
-    after
-}
-
-fn version_of(history: &MetricHistory, key: &PartitionKey) -> Vec<MetricPoint> {
-    let of = |(metric, points): &(MetricKey, Vec<HistoryPoint>)| {
-        let point = points.iter().find(|p| p.partition.key == *key)?;
-        Some(MetricPoint {
-            key: metric.clone(),
-            status: point.status,
-            value: point.value.clone(),
-            error_bound: point.error_bound,
-            note: None,
-        })
-    };
-    history.iter().filter_map(of).collect()
 }
 
 fn judge(
@@ -312,7 +288,7 @@ fn judge(
         States::Stored(in_force) => stored(past, in_force, &spec.partition, job.now),
         States::Broken(_) | States::None | States::Gone(_) => Vec::new(),
     };
-    let due = checks::due(dataset, &points, &past.history);
+    let due = checks::due(dataset, &points, &past.known.history);
     let mut results = match states {
         States::Gone(reason) => checks::taken_away(&due, reason),
         States::Broken(reason) => due.iter().map(|c| broken(c, reason)).collect(),
@@ -329,12 +305,14 @@ fn judge(
     }
     let state = states.after(spec.sealed);
     let order: BTreeMap<PartitionKey, String> = past
+        .known
         .ledger
         .iter()
         .map(|entry| (entry.partition.key.clone(), entry.partition.order.clone()))
         .collect();
     let newest = later(past, &spec.partition, job.now).next().is_none();
     let rejudged = past
+        .known
         .verdicts
         .iter()
         .any(|verdict| verdict.partition.key == spec.partition.key);
@@ -348,7 +326,7 @@ fn judge(
         rejudged,
         told: newest || job.run.trigger != Trigger::Backfill,
         results: &results,
-        open: &past.open,
+        open: &past.known.open,
         order: &order,
         now: job.now,
     };
@@ -396,7 +374,7 @@ fn later<'a>(
     partition: &'a Partition,
     now: Timestamp,
 ) -> impl Iterator<Item = &'a LedgerEntry> {
-    past.ledger.iter().filter(move |entry| {
+    past.known.ledger.iter().filter(move |entry| {
         let other = &entry.partition;
         other.series == partition.series
             && other.order > partition.order
@@ -418,7 +396,7 @@ fn stored(
         let mut said = in_force.iter().filter(|r| r.metric == point.key);
         point.note = said.find_map(|result| result.note.clone());
     }
-    let mut verdicts = past.verdicts.iter();
+    let mut verdicts = past.known.verdicts.iter();
     let last = verdicts.find(|v| v.partition.key == partition.key);
     let Some(last) = last.filter(|_| !followed(past, partition, now)) else {
         return points;
@@ -473,9 +451,9 @@ fn results(
     past: &Past,
 ) -> Vec<CheckResult> {
     let dataset = &*job.dataset;
-    let line = Line::of(&past.history, &spec.partition);
+    let line = Line::of(&past.known.history, &spec.partition);
     let before = &line.partitions;
-    let teaches = Teaches::new(dataset, &due, past);
+    let teaches = Teaches::new(dataset, &due, &past.known);
     let histories = line.histories(&teaches);
     let keys: Vec<String> = before.iter().map(|p| p.key.as_str().to_owned()).collect();
     let schema = shape::measured(points);
@@ -483,10 +461,10 @@ fn results(
         .as_ref()
         .and_then(|actual| shape::declared(dataset, actual));
     let key = MetricKey::table(Metric::Schema);
-    let in_order = |p: &Partition| teaches.of(p).teaches(&key);
+    let in_order = |p: &Partition| teaches.of(p, &spec.partition).teaches(&key);
     let settled = schema
         .as_ref()
-        .and_then(|is| shape::held_against(dataset, is, &past.history, before, in_order));
+        .and_then(|is| shape::held_against(dataset, is, &past.known.history, before, in_order));
     if let (Some(is), Some(was)) = (&schema, &settled) {
         checks::add_lost(
             dataset,

@@ -16,7 +16,7 @@ use assay_model::task::EvaluateMode;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::checks::{FUTURE, GONE, MISSING, RESTATED, UNJUDGED};
+use assay_past::checks::{FUTURE, GONE, MISSING, RESTATED, UNJUDGED};
 
 /// What the incidents of a partition follow from.
 #[derive(Debug, Clone, Copy)]

@@ -5,17 +5,13 @@
 //! row: the node commits.
 
 pub mod access;
-pub mod checks;
 pub mod child;
 pub mod copies;
 mod discover;
 mod evaluate;
 pub mod incidents;
 mod measure;
-mod past;
 mod redo;
-mod shape;
-mod teaches;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

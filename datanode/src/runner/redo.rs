@@ -1,9 +1,11 @@
-//! Which verdicts hold no more although the data is as it was: those by another definition, and
-//! those on an age that time has carried over its limit.
+//! Which verdicts hold no more although the data is as it was: those by another definition, those
+//! on an age that time has carried over its limit, and those on the newest partition of a series
+//! whose training people have changed since.
 //!
-//! Comes in: the ledger, the verdicts in force and the present instant. Goes out: the partitions to
-//! be judged again, by what is stored of them where that is enough, else by measuring them again.
-//! It must never leave a verdict by another definition standing among what a run looks at.
+//! Comes in: the ledger, the verdicts in force, what people answered and the present instant. Goes
+//! out: the partitions to be judged again, by what is stored of them where that is enough, else by
+//! measuring them again. It must never leave a verdict by another definition standing among what a
+//! run looks at, or judge older partitions again because somebody answered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,15 +18,21 @@ use assay_model::ledger::LedgerEntry;
 use assay_model::metric::{Metric, MetricKey, MetricStatus, MetricValue};
 use assay_model::outcome::Outcome;
 use assay_model::partition::{Partition, PartitionKey};
+use assay_past::answers::{Places, bears_on};
 use assay_scan::discover::decide::Redo;
+use assay_store::feedback::READ_MAX;
 use assay_store::port::{MetricHistory, ResultFilter, ResultRow, Verdict};
 use assay_store::{MetricStore, StoreError};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::pause::asked;
 
 /// Results of one partition that are read, at most.
 const RESULTS_MAX: u32 = 1_000_000;
+
+/// An answer that is kept this shortly before a verdict may not have been seen by it: a judgement
+/// that had seen it is repeated, and says the same.
+const SEEN_AFTER: SignedDuration = SignedDuration::from_secs(1);
 
 /// More partitions than a dataset has.
 const ALL: u32 = i32::MAX as u32;
@@ -70,6 +78,7 @@ pub(super) async fn redo(
     let mut verdicts = asked(|| metrics.verdicts(&dataset.id, None, ALL)).await?;
     verdicts.retain(|verdict| judged.contains(verdict.partition.key.as_str()));
     by_another_definition(metrics, dataset, &verdicts, &mut redo).await?;
+    by_other_answers(metrics, dataset, ledger, &verdicts, now, &mut redo).await?;
     let ages: Vec<&Check> = dataset.checks.iter().filter(|c| is_age(c)).collect();
     if !ages.is_empty() {
         for partition in newest(ledger, now) {
@@ -122,6 +131,58 @@ async fn by_another_definition(
         }
     }
     redo.changed = !redo.judge.is_empty() || !redo.measure.is_empty();
+    Ok(())
+}
+
+/// The newest partitions whose training somebody has changed since they were judged.
+async fn by_other_answers(
+    metrics: &dyn MetricStore,
+    dataset: &Dataset,
+    ledger: &[LedgerEntry],
+    verdicts: &[Verdict],
+    now: Timestamp,
+    redo: &mut Redo,
+) -> Result<(), StoreError> {
+    let answered = asked(|| metrics.feedback(&dataset.id, READ_MAX)).await?;
+    if answered.is_empty() {
+        return Ok(());
+    }
+    let order = ledger
+        .iter()
+        .map(|e| (e.partition.key.as_str(), e.partition.order.as_str()));
+    let places = Places::new(order.collect());
+    let judged: BTreeMap<&str, Timestamp> = verdicts
+        .iter()
+        .map(|v| (v.partition.key.as_str(), v.judged_at))
+        .collect();
+    let changed = newest(ledger, now).into_iter().filter(|partition| {
+        let Some(judged_at) = judged.get(partition.key.as_str()) else {
+            return false;
+        };
+        answered.iter().any(|answer| {
+            // What was kept while it was being judged may not have been seen.
+            let seen = answer.changed_at().saturating_add(SEEN_AFTER);
+            seen.is_ok_and(|seen| seen >= *judged_at) && bears_on(answer, partition, &places)
+        })
+    });
+    let changed: Vec<&str> = changed.map(|partition| partition.key.as_str()).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let history = asked(|| metrics.history(&dataset.id, None, ALL)).await?;
+    let stored = Stored::of(&history);
+    for key in changed {
+        if redo.judge.contains(key) || redo.measure.contains(key) {
+            continue;
+        }
+        redo.answered = true;
+        let again = if stored.answers(key, dataset) {
+            &mut redo.judge
+        } else {
+            &mut redo.measure
+        };
+        again.insert(key.to_owned());
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! never answer a question that only the leader may answer when this manager does not lead.
 
 mod cluster;
+mod feedback;
 mod inspect;
 mod metric;
 mod muster;
@@ -21,6 +22,7 @@ use assay_proto::limits::{
 };
 use assay_proto::link::{Connection, Doorway, Peer, PeerRole, Tls, accept};
 use assay_proto::v1::cluster_service_server::ClusterServiceServer;
+use assay_proto::v1::feedback_service_server::FeedbackServiceServer;
 use assay_proto::v1::metric_service_server::MetricServiceServer;
 use assay_proto::v1::node_service_server::NodeServiceServer;
 use assay_proto::v1::notice_service_server::NoticeServiceServer;
@@ -39,6 +41,7 @@ use crate::seat::Role;
 /// Services that only the leader answers.
 const LEADER_SERVICES: [&str; 4] = [
     "assay.v1.ClusterService",
+    "assay.v1.FeedbackService",
     "assay.v1.NodeService",
     "assay.v1.NoticeService",
     "assay.v1.RunService",
@@ -98,6 +101,9 @@ fn router(shared: &Arc<Shared>) -> Router {
     let notices = NoticeServiceServer::new(notice::Notices::new(shared))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(ANSWER_BYTES_MAX);
+    let feedback = FeedbackServiceServer::new(feedback::Answers::new(shared))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(ANSWER_BYTES_MAX);
     let nodes = NodeServiceServer::new(node::Nodes::new(shared))
         .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
     tonic::transport::Server::builder()
@@ -113,6 +119,7 @@ fn router(shared: &Arc<Shared>) -> Router {
         .add_service(runs)
         .add_service(metrics)
         .add_service(cluster)
+        .add_service(feedback)
         .add_service(nodes)
         .add_service(notices)
 }

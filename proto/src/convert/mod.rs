@@ -2,6 +2,7 @@
 
 mod bounds;
 mod cluster;
+mod feedback;
 mod ids;
 mod metric;
 mod node;
@@ -15,6 +16,7 @@ pub use bounds::{
     WireError, finite, list, name, opt_text, opt_time, present, text, time, time_of, word,
 };
 pub use cluster::definition;
+pub use feedback::{backtest, backtest_of, feedback, feedback_id, feedback_of};
 pub use ids::{dataset_id, run_id, token, token_of};
 pub use metric::{
     check_result, counts, counts_of, incident, incident_of, key, key_of, ledger_entry,

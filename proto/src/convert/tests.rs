@@ -258,3 +258,68 @@ fn a_kind_of_message_that_is_yet_to_come_is_told_from_a_broken_one() {
     let newer = v1::NodeMessage::decode(&[0xc2, 0x0c, 2, 8, 1][..]).unwrap();
     assert_eq!(node_says(newer).unwrap(), NodeSays::Unknown);
 }
+
+#[test]
+fn an_answer_and_its_backtest_read_back_as_they_were() {
+    use assay_model::feedback::{
+        Alert, Alerts, Answered, Backtest, FeedbackId, FeedbackKind, FeedbackScope, Withdrawal,
+    };
+    let at = Timestamp::from_microsecond(1_700_000_000_123_456).unwrap();
+    let key = MetricKey::quantile("amount", 0.5);
+    let scopes = [
+        FeedbackScope::Dataset,
+        FeedbackScope::Column("amount".to_owned()),
+        FeedbackScope::Metric(key.clone()),
+    ];
+    for (kind, scope) in FeedbackKind::ALL.iter().zip(scopes) {
+        let window = *kind == FeedbackKind::ExcludeWindow;
+        let answer = Answered {
+            id: FeedbackId(Uuid::from_u128(7)),
+            dataset: DatasetId::new("orders").unwrap(),
+            kind: *kind,
+            scope,
+            series: window.then(|| "region=eu".to_owned()),
+            from: PartitionKey("2026-11-20".to_owned()),
+            to: window.then(|| PartitionKey("2026-11-21".to_owned())),
+            by: "ada".to_owned(),
+            at,
+            reason: "a holiday".to_owned(),
+            withdrawn: window.then(|| Withdrawal {
+                by: "grace".to_owned(),
+                at,
+                reason: "it was none".to_owned(),
+            }),
+        };
+        assert_eq!(feedback(Some(feedback_of(&answer))).unwrap(), answer);
+    }
+    let alert = Alert {
+        partition: PartitionKey("2026-11-20".to_owned()),
+        check: CheckId::new("profile:sum(amount)"),
+        metric: key,
+        outcome: Outcome::Fail,
+        value: MetricValue::Exact("12345678901234567890.5".to_owned()),
+        lower: None,
+        expected: Some(1.5),
+        upper: Some(2.5),
+        marked_as_normal: true,
+    };
+    let told = Backtest {
+        partitions: 90,
+        first: Some(PartitionKey("a".to_owned())),
+        last: Some(PartitionKey("z".to_owned())),
+        series: 1,
+        series_left_out: 2,
+        before: Alerts {
+            judged: 80,
+            learning: 8,
+            excluded: 2,
+            partitions: vec![alert.partition.clone()],
+            alerts: vec![alert],
+            elsewhere: 3,
+        },
+        after: Alerts::default(),
+    };
+    assert_eq!(backtest(Some(backtest_of(&told))).unwrap(), told);
+    assert!(backtest(None).is_err());
+    assert!(feedback(Some(v1::Feedback::default())).is_err());
+}

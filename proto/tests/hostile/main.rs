@@ -118,6 +118,13 @@ fn as_requests(bytes: &[u8]) {
     read(bytes, F, |m: v1::SubmitDefinitionRequest| {
         done(convert::definition(m.definition_json))
     });
+    read(bytes, F, |m: v1::KeepFeedbackRequest| {
+        convert::feedback_id(m.id)?;
+        let draft = convert::present("draft", m.draft)?;
+        convert::word::<assay_model::feedback::FeedbackKind>("kind", draft.kind)?;
+        convert::name("from", draft.from)?;
+        done(convert::dataset_id(draft.dataset))
+    });
     read(bytes, F, |m: v1::ScaleRequest| {
         let _ = m;
         Ok(())
@@ -171,6 +178,10 @@ fn as_answers(bytes: &[u8]) {
     read(bytes, F, |m: v1::Result| done(convert::check_result(m)));
     read(bytes, F, |m: v1::Limits| done(convert::limits(m)));
     read(bytes, F, |m: v1::Incident| done(convert::incident(m)));
+    read(bytes, F, |m: v1::FeedbackResponse| {
+        convert::feedback(m.feedback)?;
+        done(convert::backtest(m.backtest))
+    });
     read(bytes, F, |m: v1::LedgerEntry| {
         done(convert::ledger_entry(m))
     });

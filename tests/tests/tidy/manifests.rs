@@ -34,7 +34,8 @@ fn dependencies(manifest: &Manifest) -> BTreeSet<String> {
         .unwrap_or_default()
 }
 
-const PURE: [&str; 4] = [
+const PURE: [&str; 5] = [
+    "assay-past",
     "assay-model",
     "assay-metrics",
     "assay-judge",

@@ -178,6 +178,7 @@ fn pure_crates_never_wait() {
             "crates/model/",
             "crates/metrics/",
             "crates/judge/",
+            "crates/past/",
             "manager/core/",
         ]
         .iter()

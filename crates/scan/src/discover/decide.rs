@@ -108,6 +108,9 @@ pub struct Redo {
     pub when_followed: BTreeSet<String>,
     /// Whether the definition has changed since.
     pub changed: bool,
+    /// Whether people have answered back since.
+    #[serde(default)]
+    pub answered: bool,
 }
 
 /// What a decision rests on besides the listing.

@@ -211,16 +211,21 @@ fn plan(
     Ok(discovery)
 }
 
-/// What a changed definition means for partitions that are as they were.
+/// What a changed definition, or an answer to the judge, means for partitions that are as they were.
 fn changed(facts: &Facts<'_>, judges: &[decide::Judge], again: usize) -> Option<String> {
     let measure = &facts.redo.measure;
     let is_measured = |judge: &&decide::Judge| measure.contains(judge.partition.key.as_str());
     let measured = judges.iter().filter(is_measured).count();
-    (facts.redo.changed && again + measured > 0).then(|| {
-        format!(
-            "the definition has changed: unchanged partitions are judged again by it, {again} by \
-             their stored metrics and {measured} by measuring them again"
-        )
+    let why = match (facts.redo.changed, facts.redo.answered) {
+        (true, _) => "the definition has changed: unchanged partitions are judged again by it",
+        (false, true) => {
+            "limits are learned from other partitions since somebody answered back: the newest \
+             partitions are judged again"
+        }
+        (false, false) => return None,
+    };
+    (again + measured > 0).then(|| {
+        format!("{why}, {again} by their stored metrics and {measured} by measuring them again")
     })
 }
 

@@ -8,6 +8,7 @@
 pub mod again;
 pub mod audit;
 pub mod copies;
+pub mod feedback;
 pub mod fixtures;
 pub mod leader;
 pub mod nodes;
@@ -149,6 +150,14 @@ macro_rules! conformance_suite {
             notices: a_persons_word_holds_for_the_checks,
             notices: a_finished_partition_is_not_kept,
             notices: subscriptions_are_those_of_the_dataset_and_of_all,
+            feedback: an_answer_is_kept_with_all_that_was_said,
+            feedback: a_repeated_answer_is_kept_once,
+            feedback: an_id_is_of_one_answer,
+            feedback: an_answer_is_withdrawn_once_and_stays_on_record,
+            feedback: answers_of_another_dataset_are_left_alone,
+            feedback: a_stale_epoch_neither_answers_nor_withdraws,
+            feedback: what_is_in_force_comes_first,
+            feedback: one_answer_too_many_is_refused,
             races: one_of_many_assignments_wins,
             races: one_of_many_completions_wins,
             races: a_completion_and_an_end_exclude_each_other,

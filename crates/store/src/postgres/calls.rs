@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use assay_model::change::Answer;
 use assay_model::dataset::Dataset;
-use assay_model::ids::{AttemptToken, Epoch, Incarnation};
+use assay_model::feedback::{Answered, FeedbackId, Withdrawal};
+use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation};
 use assay_model::node::Node;
 use assay_model::notice::Delivery;
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use super::changes::Commit;
 use super::outputs::Prepared;
 use super::rows::{Cells, spelt};
-use super::{audit, errors, notices, sql};
+use super::{audit, errors, feedback, notices, sql};
 use crate::audit::{AuditEntry, AuditRecord};
 use crate::definitions::Definitions;
 use crate::error::StoreError;
@@ -49,6 +50,8 @@ pub(super) enum Call {
     Settle(Epoch, String),
     /// From, until (microseconds), how many.
     Claim(Epoch, i64, i64, u32),
+    KeepFeedback(Epoch, Box<Answered>),
+    WithdrawFeedback(Epoch, DatasetId, FeedbackId, Withdrawal),
     Start(AttemptToken, Timestamp),
     Complete(AttemptToken, Prepared, Timestamp),
     Audit(Box<AuditRecord>),
@@ -73,6 +76,8 @@ impl Call {
                 | Self::PutDefinition(_)
                 | Self::Sent(..)
                 | Self::Audit(_)
+                | Self::KeepFeedback(..)
+                | Self::WithdrawFeedback(..)
         )
     }
 }
@@ -88,6 +93,7 @@ pub(super) enum Reply {
     Count(u64),
     Deliveries(Vec<Delivery>),
     Audited(Box<AuditEntry>),
+    Answered(Option<Box<Answered>>),
 }
 
 /// Why nothing was answered.
@@ -119,6 +125,10 @@ pub(super) async fn make(
     match list {
         [Call::Start(..), ..] => start(connection, list, definitions).await,
         [Call::Complete(_, Prepared::Measured(_), _), ..] => measured(connection, list).await,
+        [call @ (Call::KeepFeedback(..) | Call::WithdrawFeedback(..))] => {
+            let reply = feedback::make(connection, call).await?;
+            Ok(vec![reply])
+        }
         [one] => {
             let reply = alone(connection, one, definitions).await?;
             Ok(vec![reply])
@@ -131,7 +141,7 @@ pub(super) async fn make(
 }
 
 /// A refused epoch, named; all else as it is.
-fn fenced(epoch: Epoch) -> impl Fn(sqlx::Error) -> Stop {
+pub(super) fn fenced(epoch: Epoch) -> impl Fn(sqlx::Error) -> Stop {
     move |error| match error.as_database_error().and_then(|e| e.code()) {
         Some(code) if code == errors::FENCED_EPOCH => {
             Stop::Store(StoreError::FencedEpoch { epoch: epoch.0 })
@@ -222,10 +232,10 @@ async fn alone(
             let answer = complete(connection, token, output, *at).await?;
             return Ok(answered(token, output, &answer));
         }
-        Call::Start(..) => {
+        Call::Start(..) | Call::KeepFeedback(..) | Call::WithdrawFeedback(..) => {
             return Err(Stop::Store(StoreError::Refused {
                 what: "call",
-                detail: "a start among others".to_owned(),
+                detail: "it is not made alone".to_owned(),
             }));
         }
     }))

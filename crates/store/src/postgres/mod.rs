@@ -13,6 +13,7 @@ mod calls;
 mod changes;
 mod clock;
 mod errors;
+mod feedback;
 mod health;
 #[cfg(feature = "iam")]
 mod iam;

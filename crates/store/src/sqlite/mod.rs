@@ -16,6 +16,7 @@ mod changes;
 mod copies;
 mod errors;
 mod evaluated;
+mod feedback;
 mod jobs;
 mod notices;
 mod open;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay_model::change::{Answer, Change};
-use assay_model::ids::{AttemptToken, Epoch, Incarnation};
+use assay_model::feedback::{Answered, FeedbackId, Withdrawal};
+use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation};
 use assay_model::node::Node;
 use assay_model::notice::Delivery;
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::outputs::Prepared;
-use super::{Definitions, attempts, audit, changes, errors, jobs, notices};
+use super::{Definitions, attempts, audit, changes, errors, feedback, jobs, notices};
 use crate::audit::{AuditEntry, AuditRecord};
 use crate::error::StoreError;
 use crate::port::{Started, Unfinished};
@@ -47,6 +48,8 @@ pub(super) enum Operation {
     Settle(Epoch, String),
     Claim(Epoch, notices::Claim),
     Audit(AuditRecord),
+    KeepFeedback(Epoch, Box<Answered>),
+    WithdrawFeedback(Epoch, DatasetId, FeedbackId, Withdrawal),
 }
 
 /// What the writer answers.
@@ -61,6 +64,7 @@ pub(super) enum Reply {
     Count(u64),
     Deliveries(Vec<Delivery>),
     Audited(Box<AuditEntry>),
+    Answered(Option<Box<Answered>>),
 }
 
 /// Why a request could not be carried out; whatever it wrote is rolled back.
@@ -334,6 +338,16 @@ async fn apply(tx: &mut Tx<'_>, operation: &Operation) -> Result<Reply, Stop> {
         Operation::Audit(record) => {
             let entry = audit::append(tx, record).await?;
             Ok(Reply::Audited(Box::new(entry)))
+        }
+        Operation::KeepFeedback(epoch, new) => {
+            tx.fence(*epoch)?;
+            let kept = feedback::keep(tx, new).await?;
+            Ok(Reply::Answered(Some(Box::new(kept))))
+        }
+        Operation::WithdrawFeedback(epoch, dataset, id, how) => {
+            tx.fence(*epoch)?;
+            let found = feedback::withdraw(tx, dataset, *id, how).await?;
+            Ok(Reply::Answered(found.map(Box::new)))
         }
     }
 }

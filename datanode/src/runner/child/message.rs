@@ -25,7 +25,7 @@ use super::limits::ChildLimits;
 use crate::runner::failure;
 
 /// The shape of the messages; raised with every change of them.
-pub(super) const PROTOCOL: u32 = 2;
+pub(super) const PROTOCOL: u32 = 3;
 /// The program's version: a node talks to children of its own version only.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Bytes of a failure's message that are kept.

@@ -47,6 +47,19 @@ pub fn said(kind: Kind) -> Vec<u8> {
     v1::NodeMessage { kind: Some(kind) }.encode_to_vec()
 }
 
+/// An answer about a dataset that nobody has.
+fn draft() -> v1::FeedbackDraft {
+    v1::FeedbackDraft {
+        dataset: "nobody".to_owned(),
+        kind: "exclude_window".to_owned(),
+        from: "2026-11-20".to_owned(),
+        to: "2026-11-21".to_owned(),
+        reason: "a drill".to_owned(),
+        by: "somebody".to_owned(),
+        ..v1::FeedbackDraft::default()
+    }
+}
+
 /// The message of a call.
 pub fn good(rpc: &Rpc) -> Vec<u8> {
     let run_id = nobody();
@@ -138,6 +151,30 @@ pub fn good(rpc: &Rpc) -> Vec<u8> {
         "NoticeService/SendAgain" => v1::SendAgainRequest {
             id: nothing("dlv"),
             by: "a drill".to_owned(),
+        }
+        .encode_to_vec(),
+        "FeedbackService/Preview" => v1::PreviewFeedbackRequest {
+            what: Some(v1::preview_feedback_request::What::Draft(draft())),
+            last: 0,
+        }
+        .encode_to_vec(),
+        "FeedbackService/Keep" => v1::KeepFeedbackRequest {
+            id: format!("fb_{:032x}", 7),
+            draft: Some(draft()),
+            last: 0,
+        }
+        .encode_to_vec(),
+        "FeedbackService/List" => v1::ListFeedbackRequest {
+            dataset: "nobody".to_owned(),
+            limit: 0,
+        }
+        .encode_to_vec(),
+        "FeedbackService/Withdraw" => v1::WithdrawFeedbackRequest {
+            dataset: "nobody".to_owned(),
+            id: format!("fb_{:032x}", 7),
+            reason: "a drill".to_owned(),
+            by: "somebody".to_owned(),
+            last: 0,
         }
         .encode_to_vec(),
         "NodeService/Connect" => said(Kind::Hello(hello())),

@@ -5,17 +5,18 @@
 //! must never hand the judged partition on, or one after it.
 
 use assay_judge::{History, Point};
-use assay_model::metric::{Metric, MetricKey, MetricStatus};
-use assay_model::partition::Partition;
-use assay_store::port::{HistoryPoint, MetricHistory};
+use assay_model::history::{HistoryPoint, MetricHistory};
+use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus};
+use assay_model::partition::{Partition, PartitionKey};
 
-use super::teaches::{Lesson, Teaches};
+use crate::teaches::{Lesson, Teaches};
 
 /// The partitions of a history, and where the values of each of them lie.
-pub(super) struct Line<'a> {
+pub struct Line<'a> {
     history: &'a MetricHistory,
+    judged: &'a Partition,
     /// The partitions before the judged one, in their order.
-    pub(super) partitions: Vec<&'a Partition>,
+    pub partitions: Vec<&'a Partition>,
     /// By the place of a partition among those that were read: its place among `partitions`.
     places: Vec<Option<usize>>,
     /// By its place among `partitions`: how many rows it has, where that is known.
@@ -24,7 +25,8 @@ pub(super) struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// What lies before `judged`.
-    pub(super) fn of(history: &'a MetricHistory, judged: &Partition) -> Self {
+    #[must_use]
+    pub fn of(history: &'a MetricHistory, judged: &'a Partition) -> Self {
         let mut read: Vec<Option<&Partition>> = Vec::new();
         for point in history.iter().flat_map(|(_, points)| points) {
             if read.len() <= point.at {
@@ -45,6 +47,7 @@ impl<'a> Line<'a> {
         }
         let mut line = Self {
             history,
+            judged,
             partitions: before.into_iter().map(|(partition, _)| partition).collect(),
             places,
             rows: Vec::new(),
@@ -57,8 +60,10 @@ impl<'a> Line<'a> {
     }
 
     /// The histories of all metrics.
-    pub(super) fn histories(&self, teaches: &Teaches<'_>) -> Vec<History> {
-        let lessons: Vec<Lesson<'_>> = self.partitions.iter().map(|p| teaches.of(p)).collect();
+    #[must_use]
+    pub fn histories(&self, teaches: &Teaches<'_>) -> Vec<History> {
+        let before = self.partitions.iter();
+        let lessons: Vec<Lesson<'_>> = before.map(|p| teaches.of(p, self.judged)).collect();
         let metrics = self.history.iter();
         metrics
             .map(|(key, points)| self.history_of(key, points, &lessons))
@@ -104,4 +109,28 @@ impl<'a> Line<'a> {
         }
         (values, first)
     }
+}
+
+/// The stored metrics of one partition, without what is to be said of them.
+#[must_use]
+pub fn points_of(history: &MetricHistory, key: &PartitionKey) -> Vec<MetricPoint> {
+    let of = |(metric, points): &(MetricKey, Vec<HistoryPoint>)| {
+        let point = points.iter().find(|p| p.partition.key == *key)?;
+        Some(MetricPoint {
+            key: metric.clone(),
+            status: point.status,
+            value: point.value.clone(),
+            error_bound: point.error_bound,
+            note: None,
+        })
+    };
+    history.iter().filter_map(of).collect()
+}
+
+/// A place right behind `partition` in its series: what comes before it ends with `partition`.
+#[must_use]
+pub fn just_after(partition: &Partition) -> Partition {
+    let mut after = partition.clone();
+    after.key.0.push('\u{1}');
+    after
 }

@@ -8,18 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assay_judge::schema::{SchemaColumn, read_columns};
 use assay_model::dataset::{Dataset, FormatKind};
+use assay_model::history::{HistoryPoint, MetricHistory};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
 use assay_model::partition::{Partition, PartitionKey};
-use assay_store::port::{HistoryPoint, MetricHistory};
 
 /// The columns of the judged partition; `None` when they could not be read.
-pub(super) fn measured(points: &[MetricPoint]) -> Option<Vec<SchemaColumn>> {
+pub fn measured(points: &[MetricPoint]) -> Option<Vec<SchemaColumn>> {
     let point = points.iter().find(|p| p.key.metric == Metric::Schema)?;
     columns(point.status, &point.value)
 }
 
 /// The columns of an earlier partition, by its schema metric; `None` when they could not be read.
-pub(super) fn past(point: &HistoryPoint) -> Option<Vec<SchemaColumn>> {
+pub fn past(point: &HistoryPoint) -> Option<Vec<SchemaColumn>> {
     columns(point.status, &point.value)
 }
 
@@ -31,7 +31,7 @@ fn columns(status: MetricStatus, value: &MetricValue) -> Option<Vec<SchemaColumn
 }
 
 /// The newest schema that could be read, of `partitions` in their order.
-pub(super) fn newest<'a>(
+pub fn newest<'a>(
     history: &MetricHistory,
     partitions: impl DoubleEndedIterator<Item = &'a &'a Partition>,
 ) -> Option<Vec<SchemaColumn>> {
@@ -47,7 +47,7 @@ pub(super) fn newest<'a>(
 /// The declared columns, with those that the data has more: a definition need not name all. Types
 /// are compared where the source has types of its own; whether values may be NULL is a check's
 /// matter, not the schema's.
-pub(super) fn declared(dataset: &Dataset, actual: &[SchemaColumn]) -> Option<Vec<SchemaColumn>> {
+pub fn declared(dataset: &Dataset, actual: &[SchemaColumn]) -> Option<Vec<SchemaColumn>> {
     if dataset.columns.is_empty() {
         return None;
     }
@@ -75,7 +75,7 @@ fn is_typed(dataset: &Dataset) -> bool {
 
 /// What a partition of the columns `actual` is held against: the columns of the last partition
 /// among `before` (oldest first) that `is_in_order`, with the changes that the owner has accepted.
-pub(super) fn held_against(
+pub fn held_against(
     dataset: &Dataset,
     actual: &[SchemaColumn],
     history: &MetricHistory,

@@ -10,11 +10,11 @@ use assay_judge::exact::stopped_being_computable;
 use assay_judge::{History, in_words};
 use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
 use assay_model::dataset::Dataset;
+use assay_model::history::MetricHistory;
 use assay_model::ids::CheckId;
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricValue};
 use assay_model::outcome::{CheckResult, Outcome};
 use assay_model::partition::Partition;
-use assay_store::port::MetricHistory;
 use jiff::Timestamp;
 
 /// The check of an incident about a partition that has not come.
@@ -34,7 +34,7 @@ pub const RESTATED: &str = "restated";
 
 /// The result on a partition whose data time has not begun at the moment of judging: a date that
 /// is wrong, most often. `None` for any other partition.
-pub(super) fn of_the_future(partition: &Partition, now: Timestamp) -> Option<CheckResult> {
+pub fn of_the_future(partition: &Partition, now: Timestamp) -> Option<CheckResult> {
     let start = partition.start.filter(|start| *start > now)?;
     let reason = format!(
         "its data time begins at {start}, after it was judged; if the date is wrong, mend it. It \
@@ -57,7 +57,7 @@ pub(super) fn of_the_future(partition: &Partition, now: Timestamp) -> Option<Che
 
 /// The results on a partition that was taken away, in the words of `reason`: a warning, and every
 /// check that is due skipped, for there is nothing to judge.
-pub(super) fn taken_away(due: &[Check], reason: &str) -> Vec<CheckResult> {
+pub fn taken_away(due: &[Check], reason: &str) -> Vec<CheckResult> {
     let result = |check: &Check, outcome: Outcome, expected: String, why: &str| CheckResult {
         check: check.id.clone(),
         metric: check.metric.clone(),
@@ -103,11 +103,7 @@ fn rule(id: &str, metric: Metric, expect: Expectation, severity: Severity, text:
 }
 
 /// The checks that are due.
-pub(super) fn due(
-    dataset: &Dataset,
-    points: &[MetricPoint],
-    history: &MetricHistory,
-) -> Vec<Check> {
+pub fn due(dataset: &Dataset, points: &[MetricPoint], history: &MetricHistory) -> Vec<Check> {
     let mut checks = dataset.checks.clone();
     let mut ids: BTreeSet<CheckId> = checks.iter().map(|c| c.id.clone()).collect();
     let mut add = |check: Check| {
@@ -142,7 +138,7 @@ pub(super) fn due(
 
 /// Adds the checks of the profile on metrics that the last partition in order had and this one
 /// cannot have, for the columns `changed` since are gone or of another type.
-pub(super) fn add_lost(
+pub fn add_lost(
     dataset: &Dataset,
     changed: &BTreeSet<String>,
     points: &[MetricPoint],
