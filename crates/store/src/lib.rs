@@ -6,7 +6,7 @@
 //!
 //! [`port`] holds the two ports of runs and their results, [`audit`] that of the audit log, [`feedback`] that of what
 //! people answer back, [`sqlite`] the embedded adapter,
-//! `postgres` that of a cluster, [`conformance`] the suite that
+//! `postgres` that of a cluster, [`news`] word of what was committed, [`conformance`] the suite that
 //! every adapter passes, [`standing`] what a look means by all verdicts in force, [`invariants`] what must be true of its rows at any moment, [`dump`] a text
 //! to compare two stores by.
 
@@ -20,6 +20,7 @@ pub mod feedback;
 mod history;
 pub mod invariants;
 pub mod notices;
+pub mod news;
 pub mod port;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -31,6 +32,7 @@ pub use audit::{Audit, AuditEntry, AuditHead, AuditRecord, AuditStage};
 pub use error::StoreError;
 pub use examined::Examined;
 pub use feedback::Feedback;
+pub use news::News;
 pub use port::{JobStore, MetricStore};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};

@@ -20,6 +20,7 @@ mod iam;
 mod jobs;
 mod lane;
 mod notices;
+mod news;
 mod open;
 mod outputs;
 mod reads;

@@ -21,6 +21,7 @@ use super::outputs::Prepared;
 use super::{Definitions, attempts, audit, changes, errors, feedback, jobs, notices};
 use crate::audit::{AuditEntry, AuditRecord};
 use crate::error::StoreError;
+use crate::news::Teller;
 use crate::port::{Started, Unfinished};
 
 /// Requests that may wait for the writer before callers wait to hand theirs in.
@@ -91,6 +92,8 @@ pub(super) struct Tx<'c> {
     /// The epoch in force. Nobody else can mint one while the transaction is open.
     pub(super) epoch: Epoch,
     pub(super) definitions: &'c Definitions,
+    /// Datasets of which partitions or verdicts were written, to be told of after the commit.
+    pub(super) told: Vec<DatasetId>,
 }
 
 impl Tx<'_> {
@@ -141,6 +144,7 @@ pub(super) struct Writer {
     place: String,
     definitions: Definitions,
     full: Arc<AtomicBool>,
+    teller: Teller,
 }
 
 impl Writer {
@@ -149,12 +153,14 @@ impl Writer {
         place: String,
         definitions: Definitions,
         full: Arc<AtomicBool>,
+        teller: Teller,
     ) -> Self {
         Self {
             connection,
             place,
             definitions,
             full,
+            teller,
         }
     }
 
@@ -222,9 +228,18 @@ impl Writer {
         batch: &[Request],
     ) -> Result<Vec<Result<Reply, StoreError>>, Broken> {
         match self.apply_all(connection, batch).await {
-            Ok(replies) => match sqlx::query("COMMIT").execute(&mut *connection).await {
-                Ok(_) => Ok(replies),
+            Ok((replies, told)) => match sqlx::query("COMMIT").execute(&mut *connection).await {
+                Ok(_) => {
+                    for dataset in told {
+                        self.teller.tell(dataset);
+                    }
+                    Ok(replies)
+                }
                 Err(error) => {
+                    // What may have been committed is told of: a word too many does no harm.
+                    for dataset in told {
+                        self.teller.tell(dataset);
+                    }
                     roll_back(connection).await;
                     let error = errors::of_commit(&self.place, error);
                     Err(if error.is_certainly_not_applied() {
@@ -248,7 +263,7 @@ impl Writer {
         &self,
         connection: &mut SqliteConnection,
         batch: &[Request],
-    ) -> Result<Vec<Result<Reply, StoreError>>, Stop> {
+    ) -> Result<(Vec<Result<Reply, StoreError>>, Vec<DatasetId>), Stop> {
         sqlx::query("BEGIN IMMEDIATE")
             .execute(&mut *connection)
             .await?;
@@ -259,6 +274,7 @@ impl Writer {
             connection,
             epoch: Epoch(epoch.unsigned_abs()),
             definitions: &self.definitions,
+            told: Vec::new(),
         };
         let mut replies = Vec::with_capacity(batch.len());
         for request in batch {
@@ -272,7 +288,7 @@ impl Writer {
                 Err(stop) => return Err(stop),
             }
         }
-        Ok(replies)
+        Ok((replies, tx.told))
     }
 }
 
