@@ -1,0 +1,252 @@
+//! Runs: a row of their list, one in full, what is sent to start one, and what happens to it.
+
+use std::collections::BTreeMap;
+
+use assay_model::run::{Priority, RunState, Trigger};
+use assay_model::task::{TaskKind, TaskState};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::check::CheckResult;
+use crate::task::Task;
+use crate::value::Counts;
+use crate::words;
+
+/// Which partitions a run looks at. Empty: all that are new or changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Selection {
+    /// Only these partition keys.
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// Only dated partitions of the last so many days.
+    #[serde(default)]
+    pub last_days: Option<u32>,
+    /// Measure again what is unchanged, too.
+    #[serde(default)]
+    pub rescan: bool,
+}
+
+/// A run, with what it has come to so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// Its id.
+    pub id: String,
+    /// The dataset.
+    pub dataset: String,
+    /// The digest of the definition that it was planned with.
+    pub definition: String,
+    /// What started it.
+    #[schema(value_type = words::Trigger)]
+    pub trigger: Trigger,
+    /// Which runs go first.
+    #[schema(value_type = words::Priority)]
+    pub priority: Priority,
+    /// The scheduled instant, for a scheduled run.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub slot: Option<Timestamp>,
+    /// Where it is.
+    #[schema(value_type = words::RunState)]
+    pub state: RunState,
+    /// Why it ended as it did.
+    pub reason: Option<String>,
+    /// Which partitions it looks at.
+    pub selection: Selection,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When its first task was assigned.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Timestamp>,
+    /// When it is given up.
+    #[schema(value_type = String, format = DateTime)]
+    pub deadline_at: Timestamp,
+    /// Tasks of its plan.
+    pub planned_tasks: u32,
+    /// Its tasks by state, that of discovery with the others.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    pub task_states: BTreeMap<TaskState, u64>,
+    /// All its tasks.
+    pub task_count: u64,
+    /// Partition versions that it judged.
+    pub partitions: u64,
+    /// The outcomes of their checks.
+    pub counts: Counts,
+}
+
+/// The tasks of a run by what is to be seen of them: the segments of its bar, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Segments {
+    /// Succeeded.
+    pub done: u64,
+    /// At work, at their first attempt.
+    pub running: u64,
+    /// At work or waiting after an attempt that ended badly.
+    pub retrying: u64,
+    /// Waiting for a slot or for other tasks.
+    pub queued: u64,
+    /// Waiting although nothing but a node is lacking: no node can take them.
+    pub unplaceable: u64,
+    /// Given up, crashed too often, or stopped.
+    pub failed: u64,
+}
+
+/// An attempt as a bar of the timeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Bar {
+    /// The node.
+    pub node: String,
+    /// The task's number.
+    pub no: u32,
+    /// Its kind.
+    #[schema(value_type = words::TaskKind)]
+    pub kind: TaskKind,
+    /// The partition it is about, or empty.
+    pub partition: String,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// When it began: was started, or else assigned.
+    #[schema(value_type = String, format = DateTime)]
+    pub start: Timestamp,
+    /// When it ended; `null` while it is at work.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub end: Option<Timestamp>,
+    /// How it ended (`ok`, `node_lost`, …); `null` while it is at work.
+    pub outcome: Option<String>,
+    /// Why it ended.
+    pub reason: Option<String>,
+}
+
+/// Tasks that wait for the same thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// The reason in one word (`no_capacity`), or empty when none is known yet.
+    pub wait: String,
+    /// How many tasks wait for it.
+    pub tasks: u64,
+    /// The reason of the first of them, in a sentence.
+    pub reason: Option<String>,
+}
+
+/// `GET /runs/{id}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunDetail {
+    /// What the list says of it.
+    #[serde(flatten)]
+    pub run: Run,
+    /// Its tasks by what is to be seen of them.
+    pub segments: Segments,
+    /// Its tasks: those that are broken, at work or waiting first; at most 500 when the run has
+    /// more. All of them, page by page: `/runs/{id}/tasks`.
+    pub tasks: Vec<Task>,
+    /// Tasks that are not in `tasks`.
+    pub tasks_left_out: u64,
+    /// Attempts by node and begin, at most 1000, newest kept.
+    pub timeline: Vec<Bar>,
+    /// Attempts that are not in `timeline`.
+    pub timeline_left_out: u64,
+    /// Why tasks wait, the most frequent reason first.
+    pub waits: Vec<Waiting>,
+    /// Results that need a look, gravest first, at most 500.
+    pub findings: Vec<CheckResult>,
+    /// How many more there are.
+    pub findings_left_out: u64,
+    /// What the discovery has to say besides its plan.
+    pub notices: Vec<String>,
+    /// Objects that belong to no partition, with the reason: the first ones.
+    pub ignored: Vec<String>,
+    /// How many there are in all.
+    pub ignored_count: u64,
+    /// Nodes whose loss interrupted an attempt of this run.
+    pub lost_nodes: Vec<String>,
+}
+
+/// `POST /datasets/{id}/runs`: what is sent. An empty object looks at all that is new or changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StartRun {
+    /// Only this partition.
+    #[serde(default)]
+    pub partition: Option<String>,
+    /// Only these partitions.
+    #[serde(default)]
+    pub partitions: Vec<String>,
+    /// Only dated partitions of the last so many days.
+    #[serde(default)]
+    pub last_days: Option<u32>,
+    /// Measure again what is unchanged, too.
+    #[serde(default)]
+    pub rescan: bool,
+    /// A backfill, which yields to runs of the present.
+    #[serde(default)]
+    pub backfill: bool,
+}
+
+/// The answer to starting a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Started {
+    /// The run.
+    pub run_id: String,
+    /// Whether a run under the same key existed already: it is that one.
+    pub existed: bool,
+}
+
+/// `POST /runs/{id}:cancel`: what is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CancelRun {
+    /// Why, for people.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// The answer to a wish that was carried to the leader.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Done {
+    /// What it is about.
+    pub id: String,
+    /// What was done.
+    pub done: String,
+}
+
+/// Something that happened to a run: the data of one server-sent event. The event's name is its
+/// `kind`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum RunEvent {
+    /// The run as it stands: the first event of a stream, and after each change.
+    #[serde(rename_all = "camelCase")]
+    Run {
+        /// The run.
+        run_id: String,
+        /// Where it is.
+        #[schema(value_type = words::RunState)]
+        state: RunState,
+        /// Why it ended as it did.
+        reason: Option<String>,
+        /// Its tasks by what is to be seen of them.
+        segments: Segments,
+        /// Tasks of its plan.
+        planned_tasks: u32,
+        /// The outcomes of its checks so far.
+        counts: Counts,
+    },
+    /// A task that has moved on.
+    #[serde(rename_all = "camelCase")]
+    Task {
+        /// The run.
+        run_id: String,
+        /// The task.
+        task: Task,
+    },
+}
