@@ -1,26 +1,27 @@
 //! Checks and their results, with the limits that applied.
 
+use crate::schema::described;
 use assay_model::check::{CheckOrigin, Severity};
 use assay_model::outcome::Outcome;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::value::{Limits, MetricName, Value};
-use crate::words;
 
+described! {
 /// The outcome of a check in one partition: a square of its strip.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeSquare {
     /// The partition.
     pub partition: String,
     /// How the check ended.
-    #[schema(value_type = words::Outcome)]
     pub outcome: Outcome,
 }
+}
 
+described! {
 /// A check of a dataset with its newest result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckRow {
     /// Its name; the key of results and incidents.
@@ -28,10 +29,8 @@ pub struct CheckRow {
     /// What is measured.
     pub of: MetricName,
     /// How grave a breach is.
-    #[schema(value_type = words::Severity)]
     pub severity: Severity,
     /// Where it comes from.
-    #[schema(value_type = words::CheckOrigin)]
     pub origin: CheckOrigin,
     /// The rule in words (`>= 1000`, `within learned limits`); of one that was never judged, as the
     /// document states it.
@@ -51,9 +50,11 @@ pub struct CheckRow {
     /// Whether the definition in force has it; one that it lost keeps its results.
     pub in_force: bool,
 }
+}
 
+described! {
 /// The result of one check on one partition version.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckResult {
     /// The partition.
@@ -65,7 +66,6 @@ pub struct CheckResult {
     /// The run that issued it.
     pub run_id: String,
     /// When.
-    #[schema(value_type = String, format = DateTime)]
     pub judged_at: Timestamp,
     /// The check.
     pub check: String,
@@ -76,13 +76,10 @@ pub struct CheckResult {
     /// The column, or empty.
     pub column: String,
     /// How it ended.
-    #[schema(value_type = words::Outcome)]
     pub outcome: Outcome,
     /// The check's severity at the time.
-    #[schema(value_type = words::Severity)]
     pub severity: Severity,
     /// Where the check comes from.
-    #[schema(value_type = words::CheckOrigin)]
     pub origin: CheckOrigin,
     /// The measured value.
     pub actual: Value,
@@ -97,6 +94,6 @@ pub struct CheckResult {
     /// What a reader must know of the value.
     pub note: Option<String>,
     /// Rows that break the rule, where the owner lets some be shown; without what is masked.
-    #[schema(value_type = Vec<Object>)]
     pub samples: Vec<serde_json::Value>,
+}
 }

@@ -1,13 +1,14 @@
 //! The cluster: who leads, who stands by, what waits, how many nodes there should be.
 
+use crate::schema::described;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::node::Node;
 
+described! {
 /// A manager.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manager {
     /// Its name.
     pub name: String,
@@ -16,21 +17,24 @@ pub struct Manager {
     /// Whether it leads.
     pub leads: bool,
 }
+}
 
+described! {
 /// What the leader's own last look at the schedule came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticked {
     /// When.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub at: Option<Timestamp>,
     /// `ok`, `partial`, `away` or `failed`.
     pub outcome: String,
     /// What it did, for people.
     pub words: String,
 }
+}
 
+described! {
 /// `GET /cluster`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cluster {
     /// The leader's name.
@@ -62,18 +66,20 @@ pub struct Cluster {
     /// Why the store does not answer the leader; `null` while it does.
     pub store_away: Option<String>,
     /// Since when it does not.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub store_away_since: Option<Timestamp>,
     /// The leader's last look at the schedule; `null` when it does not look.
     pub schedule: Option<Ticked>,
 }
+}
 
+described! {
 /// `POST /cluster:scale`: what is sent, and the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Scale {
     /// Nodes, at least.
     pub min: u32,
     /// Nodes, at most.
     pub max: u32,
+}
 }

@@ -1,5 +1,6 @@
 //! Datasets: a row of their list, and one in full.
 
+use crate::schema::described;
 use assay_model::dataset::DatasetStatus;
 use assay_model::ledger::LedgerState;
 use assay_model::outcome::Health;
@@ -7,16 +8,15 @@ use assay_model::run::{RunState, Trigger};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::check::{CheckResult, CheckRow};
 use crate::incident::Incident;
 use crate::problem::Diagnostic;
 use crate::value::Counts;
-use crate::words;
 
+described! {
 /// A partition: its key, and the data time it covers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Partition {
     /// The identity, in canonical spelling.
@@ -24,67 +24,66 @@ pub struct Partition {
     /// The series that it belongs to (`region=eu`), or empty.
     pub series: String,
     /// The first day of data time covered, for keys that are times.
-    #[schema(value_type = Option<String>, format = Date)]
     pub date: Option<Date>,
     /// The first instant of data time covered.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub start: Option<Timestamp>,
     /// The first instant after it.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub end: Option<Timestamp>,
 }
+}
 
+described! {
 /// The newest run of a dataset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastRun {
     /// The run.
     pub id: String,
     /// Where it is.
-    #[schema(value_type = words::RunState)]
     pub state: RunState,
     /// What started it.
-    #[schema(value_type = words::Trigger)]
     pub trigger: Trigger,
     /// The outcomes of its checks.
     pub counts: Counts,
     /// When it was accepted.
-    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When it ended.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
 }
+}
 
+described! {
 /// One judged partition, or one that has not come: a square of a dataset's strip.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Square {
     /// The partition.
     pub partition: String,
     /// What its outcomes mean in one word.
-    #[schema(value_type = words::Health)]
     pub health: Health,
     /// The outcomes of its checks.
     pub counts: Counts,
     /// The run that judged it.
     pub run_id: String,
     /// When.
-    #[schema(value_type = String, format = DateTime)]
     pub judged_at: Timestamp,
 }
+}
 
+described! {
 /// The rows of one partition: a point of a sparkline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows {
     /// The partition.
     pub partition: String,
     /// Its rows, exactly; `null` where they are not known.
     pub rows: Option<String>,
 }
+}
 
+described! {
 /// A dataset in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatasetRow {
     /// Its stable name.
@@ -94,7 +93,6 @@ pub struct DatasetRow {
     /// The version that its document states.
     pub version: String,
     /// Where its definition is in its life.
-    #[schema(value_type = words::DatasetStatus)]
     pub status: DatasetStatus,
     /// Who answers for it.
     pub owner: Option<String>,
@@ -105,7 +103,6 @@ pub struct DatasetRow {
     /// When it runs, as in cron.
     pub schedule: Option<String>,
     /// Its next slot.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub next_run: Option<Timestamp>,
     /// Where its document is kept.
     pub file: String,
@@ -114,7 +111,6 @@ pub struct DatasetRow {
     /// Whether the document has become invalid since, so that this version is kept in force.
     pub kept: bool,
     /// Its health in one word: that of the newest judged partition of each of its series.
-    #[schema(value_type = words::Health)]
     pub health: Health,
     /// The outcomes of the newest judged partition of each of its series: `pass` of `planned`.
     pub counts: Counts,
@@ -127,9 +123,11 @@ pub struct DatasetRow {
     /// Its open incidents.
     pub open_incidents: u64,
 }
+}
 
+described! {
 /// A document of the registry that defines nothing, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InvalidDocument {
     /// Where it is kept.
@@ -139,9 +137,11 @@ pub struct InvalidDocument {
     /// What is wrong.
     pub diagnostics: Vec<Diagnostic>,
 }
+}
 
+described! {
 /// `GET /datasets`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatasetList {
     /// The datasets.
@@ -153,9 +153,11 @@ pub struct DatasetList {
     /// Documents that define nothing, whatever the filters.
     pub invalid: Vec<InvalidDocument>,
 }
+}
 
+described! {
 /// A column of the definition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Column {
     /// Its name.
@@ -169,24 +171,27 @@ pub struct Column {
     /// Whether its values are never shown.
     pub masked: bool,
 }
+}
 
+described! {
 /// Where incidents of a dataset are told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Channel {
     /// The channel (`#orders-quality`, an address).
     pub channel: String,
     /// The tool (`slack`, `email`, `webhook`).
     pub tool: String,
 }
+}
 
+described! {
 /// A row of the partition ledger.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartitionRow {
     /// The partition.
     pub partition: Partition,
     /// Where it is in its life.
-    #[schema(value_type = words::LedgerState)]
     pub state: LedgerState,
     /// The newest version seen.
     pub version: String,
@@ -199,17 +204,17 @@ pub struct PartitionRow {
     /// Their bytes, as stored.
     pub bytes: u64,
     /// When it was first seen, or first found missing.
-    #[schema(value_type = String, format = DateTime)]
     pub first_seen: Timestamp,
     /// When its objects last changed.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_modified: Option<Timestamp>,
     /// The counts of its last verdict.
     pub counts: Option<Counts>,
 }
+}
 
+described! {
 /// `GET /datasets/{id}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatasetDetail {
     /// What the list says of it.
@@ -238,7 +243,6 @@ pub struct DatasetDetail {
     /// The newest partition of which rows were seen.
     pub newest_partition: Option<Partition>,
     /// When its newest data last changed where it lies.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub data_changed_at: Option<Timestamp>,
     /// Its partitions, by state, in the ledger.
     pub partitions: u64,
@@ -246,4 +250,5 @@ pub struct DatasetDetail {
     pub missing_partitions: u64,
     /// Its open incidents.
     pub incidents: Vec<Incident>,
+}
 }

@@ -1,15 +1,15 @@
 //! Definitions: the document, its versions, what changed between two, and what applying did.
 
+use crate::schema::{Book, Described, described};
 use assay_model::dataset::DatasetStatus;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::problem::Diagnostic;
-use crate::words;
 
+described! {
 /// A definition's document, as `GET /datasets/{id}/definition` and `/versions/{v}` give it in JSON.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Definition {
     /// The dataset.
@@ -17,7 +17,6 @@ pub struct Definition {
     /// The version that the document states.
     pub version: String,
     /// Where it is in its life.
-    #[schema(value_type = words::DatasetStatus)]
     pub status: DatasetStatus,
     /// The document, as it was put.
     pub text: String,
@@ -26,16 +25,17 @@ pub struct Definition {
     /// Where it is kept.
     pub file: String,
     /// When this version was first seen or put.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
     /// Its number among the versions that are kept, where they are numbered.
     pub revision: Option<u64>,
     /// Whether the document has become invalid since, so that this version is kept in force.
     pub kept: bool,
 }
+}
 
+described! {
 /// A version of a definition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionRow {
     /// Its number, from 1.
@@ -49,16 +49,16 @@ pub struct VersionRow {
     /// The digest of its document.
     pub digest: String,
     /// When it was put.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub at: Option<Timestamp>,
     /// Who put it, if they said.
     pub by: Option<String>,
     /// Whether it is the one in force.
     pub in_force: bool,
 }
+}
 
 /// What a line of a diff is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LineKind {
     /// In both.
@@ -69,8 +69,15 @@ pub enum LineKind {
     Removed,
 }
 
+impl Described for LineKind {
+    fn schema(_: &mut Book) -> serde_json::Value {
+        serde_json::json!({ "type": "string", "enum": ["same", "added", "removed"] })
+    }
+}
+
+described! {
 /// A line of a diff.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DiffLine {
     /// What it is.
@@ -82,9 +89,11 @@ pub struct DiffLine {
     /// Its text.
     pub text: String,
 }
+}
 
+described! {
 /// What changed between two documents.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Diff {
     /// The digest of the older document; `null` when there is none.
@@ -103,9 +112,11 @@ pub struct Diff {
     /// The lines of both, with three lines round each change.
     pub lines: Vec<DiffLine>,
 }
+}
 
+described! {
 /// `PUT /datasets/{id}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
     /// The dataset.
@@ -121,9 +132,11 @@ pub struct Applied {
     /// Warnings about the document.
     pub warnings: Vec<Diagnostic>,
 }
+}
 
+described! {
 /// `POST /datasets:validate`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Validation {
     /// Whether the document is a definition.
@@ -136,4 +149,5 @@ pub struct Validation {
     pub checks: u64,
     /// What is wrong, or deserves a look, in the order of the document.
     pub diagnostics: Vec<Diagnostic>,
+}
 }

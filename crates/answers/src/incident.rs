@@ -1,15 +1,14 @@
 //! Incidents: what is wrong with a dataset, from its first bad partition to its repair.
 
+use crate::schema::described;
 use assay_model::check::Severity;
 use assay_model::incident::{self, IncidentStatus};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
-use crate::words;
-
+described! {
 /// An incident.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Incident {
     /// `inc_` and 32 hex digits.
@@ -21,10 +20,8 @@ pub struct Incident {
     /// The column, or empty.
     pub column: String,
     /// The gravest severity so far.
-    #[schema(value_type = words::Severity)]
     pub severity: Severity,
     /// Where it stands.
-    #[schema(value_type = words::IncidentStatus)]
     pub status: IncidentStatus,
     /// The series that it is about, or empty.
     pub series: String,
@@ -37,14 +34,12 @@ pub struct Incident {
     /// What is wrong, in one sentence.
     pub message: String,
     /// When it was opened.
-    #[schema(value_type = String, format = DateTime)]
     pub opened_at: Timestamp,
     /// When it last changed.
-    #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
     /// When it was resolved.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub resolved_at: Option<Timestamp>,
+}
 }
 
 impl Incident {
@@ -76,8 +71,9 @@ impl From<&incident::Incident> for Incident {
     }
 }
 
+described! {
 /// Where an incident lies in a chart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IncidentWindow {
     /// The incident.
@@ -85,13 +81,12 @@ pub struct IncidentWindow {
     /// The check.
     pub check: String,
     /// Its severity.
-    #[schema(value_type = words::Severity)]
     pub severity: Severity,
     /// Where it stands.
-    #[schema(value_type = words::IncidentStatus)]
     pub status: IncidentStatus,
     /// The partition that opened it.
     pub first_partition: String,
     /// The newest partition that belongs to it.
     pub last_partition: String,
+}
 }

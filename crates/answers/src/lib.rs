@@ -22,6 +22,7 @@ pub mod node;
 pub mod overview;
 pub mod problem;
 pub mod run;
+pub mod schema;
 pub mod task;
 pub mod told;
 pub mod value;

@@ -1,16 +1,16 @@
 //! Metrics: their list, and the points of one over partitions.
 
+use crate::schema::described;
 use assay_model::outcome::Outcome;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::incident::IncidentWindow;
 use crate::value::{MetricName, Value};
-use crate::words;
 
+described! {
 /// A metric of a dataset with its newest value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricRow {
     /// Its identity.
@@ -26,15 +26,16 @@ pub struct MetricRow {
     /// no number.
     pub spark: Vec<Option<f64>>,
 }
+}
 
+described! {
 /// One value of a metric, or the lack of one, with what it was held against then.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Point {
     /// The partition.
     pub partition: String,
     /// Where it lies in data time: the start of the partition; `null` for keys that are no times.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub t: Option<Timestamp>,
     /// The series of the partition, or empty.
     pub series: String,
@@ -51,7 +52,6 @@ pub struct Point {
     /// The model of the limits (`fixed`, `weekday-median+t5`), or `null` without limits.
     pub model: Option<String>,
     /// The outcome of the check on it: of several, the gravest.
-    #[schema(value_type = Option<words::Outcome>)]
     pub outcome: Option<Outcome>,
     /// The check of the outcome and the limits.
     pub check: Option<String>,
@@ -64,14 +64,15 @@ pub struct Point {
     /// The run that judged it.
     pub run_id: Option<String>,
     /// When.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub judged_at: Option<Timestamp>,
     /// The digest of the definition that it was judged by.
     pub definition: Option<String>,
 }
+}
 
+described! {
 /// Where another definition began to judge: a marker of a chart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DefinitionChange {
     /// The first partition that the new definition judged.
@@ -81,9 +82,11 @@ pub struct DefinitionChange {
     /// The version that its document states, where it is still known.
     pub version: Option<String>,
 }
+}
 
+described! {
 /// `GET /datasets/{id}/metrics/{metric}/points`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Points {
     /// The dataset.
@@ -102,4 +105,5 @@ pub struct Points {
     pub changes: Vec<DefinitionChange>,
     /// Incidents of checks on this metric.
     pub incidents: Vec<IncidentWindow>,
+}
 }

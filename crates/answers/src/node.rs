@@ -1,11 +1,12 @@
 //! Data nodes, as the leader sees them.
 
+use crate::schema::described;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
+described! {
 /// A data node.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Node {
     /// Its name.
@@ -31,14 +32,15 @@ pub struct Node {
     /// Why it is in its state.
     pub reason: Option<String>,
     /// Since when.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
     /// The version of its program, where it says.
     pub version: Option<String>,
 }
+}
 
+described! {
 /// `GET /nodes`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeList {
     /// The nodes.
@@ -54,9 +56,11 @@ pub struct NodeList {
     /// What of this is not known at present, and why.
     pub unknown: Vec<String>,
 }
+}
 
+described! {
 /// A task that a node holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
     /// The run.
@@ -72,12 +76,13 @@ pub struct Held {
     /// Its state.
     pub state: String,
     /// When it was assigned.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub assigned_at: Option<Timestamp>,
 }
+}
 
+described! {
 /// `GET /nodes/{id}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeDetail {
     /// What the list says of it.
@@ -86,12 +91,15 @@ pub struct NodeDetail {
     /// Tasks that it holds.
     pub holds: Vec<Held>,
 }
+}
 
+described! {
 /// `POST /nodes/{id}:drain`: what is sent.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Drain {
     /// Why, for people.
     #[serde(default)]
     pub reason: String,
+}
 }

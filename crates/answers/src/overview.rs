@@ -1,15 +1,15 @@
 //! How everything stands, on one page, and which build says so.
 
+use crate::schema::described;
 use assay_model::run::RunState;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::value::Counts;
-use crate::words;
 
+described! {
 /// `GET /version`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
     /// The version of the program.
@@ -19,9 +19,11 @@ pub struct Version {
     /// `embedded` (`assay dev`) or `cluster`.
     pub mode: String,
 }
+}
 
+described! {
 /// Datasets by health.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCounts {
     /// The newest judged partition passed.
@@ -35,9 +37,11 @@ pub struct HealthCounts {
     /// Too little history yet.
     pub learning: u64,
 }
+}
 
+described! {
 /// Open incidents by severity, of all time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IncidentCounts {
     /// Of severity `error`.
@@ -49,9 +53,11 @@ pub struct IncidentCounts {
     /// Whether there are more than were counted.
     pub more: bool,
 }
+}
 
+described! {
 /// One square of the strip of runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunSquare {
     /// The run.
@@ -59,28 +65,29 @@ pub struct RunSquare {
     /// Its dataset.
     pub dataset: String,
     /// Where it is.
-    #[schema(value_type = words::RunState)]
     pub state: RunState,
     /// The outcomes of its checks so far.
     pub counts: Counts,
     /// When it was accepted.
-    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
 }
+}
 
+described! {
 /// A dataset whose slot comes next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NextSlot {
     /// The dataset.
     pub dataset: String,
     /// Its next slot.
-    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }
+}
 
+described! {
 /// `GET /status`: everything in one look.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Overview {
     /// The same in one line of words.
@@ -111,4 +118,5 @@ pub struct Overview {
     pub next: Vec<NextSlot>,
     /// What of this is not known at present, and why: one sentence each.
     pub unknown: Vec<String>,
+}
 }

@@ -1,10 +1,11 @@
 //! Refusals: problem details (RFC 9457), and what is wrong with a dataset file.
 
+use crate::schema::described;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
+described! {
 /// Why a request was refused, as `application/problem+json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// The page about this kind of problem: `/problems/{slug}`.
@@ -35,6 +36,7 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
 }
+}
 
 impl Problem {
     /// The last part of [`Problem::kind`].
@@ -52,8 +54,9 @@ impl std::fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+described! {
 /// Something that is wrong with a dataset file, and where: the same as the command tells.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Diagnostic {
     /// The kind (`ASY014`); a code never changes its meaning.
@@ -72,4 +75,5 @@ pub struct Diagnostic {
     pub message: String,
     /// What to write instead, where that is known.
     pub hint: Option<String>,
+}
 }

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use crate::schema::{Book, Described, described};
 use assay_model::run::{Priority, RunState, Trigger};
 use assay_model::task::{TaskKind, TaskState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::check::CheckResult;
 use crate::task::Task;
 use crate::value::Counts;
-use crate::words;
 
+described! {
 /// Which partitions a run looks at. Empty: all that are new or changed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Selection {
     /// Only these partition keys.
@@ -27,9 +27,11 @@ pub struct Selection {
     #[serde(default)]
     pub rescan: bool,
 }
+}
 
+described! {
 /// A run, with what it has come to so far.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
     /// Its id.
@@ -39,37 +41,28 @@ pub struct Run {
     /// The digest of the definition that it was planned with.
     pub definition: String,
     /// What started it.
-    #[schema(value_type = words::Trigger)]
     pub trigger: Trigger,
     /// Which runs go first.
-    #[schema(value_type = words::Priority)]
     pub priority: Priority,
     /// The scheduled instant, for a scheduled run.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub slot: Option<Timestamp>,
     /// Where it is.
-    #[schema(value_type = words::RunState)]
     pub state: RunState,
     /// Why it ended as it did.
     pub reason: Option<String>,
     /// Which partitions it looks at.
     pub selection: Selection,
     /// When it was accepted.
-    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When its first task was assigned.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<Timestamp>,
     /// When it ended.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
     /// When it is given up.
-    #[schema(value_type = String, format = DateTime)]
     pub deadline_at: Timestamp,
     /// Tasks of its plan.
     pub planned_tasks: u32,
     /// Its tasks by state, that of discovery with the others.
-    #[schema(value_type = BTreeMap<String, u64>)]
     pub task_states: BTreeMap<TaskState, u64>,
     /// All its tasks.
     pub task_count: u64,
@@ -78,9 +71,11 @@ pub struct Run {
     /// The outcomes of their checks.
     pub counts: Counts,
 }
+}
 
+described! {
 /// The tasks of a run by what is to be seen of them: the segments of its bar, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Segments {
     /// Succeeded.
@@ -96,9 +91,11 @@ pub struct Segments {
     /// Given up, crashed too often, or stopped.
     pub failed: u64,
 }
+}
 
+described! {
 /// An attempt as a bar of the timeline.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Bar {
     /// The node.
@@ -106,26 +103,25 @@ pub struct Bar {
     /// The task's number.
     pub no: u32,
     /// Its kind.
-    #[schema(value_type = words::TaskKind)]
     pub kind: TaskKind,
     /// The partition it is about, or empty.
     pub partition: String,
     /// Which attempt, from 1.
     pub attempt: u32,
     /// When it began: was started, or else assigned.
-    #[schema(value_type = String, format = DateTime)]
     pub start: Timestamp,
     /// When it ended; `null` while it is at work.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub end: Option<Timestamp>,
     /// How it ended (`ok`, `node_lost`, …); `null` while it is at work.
     pub outcome: Option<String>,
     /// Why it ended.
     pub reason: Option<String>,
 }
+}
 
+described! {
 /// Tasks that wait for the same thing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
     /// The reason in one word (`no_capacity`), or empty when none is known yet.
@@ -135,9 +131,11 @@ pub struct Waiting {
     /// The reason of the first of them, in a sentence.
     pub reason: Option<String>,
 }
+}
 
+described! {
 /// `GET /runs/{id}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunDetail {
     /// What the list says of it.
@@ -169,9 +167,11 @@ pub struct RunDetail {
     /// Nodes whose loss interrupted an attempt of this run.
     pub lost_nodes: Vec<String>,
 }
+}
 
+described! {
 /// `POST /datasets/{id}/runs`: what is sent. An empty object looks at all that is new or changed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StartRun {
     /// Only this partition.
@@ -190,9 +190,11 @@ pub struct StartRun {
     #[serde(default)]
     pub backfill: bool,
 }
+}
 
+described! {
 /// The answer to starting a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Started {
     /// The run.
@@ -200,28 +202,33 @@ pub struct Started {
     /// Whether a run under the same key existed already: it is that one.
     pub existed: bool,
 }
+}
 
+described! {
 /// `POST /runs/{id}:cancel`: what is sent.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CancelRun {
     /// Why, for people.
     #[serde(default)]
     pub reason: String,
 }
+}
 
+described! {
 /// The answer to a wish that was carried to the leader.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     /// What it is about.
     pub id: String,
     /// What was done.
     pub done: String,
 }
+}
 
 /// Something that happened to a run: the data of one server-sent event. The event's name is its
 /// `kind`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum RunEvent {
     /// The run as it stands: the first event of a stream, and after each change.
@@ -230,7 +237,6 @@ pub enum RunEvent {
         /// The run.
         run_id: String,
         /// Where it is.
-        #[schema(value_type = words::RunState)]
         state: RunState,
         /// Why it ended as it did.
         reason: Option<String>,
@@ -249,4 +255,28 @@ pub enum RunEvent {
         /// The task.
         task: Task,
     },
+}
+
+impl Described for RunEvent {
+    fn name() -> Option<String> {
+        Some("RunEvent".to_owned())
+    }
+
+    fn schema(book: &mut Book) -> serde_json::Value {
+        use serde_json::json;
+        let run = json!({ "type": "object",
+            "required": ["kind", "runId", "state", "segments", "plannedTasks", "counts"],
+            "properties": {
+                "kind": { "const": "run" }, "runId": { "type": "string" },
+                "state": book.of::<RunState>(), "reason": book.of::<Option<String>>(),
+                "segments": book.of::<Segments>(), "plannedTasks": book.of::<u32>(),
+                "counts": book.of::<Counts>(),
+            } });
+        let task = json!({ "type": "object", "required": ["kind", "runId", "task"],
+            "properties": {
+                "kind": { "const": "task" }, "runId": { "type": "string" },
+                "task": book.of::<Task>(),
+            } });
+        json!({ "description": "Something that happened to a run.", "oneOf": [run, task] })
+    }
 }

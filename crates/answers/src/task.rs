@@ -1,20 +1,18 @@
 //! Tasks of a run, and their attempts.
 
+use crate::schema::described;
 use assay_model::task::{TaskKind, TaskState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
-use crate::words;
-
+described! {
 /// A task of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
     /// Its number in the run's plan; 0 is the discovery.
     pub no: u32,
     /// What kind of work it is.
-    #[schema(value_type = words::TaskKind)]
     pub kind: TaskKind,
     /// The partition it is about, or empty.
     pub partition: String,
@@ -25,12 +23,10 @@ pub struct Task {
     /// Tasks that must have ended before it.
     pub depends_on: Vec<u32>,
     /// Where it is.
-    #[schema(value_type = words::TaskState)]
     pub state: TaskState,
     /// Why it waits, in one word, while it is ready; or empty.
     pub wait: String,
     /// Until when it waits, where that is known.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub not_before: Option<Timestamp>,
     /// Attempts so far.
     pub attempts: u32,
@@ -43,15 +39,15 @@ pub struct Task {
     /// Why it waits or ended, in a sentence, or empty.
     pub reason: String,
     /// When its present attempt was assigned.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub assigned_at: Option<Timestamp>,
     /// When its present attempt was started.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<Timestamp>,
 }
+}
 
+described! {
 /// An attempt of a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Try {
     /// Which attempt, from 1.
@@ -59,13 +55,10 @@ pub struct Try {
     /// The node.
     pub node: String,
     /// When it was assigned.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub assigned_at: Option<Timestamp>,
     /// When it was started.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<Timestamp>,
     /// When it ended.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
     /// How it ended; empty while it is at work.
     pub outcome: String,
@@ -73,4 +66,5 @@ pub struct Try {
     pub charged: bool,
     /// Why it ended, or empty.
     pub reason: String,
+}
 }

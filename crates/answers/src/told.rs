@@ -1,8 +1,8 @@
 //! What goes round every answer: how old it is, how a list goes on, and who asks.
 
+use crate::schema::described;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// An answer with its age. In JSON the fields of the answer and `asOf` stand side by side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,8 +39,9 @@ impl<T> Told<T> {
     }
 }
 
+described! {
 /// A part of a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct List<T> {
     /// The items.
@@ -49,6 +50,7 @@ pub struct List<T> {
     pub next_cursor: Option<String>,
     /// How many items the whole list has, where that is known without reading it.
     pub total: Option<u64>,
+}
 }
 
 /// What a reader is to the cluster.

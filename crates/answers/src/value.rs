@@ -2,15 +2,13 @@
 //!
 //! Comes in: the model's values. Goes out: their JSON. It must never round an exact number.
 
+use crate::schema::{Book, Described, described};
 use assay_model::metric::{self, MetricValue};
 use assay_model::outcome::{self, OutcomeCounts};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
-use crate::words;
 
 /// A measured value. Exact numbers are plain decimal digits of any length.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "kind", content = "value")]
 pub enum Value {
     /// There is no value: a sum of nothing, a percentage of no rows.
@@ -23,6 +21,30 @@ pub enum Value {
     Special(String),
     /// A text: the least name, the latest time in RFC 3339.
     Text(String),
+}
+
+impl Described for Value {
+    fn name() -> Option<String> {
+        Some("Value".to_owned())
+    }
+
+    fn schema(_: &mut Book) -> serde_json::Value {
+        let of = |kind: &str, value: serde_json::Value| {
+            serde_json::json!({ "type": "object", "required": ["kind", "value"],
+                "properties": { "kind": { "const": kind }, "value": value } })
+        };
+        let text = serde_json::json!({ "type": "string" });
+        serde_json::json!({
+            "description": "A measured value. Exact numbers are plain decimal digits of any length.",
+            "oneOf": [
+                { "type": "object", "required": ["kind"], "properties": { "kind": { "const": "null" } } },
+                of("exact", text.clone()),
+                of("float", serde_json::json!({ "type": "number" })),
+                of("special", text.clone()),
+                of("text", text),
+            ],
+        })
+    }
 }
 
 impl Value {
@@ -60,12 +82,12 @@ impl std::fmt::Display for Value {
     }
 }
 
+described! {
 /// The identity of a metric within a dataset.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricName {
     /// What is measured.
-    #[schema(value_type = words::Metric)]
     pub metric: metric::Metric,
     /// The column, or empty for the whole partition.
     pub column: String,
@@ -76,6 +98,7 @@ pub struct MetricName {
     /// The whole identity in one text, as pages and logs spell it: `sum(amount)`,
     /// `quantile(amount){"q":0.5}`. The path `/metrics/{metric}` takes it.
     pub name: String,
+}
 }
 
 impl From<&metric::MetricKey> for MetricName {
@@ -90,8 +113,9 @@ impl From<&metric::MetricKey> for MetricName {
     }
 }
 
+described! {
 /// The limits that a value was held against, and where they came from.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Least accepted value; `null` is unbounded.
@@ -111,9 +135,11 @@ pub struct Limits {
     /// Earlier partitions that limits were not learned from because a check was broken in them.
     pub held_back: Vec<HeldBack>,
 }
+}
 
+described! {
 /// Partitions that follow each other in their order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// Key of the first.
     pub first: String,
@@ -122,14 +148,17 @@ pub struct Span {
     /// How many from the first to the last: all, except perhaps in the oldest span.
     pub partitions: u32,
 }
+}
 
+described! {
 /// A partition that teaches nothing of a metric, for a check that was broken in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldBack {
     /// The partition's key.
     pub partition: String,
     /// The check.
     pub by: String,
+}
 }
 
 impl From<&outcome::Limits> for Limits {
@@ -157,8 +186,9 @@ impl From<&outcome::Limits> for Limits {
     }
 }
 
+described! {
 /// How many checks ended how. `planned` equals the sum of the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Checks that were due.
     pub planned: u64,
@@ -178,6 +208,7 @@ pub struct Counts {
     pub skipped: u64,
     /// The exact value does not fit.
     pub overflow: u64,
+}
 }
 
 impl From<OutcomeCounts> for Counts {

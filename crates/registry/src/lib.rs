@@ -20,6 +20,6 @@ pub use memory::{MemoryAgenda, Watermarks};
 pub use policy::{EVERYBODY, Policy};
 pub use port::{
     Clock, Conflict, Definition, InvalidFile, Listing, Precondition, Registry, RegistryError,
-    digest,
+    Revision, digest,
 };
 pub use watch::{Change, Changes, changes, watch};

@@ -66,6 +66,42 @@ pub struct Listing {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// A version of a dataset's document. What of it cannot be read, or is not kept, is absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// Counts from 1; a number that was left out was given back.
+    pub revision: u64,
+    /// The version that the document gives itself.
+    pub version: Option<String>,
+    /// The status that the document gives the dataset.
+    pub status: Option<String>,
+    /// The owner that the document names.
+    pub owner: Option<String>,
+    /// The digest of the document.
+    pub digest: Option<String>,
+    /// When it was put.
+    pub at: Option<Timestamp>,
+    /// Who put it.
+    pub by: Option<String>,
+}
+
+impl Revision {
+    /// The definition in force, where no earlier one is kept.
+    #[must_use]
+    pub fn only(definition: &Definition) -> Self {
+        let dataset = &definition.dataset;
+        Self {
+            revision: 1,
+            version: Some(dataset.version.clone()),
+            status: Some(dataset.status.to_string()),
+            owner: dataset.owner.clone(),
+            digest: Some(definition.digest.clone()),
+            at: Some(definition.since),
+            by: None,
+        }
+    }
+}
+
 /// What must hold for a change to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Precondition {
@@ -218,6 +254,23 @@ pub trait Registry: Send + Sync {
     /// Sets a dataset's status to retired, if its document has the digest `expected`. It is not
     /// run from then on; its definition and history stay.
     async fn retire(&self, id: &DatasetId, expected: &str) -> Result<Definition, RegistryError>;
+
+    /// The versions of a dataset's document that are kept, newest first; empty when it was never
+    /// put. A registry that keeps no earlier ones tells of the one in force.
+    async fn revisions(&self, id: &DatasetId) -> Result<Vec<Revision>, RegistryError> {
+        let found = self.get(id).await?;
+        Ok(found.iter().map(Revision::only).collect())
+    }
+
+    /// One version of a dataset's document; `None` when it is not kept.
+    async fn revision(
+        &self,
+        id: &DatasetId,
+        number: u64,
+    ) -> Result<Option<(Revision, String)>, RegistryError> {
+        let found = self.get(id).await?.filter(|_| number == 1);
+        Ok(found.map(|found| (Revision::only(&found), found.text.to_string())))
+    }
 }
 
 /// A diagnostic about a document as a whole.

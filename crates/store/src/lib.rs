@@ -5,7 +5,7 @@
 //! result whose attempt token is not the one at work, or keep a write of a deposed leader.
 //!
 //! [`port`] holds the two ports, [`sqlite`] the embedded adapter,
-//! `postgres` that of a cluster, [`conformance`] the suite that
+//! `postgres` that of a cluster, [`news`] word of what was committed, [`conformance`] the suite that
 //! every adapter passes, [`standing`] what a look means by all verdicts in force, [`invariants`] what must be true of its rows at any moment, [`dump`] a text
 //! to compare two stores by.
 
@@ -16,6 +16,7 @@ pub mod error;
 pub mod examined;
 mod history;
 pub mod invariants;
+pub mod news;
 pub mod port;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -25,6 +26,7 @@ mod values;
 
 pub use error::StoreError;
 pub use examined::Examined;
+pub use news::News;
 pub use port::{JobStore, MetricStore};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};

@@ -10,7 +10,7 @@ use super::item::{self, Row};
 use super::{Does, DynamoRegistry, Inner};
 use crate::policy::EVERYBODY;
 use crate::port::{
-    Conflict, Definition, InvalidFile, Listing, Precondition, Registry, RegistryError,
+    Conflict, Definition, InvalidFile, Listing, Precondition, Registry, RegistryError, Revision,
 };
 
 /// The beginning of the keys of allow-lists.
@@ -55,6 +55,18 @@ impl Registry for DynamoRegistry {
             .unwrap_or_else(|| found.text.to_string());
         let precondition = Precondition::Digest(found.digest);
         self.inner.put(&text, &precondition).await
+    }
+
+    async fn revisions(&self, id: &DatasetId) -> Result<Vec<Revision>, RegistryError> {
+        self.versions(id).await
+    }
+
+    async fn revision(
+        &self,
+        id: &DatasetId,
+        number: u64,
+    ) -> Result<Option<(Revision, String)>, RegistryError> {
+        self.version(id, number).await
     }
 }
 

@@ -5,44 +5,23 @@
 
 use assay_model::ids::DatasetId;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-use jiff::Timestamp;
 
 use super::fields::{Fields, Item, key, n, s};
 use super::{Does, DynamoRegistry, Inner, item};
-use crate::port::RegistryError;
+use crate::port::{RegistryError, Revision};
 
-/// A version of a definition. What of it cannot be read is absent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revision {
-    /// Counts from 1; a number that was left out was given back.
-    pub revision: u64,
-    /// The version that the document gives itself.
-    pub version: Option<String>,
-    /// The status that the document gives the dataset.
-    pub status: Option<String>,
-    /// The owner that the document names.
-    pub owner: Option<String>,
-    /// The digest of the document.
-    pub digest: Option<String>,
-    /// When it was put.
-    pub at: Option<Timestamp>,
-    /// Who put it.
-    pub by: Option<String>,
-}
-
-impl Revision {
-    fn of(item: &Item) -> Self {
-        let mut fields = Fields::of(item);
-        let mut text = |name| fields.text(name).map(str::to_owned);
-        Self {
-            version: text("version"),
-            status: text("status"),
-            owner: text("owner"),
-            digest: text("digest"),
-            by: text("updated_by"),
-            at: fields.instant("updated_at", ""),
-            revision: fields.required_number("revision").unwrap_or(0),
-        }
+/// Reads an item of the table of versions.
+fn revision_of(item: &Item) -> Revision {
+    let mut fields = Fields::of(item);
+    let mut text = |name| fields.text(name).map(str::to_owned);
+    Revision {
+        version: text("version"),
+        status: text("status"),
+        owner: text("owner"),
+        digest: text("digest"),
+        by: text("updated_by"),
+        at: fields.instant("updated_at", ""),
+        revision: fields.required_number("revision").unwrap_or(0),
     }
 }
 
@@ -56,7 +35,7 @@ impl DynamoRegistry {
         let mut from = None;
         loop {
             let page = self.inner.query_versions(id, from, None).await?;
-            all.extend(page.0.iter().map(Revision::of));
+            all.extend(page.0.iter().map(revision_of));
             from = page.1;
             if from.is_none() {
                 return Ok(all);
@@ -104,7 +83,7 @@ impl DynamoRegistry {
             passing: false,
             unchanged: true,
         })?;
-        Ok(Some((Revision::of(&found), text)))
+        Ok(Some((revision_of(&found), text)))
     }
 }
 
@@ -112,7 +91,7 @@ impl Inner {
     /// The number of the newest version; 0 when there is none.
     pub(super) async fn last_revision(&self, id: &DatasetId) -> Result<u64, RegistryError> {
         let (items, _) = self.query_versions(id, None, Some(1)).await?;
-        Ok(items.first().map_or(0, |item| Revision::of(item).revision))
+        Ok(items.first().map_or(0, |item| revision_of(item).revision))
     }
 
     /// A page of versions without their documents, newest first, and where the next one begins.

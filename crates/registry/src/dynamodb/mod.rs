@@ -34,9 +34,9 @@ use aws_sdk_dynamodb::types::ConsumedCapacity;
 
 use crate::port::{Clock, RegistryError};
 
+pub use crate::port::Revision;
 /// The SDK whose configuration a registry is opened with, for programs that look at its items.
 pub use aws_sdk_dynamodb as sdk;
-pub use history::Revision;
 pub use schema::create_tables;
 
 /// Parts of the index of what is due, so that no single one takes all writes of a busy minute.

@@ -1,7 +1,7 @@
 //! The conformance suite: what every store promises, one case per promise.
 //!
 //! Comes in: an empty store. Goes out: nothing, or a panic that says which promise is broken. A case
-//! must never look behind the two ports.
+//! must never look behind the ports.
 //!
 //! An adapter runs all cases with [`conformance_suite!`](crate::conformance_suite).
 
@@ -9,6 +9,7 @@ pub mod again;
 pub mod copies;
 pub mod fixtures;
 pub mod leader;
+pub mod news;
 pub mod nodes;
 pub mod races;
 pub mod results;
@@ -16,12 +17,13 @@ pub mod runs;
 pub mod series;
 pub mod standing;
 
+use crate::news::News;
 use crate::port::{JobStore, MetricStore};
 
-/// Both ports at once.
-pub trait Store: JobStore + MetricStore {}
+/// All ports at once.
+pub trait Store: JobStore + MetricStore + News {}
 
-impl<T: JobStore + MetricStore> Store for T {}
+impl<T: JobStore + MetricStore + News> Store for T {}
 
 /// Makes one `#[tokio::test]` per case. `$open` is an async function that gives an empty store and
 /// something to be kept while the store is used: `async fn() -> (Arc<dyn Store>, Guard)`.
@@ -128,6 +130,8 @@ macro_rules! conformance_suite {
             standing: a_failure_stands_until_its_partition_is_judged_again,
             standing: what_was_cleared_away_does_not_stand,
             standing: a_bound_on_the_results_loses_no_count,
+            news: what_changes_what_is_known_of_partitions_is_told,
+            news: what_is_not_committed_is_not_told,
             again: a_retry_judges_again_what_could_not_be_measured,
             again: what_was_measured_is_kept_until_the_rest_is,
             again: a_retried_run_takes_its_turn,

@@ -17,6 +17,7 @@ mod health;
 mod iam;
 mod jobs;
 mod lane;
+mod news;
 mod open;
 mod outputs;
 mod reads;

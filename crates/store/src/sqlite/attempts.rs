@@ -189,9 +189,15 @@ pub(super) async fn complete(
     };
     let task = completed(row, token, at)?;
     match output {
-        Prepared::Discovered(found) => outputs::write_discovery(tx, &task, found).await?,
+        Prepared::Discovered(found) => {
+            outputs::write_discovery(tx, &task, found).await?;
+            tx.told.push(task.dataset);
+        }
         Prepared::Measured(parts) => outputs::write_states(tx, &task, parts).await?,
-        Prepared::Evaluated(evaluation) => evaluated::write(tx, &task, evaluation).await?,
+        Prepared::Evaluated(evaluation) => {
+            evaluated::write(tx, &task, evaluation).await?;
+            tx.told.push(task.dataset);
+        }
     }
     Ok(Answer::Ok)
 }

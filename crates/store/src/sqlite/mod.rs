@@ -31,12 +31,14 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use assay_model::ids::DatasetId;
 use sqlx::SqliteConnection;
 use tokio::sync::{Mutex, MutexGuard, mpsc};
 
 use crate::definitions::Definitions;
 use crate::error::StoreError;
 use crate::examined::{Dialect, Examined};
+use crate::news::{News, Teller};
 
 /// What a commit survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,6 +78,7 @@ struct Inner {
     requests: Mutex<Option<mpsc::Sender<writer::Request>>>,
     writer: Mutex<Option<tokio::task::JoinHandle<()>>>,
     readers: Readers,
+    teller: Teller,
 }
 
 /// The connections that read. In memory there is a single one, shared with the writer.
@@ -171,6 +174,14 @@ impl SqliteStore {
     #[must_use]
     pub fn path(&self) -> Option<&std::path::Path> {
         self.inner.path.as_deref()
+    }
+}
+
+#[async_trait::async_trait]
+impl News for SqliteStore {
+    /// Only what this very store writes is heard of: a file has one writer.
+    async fn follow(&self) -> Result<mpsc::Receiver<DatasetId>, StoreError> {
+        Ok(self.inner.teller.follow())
     }
 }
 

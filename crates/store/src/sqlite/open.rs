@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::{Definitions, Durability, Inner, OpenOptions, Readers, SqliteStore, errors, writer};
 use crate::error::StoreError;
+use crate::news::Teller;
 
 /// The schema, embedded in the program.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
@@ -107,6 +108,7 @@ impl SqliteStore {
         readers: Readers,
     ) -> Self {
         let full = Arc::new(AtomicBool::new(false));
+        let teller = Teller::default();
         let (requests, task) = match connection {
             None => (None, None),
             Some(connection) => {
@@ -116,6 +118,7 @@ impl SqliteStore {
                     place.clone(),
                     Definitions::default(),
                     Arc::clone(&full),
+                    teller.clone(),
                 );
                 (Some(sender), Some(tokio::spawn(writer.work(receiver))))
             }
@@ -128,6 +131,7 @@ impl SqliteStore {
                 requests: Mutex::new(requests),
                 writer: Mutex::new(task),
                 readers,
+                teller,
             }),
         }
     }

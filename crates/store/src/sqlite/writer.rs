@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay_model::change::{Answer, Change};
-use assay_model::ids::{AttemptToken, Epoch, Incarnation};
+use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation};
 use assay_model::node::Node;
 use jiff::Timestamp;
 use sqlx::{Connection, SqliteConnection};
@@ -18,6 +18,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use super::outputs::Prepared;
 use super::{Definitions, attempts, changes, errors, jobs};
 use crate::error::StoreError;
+use crate::news::Teller;
 use crate::port::{Started, Unfinished};
 
 /// Requests that may wait for the writer before callers wait to hand theirs in.
@@ -80,6 +81,8 @@ pub(super) struct Tx<'c> {
     /// The epoch in force. Nobody else can mint one while the transaction is open.
     pub(super) epoch: Epoch,
     pub(super) definitions: &'c Definitions,
+    /// Datasets of which partitions or verdicts were written, to be told of after the commit.
+    pub(super) told: Vec<DatasetId>,
 }
 
 impl Tx<'_> {
@@ -130,6 +133,7 @@ pub(super) struct Writer {
     place: String,
     definitions: Definitions,
     full: Arc<AtomicBool>,
+    teller: Teller,
 }
 
 impl Writer {
@@ -138,12 +142,14 @@ impl Writer {
         place: String,
         definitions: Definitions,
         full: Arc<AtomicBool>,
+        teller: Teller,
     ) -> Self {
         Self {
             connection,
             place,
             definitions,
             full,
+            teller,
         }
     }
 
@@ -211,9 +217,18 @@ impl Writer {
         batch: &[Request],
     ) -> Result<Vec<Result<Reply, StoreError>>, Broken> {
         match self.apply_all(connection, batch).await {
-            Ok(replies) => match sqlx::query("COMMIT").execute(&mut *connection).await {
-                Ok(_) => Ok(replies),
+            Ok((replies, told)) => match sqlx::query("COMMIT").execute(&mut *connection).await {
+                Ok(_) => {
+                    for dataset in told {
+                        self.teller.tell(dataset);
+                    }
+                    Ok(replies)
+                }
                 Err(error) => {
+                    // What may have been committed is told of: a word too many does no harm.
+                    for dataset in told {
+                        self.teller.tell(dataset);
+                    }
                     roll_back(connection).await;
                     let error = errors::of_commit(&self.place, error);
                     Err(if error.is_certainly_not_applied() {
@@ -237,7 +252,7 @@ impl Writer {
         &self,
         connection: &mut SqliteConnection,
         batch: &[Request],
-    ) -> Result<Vec<Result<Reply, StoreError>>, Stop> {
+    ) -> Result<(Vec<Result<Reply, StoreError>>, Vec<DatasetId>), Stop> {
         sqlx::query("BEGIN IMMEDIATE")
             .execute(&mut *connection)
             .await?;
@@ -248,6 +263,7 @@ impl Writer {
             connection,
             epoch: Epoch(epoch.unsigned_abs()),
             definitions: &self.definitions,
+            told: Vec::new(),
         };
         let mut replies = Vec::with_capacity(batch.len());
         for request in batch {
@@ -261,7 +277,7 @@ impl Writer {
                 Err(stop) => return Err(stop),
             }
         }
-        Ok(replies)
+        Ok((replies, tx.told))
     }
 }
 
