@@ -19,8 +19,8 @@ pub mod examined;
 pub mod feedback;
 mod history;
 pub mod invariants;
-pub mod notices;
 pub mod news;
+pub mod notices;
 pub mod port;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -1,0 +1,301 @@
+//! What templates print: typed values as words, marks and links.
+//!
+//! Functions take references, as templates pass them.
+
+use std::fmt::Write;
+
+use askama::filters::Safe;
+use assay_answers::run::Run;
+use assay_answers::value::{Counts, Value};
+use assay_model::check::Severity;
+use assay_model::outcome::{Health, Outcome};
+use assay_model::run::RunState;
+use jiff::Timestamp;
+
+use crate::html::{Markup, escaped, shortened};
+use crate::{mark, words};
+
+/// A whole number.
+#[must_use]
+pub fn n(number: &u64) -> String {
+    words::count(*number)
+}
+
+/// A whole number.
+#[must_use]
+pub fn n32(number: &u32) -> String {
+    words::count(u64::from(*number))
+}
+
+/// `1 check`, `2 checks`.
+#[must_use]
+pub fn counted(number: &u64, one: &str, many: &str) -> String {
+    words::counted(*number, one, many)
+}
+
+/// An instant, from now.
+#[must_use]
+pub fn at(at: &Timestamp, now: &Timestamp) -> Markup {
+    words::ago(*at, *now)
+}
+
+/// An instant from now, or a dash.
+#[must_use]
+pub fn maybe_at(at: &Option<Timestamp>, now: &Timestamp) -> Markup {
+    words::ago_or_none(*at, *now)
+}
+
+/// Bytes.
+#[must_use]
+pub fn bytes(number: &u64) -> String {
+    words::bytes(*number)
+}
+
+/// An outcome as a badge.
+#[must_use]
+pub fn outcome(outcome: &Outcome) -> Markup {
+    mark::badge(*outcome)
+}
+
+/// A health as a badge.
+#[must_use]
+pub fn health(health: &Health) -> Markup {
+    mark::health(*health)
+}
+
+/// A state as a badge.
+#[must_use]
+pub fn state(word: &str) -> Markup {
+    mark::state(word)
+}
+
+/// A severity as a badge.
+#[must_use]
+pub fn severity(severity: &Severity) -> Markup {
+    let like = match severity {
+        Severity::Error => Outcome::Fail,
+        Severity::Warning => Outcome::Warn,
+        Severity::Info => Outcome::Learning,
+    };
+    Safe(format!(
+        "<span class=\"badge {}\">{}{severity}</span>",
+        mark::class(like),
+        mark::icon(like)
+    ))
+}
+
+/// A text of at most `most` characters; a longer one is cut, and whole for those who point at it.
+#[must_use]
+pub fn short(text: &str, most: usize) -> Markup {
+    if text.chars().nth(most).is_none() {
+        return Safe(escaped(text));
+    }
+    Safe(format!(
+        "<span title=\"{}\">{}</span>",
+        escaped(&shortened(text, 2000)),
+        escaped(&shortened(text, most))
+    ))
+}
+
+/// A name of at most 60 characters: of a column, a check, a partition.
+#[must_use]
+pub fn name(text: &str) -> Markup {
+    short(text, 60)
+}
+
+/// A value, every digit of an exact one.
+#[must_use]
+pub fn value(value: &Value) -> String {
+    match value {
+        Value::Null => "–".to_owned(),
+        Value::Exact(digits) => words::grouped(digits),
+        Value::Float(number) => words::decimal(*number),
+        Value::Special(word) => word.clone(),
+        Value::Text(text) => shortened(text, 80),
+    }
+}
+
+/// A bound of limits.
+#[must_use]
+pub fn bound(bound: &Option<f64>) -> String {
+    bound.map_or_else(|| "–".to_owned(), words::decimal)
+}
+
+/// The counts of outcomes in the order in which they need a look.
+#[must_use]
+pub fn each(counts: &Counts) -> [(Outcome, u64); 8] {
+    [
+        (Outcome::Fail, counts.fail),
+        (Outcome::Missing, counts.missing),
+        (Outcome::Error, counts.error),
+        (Outcome::Overflow, counts.overflow),
+        (Outcome::Warn, counts.warn),
+        (Outcome::Pass, counts.pass),
+        (Outcome::Learning, counts.learning),
+        (Outcome::Skipped, counts.skipped),
+    ]
+}
+
+/// How many checks ended how, without those of which there are none.
+#[must_use]
+pub fn counts(counts: &Counts) -> Markup {
+    let mut out = String::from("<span class=\"counts\">");
+    for (outcome, count) in each(counts).into_iter().filter(|(_, count)| *count > 0) {
+        let _ = write!(
+            out,
+            "<span title=\"{} {outcome}\">{}<b>{}</b><span class=\"visually-hidden\">{outcome}</span></span>",
+            words::count(count),
+            mark::icon(outcome),
+            words::count(count),
+        );
+    }
+    if counts.planned == 0 {
+        out.push_str("<span class=\"faint\">none yet</span>");
+    }
+    out.push_str("</span>");
+    Safe(out)
+}
+
+/// The gravest outcome of several checks.
+#[must_use]
+pub fn gravest(counts: &Counts) -> Option<Outcome> {
+    each(counts)
+        .into_iter()
+        .find(|(_, count)| *count > 0)
+        .map(|(outcome, _)| outcome)
+}
+
+/// How a run is shown among others: never as passed unless it ended whole and its checks passed.
+/// `None` while it goes on.
+#[must_use]
+pub fn of_run(state: RunState, counts: &Counts) -> Option<Outcome> {
+    let gravest = gravest(counts);
+    match state {
+        RunState::Queued | RunState::Planning | RunState::Running | RunState::Finalising => None,
+        RunState::Succeeded => Some(gravest.unwrap_or(Outcome::Skipped)),
+        RunState::Partial | RunState::Failed => Some(
+            gravest
+                .filter(|o| o.gravity() == 0)
+                .unwrap_or(Outcome::Error),
+        ),
+        RunState::Cancelled | RunState::SkippedStale => Some(Outcome::Skipped),
+    }
+}
+
+/// How long a run took, or has taken so far.
+#[must_use]
+pub fn took(run: &Run, now: &Timestamp) -> String {
+    match (run.started_at, run.finished_at) {
+        (Some(start), Some(end)) => words::between(start, end),
+        (Some(start), None) => words::between(start, *now),
+        (None, _) => "–".to_owned(),
+    }
+}
+
+/// What was asked of a run, in words.
+#[must_use]
+pub fn selection(run: &Run) -> String {
+    let of = &run.selection;
+    let mut text = match (of.keys.len(), of.last_days) {
+        (0, None) => "all that is new or changed".to_owned(),
+        (0, Some(days)) => format!(
+            "the last {}",
+            words::counted(u64::from(days), "day", "days")
+        ),
+        (1, _) => format!("partition {}", shortened(&of.keys[0], 60)),
+        (many, _) => words::counted(many as u64, "partition", "partitions"),
+    };
+    if of.rescan {
+        text.push_str(", unchanged ones too");
+    }
+    text
+}
+
+/// The first characters of an id that tell runs apart.
+#[must_use]
+pub fn id(id: &str) -> String {
+    shortened(id, 16)
+}
+
+/// One part of a path.
+#[must_use]
+pub fn part(text: &str) -> String {
+    crate::html::part(text)
+}
+
+/// A share as parts of a hundred.
+#[must_use]
+pub fn percent_of(share: &f64) -> String {
+    words::decimal(share * 100.0)
+}
+
+/// A part of a hundred, in whole parts: never a hundred before all is done.
+#[must_use]
+pub fn percent(done: u64, all: u64) -> u64 {
+    done.saturating_mul(100)
+        .checked_div(all)
+        .unwrap_or(0)
+        .min(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_green_only_when_it_ended_whole_and_its_checks_passed() {
+        let passed = Counts {
+            planned: 3,
+            pass: 3,
+            ..Counts::default()
+        };
+        let nothing = Counts::default();
+        let learning = Counts {
+            planned: 2,
+            pass: 0,
+            learning: 2,
+            ..nothing
+        };
+        for state in RunState::ALL {
+            for counts in [&passed, &nothing, &learning] {
+                let green = of_run(*state, counts) == Some(Outcome::Pass);
+                assert_eq!(
+                    green,
+                    *state == RunState::Succeeded && counts == &passed,
+                    "{state}"
+                );
+            }
+        }
+        let failed = Counts {
+            planned: 4,
+            pass: 3,
+            fail: 1,
+            ..nothing
+        };
+        assert_eq!(of_run(RunState::Partial, &failed), Some(Outcome::Fail));
+    }
+
+    #[test]
+    fn counts_add_up_to_what_was_planned() {
+        let all = Counts {
+            planned: 36,
+            pass: 1,
+            warn: 2,
+            fail: 3,
+            error: 4,
+            missing: 5,
+            learning: 6,
+            skipped: 7,
+            overflow: 8,
+        };
+        assert_eq!(each(&all).iter().map(|(_, n)| n).sum::<u64>(), all.planned);
+        assert_eq!(counts(&all).0.matches("<svg").count(), 8);
+    }
+
+    #[test]
+    fn a_hundred_is_not_reached_before_all_is_done() {
+        assert_eq!(percent(999, 1000), 99);
+        assert_eq!(percent(0, 0), 0);
+        assert_eq!(percent(5, 5), 100);
+    }
+}

@@ -1,0 +1,243 @@
+//! Incidents: their list, and one with the chart of its metric.
+
+use askama::Template;
+use assay_answers::Problem;
+use assay_answers::check::CheckResult;
+use assay_answers::facts::{IncidentsQuery, PointsQuery, ResultsQuery};
+use assay_answers::incident::Incident;
+use assay_model::check::Severity;
+use assay_model::incident::IncidentStatus;
+
+use super::curve::{self, Curve, Range};
+use super::problem::{absent, of as problem};
+use super::{Body, Choice, Part, with_query};
+use crate::Pages;
+use crate::frame::{Cx, Frame, Section, sh};
+use crate::html::{part, shortened};
+use crate::seams::Change;
+
+#[derive(Template)]
+#[template(path = "incidents.html")]
+struct ListPage {
+    frame: Frame,
+    items: Vec<Incident>,
+    part: Part,
+    statuses: Vec<Choice>,
+    severities: Vec<Choice>,
+    dataset: String,
+    filtered: bool,
+}
+
+#[derive(Template)]
+#[template(path = "incident.html")]
+struct Page {
+    frame: Frame,
+    of: Incident,
+    curve: Option<Curve>,
+    results: Vec<CheckResult>,
+    may: bool,
+    open: bool,
+}
+
+/// The page of the list.
+///
+/// # Errors
+/// What the reads answer.
+pub async fn list(pages: &Pages, cx: &Cx<'_>) -> Body {
+    let (dataset, status, severity) = (
+        cx.asked.q("dataset"),
+        cx.asked.q("status"),
+        cx.asked.q("severity"),
+    );
+    let filters = [
+        ("status", status),
+        ("severity", severity),
+        ("dataset", dataset),
+    ];
+    let mut frame = Frame::new(cx, "Incidents", Section::Incidents)
+        .same(
+            with_query("/api/v1/incidents", &filters),
+            "assay incident list",
+        )
+        .poll(15);
+    let query = IncidentsQuery {
+        dataset: dataset.map(str::to_owned),
+        status: status.map(str::to_owned),
+        severity: severity.map(str::to_owned),
+        cut: super::cut(cx, 100),
+    };
+    let list = frame.take(pages.facts.incidents(cx.who, &query).await?);
+    let mut statuses = vec![Choice {
+        name: "all".to_owned(),
+        href: with_query(
+            "/incidents",
+            &[("severity", severity), ("dataset", dataset)],
+        ),
+        chosen: status.is_none(),
+    }];
+    statuses.extend(IncidentStatus::ALL.iter().map(|word| Choice {
+        name: word.to_string(),
+        href: with_query(
+            "/incidents",
+            &[
+                ("status", Some(word.as_str())),
+                ("severity", severity),
+                ("dataset", dataset),
+            ],
+        ),
+        chosen: status == Some(word.as_str()),
+    }));
+    let mut severities = vec![Choice {
+        name: "any severity".to_owned(),
+        href: with_query("/incidents", &[("status", status), ("dataset", dataset)]),
+        chosen: severity.is_none(),
+    }];
+    severities.extend(Severity::ALL.iter().rev().map(|word| Choice {
+        name: word.to_string(),
+        href: with_query(
+            "/incidents",
+            &[
+                ("status", status),
+                ("severity", Some(word.as_str())),
+                ("dataset", dataset),
+            ],
+        ),
+        chosen: severity == Some(word.as_str()),
+    }));
+    super::render(&ListPage {
+        part: Part::of(
+            list.items.len(),
+            list.total,
+            list.next_cursor.as_deref(),
+            "/incidents",
+            &filters,
+        ),
+        items: list.items,
+        dataset: dataset.unwrap_or_default().to_owned(),
+        filtered: filters.iter().any(|f| f.1.is_some()),
+        statuses,
+        severities,
+        frame,
+    })
+}
+
+/// The page of one.
+///
+/// # Errors
+/// What the reads answer.
+pub async fn page(pages: &Pages, cx: &Cx<'_>, incident: &str) -> Body {
+    let told = pages.facts.incident(cx.who, incident).await?;
+    let mut frame = Frame::new(cx, shortened(&told.it.message, 80), Section::Incidents)
+        .crumb("Incidents", "/incidents")
+        .same(
+            format!("/api/v1/incidents/{}", part(&told.it.id)),
+            format!("assay incident get {}", sh(&told.it.id)),
+        )
+        .poll(30);
+    let of = frame.take(told);
+    // The check may have left the definition since: then there is no chart, and the rest stays.
+    let curve = match pages.facts.check(cx.who, &of.dataset, &of.check).await {
+        Err(problem) if problem.status == 404 => None,
+        Err(problem) => return Err(problem),
+        Ok(check) => {
+            let check = frame.take(check);
+            let query = PointsQuery {
+                series: Some(of.series.clone()).filter(|s| !s.is_empty()),
+                ..PointsQuery::default()
+            };
+            match pages
+                .facts
+                .points(cx.who, &of.dataset, &check.of.name, &query)
+                .await
+            {
+                Err(problem) if problem.status == 404 => None,
+                Err(problem) => return Err(problem),
+                Ok(points) => {
+                    let mut points = frame.take(points);
+                    points.incidents.retain(|i| i.id == of.id);
+                    let range = Range {
+                        last: Some(90),
+                        from: None,
+                        to: None,
+                        zero: false,
+                    };
+                    Some(curve::of(
+                        &points,
+                        &range,
+                        &format!("{} of {}", check.of.name, of.dataset),
+                    ))
+                }
+            }
+        }
+    };
+    let query = ResultsQuery {
+        from: Some(of.first_partition.clone()),
+        to: Some(of.last_partition.clone()),
+        cut: super::cut(cx, 100),
+        ..ResultsQuery::default()
+    };
+    let results = match pages
+        .facts
+        .results(cx.who, &of.dataset, &of.check, &query)
+        .await
+    {
+        Err(problem) if problem.status == 404 => Vec::new(),
+        Err(problem) => return Err(problem),
+        Ok(results) => frame.take(results).items,
+    };
+    super::render(&Page {
+        may: pages.seams.incidents.is_some(),
+        open: of.status != IncidentStatus::Resolved,
+        curve,
+        results,
+        frame,
+        of,
+    })
+}
+
+/// Changes one.
+///
+/// # Errors
+/// What the port answers; 422 for hours that are no number.
+pub async fn change(
+    pages: &Pages,
+    cx: &Cx<'_>,
+    incident: &str,
+    verb: &str,
+) -> Result<String, Problem> {
+    let (change, done) = match verb {
+        "acknowledge" => (Change::Acknowledge, "acknowledged"),
+        "resolve" => (Change::Resolve, "resolved"),
+        "mute" => {
+            let hours = cx
+                .asked
+                .f("hours")
+                .and_then(|h| h.parse().ok())
+                .filter(|h| (1..=24 * 365).contains(h));
+            let bad = || {
+                problem(
+                    422,
+                    "invalid",
+                    "The incident cannot be muted so long",
+                    "Give hours, from 1 to 8760.",
+                )
+            };
+            (
+                Change::Mute {
+                    hours: hours.ok_or_else(bad)?,
+                },
+                "muted",
+            )
+        }
+        _ => return Err(super::problem::no_page(&cx.asked.path)),
+    };
+    let port = pages.seams.incidents.as_ref();
+    let port = port.ok_or_else(|| {
+        absent(
+            "Incidents cannot be changed here.",
+            "They close by themselves when the data recovers.",
+        )
+    })?;
+    port.change(cx.who, incident, &change).await?;
+    Ok(format!("/incidents/{}?done={done}", part(incident)))
+}
