@@ -39,7 +39,7 @@ use crate::handle::{Shared, SubmitError};
 use crate::seat::Role;
 
 /// Services that only the leader answers.
-const LEADER_SERVICES: [&str; 4] = [
+const LEADER_SERVICES: [&str; 5] = [
     "assay.v1.ClusterService",
     "assay.v1.FeedbackService",
     "assay.v1.NodeService",
