@@ -57,7 +57,7 @@ impl Fault {
             source: std::io::Error::new(std::io::ErrorKind::TimedOut, self.said()),
         };
         match self.number {
-            1045 | 1698 | 1862 | 3118 | 4151 => wrong(format!(
+            1045 | 1275 | 1698 | 1862 | 3118 | 4151 => wrong(format!(
                 "see that {credential} holds the name and password of a user who may log in there"
             )),
             1044 | 1049 => wrong("correct `database` under `servers`, or grant it".to_owned()),

@@ -126,7 +126,7 @@ fn a_large_table_is_cut_by_its_primary_key_without_another_version() {
     let home = Home::new();
     home.sql(
         "CREATE TABLE t (id int PRIMARY KEY, day date, v varchar(100)); \
-         INSERT INTO t SELECT seq - 10000, '2024-01-01' + INTERVAL seq % 2 DAY, repeat('v', 100) \
+         INSERT INTO t SELECT CAST(seq AS SIGNED) - 10000, '2024-01-01' + INTERVAL seq % 2 DAY, repeat('v', 100) \
          FROM seq_1_to_20000; ANALYZE TABLE t",
     );
     for layout in [None, Some(Cadence::Daily)] {
