@@ -11,7 +11,7 @@ use assay_model::dataset::{
 };
 use assay_model::ids::DatasetId;
 use assay_model::metric::{Metric, MetricKey};
-use assay_model::source::{DatabaseKind, StorageMode, StoragePolicy};
+use assay_model::source::{StorageMode, StoragePolicy};
 
 use crate::context::Context;
 use crate::custom::{self, Settings};
@@ -369,7 +369,7 @@ fn source(
                 let place = item.node.get("type").map_or(item.span, |n| n.span);
                 let path = format!("{}.type", item.path);
                 cx.report(Code::UnsupportedSource, place, &path, reason.clone())
-                    .hint("the definition is valid; this version reads files of type `local` and objects of type `s3`, `azure` or `custom` (gs://…), tables of type `postgres`");
+                    .hint("the definition is valid; this version reads files of type `local` and objects of type `s3`, `azure` or `custom` (gs://…), tables of type `postgres` or `mysql`");
             }
         }
         return None;
@@ -491,9 +491,6 @@ fn not_stored(storage: &StoragePolicy, layout: &Layout, source: &Source) -> Opti
         return None;
     }
     match (&source.location, layout, source.format.kind) {
-        (Location::Database(of), ..) if of.kind != DatabaseKind::Postgres => {
-            Some("tables of this kind of database are not ingested")
-        }
         (Location::Database(_), ..) => None,
         (_, Layout::Column { .. }, _) => {
             Some("files whose partitions a column inside them tells apart are not ingested")

@@ -167,3 +167,28 @@ fn a_wrong_database_is_told_with_its_remedy_and_a_secret_is_not_shown() {
         assert!(told.contains(said) && !told.contains("hunter2"), "{told}");
     }
 }
+
+const MYSQL: &str = "    type: mysql\n    host: db\n    port: 3306\n    database: shop\n";
+
+#[test]
+fn a_table_of_mysql_has_no_schema_and_is_told_apart_by_its_values() {
+    use assay_model::source::VersionBy;
+    let read = |server: &str| match source(server).location {
+        Location::Database(database) => database,
+        _ => panic!("no table"),
+    };
+    let database = read(MYSQL);
+    assert_eq!(database.address(), "mysql://db:3306/shop/trips");
+    assert_eq!(database.version, VersionBy::Checksum);
+    let with = |version: &str| {
+        format!(
+            "{MYSQL}    customProperties:\n      - {{ property: version, value: \"{version}\" }}\n"
+        )
+    };
+    assert_eq!(
+        read(&with("watermark:at")).version,
+        VersionBy::Watermark("at".to_owned())
+    );
+    let told = told(&with("rows"));
+    assert!(told.contains("no marks of row versions"), "{told}");
+}

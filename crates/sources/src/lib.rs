@@ -5,8 +5,13 @@
 //! looked up or connected to, and no secret ever leaves in an error, a log line or a name.
 
 mod bucket;
+mod line;
+mod login;
+mod mysql;
+mod net;
 pub mod policy;
 mod postgres;
+mod table;
 
 use std::sync::Arc;
 
@@ -133,14 +138,11 @@ impl Reach for Ways {
 
     fn table(&self, source: &Source) -> Result<Arc<dyn Table>, ScanError> {
         match &source.location {
-            Location::Database(of) if of.kind == DatabaseKind::Postgres => Ok(Arc::new(
-                postgres::PostgresTable::new(source, of, &self.access)?,
-            )),
-            Location::Database(of) => Err(ScanError::Unsupported {
-                path: source.location.address(),
-                place: Place::file(),
-                what: format!("tables of {} are not read by this version", of.kind),
-                remedy: "copy the rows to files or to Postgres, and name those".to_owned(),
+            Location::Database(of) => Ok(match of.kind {
+                DatabaseKind::Postgres => {
+                    Arc::new(postgres::PostgresTable::new(source, of, &self.access)?)
+                }
+                DatabaseKind::Mysql => Arc::new(mysql::MysqlTable::new(source, of, &self.access)?),
             }),
             _ => Err(unknown(source)),
         }

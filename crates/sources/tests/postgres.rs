@@ -2,5 +2,6 @@
 //! that leave nothing behind.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
 #[path = "postgres_source/mod.rs"]
 mod postgres_source;

@@ -14,6 +14,7 @@ mod corrupt;
 mod fixture;
 mod hostile;
 mod lanes;
+mod mysql;
 mod poison;
 mod support;
 mod whole;
@@ -47,6 +48,7 @@ const TESTS: &[(&str, fn())] = tests![
     buckets::a_child_reads_a_bucket_without_a_further_thread,
     buckets::a_child_has_the_credentials_of_its_task_and_no_way_to_others,
     buckets::a_source_that_is_away_is_no_fault_of_the_task,
+    mysql::a_child_reads_a_table_of_another_database_without_a_further_thread,
     copies::a_child_stores_a_copy_and_its_node_publishes_it,
     corrupt::a_parquet_file_cut_at_any_byte_fails_for_good_and_is_named,
     corrupt::a_flipped_byte_is_never_a_death_and_one_of_the_footer_never_a_wrong_value,

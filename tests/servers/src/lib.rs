@@ -6,6 +6,8 @@
 //! is a loud failure that names the package.
 
 pub mod etcd;
+mod home;
+pub mod mariadb;
 pub mod ministack;
 pub mod pki;
 pub mod port;

@@ -7,7 +7,6 @@
 //! program ended.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::home::{Owner, folder, run, sweeper};
 use crate::port;
 
 /// How long a start may take, recovery after a kill included.
@@ -25,18 +25,6 @@ const READY: Duration = Duration::from_secs(90);
 
 /// How often a question is put again.
 const AGAIN: Duration = Duration::from_millis(20);
-
-/// Waits for the end of the pipe, then ends the server whose folder this is, and removes the folder.
-/// A process id in a stale file may belong to somebody else: its working folder tells.
-const SWEEP: &str = r#"trap '' INT TERM HUP; cat >/dev/null
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) || pid=
-mine() { [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd")" = "$1/data" ]; }
-if mine "$1"; then
-  kill -CONT "$pid"; kill -QUIT "$pid"
-  n=0; while mine "$1" && [ $n -lt 100 ]; do sleep 0.05; n=$((n+1)); done
-  mine "$1" && kill -KILL "$pid"
-fi
-cd /; rm -rf "$1""#;
 
 /// How a server differs from the usual one.
 #[derive(Debug, Clone, Default)]
@@ -59,13 +47,6 @@ pub struct Postgres {
     options: Options,
     server: Mutex<Option<Child>>,
     sweeper: Option<(Child, ChildStdin)>,
-}
-
-/// The user that the server runs as when the program is root, which Postgres refuses to be.
-#[derive(Debug, Clone, Copy)]
-struct Owner {
-    uid: u32,
-    gid: u32,
 }
 
 /// Databases of this program so far, all servers together.
@@ -160,18 +141,10 @@ impl Postgres {
 
     /// A server without data that does not run.
     fn prepare(options: Options) -> Self {
-        let owner = Owner::of_server();
+        let owner = Owner::of_server("postgres");
         let parent = options.parent.clone().unwrap_or_else(std::env::temp_dir);
-        let folder = tempfile::Builder::new()
-            .prefix("assay-postgres-")
-            .tempdir_in(parent)
-            .expect("a temporary folder can be made");
-        if let Some(owner) = owner {
-            chown(folder.path(), Some(owner.uid), Some(owner.gid)).expect("root may give away");
-        }
-        // From here on the sweeper removes it, and nobody else.
-        let folder = fs::canonicalize(folder.keep()).expect("it has just been made");
-        let sweeper = sweeper(&folder, owner);
+        let folder = folder("assay-postgres-", &parent, owner);
+        let sweeper = sweeper(&folder, "postmaster.pid", owner);
         Self {
             folder,
             port: 0,
@@ -463,44 +436,6 @@ impl Drop for Postgres {
     }
 }
 
-impl Owner {
-    /// Who the server runs as: somebody else only when the program is root.
-    fn of_server() -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            return None;
-        }
-        let users = fs::read_to_string("/etc/passwd").expect("every system lists its users");
-        let named = |name: &str| {
-            users.lines().find_map(|line| {
-                let mut cells = line.split(':');
-                let ours = cells.next() == Some(name);
-                let uid = cells.nth(1)?.parse().ok()?;
-                let gid = cells.next()?.parse().ok()?;
-                ours.then_some(Self { uid, gid })
-            })
-        };
-        let found = named("postgres").or_else(|| named("nobody"));
-        Some(found.expect("Postgres refuses to run as root: a user `postgres` or `nobody`"))
-    }
-}
-
-fn sweeper(folder: &Path, owner: Option<Owner>) -> (Child, ChildStdin) {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", SWEEP, "sweeper"]).arg(folder);
-    shell
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null());
-    if let Some(owner) = owner {
-        shell.uid(owner.uid).gid(owner.gid);
-    }
-    // Signals of the terminal go to the program, not to what cleans up after it.
-    shell.stderr(Stdio::null()).process_group(0);
-    let mut child = shell.spawn().expect("every system has a shell");
-    let pipe = child.stdin.take().expect("it was asked for");
-    (child, pipe)
-}
-
 /// The children of a process, as the system lists them.
 fn children(parent: u32) -> Vec<u32> {
     let Ok(processes) = fs::read_dir("/proc") else {
@@ -547,17 +482,4 @@ fn program(name: &str) -> PathBuf {
         panic!("Postgres is not installed (no {name}): apt-get install postgresql");
     };
     program
-}
-
-/// Runs a command to its end; the answer is what it printed.
-fn run(command: &mut Command, what: &str) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{what} does not start: {error}"));
-    if !output.status.success() {
-        let _ = io::stderr().write_all(&output.stderr);
-        let told = String::from_utf8_lossy(&output.stderr);
-        panic!("{what} failed ({}): {told}", output.status);
-    }
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -36,7 +36,7 @@ pub enum DatasetCommand {
     Init {
         /// The file or folder; a place in a bucket: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX,
         /// az://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX; or a table:
-        /// postgres://HOST:PORT/DATABASE/SCHEMA.TABLE.
+        /// postgres://HOST:PORT/DATABASE/SCHEMA.TABLE, mysql://HOST:PORT/DATABASE/TABLE.
         source: PathBuf,
         /// What logs in to a bucket or database, by reference: env:NAME, file:path, aws-sm:name or
         /// anonymous [default: this machine's own identity; a database needs one].

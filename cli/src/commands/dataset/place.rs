@@ -1,8 +1,8 @@
 //! The data that `assay dataset init` is given, as its argument names it.
 //!
-//! Comes in: a path of this machine, or an address such as `s3://bucket/prefix` or
-//! `postgres://host:port/database/schema.table`. Goes out: a source
-//! that can be looked at, and the place as the definition is to name it.
+//! Comes in: a path of this machine, or an address such as `s3://bucket/prefix`,
+//! `postgres://host:port/database/schema.table` or `mysql://host:port/database/table`. Goes out: a
+//! source that can be looked at, and the place as the definition is to name it.
 
 use std::path::{Path, PathBuf};
 
@@ -39,15 +39,20 @@ impl Data {
                 named.is_dir(),
             ));
         };
-        if matches!(scheme, "postgres" | "postgresql") {
-            return table(rest).map(Self::Table);
+        let kind = match scheme {
+            "postgres" | "postgresql" => Some(DatabaseKind::Postgres),
+            "mysql" | "mariadb" => Some(DatabaseKind::Mysql),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            return table(kind, rest).map(Self::Table);
         }
         if matches!(scheme, "az" | "abfss") {
             return container(scheme, rest).map(Self::Bucket);
         }
         let Some(store) = BucketStore::ALL.iter().find(|s| s.as_str() == scheme) else {
             let why = format!(
-                "{text}: this version looks at files, folders, buckets (s3://, gs://, az://) and tables (postgres://)"
+                "{text}: this version looks at files, folders, buckets (s3://, gs://, az://) and tables (postgres://, mysql://)"
             );
             return Err(coded(Exit::Usage, why));
         };
@@ -147,13 +152,17 @@ fn container(scheme: &str, rest: &str) -> Result<Bucket> {
     })
 }
 
-/// A table, as `host:port/database/schema.table` names it. What logs in is never a part of it.
-fn table(text: &str) -> Result<Database> {
+/// A table, as `host:port/database/schema.table` names it, or `host:port/database/table` one of
+/// MySQL. What logs in is never a part of it.
+fn table(kind: DatabaseKind, text: &str) -> Result<Database> {
+    let is_mysql = kind == DatabaseKind::Mysql;
     let wrong = |what: &str| {
-        let why = format!(
-            "{what}; write postgres://host:port/database/schema.table, and name what logs in by \
-             --credential env:NAME"
-        );
+        let form = if is_mysql {
+            "mysql://host:port/database/table"
+        } else {
+            "postgres://host:port/database/schema.table"
+        };
+        let why = format!("{what}; write {form}, and name what logs in by --credential env:NAME");
         coded(Exit::Usage, why)
     };
     if text.contains(['@', '?']) {
@@ -170,23 +179,30 @@ fn table(text: &str) -> Result<Database> {
             host,
             port.parse().map_err(|_| wrong("the port is no number"))?,
         ),
+        None if is_mysql => (*machine, 3306),
         None => (*machine, 5432),
     };
-    let (schema, table) = table.split_once('.').unwrap_or(("public", table));
-    if [host, database, schema, table]
-        .iter()
-        .any(|part| part.is_empty())
-    {
+    let (schema, table) = match table.split_once('.') {
+        _ if is_mysql => ("", *table),
+        Some(pair) => pair,
+        None => ("public", *table),
+    };
+    let is_empty = |part: &&str| part.is_empty();
+    if [host, database, table].iter().any(is_empty) || schema.is_empty() && !is_mysql {
         return Err(wrong("a part of the address is empty"));
     }
     Ok(Database {
-        kind: DatabaseKind::Postgres,
+        kind,
         host: host.to_owned(),
         port,
         database: (*database).to_owned(),
         schema: schema.to_owned(),
         table: table.to_owned(),
-        version: VersionBy::Rows,
+        version: if is_mysql {
+            VersionBy::Checksum
+        } else {
+            VersionBy::Rows
+        },
     })
 }
 
@@ -229,7 +245,13 @@ mod tests {
             of("postgresql://db/shop/orders"),
             "postgres://db:5432/shop/public.orders"
         );
+        assert_eq!(
+            of("mariadb://db/shop/or.ders"),
+            "mysql://db:3306/shop/or.ders"
+        );
         for text in [
+            "mysql://a:hunter2@db/shop/t",
+            "mysql://db/shop",
             "postgres://a:hunter2@db/shop/t",
             "postgres://db",
             "postgres://db/shop/",

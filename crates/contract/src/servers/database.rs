@@ -1,12 +1,12 @@
-//! `type: postgres` or `postgresql`: a table of a database.
+//! `type: postgres`, `postgresql` or `mysql`: a table of a database.
 //!
 //! In: a server's keys and custom properties. Out: the database; the table is named by the schema.
 //! Whether it may be reached is decided where it is read.
 //!
 //! | custom property | meaning |
 //! |---|---|
-//! | `credentialRef` | what logs in: `env:NAME`, `file:path` or `aws-sm:name`; the secret is `user:password`, an address `postgres://user:password@…`, or an object with `username` and `password` |
-//! | `version` | how changed rows are told: `rows` (by the database's marks of row versions; the default), `checksum` (by all values), `watermark:column` (by the count and the greatest value: an update in place is not noticed) |
+//! | `credentialRef` | what logs in: `env:NAME`, `file:path` or `aws-sm:name`; the secret is `user:password`, an address such as `postgres://user:password@…`, or an object with `username` and `password` |
+//! | `version` | how changed rows are told: `rows` (by the database's marks of row versions; the default, but MySQL has none), `checksum` (by all values; the default of MySQL), `watermark:column` (by the count and the greatest value: an update in place is not noticed) |
 //! | `table` | the table, where it is another than the schema's: of a server that queries read beside |
 
 use assay_model::dataset::{Format, FormatKind, Location};
@@ -39,8 +39,18 @@ pub(super) fn decode(
     let found = properties::decode(cx, map, &[CREDENTIAL, "version", "table"])?;
     let credential = properties::credential(cx, &found)?;
     let version = match found.get("version") {
+        None if kind == DatabaseKind::Mysql => VersionBy::Checksum,
         None => VersionBy::Rows,
         Some((text, at)) => match (text.as_str(), text.split_once(':')) {
+            ("rows", _) if kind == DatabaseKind::Mysql => {
+                at.report(
+                    cx,
+                    Code::InvalidValue,
+                    "MySQL and MariaDB keep no marks of row versions",
+                )
+                .hint("write `checksum` or `watermark:column`");
+                return None;
+            }
             ("rows", _) => VersionBy::Rows,
             ("checksum", _) => VersionBy::Checksum,
             (_, Some(("watermark", column))) if !column.trim().is_empty() => {

@@ -278,6 +278,7 @@ fn decode_one(cx: &mut Context<'_>, at: &At<'_>, base_dir: &Path) -> Option<Serv
         "local" => local::decode(cx, &map, base_dir)?,
         "s3" | "azure" => bucket::decode(cx, &map, kind)?,
         "postgres" | "postgresql" => database::decode(cx, &map, DatabaseKind::Postgres)?,
+        "mysql" => database::decode(cx, &map, DatabaseKind::Mysql)?,
         "custom" if bucket::is_meant(&map) => bucket::decode(cx, &map, kind)?,
         _ => Err(format!(
             "source type `{kind}` is not supported by this version"

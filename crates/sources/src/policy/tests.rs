@@ -77,6 +77,34 @@ fn a_list_gives_leave_by_whole_parts() {
     assert!(none.check(&local).is_ok());
 }
 
+#[test]
+fn a_table_of_mysql_is_listed_with_its_database_and_is_none_of_postgres() {
+    let of = |table: &str, kind| {
+        Location::Database(Database {
+            kind,
+            host: "db".to_owned(),
+            port: 3306,
+            database: "shop".to_owned(),
+            schema: String::new(),
+            table: table.to_owned(),
+            version: assay_model::source::VersionBy::Checksum,
+        })
+    };
+    let (mysql, postgres) = (DatabaseKind::Mysql, DatabaseKind::Postgres);
+    let may = |places: &[&str], table, kind| policy(places).check(&of(table, kind)).is_ok();
+    for place in [
+        "mysql://db",
+        "mysql://DB:3306/shop",
+        "mysql://db/shop/orders",
+    ] {
+        assert!(may(&[place], "orders", mysql), "{place}");
+        assert!(!may(&[place], "orders", postgres), "{place}");
+    }
+    assert!(!may(&["mysql://db/shop/orders"], "orders2", mysql));
+    assert!(!may(&["mysql://db:3307/shop"], "orders", mysql));
+    assert!(!may(&["postgres://db:3306/shop"], "orders", mysql));
+}
+
 fn policy_of_nothing() -> Policy {
     policy(&[])
 }

@@ -6,10 +6,7 @@
 //! over a connection that others can read only where the secret says so or the server is on
 //! loopback.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
 
 use assay_scan::ScanContext;
 use assay_scan::error::{Place, ScanError};
@@ -19,21 +16,13 @@ use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::SCRAM_SHA_256;
 use postgres_protocol::message::backend::{ErrorFields, Message};
 use postgres_protocol::message::frontend;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::fault::Fault;
-use super::login::Login;
 use super::scram::Scram;
-use super::wire::{STEP, Stream, Wire};
+use super::wire::Wire;
+use crate::login::Login;
+use crate::net::{GREET, Peer, Stream, is_open};
 
-/// How long a connection may take to be made, to each address.
-const CONNECT: Duration = Duration::from_secs(5);
-/// How long it may take to be encrypted, and then to log in.
-const GREET: Duration = Duration::from_secs(20);
-/// Addresses of a name that are tried.
-const ADDRESSES: usize = 8;
 /// Messages of a login: a server tells about twenty.
 const WORDS: usize = 1_000;
 
@@ -69,13 +58,6 @@ pub(super) struct Connected {
 }
 
 impl Server {
-    fn away(&self, what: String) -> ScanError {
-        ScanError::Away {
-            path: self.place.clone(),
-            what,
-        }
-    }
-
     fn wrong(&self, what: impl Into<String>, remedy: impl Into<String>) -> ScanError {
         ScanError::Definition {
             path: self.place.clone(),
@@ -92,42 +74,26 @@ impl Server {
         fault.error(&self.place, &self.credential)
     }
 
-    fn tcp(&self, context: &ScanContext) -> Result<TcpStream, ScanError> {
-        let mut failed = "the name has no address".to_owned();
-        // Each was judged; a name may have one that nothing listens at.
-        for address in self.addresses.iter().take(ADDRESSES) {
-            context.check(&self.place)?;
-            let made = TcpStream::connect_timeout(address, CONNECT).and_then(|stream| {
-                stream.set_nodelay(true)?;
-                stream.set_write_timeout(Some(Duration::from_secs(30)))?;
-                stream.set_read_timeout(Some(STEP))?;
-                Ok(stream)
-            });
-            match made {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failed = format!("no connection to {address}: {error}"),
-            }
+    fn peer(&self) -> Peer<'_> {
+        Peer {
+            addresses: &self.addresses,
+            host: &self.host,
+            ca: self.login.ca.as_deref(),
+            place: &self.place,
+            credential: &self.credential,
         }
-        Err(self.away(failed))
     }
 
     /// A stream as safe as it has to be.
     fn stream(&self, context: &ScanContext) -> Result<Stream, ScanError> {
-        let tcp = self.tcp(context)?;
-        let here = tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
-        let open = self.login.plain || here && self.login.ca.is_none();
-        if open {
+        let peer = self.peer();
+        let tcp = peer.tcp(context)?;
+        if is_open(&self.login, &tcp) {
             return Ok(Stream::Plain(tcp));
         }
-        let lost = |error: std::io::Error| {
-            let stopped = context.check(&self.place).err();
-            stopped.unwrap_or_else(|| self.away(format!("the connection is lost: {error}")))
-        };
-        let mut paced = Paced::new(&tcp, context);
         let (mut answer, mut ask) = ([0], BytesMut::new());
         frontend::ssl_request(&mut ask);
-        paced.write_all(&ask).map_err(lost)?;
-        paced.read_exact(&mut answer).map_err(lost)?;
+        peer.greet(&tcp, context, &ask, &mut answer)?;
         if answer != *b"S" {
             return Err(self.wrong(
                 "the server offers no encrypted connection",
@@ -135,57 +101,7 @@ impl Server {
                  (`sslmode=disable` in an address, `\"tls\": \"off\"` in an object)",
             ));
         }
-        let name = ServerName::try_from(self.host.clone())
-            .map_err(|_| self.wrong("the host is no name of a machine", "correct `host`"))?;
-        let connection = ClientConnection::new(self.trust()?, name).map_err(|error| {
-            self.wrong(format!("no encrypted connection: {error}"), "see the node")
-        });
-        let mut connection = connection?;
-        while connection.is_handshaking() {
-            if let Err(error) = connection.complete_io(&mut paced) {
-                let refused = error
-                    .get_ref()
-                    .is_some_and(|inner| inner.is::<rustls::Error>());
-                return Err(if refused {
-                    self.wrong(
-                        format!("its certificate is refused: {error}"),
-                        "put the authority's certificate into `ca` of the secret, or among those \
-                         that the machine trusts; `host` must be a name in the certificate",
-                    )
-                } else {
-                    lost(error)
-                });
-            }
-        }
-        Ok(Stream::Tls(Box::new(StreamOwned::new(connection, tcp))))
-    }
-
-    /// Whose certificates are trusted.
-    fn trust(&self) -> Result<Arc<ClientConfig>, ScanError> {
-        let mut roots = RootCertStore::empty();
-        match &self.login.ca {
-            Some(pem) => {
-                for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                    let added = certificate.ok().and_then(|one| roots.add(one).ok());
-                    if added.is_none() {
-                        let what = format!("`ca` in {} is no certificate in PEM", self.credential);
-                        return Err(self.wrong(what, "correct it"));
-                    }
-                }
-            }
-            None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            }
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let versions =
-            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = versions.map_err(|error| {
-            self.wrong(format!("no encrypted connection: {error}"), "see the node")
-        })?;
-        Ok(Arc::new(
-            config.with_root_certificates(roots).with_no_client_auth(),
-        ))
+        peer.encrypted(tcp, context)
     }
 
     /// Connects and logs in.
@@ -325,51 +241,5 @@ impl Server {
         if stream.write_all(&bytes).is_ok() {
             let _ = stream.read(&mut [0]);
         }
-    }
-}
-
-/// A stream on which all must be said and heard in [`GREET`], unless the task is stopped before.
-struct Paced<'a> {
-    stream: &'a TcpStream,
-    context: &'a ScanContext,
-    until: Instant,
-}
-
-impl<'a> Paced<'a> {
-    fn new(stream: &'a TcpStream, context: &'a ScanContext) -> Self {
-        Self {
-            stream,
-            context,
-            until: Instant::now() + GREET,
-        }
-    }
-}
-
-impl Read for Paced<'_> {
-    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
-        loop {
-            if self.context.check("").is_err() {
-                return Err(std::io::Error::other("the task is stopped"));
-            }
-            if Instant::now() > self.until {
-                let late = format!("not encrypted within {} s", GREET.as_secs());
-                return Err(std::io::Error::new(ErrorKind::TimedOut, late));
-            }
-            match self.stream.read(to) {
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                read => return read,
-            }
-        }
-    }
-}
-
-impl Write for Paced<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.stream.flush()
     }
 }

@@ -17,6 +17,8 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_buffer::i256;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
+pub(super) use crate::table::odd::Odd;
+
 /// Rows of a batch.
 const ROWS: usize = 8192;
 /// Bytes of a batch, about.
@@ -30,22 +32,6 @@ const MICROS_TO_2000: i64 = 946_684_800_000_000;
 const ROW_BYTES: usize = 256 << 20;
 /// Digits of a number that are kept to tell it from others, at most: as many as Postgres has.
 const WIDE_DIGITS: usize = 150_000;
-
-/// Values of one column that no type of Arrow has: NaN, +infinity, −infinity, and numbers that are
-/// too wide for any.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Odd {
-    pub(super) wide: u64,
-    pub(super) nan: u64,
-    pub(super) pos_inf: u64,
-    pub(super) neg_inf: u64,
-}
-
-impl Odd {
-    pub(super) fn count(self) -> u64 {
-        self.nan + self.pos_inf + self.neg_inf + self.wide
-    }
-}
 
 enum Column {
     Int16(Int16Builder),

@@ -10,10 +10,10 @@ use assay_scan::error::{Place, ScanError};
 use jiff::Span;
 use jiff::civil::DateTime;
 
-use super::range::KeyIs;
 use super::session::{literal, name};
 use super::shape::Shape;
 use super::types::{Column, Reading};
+use crate::table::range::KeyIs;
 
 /// A key column.
 #[derive(Debug, Clone)]

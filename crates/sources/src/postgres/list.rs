@@ -13,10 +13,11 @@ use assay_scan::error::{Place, ScanError};
 use jiff::Timestamp;
 
 use super::marks::{Mark, Marking};
-use super::range::{KeyIs, Range};
 use super::session::{Row, literal};
 use super::shape::Relation;
 use super::{AtWork, bounds};
+use crate::table::cut::{Part, merged, share};
+use crate::table::range::{KeyIs, Range};
 
 /// Bytes of a block.
 const BLOCK: u64 = 8192;
@@ -27,13 +28,6 @@ const PIECE_BYTES: u64 = 128;
 const PIECES_LEAST: u64 = 500_000;
 /// Groups that are asked for by their values at a time.
 const AT_A_TIME: usize = 500;
-
-/// Some rows of one table.
-#[derive(Debug, Clone, Default)]
-struct Part {
-    mark: Mark,
-    modified: Option<Timestamp>,
-}
 
 /// The rows of one table with one value of the key.
 struct Group {
@@ -318,40 +312,6 @@ fn read_part(marking: &Marking, row: &Row, at: usize) -> Option<Part> {
     Some(Part { mark, modified })
 }
 
-/// What so many of a table's rows take of its bytes.
-fn share(bytes: u64, of: u64, rows: u64) -> u64 {
-    let share = u128::from(bytes) * u128::from(of) / u128::from(rows.max(1));
-    u64::try_from(share).unwrap_or(u64::MAX)
-}
-
-/// Pieces put together to ranges of about the wanted size that cover every block.
-fn merged(
-    pieces: &[(u64, Part)],
-    target: u64,
-    share: impl Fn(u64) -> u64,
-) -> Vec<(u64, Option<u64>, Part)> {
-    let mut ranges: Vec<(u64, Option<u64>, Part)> = Vec::new();
-    for (block, piece) in pieces {
-        match ranges.last_mut() {
-            Some((_, _, part)) if share(part.mark.rows + piece.mark.rows) <= target => {
-                part.mark.add(&piece.mark);
-                part.modified = part.modified.max(piece.modified);
-            }
-            last => {
-                let first = match last {
-                    None => 0,
-                    Some((_, end, _)) => {
-                        *end = Some(*block);
-                        *block
-                    }
-                };
-                ranges.push((first, None, piece.clone()));
-            }
-        }
-    }
-    ranges
-}
-
 /// The condition of a range's blocks.
 pub(super) fn blocks(range: &Range) -> String {
     match range.blocks {
@@ -362,25 +322,5 @@ pub(super) fn blocks(range: &Range) -> String {
             literal(&format!("({first},0)")),
             literal(&format!("({last},0)"))
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_cover_every_block_once() {
-        let part = |rows| Part {
-            mark: Mark::of_rows(rows),
-            modified: None,
-        };
-        let pieces = [(0, part(4)), (8, part(4)), (16, part(9)), (40, part(1))];
-        let ranges = merged(&pieces, 10, |rows| rows);
-        let spans: Vec<_> = ranges
-            .iter()
-            .map(|(a, b, p)| (*a, *b, p.mark.rows))
-            .collect();
-        assert_eq!(spans, [(0, Some(16), 8), (16, None, 10)]);
     }
 }

@@ -1,14 +1,14 @@
-//! Marks of content: what tells that rows are as they were.
+//! Marks of content in SQL.
 //!
 //! In: how the definition wants changes noticed. Out: aggregate expressions of SQL, and the marks
-//! read back. Marks of rows and of values add up: the mark of a range is the sum of its parts'
-//! whatever their order, and that of a partition does not depend on how it is cut or stored.
+//! read back.
 
 use assay_model::source::VersionBy;
 use assay_scan::error::{Place, ScanError};
 
 use super::session::name;
 use super::shape::Shape;
+pub(super) use crate::table::marks::Mark;
 
 /// How changes are noticed.
 #[derive(Debug, Clone)]
@@ -16,14 +16,6 @@ pub(super) struct Marking {
     by: VersionBy,
     /// Whether the database knows when a change was committed.
     commit_times: bool,
-}
-
-/// The mark of some rows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) rows: u64,
-    sum: i128,
-    most: Option<String>,
 }
 
 impl Marking {
@@ -90,65 +82,12 @@ impl Marking {
 
     /// Reads the two aggregates back.
     pub(super) fn read(&self, rows: Option<&str>, mark: Option<&str>) -> Option<Mark> {
-        let rows = rows?.parse().ok()?;
-        Some(match &self.by {
-            VersionBy::Watermark(_) => Mark {
-                rows,
-                sum: 0,
-                most: mark.map(str::to_owned),
-            },
-            VersionBy::Rows | VersionBy::Checksum => Mark {
-                rows,
-                sum: mark?.parse().ok()?,
-                most: None,
-            },
-        })
+        Mark::read(&self.by, rows, mark)
     }
 
     /// Reads [`Mark::text`] back; `None` for that of another way, or of other columns.
     pub(super) fn parse(&self, text: &str, signature: u64) -> Option<Mark> {
-        let (rest, told) = text.rsplit_once(':')?;
-        let (rows, mark) = rest.split_once(':')?;
-        if u64::from_str_radix(told, 16).ok()? != signature {
-            return None;
-        }
-        match (&self.by, mark.strip_prefix("max=")) {
-            (VersionBy::Watermark(_), Some(most)) => self.read(Some(rows), Some(most)),
-            (VersionBy::Watermark(_), None) if mark == "0" => self.read(Some(rows), None),
-            (VersionBy::Watermark(_), None) | (_, Some(_)) => None,
-            (_, None) => self.read(Some(rows), Some(mark)),
-        }
-    }
-}
-
-impl Mark {
-    /// The mark of so many rows about which nothing else is known.
-    #[cfg(test)]
-    pub(super) fn of_rows(rows: u64) -> Self {
-        Self {
-            rows,
-            ..Self::default()
-        }
-    }
-
-    /// Adds the mark of other rows.
-    pub(super) fn add(&mut self, other: &Self) {
-        self.rows += other.rows;
-        self.sum = self.sum.wrapping_add(other.sum);
-        // Greatest values of several parts stand side by side, in the order of the parts: which is
-        // the greatest only the column's type can tell.
-        self.most = match (self.most.take(), &other.most) {
-            (Some(own), Some(other)) => Some(format!("{own}\u{1f}{other}")),
-            (own, other) => own.or_else(|| other.clone()),
-        };
-    }
-
-    /// The mark as text, with that of the columns.
-    pub(super) fn text(&self, signature: u64) -> String {
-        match &self.most {
-            Some(most) => format!("{}:max={most}:{signature:016x}", self.rows),
-            None => format!("{}:{}:{signature:016x}", self.rows, self.sum),
-        }
+        Mark::parse(&self.by, text, signature)
     }
 }
 

@@ -10,24 +10,25 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow_schema::Schema;
-use assay_metrics::{ColumnState, Kind, RuleCount, TablePlan, TableState};
+use assay_metrics::TableState;
 use assay_model::partition::PartitionKey;
 use assay_model::task::MeasureSpec;
 use assay_scan::columnar::{Feed, Rows};
 use assay_scan::error::{Place, ScanError};
 use assay_scan::plan::{ScanPlan, table_plan};
-use assay_scan::rules::Cell;
 
 use super::AtWork;
-use super::decode::{Decoder, Odd};
+use super::decode::Decoder;
 use super::list::{blocks, from};
 use super::marks::Mark;
-use super::push::{self, Plan};
-use super::range::{KeyIs, Range};
+use super::push;
 use super::session::Row;
 use super::session::Session;
 use super::shape::Relation;
-use super::types::{Column, Reading};
+use super::types::{Column, Reading, schema};
+use crate::table::odd::{add_odd, count_wide};
+use crate::table::push::{Plan, Totals};
+use crate::table::range::{KeyIs, Range};
 
 /// Ranges that are asked for by one statement.
 const AT_A_TIME: usize = 500;
@@ -51,12 +52,6 @@ impl Work {
     }
 }
 
-/// What the columns' totals gave.
-pub(super) struct Totals {
-    states: Vec<(String, ColumnState)>,
-    copied: Vec<usize>,
-}
-
 impl AtWork<'_> {
     /// The state of the batch.
     pub(super) fn measure(
@@ -72,7 +67,9 @@ impl AtWork<'_> {
         };
         let names: Vec<&str> = self.shape.columns.iter().map(|c| c.name.as_str()).collect();
         let scan = table_plan(self.dataset, &names);
-        let plan = push::plan(&self.shape.columns, &scan, self.session.is_utf8());
+        let utf8 = self.session.is_utf8();
+        let pushable = |column: &Column, wants| push::is_pushable(column, wants, utf8);
+        let plan = crate::table::push::plan(&self.shape.columns, &scan, pushable);
         let mut whole = TableState::default();
         for work in self.works(spec)? {
             self.context.check(&work.path)?;
@@ -167,18 +164,8 @@ impl AtWork<'_> {
             return Err(ScanError::corrupt(&work.path, Place::file(), what));
         }
         state.columns.extend(states);
-        state.schema = self.schema();
+        state.schema = schema(&self.shape.columns);
         Ok(state)
-    }
-
-    fn schema(&self) -> assay_metrics::Schema {
-        let mut schema = assay_metrics::Schema::default();
-        schema.add_file();
-        for (ordinal, column) in (0u32..).zip(&self.shape.columns) {
-            let text = column.type_text();
-            schema.add_column(&column.name, &text, column.nullable, ordinal);
-        }
-        schema
     }
 
     /// Compares the rows with the listing, and takes the totals of the columns.
@@ -217,32 +204,8 @@ impl AtWork<'_> {
                 ),
             });
         }
-        let limits = TablePlan {
-            columns: Vec::new(),
-            keys: Vec::new(),
-            ..scan.table
-        };
-        let mut totals = Totals {
-            states: Vec::new(),
-            copied: plan.copied.clone(),
-        };
-        for ((column, wants), place) in plan.pushed.iter().zip(places) {
-            let of = &columns[*column];
-            let told = push::read(of, *wants, work.expected.rows, &cells[place]);
-            let Some((known, scale)) = told else {
-                totals.copied.push(*column);
-                continue;
-            };
-            let mut state = ColumnState::new(wants, &limits);
-            if wants.counts_only() {
-                state.add_rows(known.rows, known.nulls);
-            } else {
-                state.add_pushed(of.kind(), scale, &known);
-            }
-            totals.states.push((of.name.clone(), state));
-        }
-        totals.copied.sort_unstable();
-        Ok(totals)
+        let rows = work.expected.rows;
+        Ok(Totals::read(columns, scan, plan, rows, &cells, &places))
     }
 
     /// The state of columns whose values have to be seen.
@@ -335,55 +298,6 @@ fn add_wide(
 ) {
     if let Some(own) = feed.column(key, &column.name) {
         count_wide(own, column, scan, digits);
-    }
-}
-
-/// Counts it in the state of its column, where its row is counted as NULL.
-pub(super) fn count_wide(own: &mut ColumnState, column: &Column, scan: &ScanPlan, digits: &[u8]) {
-    own.add_too_wide(digits, 1);
-    tally(own, column, scan, &Cell::Number(digits), 1);
-}
-
-/// Asks the rules of a column of values whose rows are counted already.
-fn tally(own: &mut ColumnState, column: &Column, scan: &ScanPlan, cell: &Cell<'_>, times: u64) {
-    for rule in scan.rules(&column.name) {
-        let Some(matched) = rule.test(cell) else {
-            continue;
-        };
-        let count = RuleCount {
-            tested: times,
-            matched: if matched { times } else { 0 },
-            ..RuleCount::default()
-        };
-        own.rules.add(rule.id(), count);
-    }
-}
-
-/// Counts values apart that no type of Arrow has: the batches told them as NULL.
-pub(super) fn add_odd(state: &mut TableState, column: &Column, scan: &ScanPlan, odd: Odd) {
-    let infinite = odd.count() - odd.wide;
-    if infinite > 0 {
-        let what = format!("infinite values or NaN in {}", column.name);
-        state.flag(&what, infinite);
-    }
-    let Some(own) = state.columns.get_mut(&column.name) else {
-        return;
-    };
-    own.counts.nulls = own.counts.nulls.saturating_sub(odd.count());
-    own.add_odd(column.kind(), odd.nan, odd.pos_inf, odd.neg_inf);
-    for (times, number, text) in [
-        (odd.nan, f64::NAN, "NaN"),
-        (odd.pos_inf, f64::INFINITY, "infinity"),
-        (odd.neg_inf, f64::NEG_INFINITY, "-infinity"),
-    ] {
-        // Of numbers it is what it is in a file of doubles; a time that is none has only its text.
-        let cell = match column.kind() {
-            Kind::Decimal => Cell::Float(number),
-            _ => Cell::Text(text.as_bytes()),
-        };
-        if times > 0 {
-            tally(own, column, scan, &cell, times);
-        }
     }
 }
 

@@ -12,11 +12,9 @@ mod decode;
 mod fault;
 mod keys;
 mod list;
-mod login;
 mod marks;
 mod measure;
 mod push;
-mod range;
 mod rows;
 mod scram;
 mod session;
@@ -40,13 +38,12 @@ use assay_model::source::Database;
 use assay_model::task::MeasureSpec;
 use assay_scan::ScanContext;
 use assay_scan::discover::decide::Seen;
-use assay_scan::error::{Place, ScanError};
+use assay_scan::error::ScanError;
 use assay_scan::reach::{Access, Table};
 use jiff::Timestamp;
 
 use self::connect::Server;
 use self::keys::KeyColumn;
-use self::login::Login;
 use self::marks::Marking;
 use self::session::Session;
 use self::shape::Shape;
@@ -86,34 +83,14 @@ impl PostgresTable {
     pub(crate) fn new(source: &Source, of: &Database, access: &Access) -> Result<Self, ScanError> {
         let policy = Policy::new(access)?;
         let place = policy.check(&source.location)?.address;
-        let wrong = |what: String, remedy: &str| ScanError::Definition {
-            path: place.clone(),
-            place: Place::file(),
-            what,
-            remedy: remedy.to_owned(),
-        };
-        let Some(credential) = &source.credential else {
-            return Err(wrong(
-                "nothing is named that logs in there".to_owned(),
-                "under the server's customProperties, write `credentialRef: env:NAME`, \
-                 `file:path` or `aws-sm:name`",
-            ));
-        };
-        let Some(secret) = access.secret(credential) else {
-            return Err(wrong(
-                format!("{credential} is not to be had here"),
-                "make it known to the node that reads the source",
-            ));
-        };
-        let login = Login::parse(secret)
-            .map_err(|what| wrong(format!("{credential}: {what}"), "correct the secret"))?;
+        let (credential, login) = crate::login::of_source(source, access, &place)?;
         Ok(Self {
             server: Server {
                 addresses: policy.addresses(&of.host, of.port)?,
                 host: of.host.clone(),
                 database: of.database.clone(),
                 login,
-                credential: credential.to_string(),
+                credential,
                 place,
                 application: session::APPLICATION,
             },

@@ -16,8 +16,8 @@ use assay_scan::plan::{ScanPlan, table_plan};
 use super::AtWork;
 use super::decode::{Decoder, Odd};
 use super::measure::{Work, Wrong, digits};
-use super::push::Plan;
 use super::types::{Column, Reading};
+use crate::table::push::Plan;
 
 /// What ends a copy of which no more rows are wanted.
 const ENOUGH: &str = "enough";

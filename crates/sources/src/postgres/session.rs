@@ -445,10 +445,7 @@ pub(super) fn number(rows: &[Row], at: usize) -> Option<u64> {
     rows.first()?.get(at)?.as_ref()?.parse().ok()
 }
 
-/// A name in quotes.
-pub(super) fn name(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
+pub(super) use crate::table::range::quoted as name;
 
 /// A text as a literal, whatever the server takes a backslash for.
 pub(super) fn literal(text: &str) -> String {

@@ -100,16 +100,7 @@ impl Shape {
 
     /// A column by its name.
     pub(super) fn column(&self, wanted: &str, address: &str) -> Result<&Column, ScanError> {
-        let found = self.columns.iter().find(|column| column.name == wanted);
-        found.ok_or_else(|| {
-            let names: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
-            ScanError::Definition {
-                path: address.to_owned(),
-                place: Place::file(),
-                what: format!("it has no column `{wanted}`; it has {}", names.join(", ")),
-                remedy: "correct the definition".to_owned(),
-            }
-        })
+        crate::table::types::named(&self.columns, wanted, address)
     }
 }
 
@@ -196,14 +187,11 @@ fn no_such_table(session: &mut Session, of: &Database) -> Result<ScanError, Scan
          AND n.nspname <> 'information_schema' ORDER BY 1, 2 LIMIT 2000",
     )?;
     let wanted = format!("{}.{}", of.schema, of.table);
-    let mut near: Vec<(f64, String)> = rows
+    let known: Vec<String> = rows
         .iter()
         .map(|row| format!("{}.{}", cell(row, 0), cell(row, 1)))
-        .map(|known| (strsim::jaro_winkler(&wanted, &known), known))
-        .filter(|(likeness, _)| *likeness > 0.8)
         .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let near: Vec<String> = near.into_iter().take(3).map(|(_, known)| known).collect();
+    let near = crate::table::range::near(&wanted, &known);
     Ok(ScanError::Definition {
         path: of.address(),
         place: Place::file(),

@@ -27,13 +27,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::table::{ALL, Home, TOTALS, assert_same, dataset, run};
-
-pub fn write(path: &Path, batch: &RecordBatch) {
-    let file = File::create(path).unwrap();
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-    writer.write(batch).unwrap();
-    writer.close().unwrap();
-}
+use crate::common::tab_separated;
+pub use crate::common::{duplicates, shared, write};
 
 fn whole(mut dataset: Dataset, metrics: &[Metric]) -> TableState {
     dataset.partitions.layout = Layout::Single;
@@ -66,20 +61,6 @@ fn assert_as_files(home: &Home, path: &Path, keys: &[&str]) {
     ] {
         let table = whole(asked(home.dataset(), metrics), metrics);
         assert_same(&table, &whole(asked(files(path), metrics), metrics));
-    }
-}
-
-pub fn duplicates(column: &str) -> Check {
-    Check {
-        id: CheckId::new(column),
-        metric: MetricKey::column(Metric::DuplicateCount, column),
-        expect: Expectation::MustBe(Bound::new("0").unwrap()),
-        severity: Severity::Error,
-        origin: CheckOrigin::Declared,
-        dimension: None,
-        description: None,
-        line: None,
-        tags: Vec::new(),
     }
 }
 
@@ -271,43 +252,8 @@ pub fn load(home: &Home, path: &Path) {
         "CREATE TABLE IF NOT EXISTS t ({})",
         columns.join(", ")
     ));
-    let mut rows = tempfile::NamedTempFile::new().unwrap();
-    for batch in reader.build().unwrap() {
-        let batch = batch.unwrap();
-        for row in 0..batch.num_rows() {
-            let cells: Vec<String> = batch.columns().iter().map(|c| cell(c, row)).collect();
-            writeln!(rows, "{}", cells.join("\t")).unwrap();
-        }
-    }
+    let rows = tab_separated(path);
     home.sql(&format!("\\copy t FROM '{}'", rows.path().display()));
-}
-
-fn cell(array: &ArrayRef, row: usize) -> String {
-    if array.is_null(row) {
-        return "\\N".to_owned();
-    }
-    let mut text = String::new();
-    match array.data_type() {
-        DataType::Int32 => write!(text, "{}", array.as_primitive::<Int32Type>().value(row)),
-        DataType::Int64 => write!(text, "{}", array.as_primitive::<Int64Type>().value(row)),
-        DataType::Float64 => write!(text, "{}", array.as_primitive::<Float64Type>().value(row)),
-        DataType::Utf8 => write!(text, "{}", array.as_string::<i32>().value(row)),
-        _ => write!(text, "{}", array.as_string::<i64>().value(row)),
-    }
-    .unwrap();
-    text
-}
-
-pub fn shared() -> PathBuf {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let path = std::env::var_os("ASSAY_SHARED").map_or_else(default, PathBuf::from);
-    let data = path.join("data");
-    assert!(
-        data.is_dir(),
-        "no data at {}: set ASSAY_SHARED",
-        data.display()
-    );
-    data
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use assay_scan::reach::Secret;
 use assay_scan::storage::StorageAt;
 
-use super::super::login::decoded;
+use crate::login::decoded;
 
 /// Takes an address apart. `sslmode=disable` says that the network is trusted; otherwise a
 /// connection to another machine is encrypted, and its certificate verified against the

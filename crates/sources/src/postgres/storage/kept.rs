@@ -117,9 +117,10 @@ impl Kept {
             return Err(fault);
         }
         let word = match column.reading {
-            Reading::Int16 => "int2",
-            Reading::Int32 => "int4",
-            Reading::Int64 => "int8",
+            Reading::Int8 | Reading::Int16 | Reading::UInt8 => "int2",
+            Reading::Int32 | Reading::UInt16 => "int4",
+            Reading::Int64 | Reading::UInt32 => "int8",
+            Reading::UInt64 => "numeric(20,0)",
             Reading::Decimal(digits, scale) => &format!("numeric({digits},{scale})"),
             Reading::Numeric => "numeric",
             Reading::Float32 => "float4",

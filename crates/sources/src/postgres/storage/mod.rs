@@ -10,6 +10,7 @@
 //! - What checks are run on is what was read back from the table.
 
 mod address;
+mod beyond;
 mod bookkeeping;
 mod encode;
 mod kept;
@@ -36,8 +37,8 @@ use jiff::Timestamp;
 pub use address::storage_at;
 
 use super::connect::Server;
-use super::login::Login;
 use super::session::Session;
+use crate::login::Login;
 
 /// How connections to storage are named in `pg_stat_activity`.
 const APPLICATION: &str = "assay storage";

@@ -19,11 +19,12 @@ use assay_scan::text::csv::stored::measure_stream;
 
 use super::super::connect::Server;
 use super::super::decode::Decoder;
-use super::super::measure::{add_odd, count_wide, digits};
+use super::super::measure::digits;
 use super::super::session::{CopyOut, Session, literal, name};
 use super::super::types::Reading;
 use super::bookkeeping::{Batch, Part, table};
 use super::kept::{Back, Kept};
+use crate::table::odd::{add_odd, count_wide};
 
 /// Bytes of text that are given on at a time.
 const CHUNK: usize = 64 << 10;

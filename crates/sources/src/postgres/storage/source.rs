@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use arrow_array::RecordBatch;
 use assay_model::dataset::{Dataset, FormatKind, Location};
 use assay_model::task::MeasureSpec;
 use assay_scan::ScanContext;
@@ -27,7 +28,7 @@ use super::kept::Kept;
 /// Objects that are held open between a look at their columns and at their rows.
 const OPEN: usize = 16;
 
-fn refused(path: &str, column: &str, what: impl Into<String>) -> ScanError {
+pub(super) fn refused(path: &str, column: &str, what: impl Into<String>) -> ScanError {
     ScanError::Unsupported {
         path: path.to_owned(),
         place: Place::file().in_column(column),
@@ -158,11 +159,6 @@ impl<'a> FileSource<'a> {
         };
         let mut before = 0u64;
         slice.each(self.dataset, self.context, &mut |batch| {
-            let unfit = |unfit: Unfit| {
-                let row = before + unfit.row as u64 + 1;
-                let what = format!("row {row}: {}", unfit.what);
-                refused(slice.path(), &unfit.column, what)
-            };
             for at in &void {
                 let array = batch.column(*at);
                 if array.null_count() < array.len() {
@@ -170,26 +166,44 @@ impl<'a> FileSource<'a> {
                     return Err(refused(slice.path(), schema.field(*at).name(), what));
                 }
             }
-            let encoder = Encoder::new(batch, &places).map_err(unfit)?;
-            for row in 0..encoder.rows() {
-                copy.add(|to| {
-                    let begun = to.len();
-                    encoder.put(row, to).map_err(unfit)?;
-                    let bytes = to.len() - begun;
-                    match bytes <= most {
-                        true => Ok(()),
-                        false => {
-                            let row = before + row as u64 + 1;
-                            Err(too_wide(slice.path(), &format!("row {row}"), bytes, most))
-                        }
-                    }
-                })?;
-            }
+            send(batch, &places, copy, slice.path(), before, most)?;
             before += batch.num_rows() as u64;
             Ok(())
         })?;
         Ok(before)
     }
+}
+
+/// Sends the rows of a batch, `before` rows behind the first of `path`; each of at most so many bytes.
+pub(super) fn send(
+    batch: &RecordBatch,
+    places: &[Option<usize>],
+    copy: &mut CopyIn<'_>,
+    path: &str,
+    before: u64,
+    most: usize,
+) -> Result<(), ScanError> {
+    let unfit = |unfit: Unfit| {
+        let row = before + unfit.row as u64 + 1;
+        let what = format!("row {row}: {}", unfit.what);
+        refused(path, &unfit.column, what)
+    };
+    let encoder = Encoder::new(batch, places).map_err(unfit)?;
+    for row in 0..encoder.rows() {
+        copy.add(|to| {
+            let begun = to.len();
+            encoder.put(row, to).map_err(unfit)?;
+            let bytes = to.len() - begun;
+            match bytes <= most {
+                true => Ok(()),
+                false => {
+                    let row = before + row as u64 + 1;
+                    Err(too_wide(path, &format!("row {row}"), bytes, most))
+                }
+            }
+        })?;
+    }
+    Ok(())
 }
 
 /// A row that could be written and never be read back.

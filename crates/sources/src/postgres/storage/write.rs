@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use assay_model::dataset::{Dataset, Location};
+use assay_model::source::DatabaseKind;
 use assay_model::task::MeasureSpec;
 use assay_scan::ScanContext;
 use assay_scan::error::ScanError;
@@ -14,6 +15,7 @@ use assay_scan::reach::Access;
 
 use super::super::connect::Server;
 use super::super::session::{Session, literal, name};
+use super::beyond::BeyondSource;
 use super::bookkeeping::{self, Batch, Name, Told, table};
 use super::encode::{HEADER, TRAILER};
 use super::kept::Kept;
@@ -28,6 +30,7 @@ const TURN: Duration = Duration::from_secs(20);
 /// What is copied.
 enum Source<'a> {
     Table(Box<TableSource>),
+    Beyond(Box<BeyondSource<'a>>),
     Files(FileSource<'a>),
 }
 
@@ -80,6 +83,9 @@ impl<'a> Writer<'a> {
 
     fn source(&self) -> Result<Source<'a>, ScanError> {
         Ok(match &self.dataset.source.location {
+            Location::Database(of) if of.kind == DatabaseKind::Mysql => Source::Beyond(Box::new(
+                BeyondSource::open(self.dataset, of, self.spec, self.access, self.context)?,
+            )),
             Location::Database(_) => Source::Table(Box::new(TableSource::open(
                 self.dataset,
                 self.spec,
@@ -118,6 +124,15 @@ impl<'a> Writer<'a> {
                 Told {
                     text: false,
                     columns,
+                    parts,
+                }
+            }
+            Source::Beyond(source) => {
+                self.make(id, &source.columns)?;
+                let parts = self.copy(id, &source.columns, |copy| source.copy(copy))?;
+                Told {
+                    text: false,
+                    columns: source.columns,
                     parts,
                 }
             }

@@ -1,23 +1,25 @@
 //! The secret that logs in to a database, taken apart.
 //!
 //! In: the secret's text. Out: user, password and how the connection is made safe. The text is
-//! `user:password`, an address `postgres://user:password@…` (of which only that part and `sslmode`
-//! count), or a JSON object with `username` and `password`, as RDS keeps it in Secrets Manager. The
+//! `user:password`, an address `postgres://user:password@…` or `mysql://user:password@…` (of which
+//! only that part and `sslmode=disable` or `ssl-mode=DISABLED` count), or a JSON object with `username` and `password`, as RDS keeps it in Secrets Manager. The
 //! object may have `ca` (certificates in PEM that the server's is signed by) and `tls: "off"`.
 //! It must never put a part of the text into an error.
 
-use assay_scan::reach::Secret;
+use assay_model::dataset::Source;
+use assay_scan::error::{Place, ScanError};
+use assay_scan::reach::{Access, Secret};
 use serde::Deserialize;
 
 /// What logs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Login {
-    pub(super) user: String,
-    pub(super) password: Secret,
+pub(crate) struct Login {
+    pub(crate) user: String,
+    pub(crate) password: Secret,
     /// Certificates of the authority, in PEM, instead of the machine's.
-    pub(super) ca: Option<String>,
+    pub(crate) ca: Option<String>,
     /// Whether the connection may be one that others can read.
-    pub(super) plain: bool,
+    pub(crate) plain: bool,
 }
 
 #[derive(Deserialize)]
@@ -32,8 +34,8 @@ struct Json {
 }
 
 /// What is wrong with a secret.
-const FORM: &str = "the secret is none of `user:password`, `postgres://user:password@…` and a JSON \
-                    object with `username` and `password`";
+const FORM: &str = "the secret is none of `user:password`, an address such as \
+                    `postgres://user:password@…`, and a JSON object with `username` and `password`";
 
 /// A name and a password that can be sent: neither ends before its end.
 fn whole(user: &str, password: &str) -> Result<(), &'static str> {
@@ -45,7 +47,7 @@ fn whole(user: &str, password: &str) -> Result<(), &'static str> {
 
 impl Login {
     /// Takes a secret apart.
-    pub(super) fn parse(secret: &Secret) -> Result<Self, &'static str> {
+    pub(crate) fn parse(secret: &Secret) -> Result<Self, &'static str> {
         let text = secret.reveal().trim();
         if text.starts_with('{') {
             let json: Json = serde_json::from_str(text).map_err(|_| FORM)?;
@@ -66,7 +68,8 @@ impl Login {
                 let (pair, _) = place.rsplit_once('@').ok_or(FORM)?;
                 let options = rest.rsplit_once('@').map_or("", |(_, behind)| behind);
                 let options = options.split_once('?').map_or("", |(_, options)| options);
-                (pair, options.split('&').any(|one| one == "sslmode=disable"))
+                let is_off = |one: &str| matches!(one, "sslmode=disable" | "ssl-mode=DISABLED");
+                (pair, options.split('&').any(is_off))
             }
             None => (text, false),
         };
@@ -86,8 +89,42 @@ impl Login {
     }
 }
 
+/// What logs in to the database of a source, by its reference, which is told with it; `place` is what
+/// errors call the database.
+///
+/// # Errors
+/// [`ScanError::Definition`] when nothing is named, is not to be had, or is no login.
+pub(crate) fn of_source(
+    source: &Source,
+    access: &Access,
+    place: &str,
+) -> Result<(String, Login), ScanError> {
+    let wrong = |what: String, remedy: &str| ScanError::Definition {
+        path: place.to_owned(),
+        place: Place::file(),
+        what,
+        remedy: remedy.to_owned(),
+    };
+    let Some(credential) = &source.credential else {
+        return Err(wrong(
+            "nothing is named that logs in there".to_owned(),
+            "under the server's customProperties, write `credentialRef: env:NAME`, \
+             `file:path` or `aws-sm:name`",
+        ));
+    };
+    let Some(secret) = access.secret(credential) else {
+        return Err(wrong(
+            format!("{credential} is not to be had here"),
+            "make it known to the node that reads the source",
+        ));
+    };
+    let login = Login::parse(secret)
+        .map_err(|what| wrong(format!("{credential}: {what}"), "correct the secret"))?;
+    Ok((credential.to_string(), login))
+}
+
 /// A text with `%XX` in it.
-pub(super) fn decoded(text: &str) -> Result<String, &'static str> {
+pub(crate) fn decoded(text: &str) -> Result<String, &'static str> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, more)) = rest.split_first() {
@@ -124,6 +161,7 @@ mod tests {
             assert_eq!(login.password.reveal(), "p:w/@%");
         }
         assert!(parse("postgres://a:b@h/d?sslmode=disable").unwrap().plain);
+        assert!(parse("mysql://a:b@h/d?ssl-mode=DISABLED").unwrap().plain);
         assert!(
             parse(r#"{"username":"a","password":"b","tls":"off"}"#)
                 .unwrap()

@@ -6,18 +6,19 @@
 
 /// The rows of one table with one value of the key, in some blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Range {
-    /// The table, as [`super::shape::Relation::quoted`] writes it.
-    pub(super) table: String,
-    /// The blocks, from the first up to but without the last; `None` of all.
-    pub(super) blocks: Option<(u64, Option<u64>)>,
+pub(crate) struct Range {
+    /// The table: its schema or database and its name, each as [`quoted`] writes it.
+    pub(crate) table: String,
+    /// The blocks (or the numbers of the rows' keys, where the database tells no blocks), from the
+    /// first up to but without the last; `None` of all.
+    pub(crate) blocks: Option<(u64, Option<u64>)>,
     /// Which rows there.
-    pub(super) key: KeyIs,
+    pub(crate) key: KeyIs,
 }
 
 /// What a row's key is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum KeyIs {
+pub(crate) enum KeyIs {
     /// Anything: no column tells the partitions apart.
     Any,
     /// NULL.
@@ -29,7 +30,7 @@ pub(super) enum KeyIs {
 impl Range {
     /// The path: `"schema"."table"`, then `#first-last` for blocks, then `?` for a NULL key or `=`
     /// and the key.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         let blocks = match self.blocks {
             None => String::new(),
             Some((first, None)) => format!("#{first}-"),
@@ -44,7 +45,7 @@ impl Range {
     }
 
     /// Reads a path.
-    pub(super) fn parse(path: &str) -> Option<Self> {
+    pub(crate) fn parse(path: &str) -> Option<Self> {
         let schema = quoted_end(path)?;
         let rest = path[schema..].strip_prefix('.')?;
         let table = path.len() - rest.len() + quoted_end(rest)?;
@@ -79,6 +80,20 @@ impl Range {
     }
 }
 
+/// The names that are most like the wanted one, the nearest first.
+pub(crate) fn near(wanted: &str, known: &[String]) -> Vec<String> {
+    let likeness = |name: &String| (strsim::jaro_winkler(wanted, name), name.clone());
+    let mut near: Vec<(f64, String)> = known.iter().map(likeness).collect();
+    near.retain(|(likeness, _)| *likeness > 0.8);
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    near.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+/// A name in quotes.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// Where the quoted name that `text` begins with ends.
 fn quoted_end(text: &str) -> Option<usize> {
     let inner = text.strip_prefix('"')?;
@@ -104,7 +119,7 @@ mod tests {
             schema in "[a-z\".#=? ]{1,6}", table in "\\PC{1,6}", first in 0u64..9, last in 0u64..9,
             kind in 0..3, text in "\\PC{0,6}",
         ) {
-            let table = format!("{}.{}", super::super::session::name(&schema), super::super::session::name(&table));
+            let table = format!("{}.{}", quoted(&schema), quoted(&table));
             let key = match kind { 0 => KeyIs::Any, 1 => KeyIs::Null, _ => KeyIs::Text(text) };
             for blocks in [None, Some((first, None)), Some((first, Some(last)))] {
                 let range = Range { table: table.clone(), blocks, key: key.clone() };
