@@ -314,6 +314,8 @@ crate::words! {
         Avro = "avro",
         /// Arrow IPC files and streams.
         Arrow = "arrow",
+        /// A Delta table: Parquet files, and a log that says which.
+        Delta = "delta",
         /// Rows of a database's table.
         Table = "table",
     }

@@ -5,7 +5,7 @@
 //! else it is all of its rows. A server that has no such partition is an error of the query: rows
 //! that are held against nothing would look as if all were well.
 
-use assay_model::dataset::{Dataset, Layout, Location, Source as Server};
+use assay_model::dataset::{Dataset, FormatKind, Layout, Location, Source as Server};
 use assay_model::partition::{ObjectRef, Partition};
 use assay_scan::discover::layout::{Where, assign};
 use assay_scan::discover::pattern::Pattern;
@@ -34,6 +34,8 @@ pub(crate) fn table(
     other.partitions.layout = Layout::Single;
     let objects = match &server.location {
         Location::Database(_) => ranges(&other, context)?,
+        // All rows of its newest version.
+        _ if server.format.kind == FormatKind::Delta => assay_scan::delta::files(&other, context)?,
         _ => files(&mut other, partition, context)?,
     };
     Ok(Table {

@@ -11,6 +11,7 @@
 mod cells;
 mod columnar;
 mod csv;
+mod delta;
 mod ndjson;
 mod parquet;
 mod picked;
@@ -232,6 +233,7 @@ fn opened(
         FormatKind::Csv => return Ok(Arc::new(csv::Csv::open(files, context)?)),
         FormatKind::Ndjson => return Ok(Arc::new(ndjson::Ndjson::open(files, context)?)),
         FormatKind::Parquet => Arc::new(parquet::Parquet::open(files)?),
+        FormatKind::Delta => return Ok(Arc::new(delta::Delta::open(files, context)?)),
         _ => Arc::new(columnar::Columnar::open(files, context)?),
     };
     Ok(match key {

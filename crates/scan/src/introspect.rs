@@ -294,6 +294,9 @@ fn guess_format(objects: &Objects, path: &str) -> Result<Format, ScanError> {
     let mut listing: Vec<ObjectRef> = Vec::new();
     for item in objects.walk("") {
         match item {
+            Ok(object) if crate::delta::log::is_of_log(&object.path) => {
+                return Ok(Format::of(FormatKind::Delta));
+            }
             Ok(object) if !is_hidden(&object.path) => listing.push(object),
             Ok(_) | Err(ScanError::Refused { .. }) => {}
             Err(error) => return Err(error),

@@ -13,6 +13,7 @@ mod clock;
 pub mod columnar;
 pub mod compress;
 pub mod context;
+pub mod delta;
 pub mod discover;
 pub mod error;
 pub mod introspect;

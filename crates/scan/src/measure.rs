@@ -60,6 +60,7 @@ pub fn states(
         FormatKind::Parquet => crate::parquet::measure(dataset, spec, context)?,
         FormatKind::Csv | FormatKind::Ndjson => texts(dataset, spec, context)?,
         FormatKind::Table => table(dataset, spec, context)?,
+        FormatKind::Delta => crate::delta::measure(dataset, spec, context)?,
         FormatKind::Avro | FormatKind::Arrow => crate::columnar::measure(dataset, spec, context)?,
     };
     for key in states.keys() {

@@ -19,6 +19,7 @@ use assay_model::partition::{ObjectSlice, Part};
 
 use crate::columnar::TYPE_TEXT;
 use crate::context::ScanContext;
+use crate::delta::Table;
 use crate::error::{Place, ScanError};
 use crate::object::parquet::Chunks;
 use crate::object::{ObjectReader, Objects, ReadAt};
@@ -55,6 +56,8 @@ enum Kind {
     Parquet(Box<ParquetMetaData>, std::ops::Range<usize>),
     /// An Avro or Arrow file.
     Columnar(FormatKind),
+    /// A part of a file of a Delta table.
+    Delta(Box<Table>, ObjectSlice),
 }
 
 impl SliceRows {
@@ -69,6 +72,9 @@ impl SliceRows {
         slice: &ObjectSlice,
         context: &ScanContext,
     ) -> Result<Self, ScanError> {
+        if dataset.source.format.kind == FormatKind::Delta {
+            return Self::of_table(objects, slice, context);
+        }
         let reader = Arc::new(objects.reader(&slice.object)?);
         let size = reader.size();
         let kind = dataset.source.format.kind;
@@ -103,6 +109,30 @@ impl SliceRows {
         })
     }
 
+    /// Opens a part of a file of a Delta table.
+    fn of_table(
+        objects: &Objects,
+        slice: &ObjectSlice,
+        context: &ScanContext,
+    ) -> Result<Self, ScanError> {
+        let table = Table::open(objects, [&slice.object], context)?;
+        let (reader, read) = table.look(&slice.object, slice.part, context)?;
+        let word = |field: &Arc<Field>| {
+            let word = HashMap::from([(TYPE_TEXT.to_owned(), crate::columnar::type_text(field))]);
+            Field::clone(field).with_metadata(word)
+        };
+        let fields: Vec<Field> = table.schema().fields().iter().map(word).collect();
+        let schema = Arc::new(Schema::new(fields));
+        known(&schema, reader.path())?;
+        Ok(Self {
+            reader,
+            schema,
+            bytes: read.bytes,
+            first: read.first,
+            kind: Kind::Delta(Box::new(table), slice.clone()),
+        })
+    }
+
     /// What errors call the object.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -134,6 +164,18 @@ impl SliceRows {
             }
             Kind::Parquet(metadata, groups) => {
                 self.row_groups(metadata, groups.clone(), context, take)?;
+            }
+            Kind::Delta(table, slice) => {
+                let columns: Vec<usize> = (0..self.schema.fields().len()).collect();
+                let (object, part) = (&slice.object, slice.part);
+                table.read(object, part, &columns, context, &mut |batch| {
+                    let rows =
+                        RecordBatch::try_new(Arc::clone(&self.schema), batch.columns().to_vec());
+                    let corrupt =
+                        |error| ScanError::corrupt(self.path(), Place::file(), format!("{error}"));
+                    take(&rows.map_err(corrupt)?)?;
+                    Ok(true)
+                })?;
             }
             Kind::Columnar(kind) => {
                 crate::columnar::each_batch(*kind, &self.reader, context, take)?;
@@ -189,7 +231,11 @@ impl SliceRows {
 
 /// Rows of these row groups that are held at a time: as many as their share of the memory holds, if
 /// they are as wide as the footer says.
-fn batch_rows(metadata: &ParquetMetaData, groups: std::ops::Range<usize>, memory: u64) -> usize {
+pub(crate) fn batch_rows(
+    metadata: &ParquetMetaData,
+    groups: std::ops::Range<usize>,
+    memory: u64,
+) -> usize {
     let widest = groups.map(|group| {
         let group = metadata.row_group(group);
         let bytes = group.columns().iter().map(|chunk| {
@@ -303,7 +349,7 @@ fn parquet(
         let data_type = field.data_type().clone();
         fields.push(Field::new(name, data_type, column.nullable).with_metadata(word));
     }
-    let groups = row_groups(&metadata, slice, path)?;
+    let groups = row_groups(&metadata, slice.part, path)?;
     let chunks = groups.clone().flat_map(|g| metadata.row_group(g).columns());
     let bytes = chunks.map(|chunk| chunk.compressed_size().max(0).unsigned_abs());
     let bytes = bytes.fold(0, u64::saturating_add);
@@ -313,13 +359,13 @@ fn parquet(
 }
 
 /// The row groups of a slice.
-fn row_groups(
+pub(crate) fn row_groups(
     metadata: &ParquetMetaData,
-    slice: &ObjectSlice,
+    part: Part,
     path: &str,
 ) -> Result<std::ops::Range<usize>, ScanError> {
     let all = metadata.num_row_groups();
-    match slice.part {
+    match part {
         Part::Whole => Ok(0..all),
         Part::RowGroups { first, count } if first as usize + count as usize <= all => {
             Ok(first as usize..first as usize + count as usize)
@@ -334,7 +380,10 @@ fn row_groups(
 
 /// The metadata with the types that the file itself states: what its writer had in memory (texts in
 /// dictionaries, seconds) is none of them.
-fn arrow_metadata(metadata: ParquetMetaData, path: &str) -> Result<ArrowReaderMetadata, ScanError> {
+pub(crate) fn arrow_metadata(
+    metadata: ParquetMetaData,
+    path: &str,
+) -> Result<ArrowReaderMetadata, ScanError> {
     guarded(path, &Place::file(), || {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         ArrowReaderMetadata::try_new(Arc::new(metadata), options)

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_model::dataset::{Dataset, Location};
+use assay_model::dataset::{Dataset, FormatKind, Location};
 use assay_scan::ScanError;
 use assay_scan::object::Objects;
 
@@ -71,6 +71,9 @@ async fn answers(dataset: Arc<Dataset>) -> Result<(), String> {
         if let Location::Database(database) = &dataset.source.location {
             let reach = context.reach(&database.address())?;
             return reach.table(&dataset.source)?.look(&context);
+        }
+        if dataset.source.format.kind == FormatKind::Delta {
+            return assay_scan::delta::look(&dataset, &context);
         }
         let objects = Objects::open(&dataset.source, &context)?;
         match objects.walk("").next() {

@@ -336,9 +336,10 @@ pub(super) fn format_word(word: &str) -> Result<Format, Option<String>> {
         "ndjson" | "jsonl" | "json" => Ok(Format::of(FormatKind::Ndjson)),
         "avro" => Ok(Format::of(FormatKind::Avro)),
         "arrow" | "ipc" | "feather" => Ok(Format::of(FormatKind::Arrow)),
-        known @ ("orc" | "delta" | "iceberg" | "hudi" | "xml" | "xlsx" | "protobuf") => Err(Some(
-            format!("format `{known}` is not supported by this version"),
-        )),
+        "delta" => Ok(Format::of(FormatKind::Delta)),
+        known @ ("orc" | "iceberg" | "hudi" | "xml" | "xlsx" | "protobuf") => Err(Some(format!(
+            "format `{known}` is not supported by this version"
+        ))),
         _ => Err(None),
     }
 }
@@ -374,6 +375,7 @@ fn format_of(cx: &mut Context<'_>, map: &Map<'_>, name: &str) -> Option<Result<F
                 Err(None) => {
                     let known = [
                         "parquet", "csv", "ndjson", "jsonl", "tsv", "avro", "arrow", "feather",
+                        "delta",
                     ];
                     at.report(cx, Code::UnknownWord, format!("unknown format `{word}`"))
                         .hint(suggest::hint(&word, &known).unwrap_or_default());

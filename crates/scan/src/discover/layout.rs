@@ -168,7 +168,7 @@ impl Assigned {
         group.objects.push(object.clone());
     }
 
-    fn refuse(&mut self, raw: &[String], what: &str, object: &ObjectRef) {
+    pub(super) fn refuse(&mut self, raw: &[String], what: &str, object: &ObjectRef) {
         let texts = raw.iter().cloned().map(Value::Text).collect();
         // Texts name no day of the calendar that could be wrong.
         let spelt = self.maker.key(texts).map(|key| key.partition.key.0);
@@ -188,7 +188,7 @@ fn odd(object: &ObjectRef, what: &str) -> String {
     format!("{}: {what}, as the others have", object.path)
 }
 
-fn parse_key(
+pub(super) fn parse_key(
     maker: &KeyMaker,
     names: &[String],
     kinds: &[KeyKind],
@@ -204,7 +204,11 @@ fn parse_key(
 }
 
 /// The declared kind of each part, or the narrowest kind that nearly all of its values have.
-fn kinds(dataset: &Dataset, names: &[String], raw: &[(&ObjectRef, Vec<String>)]) -> Vec<KeyKind> {
+pub(super) fn kinds(
+    dataset: &Dataset,
+    names: &[String],
+    raw: &[(&ObjectRef, Vec<String>)],
+) -> Vec<KeyKind> {
     let kind = |(i, name): (usize, &String)| {
         if let Some(key) = dataset.partitions.keys.iter().find(|key| key.name == *name) {
             return key.kind;

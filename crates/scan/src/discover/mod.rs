@@ -12,6 +12,7 @@ pub mod auto;
 pub mod batches;
 pub mod cadence;
 pub mod decide;
+mod delta;
 pub mod gone;
 pub mod keys;
 pub mod layout;
@@ -25,7 +26,7 @@ pub mod value;
 
 use std::collections::BTreeSet;
 
-use assay_model::dataset::{Dataset, KeySpec, Layout, Location};
+use assay_model::dataset::{Dataset, FormatKind, KeySpec, Layout, Location};
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::output::Discovery;
 use assay_model::partition::{ObjectRef, Partition};
@@ -36,6 +37,7 @@ use self::decide::{Decided, Facts, Redo, Seen, decide};
 use self::layout::{Assigned, Where, assign};
 use self::missing::missing;
 use crate::context::ScanContext;
+use crate::delta::log::is_of_log;
 use crate::error::{Place, ScanError};
 use crate::object::Objects;
 use crate::storage;
@@ -89,8 +91,19 @@ fn discovered(facts: &Facts<'_>, context: &ScanContext) -> Result<Discovery, Sca
     if matches!(dataset.source.location, Location::Database(_)) {
         return table::discover(facts, context);
     }
+    if dataset.source.format.kind == FormatKind::Delta {
+        return delta::discover(facts, context);
+    }
     let objects = Objects::open(&dataset.source, context)?;
     let (listing, refused) = list(&objects, context)?;
+    let log = listing.iter().find(|object| is_of_log(&object.path));
+    let log = log.map(|object| {
+        format!(
+            "{} is of the log of a Delta table, which says which of these files count: files that \
+             the table has no more are measured too; write `format: delta`",
+            object.path
+        )
+    });
     let from = Where {
         pattern: objects.pattern(),
         single: objects.single().is_some(),
@@ -107,10 +120,12 @@ fn discovered(facts: &Facts<'_>, context: &ScanContext) -> Result<Discovery, Sca
         let mut keys = |object: &ObjectRef| probe::keys(dataset, &objects, object, context);
         let held = shared::hold(facts, &assigned.files, &mut keys)?;
         let seen = held.seen(&assigned);
-        return plan(facts, assigned, &seen, |judges, discovery| {
+        let mut discovery = plan(facts, assigned, &seen, |judges, discovery| {
             let target = dataset.scan.target_bytes;
             batches::plan_shared(judges, &held.by_object(), target, &mut cut, discovery);
-        });
+        })?;
+        discovery.notices.extend(log);
+        return Ok(discovery);
     }
     let seen = apart(&assigned);
     let mut discovery = plan(facts, assigned, &seen, |judges, discovery| {
@@ -119,7 +134,7 @@ fn discovered(facts: &Facts<'_>, context: &ScanContext) -> Result<Discovery, Sca
     // One look at the newest of what is read anyway.
     let newest = discovery.measures.last().and_then(|m| m.slices.last());
     let hint = newest.and_then(|s| probe::delimiter_hint(dataset, &objects, &s.object));
-    discovery.notices.extend(hint);
+    discovery.notices.extend(log.into_iter().chain(hint));
     Ok(discovery)
 }
 
@@ -131,6 +146,9 @@ pub fn shape(
     dataset: &Dataset,
     context: &ScanContext,
 ) -> Result<(Layout, Vec<KeySpec>), ScanError> {
+    if dataset.source.format.kind == FormatKind::Delta {
+        return delta::shape(dataset, context);
+    }
     let objects = Objects::open(&dataset.source, context)?;
     let (listing, _) = list(&objects, context)?;
     let from = Where {

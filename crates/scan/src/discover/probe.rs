@@ -33,7 +33,7 @@ pub fn cut(
             FormatKind::Csv | FormatKind::Ndjson => {
                 text::cut::cut(dataset, &reader, target, context)
             }
-            FormatKind::Avro | FormatKind::Arrow | FormatKind::Table => {
+            FormatKind::Avro | FormatKind::Arrow | FormatKind::Delta | FormatKind::Table => {
                 Ok(vec![(Part::Whole, object.size)])
             }
         });

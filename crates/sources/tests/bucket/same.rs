@@ -171,3 +171,22 @@ fn hive_folders_of_parquet_with_markers_are_the_same_in_a_bucket() {
     let remote = of_bucket(&bucket, "hive", FormatKind::Parquet);
     same(&local, &remote, &partitions);
 }
+
+#[test]
+fn delta_tables_are_the_same_in_a_bucket() {
+    let tables = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scan/tests/delta_tables");
+    let bucket = bucket();
+    // With a deletion vector in a file, escaped names, parts of a checkpoint, typed partitions.
+    for name in [
+        "deletion-vector",
+        "checkpoint-in-parts",
+        "partitioned-by-timestamp-ntz",
+        "mapped-by-id",
+    ] {
+        let folder = tables.join(name);
+        bucket.put_folder(&folder, &format!("{name}/"));
+        let local = of_folder(&folder, FormatKind::Delta);
+        let remote = of_bucket(&bucket, name, FormatKind::Delta);
+        same(&local, &remote, &Partitioning::default());
+    }
+}
