@@ -7,6 +7,7 @@
 //!
 //! Times are UTC [`jiff::Timestamp`]s; durations carry their unit in the name (`_ms`, `_s`).
 
+pub mod beside;
 pub mod change;
 pub mod check;
 pub mod dataset;

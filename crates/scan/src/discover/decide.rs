@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use assay_model::beside::Beside;
 use assay_model::dataset::{Dataset, Sealing};
 use assay_model::ledger::{LedgerEntry, LedgerState, Sighting};
 use assay_model::partition::{ObjectRef, Partition, PartitionVersion};
@@ -108,6 +109,10 @@ pub struct Redo {
     pub when_followed: BTreeSet<String>,
     /// Whether the definition has changed since.
     pub changed: bool,
+    /// What verdicts rest on beside the partition: to be measured again when it is there in another
+    /// version.
+    #[serde(default)]
+    pub beside: BTreeMap<String, BTreeSet<Beside>>,
 }
 
 /// What a decision rests on besides the listing.
