@@ -55,9 +55,10 @@ drills: ## ROUNDS (1) rounds of the drills of a cluster of processes, their timi
 	for seed in $$(seq $(or $(SEED),1) $$(( $(or $(SEED),1) + $(or $(ROUNDS),1) - 1 ))); do \
 	  ASSAY_DRILL_SEED=$$seed $(CARGO) test --locked -p assay-cluster-tests --test drills || exit 1; done
 
-fuzz: ## every property with CASES (5000) cases, and 20 broken files for each (from SEED)
+fuzz: ## every property with CASES (5000) cases, and 10 statements of SQL and 20 broken files for each (from SEED)
 	PROPTEST_CASES=$(or $(CASES),5000) $(CARGO) test --locked -p assay-model -p assay-contract -p assay-metrics -p assay-judge -p assay-scan -p assay-proto -p assay-scheduler
 	PROPTEST_CASES=$(or $(CASES),5000) $(CARGO) test --locked -p assay-manager-core --lib tests::hostile
+	ASSAY_HOSTILE_SQL=$$(( $(or $(CASES),5000) * 10 )) ASSAY_HOSTILE_SEED=$(or $(SEED),1) $(CARGO) test --locked --workspace --features $(FEATURES),$(CLOUD) --test hostile -- by_dice
 	ASSAY_HOSTILE_FILES=$$(( $(or $(CASES),5000) * 20 )) ASSAY_HOSTILE_SEED=$(or $(SEED),1) $(CARGO) test --locked -p assay-datanode --test child -- a_broken_file
 
 score: ## the judge's score against the anchors of the benchmark

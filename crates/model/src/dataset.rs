@@ -100,12 +100,19 @@ impl Dataset {
         self.scan.sample_rows > 0 && check.metric.metric.is_of_single_rows()
     }
 
+    /// Whether the values of a column are not shown: names are held against each other as SQL does,
+    /// whatever the case of their letters, so that no spelling shows what another one hides.
+    #[must_use]
+    pub fn is_masked(&self, column: &str) -> bool {
+        let name = column.to_lowercase();
+        let mut masked = self.columns.iter().filter(|column| column.masked);
+        masked.any(|column| column.name.to_lowercase() == name)
+    }
+
     /// A digest of the whole definition: equal digests mean equal definitions.
     #[must_use]
     pub fn digest(&self) -> String {
-        // A definition is made of maps with text keys and finite numbers, so it always prints.
-        let text = serde_json::to_string(self).unwrap_or_default();
-        hex(&text)
+        hex(self)
     }
 
     /// A digest of what values are read and measured by: where equal ones agree in a metric's
@@ -129,13 +136,13 @@ impl Dataset {
             let key: Vec<_> = self.columns.iter().map(|c| c.primary_key).collect();
             let shown = (self.scan.sample_rows, key);
             let parts = (parts, shown, &self.others);
-            return hex(&serde_json::to_string(&parts).unwrap_or_default());
+            return hex(&parts);
         }
         if self.others.is_empty() {
-            return hex(&serde_json::to_string(&parts).unwrap_or_default());
+            return hex(&parts);
         }
         // What queries read beside it.
-        hex(&serde_json::to_string(&(parts, &self.others)).unwrap_or_default())
+        hex(&(parts, &self.others))
     }
 
     /// A digest of all that a verdict rests on besides the data: where it differs, a verdict is not
@@ -152,11 +159,13 @@ impl Dataset {
             ..self.limits.clone()
         };
         let parts = (self.reading_digest(), checks, limits);
-        hex(&serde_json::to_string(&parts).unwrap_or_default())
+        hex(&parts)
     }
 }
 
-fn hex(text: &str) -> String {
+fn hex(parts: &impl Serialize) -> String {
+    let text = serde_json::to_string(parts)
+        .expect("a definition is made of maps with text keys and of plain values, which all print");
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
 }
 

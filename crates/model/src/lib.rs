@@ -8,6 +8,7 @@
 //! Times are UTC [`jiff::Timestamp`]s; durations carry their unit in the name (`_ms`, `_s`).
 
 pub mod address;
+pub mod beside;
 pub mod change;
 pub mod check;
 pub mod dataset;

@@ -200,6 +200,12 @@ impl MetricKey {
         }
     }
 
+    /// What is read beside the partition for the answer, is called so in a state.
+    #[must_use]
+    pub fn beside(&self) -> String {
+        format!("beside {}", self.asked())
+    }
+
     /// The quantile `q` of `column`.
     #[must_use]
     pub fn quantile(column: impl Into<String>, q: f64) -> Self {

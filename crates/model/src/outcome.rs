@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::beside::{self, Beside};
 use crate::check::{CheckOrigin, Severity};
 use crate::ids::CheckId;
 use crate::metric::{MetricKey, MetricValue};
@@ -257,6 +258,32 @@ impl CheckResult {
             .unwrap_or_default()
     }
 
+    /// What was read beside the partition for the value, of other servers.
+    #[must_use]
+    pub fn beside(&self) -> Vec<Beside> {
+        let noted = beside::of_note(self.note.as_deref().unwrap_or_default());
+        let reason = self.reason.as_deref().unwrap_or_default();
+        match self.outcome {
+            Outcome::Error if noted.is_empty() => beside::of_reason(reason),
+            _ => noted,
+        }
+    }
+
+    /// Whether the value, or the rows that are shown with it, could not be had for a reason that may
+    /// pass: whoever looks at the partition next asks again.
+    #[must_use]
+    pub fn is_asked_again(&self) -> bool {
+        let note = self.note.as_deref().unwrap_or_default();
+        let words = note.split(ROWS_SUCH_AS).next().unwrap_or_default();
+        let of_error = self.outcome == Outcome::Error
+            && self
+                .reason
+                .as_deref()
+                .unwrap_or_default()
+                .contains(ASKED_AGAIN);
+        of_error || words.contains(ASKED_AGAIN)
+    }
+
     /// Which of several results about one value is shown: the gravest, then one with learned
     /// limits, then one with limits of its rule.
     #[must_use]
@@ -281,6 +308,9 @@ impl CheckResult {
         Some((shown, others.collect()))
     }
 }
+
+/// How the reason ends of a value that could not be had for a reason that may pass.
+pub const ASKED_AGAIN: &str = "the next run asks again";
 
 /// How the note of a value shows rows that break a rule: JSON objects follow, with commas between,
 /// and nothing else.

@@ -145,14 +145,6 @@ impl Sample {
 
     /// Takes a batch.
     pub(crate) fn take(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
-        self.total += batch.num_rows() as u64;
-        let room = self
-            .cap
-            .saturating_sub(self.rows.len())
-            .min(batch.num_rows());
-        if room == 0 {
-            return Ok(());
-        }
         let broke = |error: arrow::error::ArrowError| QueryError::Broke(error.to_string());
         let options = FormatOptions::new().with_display_error(true);
         let shown = batch
@@ -161,30 +153,38 @@ impl Sample {
             .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
             .collect::<Result<Vec<_>, _>>()
             .map_err(broke)?;
-        for row in 0..room {
-            let mut cells = Vec::with_capacity(shown.len());
+        self.take_cells(batch, |at, row| {
+            cell(batch.column(at), row, &shown[at].value(row).to_string())
+        });
+        Ok(())
+    }
+
+    /// Takes a batch whose values are shown as `cell` says, by column and row; it is asked neither
+    /// for what is NULL nor for what is masked.
+    pub(crate) fn take_cells(&mut self, batch: &RecordBatch, cell: impl Fn(usize, usize) -> Value) {
+        self.total += batch.num_rows() as u64;
+        for row in 0..self.room().min(batch.num_rows()) {
+            let mut cells = Vec::with_capacity(batch.num_columns());
             let mut bytes = 2u64;
-            for (at, formatter) in shown.iter().enumerate() {
-                let column = batch.column(at);
+            for (at, column) in batch.columns().iter().enumerate() {
                 let is_hidden = self.hidden.get(at).copied().unwrap_or(true);
                 let cell = if is_null(column, row) {
                     Value::Null
                 } else if is_hidden {
                     Value::from(MASK)
                 } else {
-                    cell(column, row, &formatter.value(row).to_string())
+                    cell(at, row)
                 };
                 bytes += cell.to_string().len() as u64 + 1;
                 cells.push(cell);
             }
             if bytes > self.bytes_left {
                 self.cap = self.rows.len();
-                return Ok(());
+                return;
             }
             self.bytes_left -= bytes;
             self.rows.push(cells);
         }
-        Ok(())
     }
 }
 
@@ -205,7 +205,7 @@ fn cell(column: &ArrayRef, row: usize, text: &str) -> Value {
 }
 
 /// The beginning of a text.
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARACTERS) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),

@@ -42,7 +42,8 @@ use crate::mask::Masked;
 use crate::request::{Answer, Limits, Request, Source, Table, Want};
 use crate::table::{Failed, FileTable};
 use crate::{compare, functions, gate, mask, sums, syntax};
-use assay_rows::BATCH_ROWS;
+use assay_rows::{As, BATCH_ROWS};
+use assay_scan::text::written::MARK;
 
 /// Room for what the planner calls within itself: the deepest text that is let through needs less.
 pub(crate) const STACK_BYTES: usize = 64 << 20;
@@ -58,6 +59,8 @@ struct Session {
     tables: BTreeSet<String>,
     /// Names of tables and columns, as they are written.
     names: BTreeSet<String>,
+    /// The columns of the object that hold what is written in its files.
+    written: Vec<String>,
 }
 
 /// Plans and runs a request; batches go to `each`.
@@ -89,14 +92,17 @@ impl Session {
             ends: Instant::now() + limits.time,
             tables: BTreeSet::new(),
             names: BTreeSet::new(),
+            written: Vec::new(),
         };
+        let is_written = matches!(&request.want, Want::Filter { written: true, .. });
         for table in &request.tables {
-            session.register(table)?;
+            let is_object = table.name == request.object;
+            session.register(table, is_written && is_object)?;
         }
         Ok(session)
     }
 
-    fn register(&mut self, table: &Table) -> Result<(), QueryError> {
+    fn register(&mut self, table: &Table, is_written: bool) -> Result<(), QueryError> {
         let name = TableReference::bare(table.name.as_str());
         if !self.tables.insert(table.name.clone()) {
             let what = format!("two tables are called {:?}", table.name);
@@ -108,8 +114,15 @@ impl Session {
                 objects,
                 partition,
             } => {
-                let rows = assay_rows::open(dataset, objects, partition.as_deref(), &self.scan)?;
+                let as_ = if is_written { As::Both } else { As::Typed };
+                let of = partition.as_deref();
+                let rows = assay_rows::open_as(dataset, objects, of, as_, &self.scan)?;
                 let schema = rows.schema();
+                if is_written {
+                    let names = schema.fields().iter().map(|field| field.name());
+                    let marked = names.filter(|name| name.starts_with(MARK));
+                    self.written.extend(marked.cloned());
+                }
                 let failed = Arc::clone(&self.failed);
                 let table = FileTable::new(rows, self.scan.clone(), failed);
                 self.registered(self.context.register_table(name, Arc::new(table)))?;
@@ -139,7 +152,13 @@ impl Session {
         tokens: Vec<TokenWithSpan>,
     ) -> Result<LogicalPlan, QueryError> {
         let tokens = match &request.want {
-            Want::Filter { columns } => selection(columns, &request.object, tokens),
+            Want::Filter { columns, .. } => {
+                let columns = match self.written.is_empty() {
+                    true => columns,
+                    false => &self.written,
+                };
+                selection(columns, &request.object, tokens)
+            }
             Want::Number | Want::Rows { .. } => tokens,
         };
         let statement = syntax::parse(self.cased(tokens), &self.tables)?;

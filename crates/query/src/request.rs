@@ -74,6 +74,10 @@ pub enum Want {
     Filter {
         /// The columns that are needed; empty: all.
         columns: Vec<String>,
+        /// Of text files all columns as they are written, and none of a type; the names keep their
+        /// [`MARK`](assay_scan::text::written::MARK).
+        #[serde(default)]
+        written: bool,
     },
 }
 

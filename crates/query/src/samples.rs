@@ -7,18 +7,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::UInt64Array;
+use arrow::array::{ArrayRef, AsArray, UInt64Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use assay_metrics::{Answer as Stated, AnswerValue};
-use assay_model::dataset::Dataset;
+use assay_model::dataset::{Dataset, FormatKind};
 use assay_model::metric::MetricKey;
 use assay_rows::Rows;
 use assay_scan::ScanContext;
 use assay_scan::columnar::Failing;
+use assay_scan::text::written;
 
-use crate::answer::Sample;
+use crate::answer::{Sample, cut};
 use crate::error::QueryError;
 
 /// Columns of a row that are shown, where no key tells it.
@@ -41,6 +42,8 @@ pub(crate) struct Samples {
     /// The columns that are read, by their places in the schema.
     read: Vec<usize>,
     each: Vec<OfMetric>,
+    /// The format of text files, whose values are shown as they are written.
+    written: Option<FormatKind>,
 }
 
 struct OfMetric {
@@ -60,10 +63,16 @@ impl Samples {
         around: bool,
     ) -> Self {
         let most = dataset.scan.sample_rows as usize;
-        let is_masked = |at: &usize| {
-            let name = schema.field(*at).name();
-            dataset.columns.iter().any(|c| c.name == *name && c.masked)
+        let is_written = written::is_of(dataset.source.format.kind);
+        // Names of text as it is written say so where types are beside it.
+        let plain = |field: &FieldRef| match is_written {
+            true => Arc::new(written::field(written::plain(field.name()))),
+            false => Arc::clone(field),
         };
+        let schema = &Arc::new(Schema::new(
+            schema.fields().iter().map(plain).collect::<Vec<_>>(),
+        ));
+        let is_masked = |at: &usize| dataset.is_masked(schema.field(*at).name());
         let mut each = Vec::new();
         let mut read = Vec::new();
         for key in metrics {
@@ -90,6 +99,7 @@ impl Samples {
             schema: Arc::clone(schema),
             read,
             each,
+            written: Some(dataset.source.format.kind).filter(|_| is_written),
         }
     }
 
@@ -129,8 +139,14 @@ impl Samples {
             }
             let places: UInt64Array = found.iter().map(|row| *row as u64).collect();
             let shown = batch.project(&of.columns).map_err(broke)?;
-            of.sample
-                .take(&take_record_batch(&shown, &places).map_err(broke)?)?;
+            let shown = take_record_batch(&shown, &places).map_err(broke)?;
+            match self.written {
+                None => of.sample.take(&shown)?,
+                Some(kind) => {
+                    let cell = |at, row| written_cell(kind, shown.column(at), row);
+                    of.sample.take_cells(&shown, cell);
+                }
+            }
         }
         Ok(())
     }
@@ -164,6 +180,30 @@ impl Samples {
         let columns = (0..self.schema.fields().len()).map(column).collect();
         RecordBatch::try_new(Arc::new(schema), columns)
             .map_err(|error| QueryError::Broke(error.to_string()))
+    }
+}
+
+/// A value as it is written: a number where it is spelt as JSON spells it, else a text.
+fn written_cell(kind: FormatKind, column: &ArrayRef, row: usize) -> serde_json::Value {
+    let text = String::from_utf8_lossy(column.as_binary::<i32>().value(row));
+    let read = serde_json::from_str::<serde_json::Value>(&text).ok();
+    let is_exact = |number: &serde_json::Number| {
+        number.as_i64().is_some_and(|n| n.unsigned_abs() <= 1 << 53) || number.is_f64()
+    };
+    match read {
+        // Beyond that a reader of JSON may lose digits.
+        Some(serde_json::Value::Number(number))
+            if is_exact(&number) && number.to_string() == text =>
+        {
+            number.into()
+        }
+        Some(value @ (serde_json::Value::Bool(_) | serde_json::Value::Null))
+            if kind == FormatKind::Ndjson =>
+        {
+            value
+        }
+        Some(serde_json::Value::String(text)) if kind == FormatKind::Ndjson => cut(&text).into(),
+        _ => cut(&text).into(),
     }
 }
 

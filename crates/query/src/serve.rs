@@ -11,14 +11,18 @@ use std::time::Duration;
 
 use assay_datanode::runner::child::{self, ChildWork, Reaching};
 use assay_metrics::{Answer as Stated, AnswerValue, TableState};
+use assay_model::beside::Beside;
 use assay_model::check::Check;
-use assay_model::dataset::Dataset;
+use assay_model::dataset::{Dataset, Location};
 use assay_model::metric::{Metric, MetricKey};
+use assay_model::outcome::ASKED_AGAIN;
 use assay_model::output::{MeasuredPartition, TaskOutput};
 use assay_model::partition::Partition;
 use assay_model::task::{AttemptOutcome, MeasureSpec, TaskFailure};
+use assay_rows::As;
 use assay_scan::columnar::{Feed, Rows};
 use assay_scan::plan::of_filter;
+use assay_scan::text::written::{self, Written};
 use assay_scan::{ErrorClass, ScanContext, ScanError};
 
 use crate::error::QueryError;
@@ -80,21 +84,30 @@ pub fn work(work: &ChildWork<'_>, context: &ScanContext) -> Result<TaskOutput, T
     }]))
 }
 
-/// The reason that is the answer; what another look may mend fails the task instead.
-fn told(error: QueryError) -> Result<String, TaskFailure> {
-    match error {
-        QueryError::Scan(error) => {
-            let outcome = match error.class() {
-                ErrorClass::Permanent => return Ok(error.to_string()),
-                // Nobody's fault, and no attempt is charged for it.
-                ErrorClass::Away => AttemptOutcome::DependencyDown,
-                _ => AttemptOutcome::Retryable,
-            };
-            let message = error.to_string();
-            Err(TaskFailure { outcome, message })
-        }
-        error => Ok(error.to_string()),
-    }
+/// The reason that is the answer; what another look may mend fails the task instead. `is_final`:
+/// whether what cannot be read for good is so as long as the partition is as it is. A server that
+/// refuses (a login, a right) does so until someone mends that, and not the partition.
+fn told(error: QueryError, is_final: bool) -> Result<String, TaskFailure> {
+    let scan = match &error {
+        // Another hour may leave it more of the machine.
+        QueryError::Time { .. } => return Ok(again(&error)),
+        QueryError::Scan(scan) => scan,
+        _ => return Ok(error.to_string()),
+    };
+    let outcome = match scan.class() {
+        ErrorClass::Permanent if is_final => return Ok(scan.to_string()),
+        ErrorClass::Permanent => return Ok(again(&error)),
+        // Nobody's fault, and no attempt is charged for it.
+        ErrorClass::Away => AttemptOutcome::DependencyDown,
+        _ => AttemptOutcome::Retryable,
+    };
+    let message = scan.to_string();
+    Err(TaskFailure { outcome, message })
+}
+
+/// A reason that may pass.
+fn again(error: &QueryError) -> String {
+    format!("{error}; {ASKED_AGAIN}")
 }
 
 /// What a filter keeps: the state of its rows, and those of them that break rules.
@@ -107,6 +120,12 @@ fn permanent(why: &str) -> TaskFailure {
     }
 }
 
+/// What measures the rows that a filter keeps: text as it is written, as it is without a filter.
+enum Fed<'a> {
+    Written(Box<Written<'a>>),
+    Typed(Box<Feed<'a>>),
+}
+
 struct Asked<'a> {
     dataset: &'a Dataset,
     spec: &'a MeasureSpec,
@@ -115,29 +134,53 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    fn told(&self, error: QueryError) -> Result<String, TaskFailure> {
+        let location = &self.dataset.source.location;
+        told(error, matches!(location, Location::Local { .. }))
+    }
+
     fn ask(&self, check: &Check, name: String, state: &mut TableState) -> Result<(), TaskFailure> {
-        let ended = match check.metric.sql() {
-            Some(sql) => self.query(check, &sql).map(|answer| {
+        let sql = check.metric.sql();
+        let text = sql.as_deref().unwrap_or(&check.metric.filter);
+        let (beside, others) = self.others(text);
+        if !beside.is_empty() {
+            let samples = beside.iter().map(ToString::to_string).collect();
+            let value = Ok(AnswerValue::Null);
+            let read = Stated { value, samples };
+            state.answers.insert(check.metric.beside(), read);
+        }
+        let others = match others {
+            Ok(others) => others,
+            Err(error) => {
+                let why = told(error, false)?;
+                state.answers.insert(name, Stated::failed(why));
+                return Ok(());
+            }
+        };
+        let ended = match &sql {
+            Some(sql) => self.query(check, sql, others).map(|answer| {
                 state.answers.insert(name.clone(), answer);
             }),
-            None => self.filtered(&check.metric.filter).map(|(kept, shown)| {
-                state.filtered.insert(check.metric.filter.clone(), kept);
+            None => self.filtered(text, others).map(|(kept, shown)| {
+                state.filtered.insert(text.to_owned(), kept);
                 state.answers.extend(shown);
             }),
         };
         if let Err(error) = ended {
-            state.answers.insert(name, Stated::failed(told(error)?));
+            state
+                .answers
+                .insert(name, Stated::failed(self.told(error)?));
         }
         Ok(())
     }
 
-    fn query(&self, check: &Check, sql: &str) -> Result<Stated, QueryError> {
+    fn query(&self, check: &Check, sql: &str, others: Vec<Table>) -> Result<Stated, QueryError> {
         let want = if check.metric.metric == Metric::FailedRows {
             Want::Rows { cap: SAMPLE_ROWS }
         } else {
             Want::Number
         };
-        let mut request = self.request(sql, want)?;
+        let mut request = self.request(sql, want, others);
         request.property = (!check.metric.column.is_empty()).then(|| check.metric.column.clone());
         Ok(
             match within(&request, self.limits(), self.context, |_| Ok(()))? {
@@ -183,7 +226,7 @@ impl Asked<'_> {
         let rows = match self.open() {
             Ok(rows) => rows,
             Err(error) => {
-                let why = told(error.into())?;
+                let why = self.told(error.into())?;
                 for metric in metrics {
                     state
                         .answers
@@ -199,12 +242,12 @@ impl Asked<'_> {
         match read(&metrics, true) {
             Ok(found) => state.answers.extend(found),
             Err(error) => {
-                told(error)?;
+                self.told(error)?;
                 for metric in metrics {
                     match read(&[metric], false) {
                         Ok(found) => state.answers.extend(found),
                         Err(error) => {
-                            let why = told(error)?;
+                            let why = self.told(error)?;
                             state.answers.insert(metric.rows(), Stated::failed(why));
                         }
                     }
@@ -217,38 +260,53 @@ impl Asked<'_> {
     fn open(&self) -> Result<Arc<dyn assay_rows::Rows>, ScanError> {
         let slices = self.spec.slices.iter();
         let listed: Vec<_> = slices.map(|slice| slice.object.clone()).collect();
-        assay_rows::open(self.dataset, &listed, Some(self.partition), self.context)
+        let (of, as_) = (Some(self.partition), As::Written);
+        assay_rows::open_as(self.dataset, &listed, of, as_, self.context)
     }
 
     /// The rows that a filter keeps.
-    fn filtered(&self, condition: &str) -> Result<Kept, QueryError> {
+    fn filtered(&self, condition: &str, others: Vec<Table>) -> Result<Kept, QueryError> {
         let metrics = self.showing(condition);
         let mut shown: Option<Samples> = None;
         let own = of_filter(self.dataset, condition);
-        let request = self.request(
-            condition,
-            Want::Filter {
-                columns: Vec::new(),
-            },
-        )?;
+        let want = Want::Filter {
+            columns: Vec::new(),
+            written: true,
+        };
+        let request = self.request(condition, want, others);
         let path = format!("rows where {condition}");
-        let mut feed: Option<Feed<'_>> = None;
+        let mut feed: Option<Fed<'_>> = None;
         within(&request, self.limits(), self.context, |batch| {
             let fed = match &mut feed {
                 Some(feed) => feed,
                 None => {
-                    let (rows, schema) = (Rows::Of(self.partition.key.clone()), batch.schema());
+                    let schema = batch.schema();
                     shown = Some(Samples::new(self.dataset, &metrics, &schema, true));
-                    feed.insert(Feed::new(&own, &schema, rows, &path, self.context)?)
+                    feed.insert(if written::is_of(own.source.format.kind) {
+                        Fed::Written(Box::new(Written::new(&own, &schema, self.context)?))
+                    } else {
+                        let rows = Rows::Of(self.partition.key.clone());
+                        let feed = Feed::new(&own, &schema, rows, &path, self.context)?;
+                        Fed::Typed(Box::new(feed))
+                    })
                 }
             };
             if let Some(shown) = &mut shown {
                 shown.take(&batch, self.context)?;
             }
-            Ok(fed.add(&batch)?)
+            Ok(match fed {
+                Fed::Written(feed) => feed.add(&batch)?,
+                Fed::Typed(feed) => feed.add(&batch)?,
+            })
         })?;
-        let mut states = feed.map(|feed| feed.finish(0, true)).unwrap_or_default();
-        let kept = states.remove(&self.partition.key).unwrap_or_default();
+        let kept = match feed {
+            Some(Fed::Written(feed)) => feed.finish(),
+            Some(Fed::Typed(feed)) => {
+                let mut states = feed.finish(0, true);
+                states.remove(&self.partition.key).unwrap_or_default()
+            }
+            None => TableState::default(),
+        };
         Ok((kept, shown.map(Samples::finish).unwrap_or_default()))
     }
 
@@ -265,7 +323,24 @@ impl Asked<'_> {
         masked.map(|column| column.name.clone()).collect()
     }
 
-    fn request(&self, sql: &str, want: Want) -> Result<Request, QueryError> {
+    /// The tables of the other servers that a text names, and what is read of them.
+    fn others(&self, sql: &str) -> (Vec<Beside>, Result<Vec<Table>, QueryError>) {
+        let (mut read, mut tables) = (Vec::new(), Ok(Vec::new()));
+        // Who does not name it does not wait for it, nor fail with it.
+        let others = self.dataset.others.iter();
+        for other in others.filter(|other| child::names(sql, &other.server)) {
+            let (beside, table) = others::table(self.dataset, other, self.partition, self.context);
+            read.extend(beside);
+            match (table, &mut tables) {
+                (Ok(table), Ok(tables)) => tables.push(table),
+                (Err(error), Ok(_)) => tables = Err(error),
+                (_, Err(_)) => {}
+            }
+        }
+        (read, tables)
+    }
+
+    fn request(&self, sql: &str, want: Want, others: Vec<Table>) -> Request {
         let object = self.dataset.id.as_str().to_owned();
         let listed = self.spec.slices.iter().map(|slice| slice.object.clone());
         let mut tables = vec![Table {
@@ -276,14 +351,8 @@ impl Asked<'_> {
                 partition: Some(Box::new(self.partition.clone())),
             },
         }];
-        for other in &self.dataset.others {
-            // Who does not name it does not wait for it, nor fail with it.
-            if child::names(sql, &other.server) {
-                let table = others::table(self.dataset, other, self.partition, self.context)?;
-                tables.push(table);
-            }
-        }
-        Ok(Request {
+        tables.extend(others);
+        Request {
             tables,
             object,
             property: None,
@@ -291,6 +360,6 @@ impl Asked<'_> {
             sql: sql.to_owned(),
             want,
             masked: self.masked(),
-        })
+        }
     }
 }

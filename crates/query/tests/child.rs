@@ -2,24 +2,31 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+#[path = "hostile/generated.rs"]
+#[allow(dead_code, reason = "the test in one process asks for more of it")]
+mod generated;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use assay_datanode::runner::access::{LocalKeys, Sources};
+use assay_datanode::runner::access::{KeyError, Keys, LocalKeys, Sources};
 use assay_datanode::runner::child::Queries;
 use assay_datanode::runner::{InProcess, TaskJob, TaskRunner, TaskWatch};
 use assay_metrics::{AnswerValue, SumValue, TableState};
 use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
-use assay_model::dataset::{Dataset, FormatKind, Location, Source};
+use assay_model::dataset::{Credential, Dataset, Format, FormatKind, Location, Source};
 use assay_model::ids::{CheckId, RunId, TaskId};
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::output::TaskOutput;
 use assay_model::partition::{ObjectSlice, Part, Partition};
 use assay_model::run::{Priority, Run, RunState, Selection, Trigger};
+use assay_model::source::{Database, DatabaseKind, VersionBy};
 use assay_model::task::{MeasureSpec, Task, TaskSpec};
+use assay_scan::reach::Secret;
 use assay_store::sqlite::SqliteStore;
+use assay_test_servers::postgres;
 use common::{dataset, file, objects};
 use jiff::Timestamp;
 
@@ -279,4 +286,102 @@ fn without_the_program_each_query_is_told_how_to_get_it() {
         told.contains("assay-query") && told.contains("ASSAY_QUERY_PROGRAM"),
         "{told}"
     );
+}
+
+#[test]
+fn statements_by_dice_are_each_answered_and_end_no_process_but_their_own() {
+    let folder = orders();
+    let statements: std::collections::BTreeSet<String> = (0..60)
+        .map(|number| generated::statement(7, number))
+        .collect();
+    let asked: Vec<MetricKey> = statements.iter().map(|sql| query(sql)).collect();
+    let dataset = asking(folder.path(), &asked);
+    let state = answers(Path::new(PROGRAM), &dataset, folder.path());
+    for key in &asked {
+        if let Err(why) = &state.answers[&key.asked()].value {
+            assert!(why.len() > 10, "{key}: {why}");
+        }
+    }
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 1);
+}
+
+/// A secret that was replaced since it was kept.
+#[derive(Debug, Default)]
+struct Replaced(AtomicBool);
+
+#[async_trait::async_trait]
+impl Keys for Replaced {
+    async fn secret(&self, _: &Credential) -> Result<Secret, KeyError> {
+        let is_known = self.0.load(Ordering::Relaxed);
+        Ok(Secret::new(if is_known {
+            "postgres:new"
+        } else {
+            "nobody:old"
+        }))
+    }
+
+    async fn renewed(&self, of: &Credential, used: &Secret) -> Option<Secret> {
+        self.0.store(true, Ordering::Relaxed);
+        let secret = self.secret(of).await.ok();
+        secret.filter(|secret| secret != used)
+    }
+}
+
+#[test]
+fn a_server_whose_secret_was_replaced_is_asked_once_more_with_the_new_one() {
+    let folder = orders();
+    let url = postgres::shared().create_database();
+    postgres::shared().sql(
+        &url,
+        "CREATE TABLE ledger (id int); INSERT INTO ledger VALUES (1), (3)",
+    );
+    let (_, place) = url.rsplit_once('@').unwrap();
+    let (machine, database) = place.split_once('/').unwrap();
+    let (host, port) = machine.rsplit_once(':').unwrap();
+    let key = query("SELECT COUNT(*) FROM {object} JOIN ledger ON \"Id\" = id");
+    let mut dataset = asking(folder.path(), std::slice::from_ref(&key));
+    dataset.others = vec![Source {
+        server: "ledger".to_owned(),
+        location: Location::Database(Database {
+            kind: DatabaseKind::Postgres,
+            host: host.to_owned(),
+            port: port.parse().unwrap(),
+            database: database.split('?').next().unwrap().to_owned(),
+            schema: "public".to_owned(),
+            table: "ledger".to_owned(),
+            version: VersionBy::Checksum,
+        }),
+        format: Format::of(FormatKind::Table),
+        credential: Some(Credential::Env("ASSAY_SOURCE_T".to_owned())),
+    }];
+    let sources = |keys: Arc<dyn Keys>| Sources {
+        keys,
+        allowed: None,
+        make: assay_sources::reach,
+        identities: None,
+        external_id: None,
+    };
+    let ask = |keys| answers_of(Path::new(PROGRAM), &dataset, folder.path(), sources(keys));
+    let state = ask(Arc::new(Replaced::default()));
+    let answer = &state.answers[&key.asked()].value;
+    assert_eq!(*answer, Ok(AnswerValue::Exact("2".to_owned())));
+    // Where there is no other, the next run asks again.
+    let state = ask(Arc::new(Fixed));
+    let why = state.answers[&key.asked()].value.clone().unwrap_err();
+    assert!(
+        why.contains("28000") && why.contains("the next run asks again"),
+        "{why}"
+    );
+}
+
+/// A secret that is refused, and stays.
+#[derive(Debug)]
+struct Fixed;
+
+#[async_trait::async_trait]
+impl Keys for Fixed {
+    async fn secret(&self, _: &Credential) -> Result<Secret, KeyError> {
+        Ok(Secret::new("nobody:old"))
+    }
 }

@@ -219,7 +219,7 @@ fn a_small_share_is_not_rounded_away_and_a_whole_division_is_told() {
 #[test]
 fn failed_rows_are_counted_and_some_are_shown_without_masked_values() {
     let (_folder, tables) = orders();
-    let masked = vec!["email".to_owned()];
+    let masked = vec!["eMail".to_owned()];
     let ask = |sql: &str| {
         let mut request = request(tables.clone(), sql, Want::Rows { cap: 2 });
         request.masked.clone_from(&masked);
@@ -247,6 +247,12 @@ fn failed_rows_are_counted_and_some_are_shown_without_masked_values() {
         "SELECT v FROM (SELECT 'a@x' AS v) AS d WHERE v IN (SELECT email FROM orders)",
         "SELECT v FROM (SELECT 'a@x' AS v) AS d WHERE EXISTS (SELECT 1 FROM orders WHERE email = d.v)",
         "SELECT 'a@x' AS v INTERSECT SELECT email FROM orders",
+        "SELECT * FROM orders",
+        "SELECT o.* FROM orders AS o",
+        "SELECT EMAIL, \"email\" AS e FROM orders",
+        "SELECT q.* FROM (SELECT * FROM orders) AS q",
+        "SELECT [email, 'x'] FROM orders",
+        "SELECT named_struct('who', email)['who'] FROM orders",
     ] {
         let (_, sample) = ask(hidden);
         let text = serde_json::to_string(&sample).unwrap();
@@ -399,7 +405,14 @@ fn a_filter_gives_the_rows_and_columns_that_are_asked_for() {
     let (_folder, tables) = orders();
     let filter = |sql: &str, columns: &[&str]| {
         let columns = columns.iter().map(|c| (*c).to_owned()).collect();
-        let request = request(tables.clone(), sql, Want::Filter { columns });
+        let request = request(
+            tables.clone(),
+            sql,
+            Want::Filter {
+                columns,
+                written: false,
+            },
+        );
         let mut rows = 0;
         let mut width = 0;
         let ended = assay_query::filter(&request, limits(), |batch| {

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder,
-    StringBuilder, Time64NanosecondBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder,
+    Int64Builder, StringBuilder, Time64NanosecondBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use assay_metrics::Number;
@@ -157,6 +157,8 @@ enum Values {
     Date(Date32Builder),
     Time(Time64NanosecondBuilder),
     Timestamp(TimestampMicrosecondBuilder),
+    /// As it is written.
+    Written(BinaryBuilder),
 }
 
 /// Why a value does not fit its column.
@@ -176,6 +178,7 @@ impl Column {
                 Values::Decimal(builder, *scale)
             }
             DataType::Float64 => Values::Float(Float64Builder::new()),
+            DataType::Binary => Values::Written(BinaryBuilder::new()),
             DataType::Boolean => Values::Bool(BooleanBuilder::new()),
             DataType::Date32 => Values::Date(Date32Builder::new()),
             DataType::Time64(_) => Values::Time(Time64NanosecondBuilder::new()),
@@ -202,6 +205,7 @@ impl Column {
             Values::Date(to) => to.append_null(),
             Values::Time(to) => to.append_null(),
             Values::Timestamp(to) => to.append_null(),
+            Values::Written(to) => to.append_null(),
         }
     }
 
@@ -212,6 +216,7 @@ impl Column {
             return Ok(());
         };
         match &mut self.values {
+            Values::Written(to) => to.append_value(field),
             Values::Text(to) => to.append_value(std::str::from_utf8(field).map_err(|_| "no text")?),
             Values::Int(to) => to.append_value(whole(values::number(field))?),
             Values::Float(to) => to.append_value(double(values::number(field))?),
@@ -278,6 +283,7 @@ impl Column {
             Values::Date(from) => Arc::new(from.finish()),
             Values::Time(from) => Arc::new(from.finish()),
             Values::Timestamp(from) => Arc::new(from.finish()),
+            Values::Written(from) => Arc::new(from.finish()),
         }
     }
 }

@@ -12,11 +12,12 @@ use assay_scan::discover::keys::zone;
 use assay_scan::error::Place;
 use assay_scan::object::ReadAt;
 use assay_scan::text::csv;
+use assay_scan::text::written::plain;
 use assay_scan::{ScanContext, ScanError};
 use jiff::tz::TimeZone;
 
 use super::cells::{self, Column, Seen};
-use super::{Files, Own, Rows, batch_of, projected};
+use super::{As, Files, Own, Rows, batch_of, projected};
 
 /// A partition of delimited files.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub(super) struct Csv {
 }
 
 impl Csv {
-    pub(super) fn open(files: Files, context: &ScanContext) -> Result<Self, ScanError> {
+    pub(super) fn open(files: Files, as_: As, context: &ScanContext) -> Result<Self, ScanError> {
         let zone = zone(&files.dataset.partitions)?;
         let mut names: Option<(Vec<String>, String)> = None;
         let mut seen: Vec<Seen> = Vec::new();
@@ -47,7 +48,7 @@ impl Csv {
             let open: Vec<(usize, usize)> = own
                 .iter()
                 .enumerate()
-                .filter(|(_, name)| cells::is_open(&files.dataset, name))
+                .filter(|(_, name)| as_ != As::Written && cells::is_open(&files.dataset, name))
                 .filter_map(|(at, name)| Some((at, first.iter().position(|n| n == name)?)))
                 .collect();
             if open.is_empty() {
@@ -68,7 +69,7 @@ impl Csv {
         let field =
             |(name, seen): (&String, &Seen)| cells::field(&files.dataset, name, *seen, false);
         let fields: Vec<_> = names.iter().zip(&seen).map(field).collect();
-        let schema = Arc::new(Schema::new(fields));
+        let schema = Arc::new(Schema::new(as_.fields(fields, &names)));
         Ok(Self {
             files,
             schema,
@@ -147,10 +148,10 @@ impl Rows for Csv {
             let own = csv::header(dataset, &reader, context)?;
             let mut places = Vec::with_capacity(columns.len());
             for field in schema.fields() {
-                let place = own.iter().position(|name| name == field.name());
+                let place = own.iter().position(|name| name == plain(field.name()));
                 places.push(place.ok_or_else(|| ScanError::Changed {
                     path: reader.path().to_owned(),
-                    what: format!("its column {:?} is gone", field.name()),
+                    what: format!("its column {:?} is gone", plain(field.name())),
                 })?);
             }
             let new = |field: &Arc<_>| Column::new(field, dataset, &self.zone);

@@ -29,6 +29,7 @@ use assay_model::partition::{ObjectRef, Partition, PartitionKey};
 use assay_scan::error::Place;
 use assay_scan::object::Objects;
 use assay_scan::text::keyed::Keyed;
+use assay_scan::text::written::{self, MARK};
 use assay_scan::{ScanContext, ScanError};
 
 /// Rows of a batch at most, where the format leaves the choice.
@@ -191,6 +192,36 @@ impl Own {
     }
 }
 
+/// How the columns of text files are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum As {
+    /// With the type that is declared or that all of their values have.
+    Typed,
+    /// As they are written ([`assay_scan::text::written`]); columns of other files have types of
+    /// their own, and are given with them.
+    Written,
+    /// With their type, and after all of them once more as they are written, under names with a
+    /// [`MARK`](assay_scan::text::written::MARK).
+    Both,
+}
+
+impl As {
+    /// The columns of a text file, of these types and names.
+    fn fields(self, typed: Vec<Field>, names: &[String]) -> Vec<Field> {
+        match self {
+            Self::Typed => typed,
+            Self::Written => names.iter().map(written::field).collect(),
+            Self::Both => {
+                let marked = names.iter().map(|name| format!("{MARK}{name}"));
+                typed
+                    .into_iter()
+                    .chain(marked.map(written::field))
+                    .collect()
+            }
+        }
+    }
+}
+
 /// Opens the rows of a partition and tells their columns. Instants say the zone of the dataset. `list` are its objects; `partition` tells
 /// its rows from others in them where the layout tells partitions by a column, and nothing else.
 ///
@@ -202,7 +233,21 @@ pub fn open(
     partition: Option<&Partition>,
     context: &ScanContext,
 ) -> Result<Arc<dyn Rows>, ScanError> {
-    let rows = opened(dataset, list, partition, context)?;
+    open_as(dataset, list, partition, As::Typed, context)
+}
+
+/// The same, with the columns of text files given in another way.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_as(
+    dataset: &Dataset,
+    list: &[ObjectRef],
+    partition: Option<&Partition>,
+    as_: As,
+    context: &ScanContext,
+) -> Result<Arc<dyn Rows>, ScanError> {
+    let rows = opened(dataset, list, partition, as_, context)?;
     Ok(zoned::zoned(rows, &dataset.partitions.time_zone))
 }
 
@@ -210,6 +255,7 @@ fn opened(
     dataset: &Dataset,
     list: &[ObjectRef],
     partition: Option<&Partition>,
+    as_: As,
     context: &ScanContext,
 ) -> Result<Arc<dyn Rows>, ScanError> {
     if dataset.source.format.kind == FormatKind::Table {
@@ -230,8 +276,8 @@ fn opened(
         only,
     };
     let rows: Arc<dyn Rows> = match dataset.source.format.kind {
-        FormatKind::Csv => return Ok(Arc::new(csv::Csv::open(files, context)?)),
-        FormatKind::Ndjson => return Ok(Arc::new(ndjson::Ndjson::open(files, context)?)),
+        FormatKind::Csv => return Ok(Arc::new(csv::Csv::open(files, as_, context)?)),
+        FormatKind::Ndjson => return Ok(Arc::new(ndjson::Ndjson::open(files, as_, context)?)),
         FormatKind::Parquet => Arc::new(parquet::Parquet::open(files)?),
         FormatKind::Delta => return Ok(Arc::new(delta::Delta::open(files, context)?)),
         _ => Arc::new(columnar::Columnar::open(files, context)?),

@@ -3,19 +3,20 @@
 //! In: objects of a listing. Out: batches of the columns asked for. All lines are looked through
 //! once before, for the names of the columns and their types: a member that a line lacks is NULL.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use assay_scan::discover::keys::zone;
 use assay_scan::object::ReadAt;
 use assay_scan::text::ndjson;
+use assay_scan::text::written::plain;
 use assay_scan::{ScanContext, ScanError};
 use jiff::tz::TimeZone;
 
 use super::cells::{self, Column, Seen};
-use super::{Files, Own, Rows, batch_of, projected};
+use super::{As, Files, Own, Rows, batch_of, projected};
 
 /// A partition of files of JSON lines.
 #[derive(Debug)]
@@ -26,10 +27,12 @@ pub(super) struct Ndjson {
 }
 
 impl Ndjson {
-    pub(super) fn open(files: Files, context: &ScanContext) -> Result<Self, ScanError> {
+    pub(super) fn open(files: Files, as_: As, context: &ScanContext) -> Result<Self, ScanError> {
         let zone = zone(&files.dataset.partitions)?;
         let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
         let mut order: Vec<String> = Vec::new();
+        // Values as they are written are those of columns that the lines name.
+        let mut named: BTreeSet<String> = BTreeSet::new();
         for column in &files.dataset.columns {
             seen.insert(column.name.clone(), Seen::default());
             order.push(column.name.clone());
@@ -40,6 +43,9 @@ impl Ndjson {
             ndjson::read(&reader, context, &mut |lines| {
                 let kept = kept(own.as_mut(), lines, reader.path())?;
                 for name in lines.names() {
+                    if !named.contains(name) {
+                        named.insert(name.clone());
+                    }
                     if !seen.contains_key(name) {
                         seen.insert(name.clone(), Seen::default());
                         order.push(name.clone());
@@ -55,7 +61,8 @@ impl Ndjson {
         let seen = |name: &String| seen.get(name).copied().unwrap_or_default();
         let field = |name: &String| cells::field(&files.dataset, name, seen(name), true);
         let fields: Vec<_> = order.iter().map(field).collect();
-        let schema = Arc::new(Schema::new(fields));
+        order.retain(|name| named.contains(name));
+        let schema = Arc::new(Schema::new(as_.fields(fields, &order)));
         Ok(Self {
             files,
             schema,
@@ -105,6 +112,16 @@ impl Rows for Ndjson {
             ndjson::read(&reader, context, &mut |lines| {
                 let kept = kept(own.as_mut(), lines, reader.path())?;
                 for (column, field) in filled.iter_mut().zip(schema.fields()) {
+                    if *field.data_type() == DataType::Binary {
+                        let values = lines.written(plain(field.name()));
+                        for row in &kept {
+                            let taken = column.field(values[*row].as_deref());
+                            taken.map_err(|what| {
+                                cells::unfit(reader.path(), lines.place(*row, field.name()), what)
+                            })?;
+                        }
+                        continue;
+                    }
                     let values = lines.column(field.name());
                     for row in &kept {
                         let taken = column.json(values[*row]);

@@ -13,6 +13,7 @@ pub use column::broken_rows;
 use std::collections::BTreeSet;
 
 use assay_metrics::{AnswerValue, TableState, Unavailable, Uniqueness};
+use assay_model::beside::in_words;
 use assay_model::dataset::Dataset;
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue, ROWS};
 use assay_model::outcome::ROWS_SUCH_AS;
@@ -118,18 +119,15 @@ impl Subject<'_> {
     }
 
     fn is_masked(&self, name: &str) -> bool {
-        self.dataset
-            .columns
-            .iter()
-            .any(|column| column.name == name && column.masked)
+        self.dataset.is_masked(name)
     }
 
     fn point(&self, key: MetricKey) -> MetricPoint {
         if key.metric.is_of_query() {
-            return self.answer(key);
+            return self.with_beside(self.answer(key));
         }
         if !key.filter.is_empty() {
-            return self.of_filtered(key);
+            return self.with_beside(self.of_filtered(key));
         }
         let point = self.of_all(key);
         self.with_rows(point, self.state)
@@ -172,6 +170,22 @@ impl Subject<'_> {
             Ok(_) if rows.samples.is_empty() || rows.samples.len() as u64 > broken => None,
             Ok(_) => Some(format!("{ROWS_SUCH_AS}{}", rows.samples.join(", "))),
         }
+    }
+
+    /// The point with what was read beside the partition for it: where the note of a value begins,
+    /// and where the reason ends that there is none.
+    fn with_beside(&self, mut point: MetricPoint) -> MetricPoint {
+        let read = self.state.answers.get(&point.key.beside());
+        let read = read.map(|answer| answer.samples.as_slice());
+        let Some(words) = in_words(read.unwrap_or_default()) else {
+            return point;
+        };
+        point.note = Some(match (point.note, point.status) {
+            (None, _) => words,
+            (Some(note), MetricStatus::Computed) => format!("{words}; {note}"),
+            (Some(why), _) => format!("{why}; {words}"),
+        });
+        point
     }
 
     /// The metric of all rows.

@@ -129,6 +129,20 @@ impl Sources {
         Ok(access)
     }
 
+    /// What a query of this dataset may reach with the secrets that are there by now, when one of
+    /// them is another than it was refused with.
+    pub async fn renewed_of_query(&self, dataset: &Dataset, used: &Access) -> Option<Access> {
+        let all = std::iter::once(&dataset.source).chain(&dataset.others);
+        for credential in all.filter_map(|source| source.credential.as_ref()) {
+            if let Some(secret) = used.secret(credential)
+                && self.keys.renewed(credential, secret).await.is_some()
+            {
+                return self.access_of_query(dataset).await.ok();
+            }
+        }
+        None
+    }
+
     /// What whoever reads these sources may reach.
     ///
     /// # Errors

@@ -256,8 +256,19 @@ async fn read_past(
             .iter()
             .find(|v| v.partition.key == spec.partition.key);
         let was_complete = judged_before && of_this.is_some_and(|v| v.sealed);
+        let same = ledger.iter().any(|entry| {
+            entry.partition.key == spec.partition.key
+                && entry.judged.as_ref() == Some(&spec.version)
+        });
+        // Of the same bytes what was asked differs by what was read beside them, or by what had
+        // passed by: the partition is as it was.
+        let tells = |point: &&MetricPoint| {
+            !same || !(point.key.metric.is_of_query() || !point.key.filter.is_empty())
+        };
         Ok(Past {
             earlier: was_complete.then(|| stored.clone()),
+            history,
+            earlier: was_complete.then(|| stored.iter().filter(tells).cloned().collect()),
             stored,
             known: Known {
                 history,

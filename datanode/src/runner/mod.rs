@@ -122,7 +122,15 @@ impl InProcess {
         access: Option<Access>,
     ) -> Result<TaskOutput, TaskFailure> {
         let make = self.sources.as_ref().map(|sources| sources.make);
+        let mut known = None;
         let access = match job.task.spec {
+            TaskSpec::Discover => {
+                let found = discover::known(self.metrics.as_ref(), &job).await?;
+                let sources = self.sources.as_ref();
+                let access = discover::access(sources, &job.dataset, &found.1, access).await;
+                known = Some(found);
+                access
+            }
             TaskSpec::Measure(_) => {
                 copies::with_storage(self.copies.as_ref(), &job, access).await?
             }
@@ -136,10 +144,10 @@ impl InProcess {
             reach: make.zip(access).map(|(make, access)| make(access)),
             files: None,
         };
-        match &job.task.spec {
-            TaskSpec::Discover => discover::run(self.metrics.as_ref(), job, context).await,
-            TaskSpec::Measure(_) => measure::run(job, context).await,
-            TaskSpec::Evaluate(_) => {
+        match (&job.task.spec, known) {
+            (_, Some(known)) => discover::run(known, job, context).await,
+            (TaskSpec::Discover | TaskSpec::Measure(_), None) => measure::run(job, context).await,
+            (TaskSpec::Evaluate(_), None) => {
                 evaluate::run(self.metrics.as_ref(), self.copies.as_ref(), job, &stop).await
             }
         }

@@ -1,6 +1,7 @@
-//! Which verdicts hold no more although the data is as it was: those by another definition, those
-//! on an age that time has carried over its limit, and those on the newest partition of a series
-//! whose training people have changed since.
+//! Which verdicts hold no more although the data is as it was: those by another definition, those on
+//! an age that time has carried over its limit, those that rest on an answer which could not be had
+//! for a reason that may have passed, those held against another server that has changed, and those
+//! on the newest partition of a series whose training people have changed since.
 //!
 //! Comes in: the ledger, the verdicts in force, what people answered and the present instant. Goes
 //! out: the partitions to be judged again, by what is stored of them where that is enough, else by
@@ -25,6 +26,7 @@ use assay_store::port::{MetricHistory, ResultFilter, ResultRow, Verdict};
 use assay_store::{MetricStore, StoreError};
 use jiff::{SignedDuration, Timestamp};
 
+use super::child::names;
 use crate::pause::asked;
 
 /// Results of one partition that are read, at most.
@@ -79,6 +81,10 @@ pub(super) async fn redo(
     verdicts.retain(|verdict| judged.contains(verdict.partition.key.as_str()));
     by_another_definition(metrics, dataset, &verdicts, &mut redo).await?;
     by_other_answers(metrics, dataset, ledger, &verdicts, now, &mut redo).await?;
+    if dataset.asking().next().is_some() {
+        asked_again(metrics, dataset, &judged, &mut redo).await?;
+    }
+    beside(metrics, dataset, &judged, &mut redo).await?;
     let ages: Vec<&Check> = dataset.checks.iter().filter(|c| is_age(c)).collect();
     if !ages.is_empty() {
         for partition in newest(ledger, now) {
@@ -88,6 +94,62 @@ pub(super) async fn redo(
         }
     }
     Ok(redo)
+}
+
+/// The partitions of which something could not be asked for a reason that may pass.
+async fn asked_again(
+    metrics: &dyn MetricStore,
+    dataset: &Dataset,
+    judged: &BTreeSet<&str>,
+    redo: &mut Redo,
+) -> Result<(), StoreError> {
+    let filter = ResultFilter {
+        bad: true,
+        limit: RESULTS_MAX,
+        ..ResultFilter::default()
+    };
+    let bad = asked(|| metrics.results(&dataset.id, &filter)).await?;
+    let again = bad
+        .into_iter()
+        .filter(|row| row.result.is_asked_again() && judged.contains(row.partition.key.as_str()));
+    redo.measure.extend(again.map(|row| row.partition.key.0));
+    Ok(())
+}
+
+/// What verdicts rest on beside the partition, of servers that the definition still names.
+async fn beside(
+    metrics: &dyn MetricStore,
+    dataset: &Dataset,
+    judged: &BTreeSet<&str>,
+    redo: &mut Redo,
+) -> Result<(), StoreError> {
+    let servers: BTreeSet<&str> = dataset.others.iter().map(|o| o.server.as_str()).collect();
+    let reads = |check: &&Check| {
+        let sql = check.metric.sql();
+        let text = sql.unwrap_or_else(|| check.metric.filter.clone());
+        servers.iter().any(|server| names(&text, server))
+    };
+    let mut seen = BTreeSet::new();
+    for check in dataset.asking().filter(reads) {
+        let filter = ResultFilter {
+            check: Some(check.id.clone()),
+            limit: RESULTS_MAX,
+            ..ResultFilter::default()
+        };
+        if !seen.insert(&check.id) {
+            continue;
+        }
+        for row in asked(|| metrics.results(&dataset.id, &filter)).await? {
+            let key = row.partition.key.as_str();
+            let mut read = row.result.beside();
+            read.retain(|beside| servers.contains(beside.server.as_str()));
+            if judged.contains(key) && !read.is_empty() && !redo.measure.contains(key) {
+                let of = redo.beside.entry(key.to_owned()).or_default();
+                of.extend(read);
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn by_another_definition(

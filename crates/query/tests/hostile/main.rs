@@ -8,12 +8,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod forbidden;
+mod generated;
 mod odd;
 
 use std::time::{Duration, Instant};
 
 use assay_model::dataset::FormatKind;
-use assay_query::{Answer, QueryError, Want};
+use assay_query::{Answer, Limits, QueryError, Want};
 use common::{file, files, limits, request};
 use forbidden::forbidden;
 use odd::odd;
@@ -108,6 +109,65 @@ fn what_is_odd_ends_soon_with_an_answer_or_an_error_that_says_why() {
         leaks.join("\n")
     );
     nothing_but(folder.path(), &["a.csv", "secret.csv"]);
+}
+
+/// A number from the environment.
+fn set(name: &str, usual: u64) -> u64 {
+    let set = std::env::var(name).ok().filter(|text| !text.is_empty());
+    set.map_or(usual, |text| text.parse().unwrap())
+}
+
+#[test]
+fn statements_by_dice_end_with_an_answer_or_an_error_that_says_why() {
+    let folder = folder();
+    let tables = tables(folder.path());
+    with_canary(folder.path());
+    let seed = set("ASSAY_HOSTILE_SEED", 1);
+    let few = Limits {
+        memory_bytes: 32 << 20,
+        time: Duration::from_secs(20),
+        answer_bytes: 1 << 16,
+    };
+    let (mut answered, mut wrong, mut broke) = (0, Vec::new(), Vec::new());
+    let statements = set("ASSAY_HOSTILE_SQL", 8_000);
+    for number in 0..statements {
+        let sql = generated::statement(seed, number);
+        let mut request = request(tables.clone(), &sql, Want::Rows { cap: 3 });
+        request.masked = vec!["email".to_owned()];
+        let begun = Instant::now();
+        let ended = assay_query::run(&request, few);
+        let said = format!("{ended:?}");
+        let short: String = sql.chars().take(300).collect();
+        let mut fault =
+            |what: &str| wrong.push(format!("{seed}/{number}: {what}: {short}: {said}"));
+        if begun.elapsed() > few.time + Duration::from_secs(2) {
+            fault("too late");
+        }
+        if said.contains(CANARY) || said.contains("root:") || said.contains("aaaaaaaaaaaaaaaa") {
+            fault("it shows what it may not");
+        }
+        match &ended {
+            Ok(_) if generated::writes(&sql) => fault("it was obeyed"),
+            Ok(_) => answered += 1,
+            Err(QueryError::Broke(_)) => broke.push(short),
+            Err(error) if !(10..40_000).contains(&error.to_string().len()) => fault("no reason"),
+            Err(_) => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Most are no queries; those that are must be among them, too.
+    assert!(answered * 50 > statements, "{answered} of {statements}");
+    assert!(
+        broke.len() as u64 * 100 <= statements,
+        "{}",
+        broke.join("\n")
+    );
+    nothing_but(folder.path(), &["a.csv", "secret.csv"]);
+    assert!(!std::path::Path::new("/tmp/assay-hostile.csv").exists());
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+    assert!(peak.unwrap() < 2 << 20, "{peak:?} KiB");
 }
 
 #[test]

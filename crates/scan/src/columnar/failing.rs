@@ -22,6 +22,7 @@ use crate::error::{Place, ScanError};
 use crate::parquet::rows::add_to_key;
 use crate::plan::key_columns;
 use crate::points::broken_rows;
+use crate::text::written::{self, Written};
 
 /// Keys of which it is remembered that they were met; later rows are not looked at.
 const KEYS_MAX: usize = 1 << 21;
@@ -37,10 +38,13 @@ pub struct Failing {
     columns: Vec<usize>,
     schema: SchemaRef,
     met: Option<HashSet<u128>>,
+    /// Whether the columns hold text as it is written.
+    is_written: bool,
 }
 
 impl Failing {
-    /// For batches of this schema; `None` where the metric counts no rows, or its columns are not
+    /// For batches of this schema, of text files with the values [as they are
+    /// written](crate::text::written); `None` where the metric counts no rows, or its columns are not
     /// there.
     #[must_use]
     pub fn new(dataset: &Dataset, key: &MetricKey, schema: &Schema) -> Option<Self> {
@@ -70,6 +74,7 @@ impl Failing {
             columns,
             schema,
             met: is_of_keys.then(HashSet::new),
+            is_written: written::is_of(dataset.source.format.kind),
         })
     }
 
@@ -94,7 +99,7 @@ impl Failing {
         let mut found = Vec::new();
         if self.met.is_some() {
             context.check(PATH)?;
-            self.met_before(&own, most, &mut found)?;
+            self.met_before(&own, most, context, &mut found)?;
         } else {
             let quiet = ScanContext {
                 cancelled: Arc::clone(&context.cancelled),
@@ -131,11 +136,17 @@ impl Failing {
 
     /// How many of the rows the metric counts.
     fn count(&self, batch: &RecordBatch, context: &ScanContext) -> Result<u64, ScanError> {
-        let all = PartitionKey::all();
-        let of = Rows::Of(all.clone());
-        let mut feed = Feed::new(&self.dataset, &self.schema, of, PATH, context)?;
-        feed.add(batch)?;
-        let state = feed.finish(0, true).remove(&all).unwrap_or_default();
+        let state = if self.is_written {
+            let mut feed = Written::new(&self.dataset, &self.schema, context)?;
+            feed.add(batch)?;
+            feed.finish()
+        } else {
+            let all = PartitionKey::all();
+            let of = Rows::Of(all.clone());
+            let mut feed = Feed::new(&self.dataset, &self.schema, of, PATH, context)?;
+            feed.add(batch)?;
+            feed.finish(0, true).remove(&all).unwrap_or_default()
+        };
         let Some(column) = state.columns.get(&self.key.column) else {
             return Ok(0);
         };
@@ -148,11 +159,29 @@ impl Failing {
         &mut self,
         batch: &RecordBatch,
         most: usize,
+        context: &ScanContext,
         found: &mut Vec<usize>,
     ) -> Result<(), ScanError> {
+        let keys = match self.is_written {
+            true => Written::new(&self.dataset, &self.schema, context)?.keys(batch)?,
+            false => self.keys(batch)?,
+        };
         let Some(met) = &mut self.met else {
             return Ok(());
         };
+        for (row, key) in keys.into_iter().enumerate() {
+            if found.len() >= most || (key.is_some() && met.len() >= KEYS_MAX) {
+                return Ok(());
+            }
+            if key.is_some_and(|key| !met.insert(key)) {
+                found.push(row);
+            }
+        }
+        Ok(())
+    }
+
+    /// The key of each row; `None` with a NULL in it.
+    fn keys(&self, batch: &RecordBatch) -> Result<Vec<Option<u128>>, ScanError> {
         let mut parts = Vec::with_capacity(batch.num_columns());
         for (array, field) in batch.columns().iter().zip(self.schema.fields()) {
             let cells = Cells::of(array).map_err(|what| corrupt(&what))?;
@@ -160,6 +189,7 @@ impl Failing {
         }
         let mut at = vec![0usize; parts.len()];
         let mut key = KeyBuilder::default();
+        let mut keys = Vec::with_capacity(batch.num_rows());
         for row in 0..batch.num_rows() {
             let mut whole = true;
             for ((cells, meaning), at) in parts.iter().zip(&mut at) {
@@ -170,16 +200,10 @@ impl Failing {
                     whole = false;
                 }
             }
-            if found.len() >= most || (whole && met.len() >= KEYS_MAX) {
-                return Ok(());
-            }
-            if !whole {
-                key.clear();
-            } else if !met.insert(key.finish()) {
-                found.push(row);
-            }
+            keys.push(whole.then(|| key.finish()));
+            key.clear();
         }
-        Ok(())
+        Ok(keys)
     }
 }
 

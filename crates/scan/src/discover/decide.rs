@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use assay_model::beside::Beside;
 use assay_model::dataset::{Dataset, Sealing};
 use assay_model::ledger::{LedgerEntry, LedgerState, Sighting};
 use assay_model::partition::{ObjectRef, Partition, PartitionVersion};
@@ -111,6 +112,10 @@ pub struct Redo {
     /// Whether people have answered back since.
     #[serde(default)]
     pub answered: bool,
+    /// What verdicts rest on beside the partition: to be measured again when it is there in another
+    /// version.
+    #[serde(default)]
+    pub beside: BTreeMap<String, BTreeSet<Beside>>,
 }
 
 /// What a decision rests on besides the listing.

@@ -10,6 +10,7 @@
 
 pub mod auto;
 pub mod batches;
+pub mod beside;
 pub mod cadence;
 pub mod decide;
 mod delta;
@@ -69,14 +70,18 @@ pub fn discover_again(
     context: &ScanContext,
     redo: &Redo,
 ) -> Result<Discovery, ScanError> {
+    let (moved, notices) = beside::moved(dataset, redo, context);
+    let mut redo = redo.clone();
+    redo.measure.extend(moved);
     let facts = Facts {
         dataset,
         ledger,
         selection,
         now,
-        redo,
+        redo: &redo,
     };
     let mut discovery = discovered(&facts, context)?;
+    discovery.notices.extend(notices);
     if storage::is_ingested(dataset) {
         if selection.rescan {
             storage::read_again(&mut discovery, now);

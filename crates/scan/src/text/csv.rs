@@ -14,17 +14,15 @@ use assay_metrics::TableState;
 use assay_model::dataset::{Dataset, Format};
 use assay_model::partition::{Partition, PartitionKey};
 
-use super::feed::{Feeder, Role, Scratch, feed_key};
 use super::keyed::Keyed;
 use super::lines::Blocks;
 use super::records::{BOM, Csv, Rows, unquote};
 use super::structure::Marks;
+use super::table::Table;
 use super::{BLOCK_BYTES, States};
 use crate::context::ScanContext;
-use crate::discover::keys::zone;
 use crate::error::{Place, ScanError};
 use crate::object::ReadAt;
-use crate::plan::{ScanPlan, table_plan};
 
 /// The delimiter and the quote of a format.
 ///
@@ -120,13 +118,10 @@ fn open<'a>(
 struct Measure<'a> {
     dataset: &'a Dataset,
     partitions: &'a [Partition],
-    names: Vec<String>,
-    roles: Vec<Role>,
-    plan: ScanPlan,
+    table: Table,
     nulls: Nulls,
     keyed: Option<(Keyed, usize)>,
     states: States,
-    scratch: Scratch,
     cells: Cells,
 }
 
@@ -206,7 +201,7 @@ fn measured(
         }
     }
     while more {
-        csv.split(measure.names.len().max(1), skip)?;
+        csv.split(measure.table.names.len().max(1), skip)?;
         skip = 0;
         let rows = csv.rows.len();
         measure.block(&csv)?;
@@ -223,50 +218,35 @@ impl<'a> Measure<'a> {
         names: Vec<String>,
         reader: &dyn ReadAt,
     ) -> Result<Self, ScanError> {
-        let zone = zone(&dataset.partitions)?;
-        let columns: Vec<&str> = names.iter().map(String::as_str).collect();
-        let plan = table_plan(dataset, &columns);
+        let table = Table::new(dataset, names)?;
+        let names = &table.names;
         let keyed = match Keyed::of(dataset)? {
             None => None,
             Some(_) if names.is_empty() => None,
             Some(keyed) => match names.iter().position(|name| *name == keyed.column) {
                 Some(column) => Some((keyed, column)),
-                None => return Err(keyed.lacking(reader.path(), &names)),
+                None => return Err(keyed.lacking(reader.path(), names)),
             },
         };
-        let roles = names
-            .iter()
-            .map(|name| Role::of(dataset, name, &zone))
-            .collect();
         let mut states = States::new();
         for partition in partitions {
-            states.insert(partition.key.clone(), TableState::new(&plan.table));
+            states.insert(partition.key.clone(), table.empty());
         }
         Ok(Self {
             dataset,
             partitions,
-            roles,
-            plan,
+            table,
             nulls: Nulls::new(&dataset.source.format),
             keyed,
             states,
-            scratch: Scratch::default(),
             cells: Cells::default(),
-            names,
         })
     }
 
     /// Notes the file and its columns with every partition that it may hold rows of.
     fn note_file(&mut self) {
         for state in self.states.values_mut() {
-            state.files += 1;
-            state.schema.add_file();
-            for (name, ordinal) in self.names.iter().zip(0u32..) {
-                let declared = self.dataset.columns.iter().find(|c| c.name == *name);
-                let logical = declared.and_then(|c| c.logical_type);
-                let text = logical.map_or("text", |logical| logical.as_str());
-                state.schema.add_column(name, text, true, ordinal);
-            }
+            self.table.note_file(self.dataset, state);
         }
     }
 
@@ -285,7 +265,7 @@ impl<'a> Measure<'a> {
                 let text = unquote(raw, quote, &mut copy).map_err(|fault| {
                     let from = raw.as_ptr() as usize - bytes.as_ptr() as usize;
                     let error = csv.blocks.corrupt(from + fault.at, fault.what);
-                    in_column(error, self.names.get(column))
+                    in_column(error, self.table.names.get(column))
                 })?;
                 if text.len() + 2 < length {
                     let text = text.to_vec();
@@ -314,15 +294,13 @@ impl<'a> Measure<'a> {
                 let fields = (0..rows).map(|row| field(csv, &self.cells, &self.nulls, row, column));
                 let fault = |row: usize, what: String| {
                     let error = csv.blocks.corrupt(csv.rows.starts[row] as usize, what);
-                    in_column(error, self.names.get(column))
+                    in_column(error, self.table.names.get(column))
                 };
                 keyed.split(fields, Some(self.partitions), fault)?
             }
         };
         for (key, rows) in split {
-            let state = states
-                .entry(key)
-                .or_insert_with(|| TableState::new(&self.plan.table));
+            let state = states.entry(key).or_insert_with(|| self.table.empty());
             self.feed(csv, &rows, state);
         }
         self.states = states;
@@ -330,48 +308,16 @@ impl<'a> Measure<'a> {
     }
 
     fn feed(&mut self, csv: &Csv<'_>, rows: &[u32], state: &mut TableState) {
-        state.rows += rows.len() as u64;
-        for (column, name) in self.names.iter().enumerate() {
-            let rules = self.plan.rules(name);
-            let feeder = Feeder {
-                role: &self.roles[column],
-                wants: self.plan.wants(name),
-                rules,
-            };
-            let own = match state.columns.get_mut(name) {
-                Some(own) => own,
-                None => state.columns.entry(name.clone()).or_default(),
-            };
-            let unread = if csv.rows.quotes {
-                let fields = rows
-                    .iter()
-                    .map(|row| field(csv, &self.cells, &self.nulls, *row as usize, column));
-                feeder.feed(fields, own, &mut self.scratch)
-            } else {
-                let bytes = csv.blocks.bytes();
-                let fields = rows.iter().map(|row| {
-                    let raw = csv.rows.raw(bytes, *row as usize, column);
-                    (!self.nulls.has(raw)).then_some(raw)
-                });
-                feeder.feed(fields, own, &mut self.scratch)
-            };
-            if unread > 0 {
-                state.flag(
-                    &format!("unread {}: {name}", self.roles[column].word()),
-                    unread,
-                );
-            }
-        }
-        for key in &self.plan.table.keys {
-            let place = |part: &String| self.names.iter().position(|name| name == part);
-            let Some(places) = key.columns.iter().map(place).collect::<Option<Vec<_>>>() else {
-                continue;
-            };
-            let cell =
-                |row: usize, part: usize| field(csv, &self.cells, &self.nulls, row, places[part]);
-            let rows = rows.iter().map(|row| *row as usize);
-            let roles: Vec<&Role> = places.iter().map(|place| &self.roles[*place]).collect();
-            feed_key(&key.id, rows, &roles, cell, state);
+        let (cells, nulls) = (&self.cells, &self.nulls);
+        if csv.rows.quotes {
+            let field = |row, column| field(csv, cells, nulls, row, column);
+            self.table.feed(rows, state, field);
+        } else {
+            let bytes = csv.blocks.bytes();
+            self.table.feed(rows, state, |row, column| {
+                let raw = csv.rows.raw(bytes, row, column);
+                (!nulls.has(raw)).then_some(raw)
+            });
         }
     }
 }
@@ -427,14 +373,14 @@ pub fn keys(
         return Ok(BTreeMap::new());
     };
     loop {
-        csv.split(measure.names.len().max(1), skip)?;
+        csv.split(measure.table.names.len().max(1), skip)?;
         skip = 0;
         measure.unquote_all(&csv)?;
         let fields =
             (0..csv.rows.len()).map(|row| field(&csv, &measure.cells, &measure.nulls, row, column));
         let fault = |row: usize, what: String| {
             let error = csv.blocks.corrupt(csv.rows.starts[row] as usize, what);
-            in_column(error, measure.names.get(column))
+            in_column(error, measure.table.names.get(column))
         };
         keyed.split(fields, None, fault)?;
         if !csv.next()? {
@@ -504,14 +450,14 @@ pub fn read(
         more = csv.next()?;
     }
     while more {
-        csv.split(measure.names.len().max(1), skip)?;
+        csv.split(measure.table.names.len().max(1), skip)?;
         skip = 0;
         measure.unquote_all(&csv)?;
         let fields = Fields {
             csv: &csv,
             cells: &measure.cells,
             nulls: &measure.nulls,
-            names: &measure.names,
+            names: &measure.table.names,
         };
         if !each(&fields)? {
             return Ok(());

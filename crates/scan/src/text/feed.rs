@@ -83,7 +83,7 @@ impl Role {
     }
 
     /// Adds a field to a key, by value where its type is declared.
-    fn key<'k>(&self, text: &[u8], key: &'k mut KeyBuilder) -> &'k mut KeyBuilder {
+    pub(super) fn key<'k>(&self, text: &[u8], key: &'k mut KeyBuilder) -> &'k mut KeyBuilder {
         match self.cell(text) {
             Cell::Number(text) => key.number(self.identity(text), text),
             Cell::Bool(value) => key.boolean(value),

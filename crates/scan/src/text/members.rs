@@ -108,6 +108,22 @@ pub(super) enum Value<'b> {
 }
 
 impl Value<'_> {
+    /// The value as JSON that reads as the same value.
+    pub(super) fn json(&self) -> Vec<u8> {
+        match self {
+            Self::Null => b"null".to_vec(),
+            // A number that no double holds reads as an infinity.
+            Self::Float(value) if value.is_infinite() => {
+                if *value > 0.0 { "1e999" } else { "-1e999" }.into()
+            }
+            Self::Float(value) => format!("{value:?}").into_bytes(),
+            Self::Text(text) => serde_json::Value::from(text.as_ref())
+                .to_string()
+                .into_bytes(),
+            other => other.text().map_or_else(Vec::new, Cow::into_owned),
+        }
+    }
+
     /// The value as a key or a text sees it; `None` is NULL.
     pub(super) fn text(&self) -> Option<Cow<'_, [u8]>> {
         Some(match self {
@@ -192,7 +208,7 @@ impl<'de> Visitor<'de> for Name {
 }
 
 /// Reads a value that is known to be sound JSON.
-fn value(raw: &str) -> Result<Value<'_>, serde_json::Error> {
+pub(super) fn value(raw: &str) -> Result<Value<'_>, serde_json::Error> {
     let bytes = raw.as_bytes();
     Ok(match bytes.first() {
         Some(b'"') => {

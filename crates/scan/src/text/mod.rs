@@ -19,7 +19,9 @@ mod members;
 pub mod ndjson;
 mod records;
 pub mod structure;
+mod table;
 pub mod values;
+pub mod written;
 
 use std::collections::BTreeMap;
 

@@ -177,7 +177,7 @@ struct Known {
     rules: ColumnRules,
 }
 
-struct Measure<'a> {
+pub(super) struct Measure<'a> {
     dataset: &'a Dataset,
     zone: TimeZone,
     limits: TablePlan,
@@ -189,7 +189,7 @@ struct Measure<'a> {
 }
 
 impl<'a> Measure<'a> {
-    fn new(dataset: &'a Dataset) -> Result<Self, ScanError> {
+    pub(super) fn new(dataset: &'a Dataset) -> Result<Self, ScanError> {
         Ok(Self {
             dataset,
             zone: zone(&dataset.partitions)?,
@@ -202,7 +202,7 @@ impl<'a> Measure<'a> {
 
     /// Plans for columns that were not met before. What is asked of a column depends on its name
     /// alone, not on what else was met.
-    fn learn(&mut self, names: &Names) {
+    pub(super) fn learn(&mut self, names: &Names) {
         for name in &names.list[self.known.len()..] {
             let plan = table_plan(self.dataset, &[name]);
             self.known.push(Known {
@@ -213,7 +213,7 @@ impl<'a> Measure<'a> {
         }
     }
 
-    fn feed(
+    pub(super) fn feed(
         &mut self,
         names: &Names,
         columns: &Columns<'_>,
@@ -301,19 +301,9 @@ fn feed_key(
     let mut keys = Vec::new();
     for row in rows {
         key.clear();
-        let whole = parts.iter().all(|(values, role)| {
-            match values[*row as usize] {
-                Value::Null => return false,
-                Value::Bool(value) => key.boolean(*value),
-                Value::Int(value) => key.int(i128::from(*value)),
-                Value::Wide(value) => key.int(*value),
-                Value::Huge(text) => key.number(values::number(text.as_bytes()), text.as_bytes()),
-                Value::Float(value) => key.float(*value),
-                Value::Text(text) => role.string_key(text.as_bytes(), &mut key),
-                Value::Nested(text) => key.text(text.as_bytes()),
-            };
-            true
-        });
+        let whole = parts
+            .iter()
+            .all(|(values, role)| add_to_key(values[*row as usize], role, &mut key));
         if whole {
             keys.push(key.finish());
         }
@@ -328,6 +318,21 @@ fn feed_key(
     if let Some(own) = state.keys.get_mut(id) {
         keys.into_iter().for_each(|key| own.insert_key(key));
     }
+}
+
+/// Adds a value to a key; `false` for NULL, with which there is none.
+pub(super) fn add_to_key(value: &Value<'_>, role: &Role, key: &mut KeyBuilder) -> bool {
+    match value {
+        Value::Null => return false,
+        Value::Bool(value) => key.boolean(*value),
+        Value::Int(value) => key.int(i128::from(*value)),
+        Value::Wide(value) => key.int(*value),
+        Value::Huge(text) => key.number(values::number(text.as_bytes()), text.as_bytes()),
+        Value::Float(value) => key.float(*value),
+        Value::Text(text) => role.string_key(text.as_bytes(), key),
+        Value::Nested(text) => key.text(text.as_bytes()),
+    };
+    true
 }
 
 /// What a rule sees of a value; `None` is NULL.
@@ -467,6 +472,18 @@ impl Lines<'_> {
             Value::Nested(text) => Json::Nested(text),
         };
         values.into_iter().map(json).collect()
+    }
+
+    /// The values of a column as JSON, one for each line; `None` where the line lacks the member.
+    #[must_use]
+    pub fn written(&self, name: &str) -> Vec<Option<Vec<u8>>> {
+        let mut all = vec![None; self.rows()];
+        if let Some(place) = self.names.get(name) {
+            for (row, value) in self.columns.of(place) {
+                all[*row as usize] = Some(value.json());
+            }
+        }
+        all
     }
 
     /// The values of a column as texts, one for each line: what a partition's key is cut from.

@@ -197,9 +197,13 @@ impl ChildRunner {
     ) -> Result<Option<Order>, TaskFailure> {
         copies::known(self.copies.as_ref(), job)?;
         let dataset = Cow::Borrowed(&*job.dataset);
+        let mut access = access;
+        let mut remote = is_remote(&job.dataset) || is_ingested(&job.dataset);
         let (work, expected) = match &job.task.spec {
             TaskSpec::Discover => {
                 let (ledger, redo) = discover::known(self.metrics.as_ref(), job).await?;
+                remote |= !redo.beside.is_empty();
+                access = discover::access(self.sources.as_ref(), &job.dataset, &redo, access).await;
                 let work = ChildWork::Discover {
                     dataset,
                     ledger: Cow::Owned(ledger),
@@ -247,7 +251,7 @@ impl ChildRunner {
             frame,
             seq,
             expected,
-            remote: is_remote(&job.dataset) || is_ingested(&job.dataset),
+            remote,
         }))
     }
 

@@ -17,8 +17,10 @@ use std::time::Duration;
 
 use assay_metrics::{Answer, TableState};
 use assay_model::dataset::Dataset;
+use assay_model::outcome::ASKED_AGAIN;
 use assay_model::output::{MeasuredPartition, TaskOutput};
 use assay_model::task::{AttemptOutcome, MeasureSpec, TaskFailure};
+use assay_scan::reach::Access;
 
 use tokio::time::{Instant, timeout};
 
@@ -85,8 +87,8 @@ impl Queries {
         Self {
             pool: Err(format!(
                 "SQL is answered by the program {QUERY_PROGRAM}, and {why}: put it beside assay \
-                 (cargo build --release -p {QUERY_PROGRAM}), or name it in {QUERY_VARIABLE}, and have \
-                 the partition measured again (--rescan)"
+                 (cargo build --release -p {QUERY_PROGRAM}), or name it in {QUERY_VARIABLE}; \
+                 {ASKED_AGAIN}"
             )),
             seq: Arc::new(AtomicU64::new(0)),
         }
@@ -151,11 +153,41 @@ impl Queries {
             Some(sources) => match sources.access_of_query(&dataset).await {
                 Ok(access) => Some(access),
                 Err(refused) if refused.outcome == AttemptOutcome::Permanent => {
-                    return Ok(Err(refused.message));
+                    // The secret, or the right to it, is mended elsewhere than in the definition.
+                    return Ok(Err(again(&refused.message)));
                 }
                 Err(away) => return Err(away),
             },
         };
+        let put = self.put(&pool, job, spec, &dataset, access.clone(), watch);
+        let answered = put.await?;
+        if !is_asked_again(&answered) {
+            return Ok(answered);
+        }
+        // A login that was refused is tried once more with the secret that is there by now.
+        let renewed = match (sources, &access) {
+            (Some(sources), Some(used)) => sources.renewed_of_query(&dataset, used).await,
+            _ => None,
+        };
+        match renewed {
+            Some(access) => {
+                self.put(&pool, job, spec, &dataset, Some(access), watch)
+                    .await
+            }
+            None => Ok(answered),
+        }
+    }
+
+    /// Puts it to one process.
+    async fn put(
+        &self,
+        pool: &Arc<Pool>,
+        job: &TaskJob,
+        spec: &MeasureSpec,
+        dataset: &Dataset,
+        access: Option<Access>,
+        watch: &TaskWatch,
+    ) -> Result<Result<TableState, String>, TaskFailure> {
         let seq = self.seq.fetch_add(1, Ordering::Relaxed);
         let task = ChildTask {
             seq,
@@ -163,7 +195,7 @@ impl Queries {
             cpu_seconds: (job.run.task_timeout_ms / 1000).saturating_add(pool.config.cpu_grace_s),
             answer_bytes_max: pool.config.answer_bytes_max,
             work: ChildWork::Measure {
-                dataset: Cow::Owned(dataset),
+                dataset: Cow::Borrowed(dataset),
                 spec: Cow::Borrowed(spec),
             },
             access,
@@ -180,14 +212,16 @@ impl Queries {
             remote: true,
             expected: Expected::Measures(spec.partitions.iter().map(|p| p.key.clone()).collect()),
         };
-        let ended = pool
+        let ended = Arc::clone(pool)
             .run(order, job.memory_bytes, job.suspect, watch.clone())
             .await;
         match ended {
             Ok(TaskOutput::Measured(measured)) => Ok(one(&measured)),
             Ok(_) => Ok(Err("it answered as another kind of task".to_owned())),
             Err(ended) => match ended.outcome {
-                AttemptOutcome::Crashed => Ok(Err(format!("the query ended: {}", ended.message))),
+                AttemptOutcome::Crashed => {
+                    Ok(Err(again(&format!("the query ended: {}", ended.message))))
+                }
                 AttemptOutcome::Permanent => Ok(Err(ended.message)),
                 // The last attempt: the partition's other checks are judged without it.
                 AttemptOutcome::Retryable if job.task.charged >= job.run.retries => {
@@ -210,15 +244,29 @@ fn has_no_time(job: &TaskJob) -> bool {
     left < i128::from(job.run.task_timeout_ms) * 2
 }
 
-/// An error that may pass, with what is to be done when it has: nothing asks again by itself.
+/// An error that may pass, in the words by which the next discovery knows it.
 fn again(message: &str) -> String {
-    format!("{message}; when that is mended, have the partition measured again (--rescan)")
+    format!("{message}; {ASKED_AGAIN}")
+}
+
+/// Whether there is no answer for a reason that may pass.
+fn is_asked_again(answered: &Result<TableState, String>) -> bool {
+    match answered {
+        Ok(state) => {
+            let mut reasons = state
+                .answers
+                .values()
+                .filter_map(|a| a.value.as_ref().err());
+            reasons.any(|why| why.contains(ASKED_AGAIN))
+        }
+        Err(why) => why.contains(ASKED_AGAIN),
+    }
 }
 
 fn late(time: Duration) -> String {
     format!(
         "it had not ended after {} s, all the time that it may take of its task's; filter earlier, \
-         join on an equality, or raise the time-out of the run (assayRun: timeout)",
+         join on an equality, or raise the time-out of the run (assayRun: timeout); {ASKED_AGAIN}",
         time.as_secs()
     )
 }

@@ -103,7 +103,7 @@ pub fn columns(
         more = csv.next()?;
     }
     while more {
-        csv.split(measure.names.len().max(1), skip)?;
+        csv.split(measure.table.names.len().max(1), skip)?;
         skip = 0;
         measure.unquote_all(&csv)?;
         take(&batch(&csv, &measure, schema, reader.path())?)?;
@@ -121,8 +121,8 @@ fn batch(
 ) -> Result<RecordBatch, ScanError> {
     let rows = csv.rows.len();
     let corrupt = |what: String| ScanError::corrupt(path, Place::file(), what);
-    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(measure.names.len());
-    for column in 0..measure.names.len() {
+    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(measure.table.names.len());
+    for column in 0..measure.table.names.len() {
         let mut texts = StringBuilder::with_capacity(rows, rows * 8);
         for row in 0..rows {
             match field(csv, &measure.cells, &measure.nulls, row, column) {
