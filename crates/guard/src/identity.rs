@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::jwks::Keys;
 use crate::jwt::{self, Claims, Expected, Unverified};
 use crate::principal::{Grant, Kind, Principal, Scope};
+use crate::session;
 use crate::settings::{IdentitySettings, Mode, OidcSettings};
 use crate::tokens::{PREFIX, Tokens};
 
@@ -26,6 +27,10 @@ const VALUES_MAX: usize = 200;
 pub enum Refusal {
     /// The credential does not hold; in words for its holder.
     Wrong(String),
+    /// The same of the credential in a cookie, which the browser is told to forget.
+    Ended(String),
+    /// A page of another site used the cookie for a change.
+    Foreign,
     /// Nothing can be said of it now.
     Unavailable,
 }
@@ -81,13 +86,18 @@ impl Identity {
     ///
     /// # Errors
     /// [`Refusal`], when what it brings does not hold or cannot be looked at.
-    pub async fn of(&self, headers: &HeaderMap, now: Timestamp) -> Result<Principal, Refusal> {
+    pub async fn of(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
         if self.local {
             return Ok(Principal::local());
         }
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let Some(value) = values.next() else {
-            return Ok(self.anonymous.clone());
+            return self.of_session(method, headers, now).await;
         };
         let wrong = |why: &str| Refusal::Wrong(why.to_owned());
         if values.next().is_some() {
@@ -100,12 +110,39 @@ impl Identity {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, credential)| credential.trim())
             .ok_or_else(|| wrong("write `Authorization: Bearer TOKEN`"))?;
+        self.check(credential, now).await
+    }
+
+    /// Who sends a request with a cookie, or with nothing.
+    async fn of_session(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
+        let Some(credential) = session::credential(headers) else {
+            return Ok(self.anonymous.clone());
+        };
+        if !session::is_own(method, headers) {
+            return Err(Refusal::Foreign);
+        }
+        match self.check(credential, now).await {
+            Err(Refusal::Wrong(why)) => Err(Refusal::Ended(why)),
+            checked => checked,
+        }
+    }
+
+    /// Whose credential this is.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn check(&self, credential: &str, now: Timestamp) -> Result<Principal, Refusal> {
         match (&self.tokens, &self.oidc) {
             (Some(tokens), _) if credential.starts_with(PREFIX) => tokens
                 .check(credential, now)
                 .map_err(|refused| Refusal::Wrong(refused.to_string())),
             (_, Some(oidc)) => oidc.check(credential, now).await,
-            _ => Err(wrong("the token is not known here")),
+            _ => Err(Refusal::Wrong("the token is not known here".to_owned())),
         }
     }
 }

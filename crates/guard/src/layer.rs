@@ -17,8 +17,8 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use http::header::{CONNECTION, HeaderValue};
-use http::{HeaderMap, Method};
+use http::header::{CONNECTION, HeaderValue, LOCATION, SET_COOKIE};
+use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
@@ -34,7 +34,7 @@ use crate::rights::{Decision, Object, decide};
 use crate::route::{Asked, asked};
 use crate::settings::GuardSettings;
 use crate::streams::{self, Streams};
-use crate::{body, changes, loopback};
+use crate::{body, changes, loopback, session};
 
 /// How long clients are told to wait when there is no place.
 const BUSY: Duration = Duration::from_secs(1);
@@ -157,6 +157,13 @@ impl Guard {
         &self.inner.settings
     }
 
+    /// Counts a connection that was closed because its address has as many as it may.
+    pub(crate) fn count_closed(&self) {
+        let reason = [("reason", "rate_limited")];
+        let telemetry = &self.inner.parts.telemetry;
+        telemetry.count("assay_requests_rejected_total", &reason, 1);
+    }
+
     /// Whether requests are sent here: not once a stop was announced.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -272,6 +279,13 @@ impl Inner {
         }
         let peer = request.extensions().get::<Peer>().copied();
         let peer = peer.map(|peer| peer.0.ip());
+        if request.method() == Method::POST && !self.identity.is_local() {
+            match request.uri().path() {
+                session::PATH => return self.log_in(request, peer).await,
+                session::END => return Ok(to_the_front(session::forget())),
+                _ => {}
+            }
+        }
         let (method, headers) = (request.method(), request.headers());
         let (who, address) = self.who(method, headers, peer).await?;
         let asked = asked(request.method(), request.uri().path());
@@ -322,21 +336,45 @@ impl Inner {
                 None => Ok((Principal::local(), peer)),
             };
         }
-        let proxies = &self.settings.identity.trusted_proxies;
-        let address = peer.map(|peer| client(peer, headers, proxies));
-        let who = match self.identity.of(headers, Timestamp::now()).await {
+        let address = self.address(headers, peer);
+        let who = match self.identity.of(method, headers, Timestamp::now()).await {
             Ok(who) => who,
             Err(refusal) => {
-                // Guesses are charged to whoever guesses.
-                self.charge(
-                    &Principal::anonymous(&self.settings.identity.anonymous),
-                    address,
-                )?;
+                self.charge_address(address)?;
                 return Err(not_identified(refusal));
             }
         };
         self.charge(&who, address)?;
         Ok((who, address))
+    }
+
+    fn address(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
+        let proxies = &self.settings.identity.trusted_proxies;
+        peer.map(|peer| client(peer, headers, proxies))
+    }
+
+    /// A browser that brings a token by a form, and is given a cookie with it.
+    async fn log_in(&self, request: Request, peer: Option<IpAddr>) -> Result<Response, Problem> {
+        if !session::is_own(request.method(), request.headers()) {
+            return Err(foreign());
+        }
+        let address = self.address(request.headers(), peer);
+        // Each attempt counts as a guess until it holds.
+        self.charge_address(address)?;
+        let form = self.whole(request).await?.into_body();
+        let form = axum::body::to_bytes(form, self.settings.limits.body_bytes).await;
+        let form = form.map_err(|_| Problem::new(Kind::BodyCut, "the form broke off"))?;
+        let token = session::field(&form).unwrap_or_default();
+        let checked = self.identity.check(token, Timestamp::now()).await;
+        checked.map_err(not_identified)?;
+        let cookie = session::keep(token).ok_or_else(unidentified)?;
+        Ok(to_the_front(cookie))
+    }
+
+    /// Guesses are charged to whoever guesses.
+    fn charge_address(&self, address: Option<IpAddr>) -> Result<(), Problem> {
+        let nobody = Principal::anonymous(&self.settings.identity.anonymous);
+        self.charge(&nobody, address)
     }
 
     fn charge(&self, who: &Principal, address: Option<IpAddr>) -> Result<(), Problem> {
@@ -480,6 +518,22 @@ fn unidentified() -> Problem {
     )
 }
 
+fn foreign() -> Problem {
+    let detail =
+        "a page of another site asked for this in your name; open the page of this gateway";
+    Problem::new(Kind::Forbidden, detail)
+}
+
+/// To the first page, with a cookie.
+fn to_the_front(cookie: HeaderValue) -> Response {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::SEE_OTHER;
+    let headers = answer.headers_mut();
+    headers.insert(LOCATION, HeaderValue::from_static("/"));
+    headers.insert(SET_COOKIE, cookie);
+    answer
+}
+
 fn forbidden(who: &Principal) -> Problem {
     Problem::new(
         Kind::Forbidden,
@@ -494,6 +548,8 @@ fn forbidden(who: &Principal) -> Problem {
 fn not_identified(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::Wrong(why) => Problem::new(Kind::Unauthorized, why),
+        Refusal::Ended(why) => Problem::new(Kind::Unauthorized, why).ends_session(),
+        Refusal::Foreign => foreign(),
         Refusal::Unavailable => Problem::new(
             Kind::IdentityUnavailable,
             "the keys of the identity provider cannot be had, so that nobody can be known by its \

@@ -9,7 +9,8 @@
 //! A request goes through these, in this order; each is a module:
 //!
 //! 1. [`loopback`]: embedded, nobody but this machine's user, by no detour over a web page;
-//! 2. [`identity`]: by [`tokens`] or by [`jwt`] with the keys of [`jwks`], a [`principal`];
+//! 2. [`identity`]: by [`tokens`] or by [`jwt`] with the keys of [`jwks`], in a header or in the
+//!    cookie of a [`session`], a [`principal`];
 //! 3. [`quota`]: how often it may ask;
 //! 4. [`rights`]: what it may do at all, by what [`route`] says that it asks for. What it may do to
 //!    one object the handlers ask [`rights::decide`], which knows the object's owner from them;
@@ -36,6 +37,7 @@ pub mod quota;
 pub mod rights;
 pub mod route;
 pub mod serve;
+pub mod session;
 pub mod settings;
 pub mod streams;
 pub mod tokens;

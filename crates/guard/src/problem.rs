@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
+
+use crate::session;
 
 /// The kinds of refusals that are the guard's. Each has a page at `/problems/{slug}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +145,8 @@ pub struct Problem {
     pub limit: Option<u64>,
     /// When it may work.
     pub retry_after: Option<Duration>,
+    /// Whether the browser is to forget its session.
+    pub ends_session: bool,
 }
 
 /// As it is sent.
@@ -169,6 +175,7 @@ impl Problem {
             detail: detail.into(),
             limit: None,
             retry_after: None,
+            ends_session: false,
         }
     }
 
@@ -183,6 +190,13 @@ impl Problem {
     #[must_use]
     pub const fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
+        self
+    }
+
+    /// With word to the browser that its session has ended.
+    #[must_use]
+    pub const fn ends_session(mut self) -> Self {
+        self.ends_session = true;
         self
     }
 
@@ -216,6 +230,9 @@ impl Problem {
             if let Ok(seconds) = HeaderValue::from_str(&seconds.to_string()) {
                 headers.insert(RETRY_AFTER, seconds);
             }
+        }
+        if self.ends_session {
+            headers.insert(SET_COOKIE, session::forget());
         }
         match self.kind {
             Kind::Unauthorized => {

@@ -20,9 +20,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt as _;
 
-use crate::address::Peer;
+use crate::address::{Peer, group};
 use crate::layer::Guard;
 use crate::settings::{LimitSettings, Mode};
+use crate::streams::{Refused, Stream, Streams};
 
 /// How a server stops.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +107,7 @@ async fn accept(
 ) {
     let limits = Arc::new(guard.settings().limits.clone());
     let places = Arc::new(Semaphore::new(limits.connections));
+    let crowd = Streams::new(limits.connections_each, usize::MAX);
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
@@ -118,14 +120,28 @@ async fn accept(
                 continue;
             }
         };
+        let Ok(seat) = seat(&crowd, guard, peer) else {
+            guard.count_closed();
+            continue;
+        };
         // Answers are small and complete: waiting to fill a packet only delays them.
         drop(stream.set_nodelay(true));
         let (router, limits, closed) = (router.clone(), Arc::clone(&limits), closed.clone());
         tokio::spawn(async move {
             connection(stream, peer, router, &limits, closed).await;
-            drop(place);
+            drop((place, seat));
         });
     }
+}
+
+/// A place among the connections of one address; balancers of ours bring those of many.
+fn seat(crowd: &Streams, guard: &Guard, peer: SocketAddr) -> Result<Option<Stream>, Refused> {
+    let proxies = &guard.settings().identity.trusted_proxies;
+    if proxies.iter().any(|network| network.holds(peer.ip())) {
+        return Ok(None);
+    }
+    let address = Arc::from(group(peer.ip()).to_string());
+    crowd.open(&address).map(Some)
 }
 
 /// Serves one connection, encrypted or not, until it ends or `closed` says so.

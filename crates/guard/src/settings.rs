@@ -202,6 +202,8 @@ pub struct LimitSettings {
     pub head_bytes: usize,
     /// Connections at the same time; more wait to be accepted.
     pub connections: usize,
+    /// The same of one address, balancers of ours apart; more are closed.
+    pub connections_each: usize,
     /// Answers without an end (event streams) at the same time, of one principal.
     pub streams_each: usize,
     /// The same of all together.
@@ -218,6 +220,7 @@ impl Default for LimitSettings {
             head_seconds: 10,
             head_bytes: 32 << 10,
             connections: 1_024,
+            connections_each: 256,
             streams_each: 8,
             streams: 256,
         }
@@ -242,6 +245,7 @@ impl GuardSettings {
             ("queue.in_flight", self.queue.in_flight),
             ("limits.bodies", self.limits.bodies),
             ("limits.connections", self.limits.connections),
+            ("limits.connections_each", self.limits.connections_each),
             ("limits.body_bytes", self.limits.body_bytes),
             ("quotas.buckets", self.quotas.buckets),
         ] {

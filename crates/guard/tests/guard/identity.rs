@@ -363,3 +363,68 @@ async fn without_its_provider_a_gateway_goes_on_with_the_keys_that_it_has() {
     assert_eq!(none.get("/livez").await.status(), 200);
     assert_eq!(none.get("/api/v1/version").await.status(), 200);
 }
+
+#[tokio::test]
+async fn a_browser_logs_in_by_a_form_and_only_its_own_pages_change_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokens.toml");
+    let texts = tokens(&path, &[(&["owner:payments"], Scope::Write)]);
+    let text = format!(
+        "[identity]\nmode = 'credentials'\ntokens = '{}'",
+        path.display()
+    );
+    let stage = Stage::start(&text).await;
+    let (client, own) = (crate::stage::client(), format!("http://{}", stage.address));
+    let log_in = async |origin: &str, form: String| {
+        let asked = client.post(stage.url("/session")).header("origin", origin);
+        asked.body(form).send().await.unwrap()
+    };
+    let foreign = log_in("https://evil.example", format!("token={}", texts[0])).await;
+    assert_eq!(foreign.status(), 403);
+    for wrong in ["token=x", "token=", "", "user=a"] {
+        let refused = log_in(&own, wrong.to_owned()).await;
+        assert_eq!(refused.status(), 401, "{wrong}");
+        assert!(!refused.headers().contains_key("set-cookie"));
+    }
+    let entered = log_in(&own, format!("token={}", texts[0])).await;
+    assert_eq!(entered.status(), 303);
+    assert_eq!(entered.headers()["location"], "/");
+    let cookie = entered.headers()["set-cookie"].to_str().unwrap();
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+        "{cookie}"
+    );
+    let cookie = cookie.split(';').next().unwrap();
+    let orders = stage.url("/api/v1/datasets/orders");
+    let read = client.get(&orders).header("cookie", cookie);
+    assert_eq!(read.send().await.unwrap().status(), 200);
+    for (origin, status) in [
+        (None, 403),
+        (Some("https://evil.example"), 403),
+        (Some(&*own), 200),
+    ] {
+        let mut asked = client.put(&orders).header("cookie", cookie);
+        if let Some(origin) = origin {
+            asked = asked.header("origin", origin);
+        }
+        assert_eq!(asked.send().await.unwrap().status(), status, "{origin:?}");
+    }
+    let ended = client
+        .get(&orders)
+        .header("cookie", "__Host-assay=assay_00_00");
+    let ended = ended.send().await.unwrap();
+    assert_eq!(ended.status(), 401);
+    let forget = ended.headers()["set-cookie"].to_str().unwrap();
+    assert!(
+        forget.contains("Max-Age=0"),
+        "the next request is let in as anybody's: {forget}"
+    );
+    let left = client.post(stage.url("/session/end")).send().await.unwrap();
+    assert_eq!(left.status(), 303);
+    assert!(
+        left.headers()["set-cookie"]
+            .to_str()
+            .unwrap()
+            .contains("Max-Age=0")
+    );
+}

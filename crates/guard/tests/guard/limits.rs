@@ -231,3 +231,34 @@ async fn requests_are_measured_by_route_and_never_by_path() {
         Some(0.0)
     );
 }
+
+#[tokio::test]
+async fn one_address_does_not_take_all_connections() {
+    let stage = Stage::start("[limits]\nconnections_each = 3").await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(stage.address).await.unwrap();
+        let asked = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(asked).await.unwrap();
+        let mut begun = [0; 8];
+        stream.read_exact(&mut begun).await.unwrap();
+        held.push(stream);
+    }
+    let refused = raw(&stage, b"", Duration::from_secs(5)).await;
+    assert_eq!(refused.as_deref(), Some(""), "it is closed at once");
+    let labels = [("reason", "rate_limited")];
+    let rejected = stage
+        .telemetry
+        .value("assay_requests_rejected_total", &labels);
+    assert_eq!(rejected, Some(1.0));
+    drop(held);
+    let until = Instant::now() + Duration::from_secs(10);
+    let livez = stage.url("/livez");
+    while client().get(&livez).send().await.is_err() {
+        assert!(
+            Instant::now() < until,
+            "connections that ended are still counted"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
