@@ -14,7 +14,7 @@ use assay_metrics::TableState;
 use assay_model::check::{Check, Expectation};
 use assay_model::dataset::Dataset;
 use assay_model::ids::CheckId;
-use assay_model::incident::{Incident, OutboxEntry};
+use assay_model::incident::OutboxEntry;
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricValue};
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
@@ -30,7 +30,6 @@ use assay_past::{Known, Teaches, checks, shape};
 use assay_store::MetricStore;
 use assay_store::feedback::READ_MAX;
 use assay_store::notices::FINISHED;
-use assay_store::port::{Breach, HistoryPoint, MetricHistory, Verdict};
 use jiff::Timestamp;
 
 use super::copies::{self, Copies};
@@ -266,8 +265,6 @@ async fn read_past(
             !same || !(point.key.metric.is_of_query() || !point.key.filter.is_empty())
         };
         Ok(Past {
-            earlier: was_complete.then(|| stored.clone()),
-            history,
             earlier: was_complete.then(|| stored.iter().filter(tells).cloned().collect()),
             stored,
             known: Known {
