@@ -262,7 +262,7 @@ async fn read_past(
         // Of the same bytes what was asked differs by what was read beside them, or by what had
         // passed by: the partition is as it was.
         let tells = |point: &&MetricPoint| {
-            !same || !(point.key.metric.is_of_query() || !point.key.filter.is_empty())
+            !same || (!point.key.metric.is_of_query() && point.key.filter.is_empty())
         };
         Ok(Past {
             earlier: was_complete.then(|| stored.iter().filter(tells).cloned().collect()),
