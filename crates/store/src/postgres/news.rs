@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use assay_model::ids::DatasetId;
 use async_trait::async_trait;
-use sqlx::Connection as _;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::sync::mpsc;
 
