@@ -7,9 +7,9 @@ CARGO ?= cargo
 export ASSAY_SHARED ?= $(abspath ../shared)
 TOOLS := $(HOME)/.cache/assay/tools
 # What a cluster needs; the embedded program is built without it.
-FEATURES := assay-store/postgres,assay-coordination/etcd,assay-manager/cluster,assay-datanode/cluster
+FEATURES := assay-store/postgres,assay-coordination/etcd,assay-manager/cluster,assay-datanode/cluster,assay-gateway/cluster
 # What a cluster on AWS needs besides.
-CLOUD := assay-registry/dynamodb,assay-scheduler/lambda,assay/cloud,assay-manager/cloud,assay-datanode/cloud
+CLOUD := assay-registry/dynamodb,assay-scheduler/lambda,assay/cloud,assay-manager/cloud,assay-datanode/cloud,assay-gateway/cloud
 PY := $(TOOLS)/python/bin/python
 
 .PHONY: help tools images verify fix lint deny test unit infra chaos drills fuzz bench bench-cluster score

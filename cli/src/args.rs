@@ -222,6 +222,13 @@ pub struct DevArgs {
     /// Loopback port of the manager; 0 takes any free one [default: 8081].
     #[arg(long)]
     pub grpc_port: Option<u16>,
+    /// Loopback port of the HTTP API; 0 takes any free one [default: 8080; any free one beside
+    /// `--grpc-port 0`].
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Serve no HTTP API.
+    #[arg(long, conflicts_with = "port")]
+    pub headless: bool,
     /// Seconds between looks at the data for what is new [default: 10; 60 for a bucket].
     #[arg(long)]
     pub poll_s: Option<u64>,

@@ -39,6 +39,12 @@ pub const KEYS: &[Key] = &[
         "loopback port of the embedded manager",
     ),
     Key::new(
+        "dev.port",
+        Kind::Port,
+        "8080",
+        "loopback port of the embedded HTTP API",
+    ),
+    Key::new(
         "dev.nodes",
         Kind::Nodes,
         "",

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use assay_answers::Reader;
 use assay_coordination::port::LeaseTimes;
 use assay_coordination::{Coordinator, LocalCoordinator};
 use assay_datanode::runner::InProcess;
 use assay_datanode::runner::access::identity_of_machine;
 use assay_datanode::runner::child::Queries;
 use assay_datanode::{DataNode, NodeConfig, NodeHandle, NodeParts};
+use assay_gateway::{ByRole, Gateway, Managers, Mode, Parts, Way};
 use assay_manager::{
     Manager, ManagerConfig, ManagerHandle, ManagerParts, NoticeParts, system_clock,
 };
@@ -52,6 +54,7 @@ pub struct Embedded {
     /// The reads of people.
     pub metrics: Arc<dyn MetricStore>,
     store: SqliteStore,
+    telemetry: assay_telemetry::Telemetry,
     coordinator: Arc<dyn Coordinator>,
     config: EmbeddedConfig,
     nodes: Mutex<Fleet>,
@@ -79,6 +82,7 @@ impl Embedded {
         let metrics: Arc<dyn MetricStore> = Arc::new(store.clone());
         let coordinator: Arc<dyn Coordinator> =
             Arc::new(LocalCoordinator::new(LeaseTimes::default()));
+        let telemetry = assay_telemetry::Telemetry::default();
         let manager = Manager::start(ManagerParts {
             store: jobs,
             metrics: metrics.clone(),
@@ -88,12 +92,13 @@ impl Embedded {
                 ..ManagerConfig::default()
             },
             now: system_clock(),
-            telemetry: assay_telemetry::Telemetry::default(),
+            telemetry: telemetry.clone(),
         });
         let embedded = Self {
             manager,
             metrics,
             store,
+            telemetry,
             coordinator,
             config,
             nodes: Mutex::default(),
@@ -205,6 +210,22 @@ impl Embedded {
         let address = listener.local_addr()?.to_string();
         self.manager.serve(listener);
         Ok(address)
+    }
+
+    /// The HTTP API over this cluster and `registry`. Whoever reaches it on this machine may do
+    /// everything, as with the manager's port.
+    pub fn gateway(&self, registry: Arc<dyn Registry>) -> Gateway {
+        Gateway::new(Parts {
+            store: Arc::clone(&self.metrics),
+            news: Arc::new(self.store.clone()),
+            registry,
+            managers: Managers::new(Way::One(Door::Local(self.manager.doorway()))),
+            rights: Arc::new(ByRole),
+            nobody: Reader::of_this_machine(),
+            now: system_clock(),
+            telemetry: self.telemetry.clone(),
+            mode: Mode::Embedded,
+        })
     }
 
     /// Ends with an error when the store has had no space for `longest`, and never otherwise.

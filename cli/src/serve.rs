@@ -6,7 +6,9 @@
 //! killed at any moment, and goes on where it was.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,10 +24,13 @@ use assay_scan::ScanError;
 use assay_scan::object::Objects;
 use assay_scheduler::{Budget, Failure, Reason, tick};
 use jiff::Timestamp;
+use tokio::net::TcpListener;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::args::DevArgs;
+use crate::args::{DevArgs, NodeRange};
+use crate::commands::doctor::port::{Port, look_at};
 use crate::context::Context;
 use crate::dev::{Embedded, EmbeddedConfig, open_registry};
 use crate::exit::{Exit, OrExit};
@@ -54,18 +59,9 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
     let base = std::path::absolute(&folder)?;
     let registry = open_registry(&folder, &base)?;
     let nodes = cx.nodes(args.nodes)?;
-    let slots = match args.slots {
-        Some(slots) => slots,
-        None => cx.settings.parse("dev.slots")?.unwrap_or(1),
-    };
-    let port = match args.grpc_port {
-        Some(port) => port,
-        None => cx.settings.parse("dev.grpc_port")?.unwrap_or(8081),
-    };
-    let poll_s: Option<u64> = match args.poll_s {
-        Some(seconds) => Some(seconds),
-        None => cx.settings.parse("dev.poll_s")?,
-    };
+    let slots = chosen(args.slots, "dev.slots", cx)?.unwrap_or(1);
+    let port = chosen(args.grpc_port, "dev.grpc_port", cx)?.unwrap_or(8081);
+    let poll_s: Option<u64> = chosen(args.poll_s, "dev.poll_s", cx)?;
     let poll = poll_s.map(|seconds| Duration::from_secs(seconds.max(1)));
     let notifications = cx
         .settings
@@ -83,10 +79,26 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
     let embedded = Arc::new(embedded);
     embedded.tell(notifications.as_deref()).await?;
     let address = embedded.serve(port).await?;
+    let api = match args.headless {
+        true => None,
+        false => Some(listen(&args, port, cx).await?),
+    };
     lock.publish(&format!("http://{address}"))?;
-    banner(
-        cx, &address, &folder, &data_dir, &args, nodes.min, nodes.max, slots,
-    );
+    let http = api.as_ref().map(TcpListener::local_addr).transpose()?;
+    let shown = Shown {
+        grpc: address,
+        http,
+        folder: &folder,
+        data_dir: (!args.ephemeral).then_some(data_dir.as_path()),
+        nodes,
+        slots,
+    };
+    shown.banner(cx);
+    let (stop_api, api_stops) = oneshot::channel::<()>();
+    let served = api.map(|listener| {
+        let gateway = embedded.gateway(registry.clone());
+        tokio::spawn(gateway.serve(listener, async move { drop(api_stops.await) }))
+    });
     let changes = watch(registry.clone(), LOOK_AT_DEFINITIONS);
     let fleet = tokio::spawn({
         let embedded = embedded.clone();
@@ -104,13 +116,26 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         _ = stop.asked() => {}
     }
     drop(keeper);
+    drop(stop_api);
     fleet.abort();
     told.abort();
     // The tasks hold clones until they have ended.
     let _ = tokio::join!(fleet, told);
+    if let Some(served) = served {
+        // What is being answered is answered, within the gateway's own bound.
+        let _ = served.await;
+    }
     drain(embedded, &mut stop, cx).await;
     drop(lock);
     Ok(Exit::Ok)
+}
+
+/// What a flag says, else the setting.
+fn chosen<T: FromStr>(flag: Option<T>, key: &str, cx: &Context) -> Result<Option<T>> {
+    match flag {
+        Some(value) => Ok(Some(value)),
+        None => cx.settings.parse(key),
+    }
 }
 
 fn take_lock(data_dir: &Path) -> Result<DataLock> {
@@ -133,41 +158,68 @@ fn take_lock(data_dir: &Path) -> Result<DataLock> {
     }
 }
 
-#[allow(
-    clippy::too_many_arguments,
-    reason = "a banner shows what was decided in many places"
-)]
-fn banner(
-    cx: &Context,
-    address: &str,
-    folder: &Path,
-    data_dir: &Path,
-    args: &DevArgs,
-    min: u32,
-    max: u32,
+/// The listener of the HTTP API.
+async fn listen(args: &DevArgs, grpc_port: u16, cx: &Context) -> Result<TcpListener> {
+    let port = match args.port {
+        // Whoever takes any port takes any port.
+        None if grpc_port == 0 => 0,
+        port => chosen(port, "dev.port", cx)?.unwrap_or(8080),
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    listener.with_context(|| {
+        let who = match look_at(port) {
+            Port::Taken(Some((pid, name))) => format!(" (pid {pid}, {name})"),
+            _ => String::new(),
+        };
+        format!(
+            "cannot listen on 127.0.0.1:{port}; is the port in use?{who}\n  \
+             try --port {}, or --port 0 (any free port), or --headless (no HTTP API)",
+            port.saturating_add(10)
+        )
+    })
+}
+
+/// What is shown when the cluster is up.
+struct Shown<'a> {
+    grpc: String,
+    http: Option<SocketAddr>,
+    folder: &'a Path,
+    /// `None`: the store is in memory.
+    data_dir: Option<&'a Path>,
+    nodes: NodeRange,
     slots: u32,
-) {
-    let store = if args.ephemeral {
-        "in memory, gone at the end".to_owned()
-    } else {
-        format!("{}  kept between starts", data_dir.display())
-    };
-    let nodes = if min == max {
-        format!("{min}")
-    } else {
-        format!("{min} to {max}, by load")
-    };
-    cx.screen.note(&format!(
-        "assay {}  development cluster: loopback only, no log-in, not for production\n\n  \
-         gRPC       {address}\n  \
-         Registry   {}  watched for changes\n  \
-         Store      {store}\n  \
-         Nodes      {nodes}, {slots} task slots each\n\n  \
-         Next       assay run list     assay run start DATASET --watch\n  \
-         Stop       Ctrl-C (finishes running tasks; twice to stop now)\n",
-        env!("CARGO_PKG_VERSION"),
-        folder.display(),
-    ));
+}
+
+impl Shown<'_> {
+    fn banner(&self, cx: &Context) {
+        let store = match self.data_dir {
+            None => "in memory, gone at the end".to_owned(),
+            Some(folder) => format!("{}  kept between starts", folder.display()),
+        };
+        let NodeRange { min, max } = self.nodes;
+        let nodes = if min == max {
+            format!("{min}")
+        } else {
+            format!("{min} to {max}, by load")
+        };
+        let http = self.http.map_or_else(String::new, |at| {
+            format!("HTTP API   http://{at}/api/v1     metrics: http://{at}/metrics\n  ")
+        });
+        cx.screen.note(&format!(
+            "assay {}  development cluster: loopback only, no log-in, not for production\n\n  \
+             {http}\
+             gRPC       {}\n  \
+             Registry   {}  watched for changes\n  \
+             Store      {store}\n  \
+             Nodes      {nodes}, {} task slots each\n\n  \
+             Next       assay run list     assay run start DATASET --watch\n  \
+             Stop       Ctrl-C (finishes running tasks; twice to stop now)\n",
+            env!("CARGO_PKG_VERSION"),
+            self.grpc,
+            self.folder.display(),
+            self.slots,
+        ));
+    }
 }
 
 async fn drain(embedded: Arc<Embedded>, stop: &mut Stop, cx: &Context) {

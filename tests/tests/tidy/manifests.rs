@@ -138,6 +138,7 @@ fn only_wiring_files_name_adapters() {
         "cli/src/dev.rs",
         "manager/src/bin/assay-manager/wiring.rs",
         "datanode/src/bin/assay-datanode/wiring.rs",
+        "gateway/src/bin/assay-gateway/wiring.rs",
     ];
     let adapters = [
         "SqliteStore",
@@ -150,7 +151,7 @@ fn only_wiring_files_name_adapters() {
     let mut bad = Vec::new();
     for path in files(&[".rs"]) {
         let name = shown(&path);
-        let program = ["cli/src/", "manager/src/", "datanode/src/"];
+        let program = ["cli/src/", "manager/src/", "datanode/src/", "gateway/src/"];
         if program.iter().any(|root| name.starts_with(root)) && !wiring.contains(&name.as_str()) {
             let text = std::fs::read_to_string(&path).unwrap();
             for adapter in adapters {

@@ -4,7 +4,7 @@
 //! what it creates to see whether it may, it removes.
 
 mod cluster;
-mod port;
+pub mod port;
 mod shared;
 mod sources;
 

@@ -1,0 +1,86 @@
+//! The API as an object: its parts, what it keeps, what it was asked before.
+
+pub mod badge;
+pub mod endpoint;
+pub mod events;
+pub mod handlers;
+pub mod list;
+pub mod openapi;
+pub mod params;
+mod queries;
+pub mod reply;
+pub mod router;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use assay_answers::{Problem, Reader};
+use assay_model::dataset::Dataset;
+
+use crate::memory::{Memory, Source};
+use crate::parts::Parts;
+use crate::problem::{DRAINING, FORBIDDEN, STORE_AWAY};
+use crate::repeats::Repeats;
+use crate::rights::Action;
+
+/// The API. Clones share it.
+#[derive(Clone)]
+pub struct Api {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) memory: Memory,
+    pub(crate) repeats: Repeats,
+    leaving: Arc<AtomicBool>,
+}
+
+impl Api {
+    /// An API over `parts`; it hears of commits once [`crate::follow::follow`] runs.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let memory = Memory::new(Arc::clone(&parts.now), parts.telemetry.clone());
+        Self {
+            parts: Arc::new(parts),
+            memory,
+            repeats: Repeats::default(),
+            leaving: Arc::default(),
+        }
+    }
+
+    /// Whether `who` may do this with an object of a dataset's owner.
+    pub(crate) fn may(&self, who: &Reader, action: Action, dataset: &Dataset) -> bool {
+        let owner = dataset.owner.as_deref();
+        self.parts.rights.may(who, action, owner)
+    }
+
+    /// Refuses whoever may not do this with the cluster itself.
+    pub(crate) fn may_cluster(&self, who: &Reader, action: Action) -> Result<(), Problem> {
+        if self.parts.rights.may(who, action, None) {
+            return Ok(());
+        }
+        let what = "only operators may do this";
+        Err(FORBIDDEN.because(what))
+    }
+
+    /// From here on this gateway says that it is leaving.
+    pub(crate) fn drain(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether this gateway is leaving: streams end, so that their readers go to another one.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst)
+    }
+
+    /// Whether requests should come here: it is not leaving, and has something to answer with.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn ready(&self) -> Result<(), Problem> {
+        if self.is_leaving() {
+            return Err(DRAINING.because("this gateway is leaving"));
+        }
+        match self.memory.reach(Source::Store).is_away() {
+            Some((_, why)) if !self.memory.knows_anything() => Err(STORE_AWAY.because(why)),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What the gateway's process is told: flags, the environment, a file.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use assay_process::options::{
+    Files, LogOptions, Store, StoreOptions, TelemetryOptions, TlsOptions, without_password,
+};
+use assay_process::{Layered, Refused, file, layered};
+use assay_telemetry::LogSettings;
+use clap::{Args, Parser};
+use serde::Deserialize;
+
+/// The HTTP gateway of an Assay cluster: reads that are kept and shared, wishes carried to the leader.
+#[derive(Debug, Parser)]
+#[command(name = "assay-gateway", version)]
+pub struct Flags {
+    /// File of options (TOML) [default: /etc/assay/gateway.toml, if there is one].
+    #[arg(long, env = "ASSAY_GATEWAY_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Check the options, show them and leave.
+    #[arg(long)]
+    pub config_check: bool,
+    /// Ask the gateway that runs on these options whether it lives, and leave.
+    #[arg(long)]
+    pub health: bool,
+    /// All other options.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// The options that a file may hold, too.
+#[derive(Debug, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// Where the HTTP API is served [default: 127.0.0.1:8080].
+    #[arg(long, env = "ASSAY_GATEWAY_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Certificate of the HTTP API with its chain (PEM), or `env:NAME`.
+    #[arg(long, env = "ASSAY_GATEWAY_CERT", value_name = "FILE")]
+    pub http_cert: Option<PathBuf>,
+    /// Key of the HTTP API (PEM), or `env:NAME`.
+    #[arg(long, env = "ASSAY_GATEWAY_KEY", value_name = "FILE")]
+    pub http_key: Option<PathBuf>,
+    /// Where the managers are: one or several URLs, with commas between them.
+    #[arg(long, env = "ASSAY_MANAGERS", value_name = "URLS")]
+    pub managers: Option<String>,
+    /// Table of definitions (DynamoDB).
+    #[arg(long, env = "ASSAY_REGISTRY_TABLE", value_name = "TABLE")]
+    pub registry_table: Option<String>,
+    /// Folder of definitions, instead of a table.
+    #[arg(long, env = "ASSAY_REGISTRY_DIR", value_name = "FOLDER")]
+    pub registry_dir: Option<PathBuf>,
+    /// Let everybody who reaches it do everything, on other machines and without TLS, too: for closed
+    /// networks only.
+    #[arg(long, env = "ASSAY_INSECURE", num_args = 0..=1, default_missing_value = "true")]
+    pub insecure: Option<bool>,
+    /// Log.
+    #[command(flatten)]
+    pub log: LogOptions,
+    /// Telemetry and health pages.
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
+    /// Mutual TLS with the managers.
+    #[command(flatten)]
+    pub tls: TlsOptions,
+    /// The state of record.
+    #[command(flatten)]
+    pub store: StoreOptions,
+}
+
+layered!(Options { listen, http_cert, http_key, managers, registry_table, registry_dir, insecure }
+    with { log, telemetry, tls, store });
+
+/// Where definitions are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Definitions {
+    /// In a table of DynamoDB.
+    Table(String),
+    /// In a folder.
+    Folder(PathBuf),
+}
+
+/// The options, whole and checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the HTTP API is served.
+    pub listen: SocketAddr,
+    /// The certificate and the key of the HTTP API.
+    pub http_tls: Option<(PathBuf, PathBuf)>,
+    /// Where the managers are.
+    pub managers: Vec<String>,
+    /// Where definitions are kept.
+    pub definitions: Definitions,
+    /// The log.
+    pub log: LogSettings,
+    /// Where the telemetry pages are.
+    pub telemetry: SocketAddr,
+    /// Mutual TLS with the managers.
+    pub tls: Option<Files>,
+    /// The state of record.
+    pub store: Store,
+}
+
+impl Flags {
+    /// The settings of all layers.
+    ///
+    /// # Errors
+    /// [`Refused`]: what is wrong, and what to do.
+    pub fn settings(self) -> Result<Settings, Refused> {
+        let usual = Path::new("/etc/assay/gateway.toml");
+        let below: Options = file(self.config.as_deref(), usual)?;
+        self.options.over(below).checked()
+    }
+}
+
+impl Options {
+    fn checked(self) -> Result<Settings, Refused> {
+        let here = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let tls = self.tls.files()?;
+        let http_tls = match (self.http_cert, self.http_key) {
+            (None, None) => None,
+            (Some(cert), Some(key)) => Some((cert, key)),
+            _ => {
+                let why = "one of --http-cert and --http-key is named: name both, or none";
+                return Err(Refused::new(why));
+            }
+        };
+        let settings = Settings {
+            listen: self.listen.unwrap_or(here(8080)),
+            http_tls,
+            managers: managers(self.managers, tls.is_some())?,
+            definitions: definitions(self.registry_table, self.registry_dir)?,
+            log: self.log.settings(),
+            telemetry: self.telemetry.listen.unwrap_or(here(9182)),
+            tls,
+            store: self.store.checked()?,
+        };
+        if !settings.listen.ip().is_loopback() && !self.insecure.unwrap_or(false) {
+            return Err(Refused(format!(
+                "whoever reaches {} may do everything: serve loopback, behind a proxy that knows who \
+                 asks, or say --insecure on a closed network",
+                settings.listen
+            )));
+        }
+        Ok(settings)
+    }
+}
+
+/// The addresses of the managers.
+fn managers(named: Option<String>, tls: bool) -> Result<Vec<String>, Refused> {
+    let scheme = if tls { "https://" } else { "http://" };
+    let named = named.unwrap_or_default();
+    let urls = named
+        .split(',')
+        .map(str::trim)
+        .filter(|url| !url.is_empty());
+    let urls: Vec<String> = urls
+        .map(|url| url.trim_end_matches('/').to_owned())
+        .collect();
+    if urls.is_empty() {
+        return Err(Refused::new(
+            "no manager is named: set --managers, ASSAY_MANAGERS, or managers in the file",
+        ));
+    }
+    match urls.iter().find(|url| !url.starts_with(scheme)) {
+        None => Ok(urls),
+        Some(url) => Err(Refused(format!(
+            "the manager {url} is to be written {scheme}HOST:PORT: TLS with managers goes with \
+             --tls-ca, --tls-cert and --tls-key"
+        ))),
+    }
+}
+
+fn definitions(table: Option<String>, folder: Option<PathBuf>) -> Result<Definitions, Refused> {
+    match (table.filter(|table| !table.is_empty()), folder) {
+        (Some(_), None) if cfg!(not(feature = "cloud")) => Err(Refused::new(
+            "a table of definitions is named, and this program was built without DynamoDB: build \
+             it with the feature `cloud`",
+        )),
+        (Some(table), None) => Ok(Definitions::Table(table)),
+        (None, Some(folder)) => Ok(Definitions::Folder(folder)),
+        _ => Err(Refused::new(
+            "name where definitions are kept: --registry-table TABLE, or --registry-dir FOLDER",
+        )),
+    }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.http_tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        writeln!(f, "listen       {scheme}://{}", self.listen)?;
+        writeln!(f, "managers     {}", self.managers.join(", "))?;
+        match &self.definitions {
+            Definitions::Table(table) => writeln!(f, "definitions  the table {table}")?,
+            Definitions::Folder(folder) => writeln!(f, "definitions  {}", folder.display())?,
+        }
+        writeln!(f, "telemetry    http://{}/metrics", self.telemetry)?;
+        writeln!(f, "store        {}", without_password(&self.store.url))?;
+        match &self.tls {
+            Some(files) => write!(f, "tls          {}", files.cert.display()),
+            None => write!(f, "tls          none"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn settings(arguments: &str) -> Result<Settings, Refused> {
+        let base = "g --store-url postgres://a:hush@h/db";
+        let words = base.split(' ').chain(arguments.split_whitespace());
+        Flags::try_parse_from(words).unwrap().settings()
+    }
+
+    #[test]
+    fn the_flags_are_well_formed() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_are_whole_and_show_no_password() {
+        let whole = "--managers http://m-1:8081,http://m-2:8081 --registry-dir d";
+        let found = settings(whole).unwrap();
+        assert_eq!(found.managers.len(), 2);
+        let shown = found.to_string();
+        assert!(shown.contains("postgres://a@h/db") && !shown.contains("hush"));
+        for (bad, says) in [
+            ("--registry-dir d", "no manager is named"),
+            ("--managers http://m:1", "--registry-table"),
+            ("--managers https://m:1 --registry-dir d", "--tls-ca"),
+            (
+                "--managers http://m:1 --registry-dir d --http-cert c",
+                "--http-key",
+            ),
+            (
+                "--managers http://m:1 --registry-dir d --listen 10.1.2.3:80",
+                "--insecure",
+            ),
+        ] {
+            let why = settings(bad).unwrap_err().0;
+            assert!(why.contains(says), "{bad}: {why}");
+        }
+    }
+}

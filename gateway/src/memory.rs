@@ -1,0 +1,410 @@
+//! Answers that are kept, and the work that is shared to make them.
+//!
+//! ```text
+//! question ──> kept and in force? ──yes──────────────────────────────> answer
+//!                  │no                                                    ▲
+//!                  └──> one asker loads, the others wait ──> kept ────────┤
+//!                             └── where it is kept is away ──> the last known, with its age
+//! ```
+//!
+//! Comes in: questions, each about one dataset or about none, and how to answer them. Goes out: an
+//! answer in force; or the last known one with its age, when where it is kept does not answer. It must
+//! never call an answer in force that was read before a commit it has heard of, nor hold up a known
+//! answer for one that may come.
+
+mod marks;
+mod reach;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use assay_answers::{Problem, Told};
+use assay_model::ids::DatasetId;
+use assay_telemetry::Telemetry;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::parts::Clock;
+use crate::problem::{INTERNAL, Kind, Miss, NO_LEADER, REGISTRY_AWAY, STORE_AWAY};
+pub use marks::Mark;
+use marks::Marks;
+pub use reach::Reach;
+
+/// Bytes of kept answers, together.
+const KEPT_BYTES: u64 = 256 << 20;
+/// The last known answer is forgotten after so long without a question.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Questions at work at the same time whose askers are brought together.
+const FLIGHTS: u64 = 10_000;
+/// How long a reader waits for a new answer while an older one is known.
+const KNOWN_WAITS: Duration = Duration::from_millis(700);
+/// How long a reader waits when nothing is known.
+const UNKNOWN_WAITS: Duration = Duration::from_secs(8);
+/// A kept answer and its typed form take so many times the bytes of its JSON, about.
+const WEIGHT_FACTOR: usize = 3;
+/// Bytes of a kept answer besides its content, about.
+const ENTRY_BYTES: usize = 512;
+
+/// An answer as JSON, and about how much memory it takes.
+type Printed = (Bytes, usize);
+
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The state of record.
+    Store,
+    /// The manager that leads.
+    Managers,
+    /// Where definitions are kept.
+    Registry,
+}
+
+/// For how long an answer is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Good {
+    /// Until a commit about its dataset is heard of.
+    UntilTold,
+    /// For so long.
+    For(Duration),
+}
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The dataset that it is about.
+    pub dataset: Option<DatasetId>,
+    /// What is asked.
+    pub question: String,
+}
+
+impl Key {
+    /// A question about one dataset.
+    pub fn of(dataset: &DatasetId, question: impl Into<String>) -> Self {
+        Self {
+            dataset: Some(dataset.clone()),
+            question: question.into(),
+        }
+    }
+
+    /// A question about no dataset, or about all.
+    pub fn about_all(question: impl Into<String>) -> Self {
+        Self {
+            dataset: None,
+            question: question.into(),
+        }
+    }
+}
+
+/// A kept answer.
+struct Entry {
+    it: Arc<dyn Any + Send + Sync>,
+    json: Bytes,
+    weight: u32,
+    read_at: Instant,
+    as_of: Timestamp,
+    mark: Mark,
+}
+
+/// An answer, as it is found.
+pub struct Found<T> {
+    /// The answer.
+    pub it: Arc<T>,
+    /// The same as JSON, with `asOf`; empty for what is no answer by itself.
+    pub json: Bytes,
+    /// When it was read.
+    pub as_of: Timestamp,
+    /// Seconds since it could last be confirmed, while it cannot.
+    pub stale_s: Option<u64>,
+}
+
+impl<T: Clone> Found<T> {
+    /// The answer by itself.
+    #[must_use]
+    pub fn told(&self) -> Told<T> {
+        Told {
+            it: T::clone(&self.it),
+            as_of: self.as_of,
+            stale_s: self.stale_s,
+        }
+    }
+}
+
+/// The kept answers. Clones share them.
+#[derive(Clone)]
+pub struct Memory {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    kept: moka::sync::Cache<Key, Arc<Entry>>,
+    flights: moka::sync::Cache<Key, Arc<Mutex<()>>>,
+    marks: Marks,
+    store: Reach,
+    managers: Reach,
+    registry: Reach,
+    now: Clock,
+    telemetry: Telemetry,
+}
+
+impl Memory {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(now: Clock, telemetry: Telemetry) -> Self {
+        let kept = moka::sync::Cache::builder()
+            .max_capacity(KEPT_BYTES)
+            .weigher(|_: &Key, entry: &Arc<Entry>| entry.weight)
+            .time_to_idle(FORGOTTEN_AFTER)
+            .build();
+        Self {
+            inner: Arc::new(Inner {
+                kept,
+                flights: moka::sync::Cache::new(FLIGHTS),
+                marks: Marks::default(),
+                store: Reach::default(),
+                managers: Reach::default(),
+                registry: Reach::default(),
+                now,
+                telemetry,
+            }),
+        }
+    }
+
+    /// A commit about a dataset was heard of.
+    pub fn told(&self, dataset: &DatasetId) {
+        self.inner.marks.told(dataset);
+    }
+
+    /// From here on every commit is heard of.
+    pub fn follows(&self) {
+        self.inner.marks.follows();
+        self.inner.store.worked();
+    }
+
+    /// From here on commits may pass unheard: nothing that was read before is in force.
+    pub fn lost(&self) {
+        self.inner.marks.lost();
+    }
+
+    /// Forgets what rests on a definition, which was changed here.
+    pub fn redefined(&self, dataset: &DatasetId) {
+        self.inner.marks.told(dataset);
+        self.inner.marks.told_all();
+    }
+
+    /// Whether there is anything to answer with when the store is away.
+    #[must_use]
+    pub fn knows_anything(&self) -> bool {
+        self.inner.kept.iter().next().is_some()
+    }
+
+    /// Whether a source answers.
+    #[must_use]
+    pub fn reach(&self, source: Source) -> &Reach {
+        match source {
+            Source::Store => &self.inner.store,
+            Source::Managers => &self.inner.managers,
+            Source::Registry => &self.inner.registry,
+        }
+    }
+
+    /// The answer to a question: kept, or from `load`.
+    ///
+    /// # Errors
+    /// What `load` refuses; or that where it is kept is away and nothing is known.
+    pub async fn answer<T, L>(
+        &self,
+        source: Source,
+        key: Key,
+        good: Good,
+        load: L,
+    ) -> Result<Found<T>, Problem>
+    where
+        T: Serialize + Clone + Send + Sync + 'static,
+        L: Future<Output = Result<T, Miss>> + Send + 'static,
+    {
+        self.find(source, key, good, load, |it: &Arc<T>, as_of| {
+            let told = Told::fresh(T::clone(it), as_of);
+            let json = serde_json::to_vec(&told).map(Bytes::from)?;
+            let weight = json.len().saturating_mul(WEIGHT_FACTOR);
+            Ok((json, weight))
+        })
+        .await
+    }
+
+    /// The same of something that answers are made of, and that is never sent itself; `bytes` tells
+    /// about how much memory it takes.
+    ///
+    /// # Errors
+    /// As [`Memory::answer`].
+    pub async fn value<T, L>(
+        &self,
+        source: Source,
+        key: Key,
+        good: Good,
+        bytes: fn(&T) -> usize,
+        load: L,
+    ) -> Result<Found<T>, Problem>
+    where
+        T: Send + Sync + 'static,
+        L: Future<Output = Result<T, Miss>> + Send + 'static,
+    {
+        let print = move |it: &Arc<T>, _| Ok((Bytes::new(), bytes(it)));
+        self.find(source, key, good, load, print).await
+    }
+
+    async fn find<T, L, P>(
+        &self,
+        source: Source,
+        key: Key,
+        good: Good,
+        load: L,
+        print: P,
+    ) -> Result<Found<T>, Problem>
+    where
+        T: Send + Sync + 'static,
+        L: Future<Output = Result<T, Miss>> + Send + 'static,
+        P: FnOnce(&Arc<T>, Timestamp) -> Result<Printed, serde_json::Error> + Send + 'static,
+    {
+        let known = self.inner.kept.get(&key);
+        if let Some(entry) = known.as_ref().filter(|e| self.in_force(&key, e, good)) {
+            self.count("hit");
+            return found(entry, None);
+        }
+        let reach = self.reach(source);
+        if let Some(why) = reach.blocked(source == Source::Store && known.is_some()) {
+            return self.last_known(source, &key, known.as_ref(), &why);
+        }
+        let patience = if known.is_some() {
+            KNOWN_WAITS
+        } else {
+            UNKNOWN_WAITS
+        };
+        let flight = self.inner.flights.get_with(key.clone(), Arc::default);
+        let work = async {
+            let place = flight.lock_owned().await;
+            // Whoever held the place before has left an answer, or the word that there is none.
+            if let Some(entry) = self.inner.kept.get(&key)
+                && self.in_force(&key, &entry, good)
+            {
+                self.count("shared");
+                return Ok(entry);
+            }
+            if let Some(why) = self.reach(source).blocked(false) {
+                return Err(Miss::Away(why));
+            }
+            self.count("miss");
+            let loading = self.clone().load(source, key.clone(), load, print, place);
+            // A reader that goes away leaves the work to those who come after it.
+            match tokio::spawn(loading).await {
+                Ok(loaded) => loaded,
+                Err(error) => Err(INTERNAL.because(error.to_string()).into()),
+            }
+        };
+        match tokio::time::timeout(patience, work).await {
+            Ok(Ok(entry)) => found(&entry, None),
+            Ok(Err(Miss::Problem(problem))) => Err(*problem),
+            Ok(Err(Miss::Away(why))) => self.last_known(source, &key, known.as_ref(), &why),
+            Err(_) => {
+                let why = format!("no answer within {} ms", patience.as_millis());
+                self.last_known(source, &key, known.as_ref(), &why)
+            }
+        }
+    }
+
+    async fn load<T, L, P>(
+        self,
+        source: Source,
+        key: Key,
+        load: L,
+        print: P,
+        place: OwnedMutexGuard<()>,
+    ) -> Result<Arc<Entry>, Miss>
+    where
+        T: Send + Sync + 'static,
+        L: Future<Output = Result<T, Miss>> + Send,
+        P: FnOnce(&Arc<T>, Timestamp) -> Result<Printed, serde_json::Error>,
+    {
+        // What is heard of while it is read makes it old.
+        let mark = self.inner.marks.of(key.dataset.as_ref());
+        let as_of = (self.inner.now)();
+        let loaded = load.await;
+        match &loaded {
+            Err(Miss::Away(why)) => self.reach(source).failed(why),
+            _ => self.reach(source).worked(),
+        }
+        let it = Arc::new(loaded?);
+        let printed = print(&it, as_of).map_err(|e| INTERNAL.because(e.to_string()))?;
+        let (json, weight) = printed;
+        let weight = weight.saturating_add(ENTRY_BYTES);
+        let entry = Arc::new(Entry {
+            it,
+            json,
+            weight: u32::try_from(weight).unwrap_or(u32::MAX),
+            read_at: Instant::now(),
+            as_of,
+            mark,
+        });
+        self.inner.kept.insert(key, Arc::clone(&entry));
+        drop(place);
+        Ok(entry)
+    }
+
+    fn in_force(&self, key: &Key, entry: &Entry, good: Good) -> bool {
+        match good {
+            Good::UntilTold => self.inner.marks.holds(key.dataset.as_ref(), &entry.mark),
+            Good::For(time) => {
+                entry.read_at.elapsed() < time
+                    && self.inner.marks.same(key.dataset.as_ref(), &entry.mark)
+            }
+        }
+    }
+
+    /// The last known answer with its age, or that there is none.
+    fn last_known<T: Send + Sync + 'static>(
+        &self,
+        source: Source,
+        key: &Key,
+        known: Option<&Arc<Entry>>,
+        why: &str,
+    ) -> Result<Found<T>, Problem> {
+        let Some(entry) = known else {
+            self.count("none");
+            let kind: Kind = match source {
+                Source::Store => STORE_AWAY,
+                Source::Managers => NO_LEADER,
+                Source::Registry => REGISTRY_AWAY,
+            };
+            return Err(kind.because(why));
+        };
+        self.count("stale");
+        let marks = &self.inner.marks;
+        let confirmed = marks.confirmed(key.dataset.as_ref(), &entry.mark);
+        let since = confirmed.unwrap_or(entry.read_at).max(entry.read_at);
+        found(entry, Some(since.elapsed().as_secs()))
+    }
+
+    fn count(&self, outcome: &str) {
+        let labels = [("outcome", outcome)];
+        let telemetry = &self.inner.telemetry;
+        telemetry.count("assay_gateway_reads_total", &labels, 1);
+    }
+}
+
+fn found<T: Send + Sync + 'static>(
+    entry: &Arc<Entry>,
+    stale_s: Option<u64>,
+) -> Result<Found<T>, Problem> {
+    // A question has one type of answer; another one would be a defect, not a wrong answer.
+    let it = Arc::clone(&entry.it)
+        .downcast::<T>()
+        .map_err(|_| INTERNAL.because("a kept answer is of another type"))?;
+    Ok(Found {
+        it,
+        json: entry.json.clone(),
+        as_of: entry.as_of,
+        stale_s,
+    })
+}

@@ -1,0 +1,212 @@
+//! One dataset in full.
+
+use std::sync::Arc;
+
+use assay_answers::Reader;
+use assay_answers::dataset::{Channel, Column, DatasetDetail, DatasetRow, PartitionRow};
+use assay_answers::facts::{Answer, Cut};
+use assay_answers::incident::Incident;
+use assay_answers::{List, Problem, Told};
+use assay_model::ids::DatasetId;
+use assay_model::ledger::{LedgerEntry, LedgerState};
+use assay_model::outcome::Health;
+use assay_store::standing::{Look, Standing, standing};
+
+use super::page;
+use crate::api::Api;
+use crate::convert;
+use crate::memory::{Found, Good, Key, Source};
+use crate::problem::Miss;
+use crate::rights::Action;
+
+/// Findings that are listed; all are counted.
+const FINDINGS: u32 = 500;
+/// Checks that are listed.
+const CHECKS: usize = 500;
+/// Open incidents that are listed.
+const INCIDENTS: u32 = 200;
+
+impl Api {
+    /// The ledger of a dataset, in key order.
+    async fn ledger(&self, id: &DatasetId) -> Result<Found<Vec<LedgerEntry>>, Problem> {
+        let (store, dataset) = (Arc::clone(&self.parts.store), id.clone());
+        let load = async move { Ok::<_, Miss>(store.ledger(&dataset).await?) };
+        self.memory
+            .value(
+                Source::Store,
+                Key::of(id, "ledger"),
+                Good::UntilTold,
+                |ledger: &Vec<LedgerEntry>| ledger.len() * 400,
+                load,
+            )
+            .await
+    }
+
+    /// What needs a look in any partition.
+    async fn findings(&self, id: &DatasetId) -> Result<Found<Standing>, Problem> {
+        let (store, dataset) = (Arc::clone(&self.parts.store), id.clone());
+        let load = async move {
+            let look = Look {
+                runs: &[],
+                keys: &[],
+                limit: FINDINGS,
+            };
+            Ok::<_, Miss>(standing(store.as_ref(), &dataset, look).await?)
+        };
+        self.memory
+            .value(
+                Source::Store,
+                Key::of(id, "findings"),
+                Good::UntilTold,
+                |found: &Standing| found.rows.len() * 800,
+                load,
+            )
+            .await
+    }
+
+    /// The open incidents of a dataset.
+    async fn open_incidents(&self, id: &DatasetId) -> Result<Found<Vec<Incident>>, Problem> {
+        let (store, dataset) = (Arc::clone(&self.parts.store), id.clone());
+        let load = async move {
+            let open = store.incidents(Some(&dataset), true, INCIDENTS).await?;
+            Ok::<_, Miss>(open.iter().map(Incident::from).collect())
+        };
+        let key = Key::of(id, "open incidents");
+        self.memory
+            .value(
+                Source::Store,
+                key,
+                Good::For(super::BRIEF),
+                |open: &Vec<Incident>| open.len() * 600,
+                load,
+            )
+            .await
+    }
+
+    /// One dataset.
+    pub(crate) async fn dataset_detail(&self, who: &Reader, id: &str) -> Answer<DatasetDetail> {
+        let known = self.permitted(who, Action::Read, id).await?;
+        let dataset = &known.dataset;
+        let (row, checks, ledger, findings, incidents) = tokio::join!(
+            self.row(&known),
+            self.check_rows(who, id),
+            self.ledger(&dataset.id),
+            self.findings(&dataset.id),
+            self.open_incidents(&dataset.id),
+        );
+        let ((row, stale), checks, ledger) = (row?, checks?, ledger?);
+        let (findings, incidents) = (findings?, incidents?);
+        let newest = ledger.it.iter().rev();
+        let newest = newest
+            .filter(|entry| entry.version.is_content())
+            .max_by(|a, b| {
+                let of = |e: &LedgerEntry| (e.partition.order.clone(), e.partition.key.clone());
+                of(a).cmp(&of(b))
+            });
+        let missing = ledger.it.iter();
+        let missing = missing.filter(|entry| entry.state == LedgerState::Missing);
+        let mut worth: Vec<_> = findings.it.rows.iter().collect();
+        worth.retain(|row| row.result.outcome.needs_a_look());
+        worth.sort_by_key(|row| row.result.outcome.gravity());
+        let bad = bad(&findings.it);
+        let detail = DatasetDetail {
+            words: words(&row),
+            source: dataset.source.location.address(),
+            time_zone: dataset.run.time_zone.clone(),
+            channels: dataset
+                .subscribers
+                .iter()
+                .map(|s| Channel {
+                    channel: s.channel.clone(),
+                    tool: s.tool.clone(),
+                })
+                .collect(),
+            columns: dataset
+                .columns
+                .iter()
+                .map(|c| Column {
+                    name: c.name.clone(),
+                    logical_type: c.logical_type.map(|t| t.to_string()),
+                    required: c.required,
+                    unique: c.unique,
+                    masked: c.masked,
+                })
+                .collect(),
+            checks_left_out: checks.it.items.len().saturating_sub(CHECKS) as u64,
+            check_rows: checks.it.items.iter().take(CHECKS).cloned().collect(),
+            findings_left_out: bad.saturating_sub(worth.len() as u64),
+            findings: worth.into_iter().map(convert::result).collect(),
+            newest_partition: newest.map(|entry| convert::partition(&entry.partition)),
+            data_changed_at: newest.and_then(|entry| entry.last_modified),
+            partitions: ledger.it.len() as u64,
+            missing_partitions: missing.count() as u64,
+            incidents: incidents.it.as_ref().clone(),
+            row,
+        };
+        Ok(Told {
+            it: detail,
+            as_of: findings.as_of.min(ledger.as_of),
+            stale_s: stale
+                .max(checks.stale_s)
+                .max(ledger.stale_s)
+                .max(findings.stale_s),
+        })
+    }
+
+    /// The partitions of a dataset, newest first.
+    pub(crate) async fn partition_list(
+        &self,
+        who: &Reader,
+        id: &str,
+        cut: &Cut,
+    ) -> Answer<List<PartitionRow>> {
+        let known = self.permitted(who, Action::Read, id).await?;
+        let found = self.ledger(&known.dataset.id).await?;
+        let rows = found.it.iter().rev().map(convert::ledger_entry);
+        Ok(Told {
+            it: page(rows.collect(), cut, |row| row.partition.key.clone())?,
+            as_of: found.as_of,
+            stale_s: found.stale_s,
+        })
+    }
+}
+
+/// Results that need a look, also those beyond the bound of the reading.
+fn bad(findings: &Standing) -> u64 {
+    let counts = findings.counts().by_outcome().into_iter();
+    let bad = counts.filter(|(outcome, _)| outcome.needs_a_look());
+    bad.map(|(_, n)| n).sum()
+}
+
+/// A dataset's health in a sentence.
+fn words(row: &DatasetRow) -> String {
+    let counts = &row.counts;
+    let newest = row.strip.last().map(|square| square.partition.as_str());
+    let Some(newest) = newest else {
+        return "nothing has been judged yet".to_owned();
+    };
+    let bad = [
+        (counts.fail, "failed"),
+        (counts.missing, "have no partition to judge"),
+        (counts.error, "could not be evaluated"),
+        (counts.overflow, "are too large to be told"),
+        (counts.warn, "warn"),
+    ];
+    let bad: Vec<String> = bad
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"))
+        .collect();
+    let judged = format!(
+        "{} of {} checks pass in {newest}",
+        counts.pass, counts.planned
+    );
+    match (row.health, bad.is_empty()) {
+        (Health::NotEvaluated, true) => {
+            format!("{judged}, and what came since could not be evaluated: see the newest run")
+        }
+        (Health::Learning, _) => format!("{judged}; the others are still learning"),
+        (_, true) => judged,
+        (_, false) => format!("{judged}; {}", bad.join(", ")),
+    }
+}

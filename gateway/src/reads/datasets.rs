@@ -1,0 +1,299 @@
+//! The list of datasets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use assay_answers::dataset::{DatasetList, DatasetRow, InvalidDocument, LastRun, Rows};
+use assay_answers::facts::{Answer, DatasetsQuery};
+use assay_answers::value::Counts;
+use assay_answers::{Problem, Reader, Told};
+use assay_model::dataset::Dataset;
+use assay_model::ids::DatasetId;
+use assay_model::metric::{Metric, MetricKey};
+use assay_model::outcome::{Health, OutcomeCounts};
+use assay_model::run::RunState;
+use assay_store::port::{RunFilter, Verdict};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::{BRIEF, Known, page};
+use crate::api::Api;
+use crate::convert;
+use crate::memory::{Found, Good, Key, Source};
+use crate::problem::{BAD_PARAMETER, Miss};
+use crate::rights::Action;
+
+/// Squares of a strip.
+const STRIP: usize = 14;
+/// Partitions that the newest of each series is looked for among.
+const LOOKED_AT: u32 = 400;
+/// Runs that the newest of each dataset is looked for among.
+const RUNS: u32 = 1000;
+/// Open incidents that are counted.
+const INCIDENTS: u32 = 1000;
+/// Datasets that are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// What verdicts say of a dataset in a list.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// The outcomes of the newest partition of each series.
+    pub(crate) counts: OutcomeCounts,
+    /// The last partitions, oldest first.
+    pub(crate) last: Vec<Verdict>,
+    /// The rows of the same.
+    pub(crate) rows: Vec<Rows>,
+}
+
+/// The newest runs by dataset, and how many incidents are open.
+#[derive(Debug, Default)]
+pub(crate) struct Lately {
+    runs: BTreeMap<DatasetId, LastRun>,
+    incidents: BTreeMap<DatasetId, u64>,
+}
+
+impl Api {
+    /// What verdicts say of a dataset.
+    pub(crate) async fn standing(&self, id: &DatasetId) -> Result<Found<Standing>, Problem> {
+        let store = Arc::clone(&self.parts.store);
+        let dataset = id.clone();
+        let load = async move {
+            let verdicts = store.verdicts(&dataset, None, LOOKED_AT).await?;
+            let history = store.history(&dataset, None, STRIP as u32).await?;
+            let mut newest: BTreeMap<&str, &Verdict> = BTreeMap::new();
+            for verdict in &verdicts {
+                newest.insert(&verdict.partition.series, verdict);
+            }
+            let mut counts = OutcomeCounts::default();
+            for verdict in newest.values() {
+                counts.merge(&verdict.counts);
+            }
+            let wanted = MetricKey::table(Metric::RowCount);
+            let points = history.iter().find(|(key, _)| *key == wanted);
+            let measured: BTreeMap<&str, String> = points
+                .map(|(_, points)| points.as_slice())
+                .unwrap_or_default()
+                .iter()
+                .filter(|point| point.value.as_f64().is_some())
+                .map(|point| (point.partition.key.as_str(), point.value.to_string()))
+                .collect();
+            let skip = verdicts.len().saturating_sub(STRIP);
+            let last: Vec<Verdict> = verdicts.iter().skip(skip).cloned().collect();
+            let rows = last.iter().map(|verdict| {
+                let key = verdict.partition.key.as_str();
+                Rows {
+                    partition: key.to_owned(),
+                    rows: measured.get(key).cloned(),
+                }
+            });
+            let rows = rows.collect();
+            Ok(Standing { counts, last, rows })
+        };
+        self.memory
+            .value(
+                Source::Store,
+                Key::of(id, "standing"),
+                Good::UntilTold,
+                |standing: &Standing| standing.last.len() * 512,
+                load,
+            )
+            .await
+    }
+
+    /// The newest run of each dataset, and its open incidents.
+    pub(crate) async fn lately(&self) -> Result<Found<Lately>, Problem> {
+        let store = Arc::clone(&self.parts.store);
+        let load = async move {
+            let filter = RunFilter {
+                limit: RUNS,
+                ..RunFilter::default()
+            };
+            let mut newest = BTreeMap::new();
+            for run in store.runs(&filter).await? {
+                newest.entry(run.dataset.clone()).or_insert(run);
+            }
+            let ids: Vec<_> = newest.values().map(|run| run.id).collect();
+            let sums = store.run_sums(&ids).await?;
+            let runs = newest.into_iter().map(|(dataset, run)| {
+                let counts = sums.get(&run.id).map(|sum| sum.counts);
+                let last = LastRun {
+                    id: run.id.to_string(),
+                    state: run.state,
+                    trigger: run.trigger,
+                    counts: Counts::from(counts.unwrap_or_default()),
+                    created_at: run.created_at,
+                    finished_at: run.finished_at,
+                };
+                (dataset, last)
+            });
+            let mut lately = Lately {
+                runs: runs.collect(),
+                incidents: BTreeMap::new(),
+            };
+            for incident in store.incidents(None, true, INCIDENTS).await? {
+                *lately.incidents.entry(incident.dataset).or_default() += 1;
+            }
+            Ok::<_, Miss>(lately)
+        };
+        let key = Key::about_all("lately");
+        self.memory
+            .value(
+                Source::Store,
+                key,
+                Good::For(BRIEF),
+                |lately: &Lately| (lately.runs.len() + lately.incidents.len()) * 400,
+                load,
+            )
+            .await
+    }
+
+    /// A dataset of the list.
+    pub(crate) async fn row(&self, known: &Known) -> Result<(DatasetRow, Option<u64>), Problem> {
+        let dataset = &known.dataset;
+        let (standing, lately) = tokio::join!(self.standing(&dataset.id), self.lately());
+        let (standing, lately) = (standing?, lately?);
+        let stale_s = standing.stale_s.max(lately.stale_s);
+        let last_run = lately.it.runs.get(&dataset.id).cloned();
+        let health = health(&standing.it, last_run.as_ref());
+        let definition = known.definition.as_deref();
+        let now = (self.parts.now)();
+        let row = DatasetRow {
+            id: dataset.id.to_string(),
+            name: dataset.name.clone(),
+            version: dataset.version.clone(),
+            status: dataset.status,
+            owner: dataset.owner.clone(),
+            tags: dataset.tags.clone(),
+            checks: dataset.checks.len() as u64,
+            schedule: dataset.run.schedule.clone(),
+            next_run: next_slot(dataset, now),
+            file: definition.map_or_else(|| "the store".to_owned(), |d| d.origin.clone()),
+            digest: definition.map_or_else(|| dataset.digest(), |d| d.digest.clone()),
+            kept: definition.is_some_and(|d| d.kept),
+            health,
+            counts: Counts::from(standing.it.counts),
+            last_run,
+            strip: standing.it.last.iter().map(convert::square).collect(),
+            rows: standing.it.rows.clone(),
+            open_incidents: lately.it.incidents.get(&dataset.id).copied().unwrap_or(0),
+        };
+        Ok((row, stale_s))
+    }
+
+    /// The rows of all datasets that `who` may read.
+    pub(crate) async fn rows(
+        &self,
+        who: &Reader,
+    ) -> Result<(Vec<DatasetRow>, Option<u64>), Problem> {
+        let all = self.known().await?;
+        let seen = all.it.datasets.values();
+        let seen: Vec<Known> = seen
+            .filter(|known| self.may(who, Action::Read, &known.dataset))
+            .cloned()
+            .collect();
+        let rows: Vec<(DatasetRow, Option<u64>)> = stream::iter(seen)
+            .map(|known| {
+                let api = self.clone();
+                async move { api.row(&known).await }
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let stale_s = rows.iter().map(|(_, stale)| *stale).max().flatten();
+        let stale_s = stale_s.max(all.stale_s);
+        Ok((rows.into_iter().map(|(row, _)| row).collect(), stale_s))
+    }
+
+    /// The list of datasets.
+    pub(crate) async fn dataset_list(
+        &self,
+        who: &Reader,
+        query: &DatasetsQuery,
+    ) -> Answer<DatasetList> {
+        let (mut rows, stale_s) = self.rows(who).await?;
+        let health: Option<Health> = match query.health.as_deref() {
+            None => None,
+            Some(word) => Some(word.parse().map_err(|_| {
+                let known: Vec<&str> = Health::ALL.iter().map(|h| h.as_str()).collect();
+                BAD_PARAMETER.because(format!("`health`: use one of {}", known.join(", ")))
+            })?),
+        };
+        rows.retain(|row| is_wanted(row, query) && health.is_none_or(|h| row.health == h));
+        match query.sort.as_deref() {
+            None | Some("id") => {}
+            Some("health") => rows.sort_by_key(|row| gravity(row.health)),
+            Some("last_run") => rows.sort_by_key(|row| {
+                std::cmp::Reverse(row.last_run.as_ref().map(|run| run.created_at))
+            }),
+            Some(_) => return Err(BAD_PARAMETER.because("`sort`: use id, health or last_run")),
+        }
+        let part = page(rows, &query.cut, |row| row.id.clone())?;
+        let all = self.known().await?;
+        // What defines nothing has no owner: it is for those who run the cluster.
+        let sees_all = self.parts.rights.may(who, Action::Define, None);
+        let invalid = all.it.invalid.iter().filter(|_| sees_all);
+        let invalid = invalid.map(|file| InvalidDocument {
+            file: file.origin.clone(),
+            valid: file.is_only_unsupported(),
+            diagnostics: file.diagnostics.iter().map(convert::diagnostic).collect(),
+        });
+        let list = DatasetList {
+            items: part.items,
+            next_cursor: part.next_cursor,
+            total: part.total,
+            invalid: invalid.collect(),
+        };
+        Ok(Told {
+            it: list,
+            as_of: (self.parts.now)(),
+            stale_s,
+        })
+    }
+}
+
+/// The next slot of a dataset's schedule.
+pub(crate) fn next_slot(dataset: &Dataset, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+    if dataset.run.paused {
+        return None;
+    }
+    assay_scheduler::due(dataset, Some(now), now).next
+}
+
+/// A dataset's health. A run that ended without an evaluation since the newest verdict means that the
+/// verdict says nothing of today.
+fn health(standing: &Standing, last_run: Option<&LastRun>) -> Health {
+    let health = standing.counts.health();
+    let judged_at = standing.last.iter().map(|verdict| verdict.judged_at).max();
+    let unevaluated = last_run.is_some_and(|run| {
+        run.state == RunState::Failed && judged_at.is_none_or(|at| at < run.created_at)
+    });
+    if unevaluated && health != Health::Failing {
+        return Health::NotEvaluated;
+    }
+    health
+}
+
+/// The order of a list that begins with what is worst.
+const fn gravity(health: Health) -> u8 {
+    match health {
+        Health::Failing => 0,
+        Health::NotEvaluated => 1,
+        Health::Warning => 2,
+        Health::Learning => 3,
+        Health::Healthy => 4,
+    }
+}
+
+fn is_wanted(row: &DatasetRow, query: &DatasetsQuery) -> bool {
+    let found = |wanted: &String| {
+        let wanted = wanted.to_lowercase();
+        let texts = [Some(&row.id), row.name.as_ref(), row.owner.as_ref()];
+        let mut texts = texts.into_iter().flatten();
+        texts.any(|text| text.to_lowercase().contains(&wanted))
+    };
+    query.search.as_ref().is_none_or(found)
+        && query.tag.as_ref().is_none_or(|tag| row.tags.contains(tag))
+        && query
+            .owner
+            .as_ref()
+            .is_none_or(|owner| row.owner.as_ref() == Some(owner))
+}

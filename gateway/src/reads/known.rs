@@ -1,0 +1,128 @@
+//! Which datasets there are: those of the registry, and those that the store alone remembers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_answers::{Problem, Reader};
+use assay_model::dataset::Dataset;
+use assay_model::ids::DatasetId;
+use assay_registry::{Definition, InvalidFile};
+
+use super::BRIEF;
+use crate::api::Api;
+use crate::memory::{Found, Good, Key, Source};
+use crate::parts::Mode;
+use crate::problem::{Miss, no};
+use crate::rights::Action;
+
+/// Datasets that the store is asked for.
+const STORED_MAX: u32 = 10_000;
+/// How long a listing of a shared registry is in force: it reads a whole table.
+const SHARED_LISTING: Duration = Duration::from_secs(5);
+
+/// A dataset that there is.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    /// Its definition, decoded.
+    pub(crate) dataset: Arc<Dataset>,
+    /// Its document; absent when only the store remembers it.
+    pub(crate) definition: Option<Arc<Definition>>,
+}
+
+/// All datasets that there are.
+#[derive(Debug, Default)]
+pub(crate) struct AllKnown {
+    pub(crate) datasets: BTreeMap<DatasetId, Known>,
+    pub(crate) invalid: Vec<InvalidFile>,
+    /// What is not known of them, and why.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// About how much memory datasets take.
+fn weight(all: &AllKnown) -> usize {
+    let documents = all
+        .datasets
+        .values()
+        .filter_map(|known| known.definition.as_ref());
+    let texts: usize = documents.map(|definition| definition.text.len()).sum();
+    // A decoded definition is about as large as its document.
+    texts * 2 + all.datasets.len() * 2048
+}
+
+impl Api {
+    /// The datasets that there are, whoever asks.
+    pub(crate) async fn known(&self) -> Result<Found<AllKnown>, Problem> {
+        let good = match self.parts.mode {
+            Mode::Embedded => BRIEF,
+            Mode::Cluster => SHARED_LISTING,
+        };
+        let api = self.clone();
+        let load = async move { api.load_known().await };
+        let key = Key::about_all("known");
+        // What is told of commits says nothing of definitions.
+        self.memory
+            .value(Source::Registry, key, Good::For(good), weight, load)
+            .await
+    }
+
+    async fn load_known(&self) -> Result<AllKnown, Miss> {
+        let (listed, stored) = tokio::join!(
+            self.parts.registry.list(),
+            self.parts.store.definitions(STORED_MAX)
+        );
+        let mut all = AllKnown::default();
+        match stored {
+            Ok(stored) => {
+                for dataset in stored {
+                    let known = Known {
+                        dataset: Arc::new(dataset),
+                        definition: None,
+                    };
+                    all.datasets.insert(known.dataset.id.clone(), known);
+                }
+            }
+            Err(error) => all
+                .unknown
+                .push(format!("datasets that only the store remembers: {error}")),
+        }
+        let listing = listed?;
+        for definition in listing.definitions {
+            let known = Known {
+                dataset: Arc::clone(&definition.dataset),
+                definition: Some(Arc::new(definition)),
+            };
+            all.datasets.insert(known.dataset.id.clone(), known);
+        }
+        all.invalid = listing.invalid;
+        Ok(all)
+    }
+
+    /// The dataset `id`, if `who` may do this with it. One of another owner is answered as none.
+    pub(crate) async fn permitted(
+        &self,
+        who: &Reader,
+        action: Action,
+        id: &str,
+    ) -> Result<Known, Problem> {
+        let none = || no("dataset", id);
+        let id = DatasetId::new(id).map_err(|_| none())?;
+        let all = self.known().await?;
+        let known = all.it.datasets.get(&id).ok_or_else(none)?;
+        if !self.may(who, action, &known.dataset) {
+            return Err(none());
+        }
+        Ok(known.clone())
+    }
+
+    /// Whether `who` may read what is about this dataset.
+    pub(crate) async fn may_read(&self, who: &Reader, id: &DatasetId) -> Result<bool, Problem> {
+        let all = self.known().await?;
+        let known = all.it.datasets.get(id);
+        // What nobody remembers has no owner.
+        Ok(known.map_or_else(
+            || self.parts.rights.may(who, Action::Read, None),
+            |known| self.may(who, Action::Read, &known.dataset),
+        ))
+    }
+}

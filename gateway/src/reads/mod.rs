@@ -1,0 +1,27 @@
+//! The reads of the API: one file a noun, each from what is kept.
+
+mod checks;
+mod cut;
+mod dataset;
+mod datasets;
+mod definition;
+mod facts;
+mod incidents;
+mod known;
+mod metrics;
+mod nodes;
+mod overview;
+mod points;
+mod runs;
+
+pub(crate) use cut::page;
+pub(crate) use definition::diff;
+pub(crate) use known::Known;
+pub(crate) use runs::{Snapshot, segments};
+
+use std::time::Duration;
+
+/// How long what changes without a word of the store is in force.
+pub(crate) const BRIEF: Duration = Duration::from_millis(1000);
+/// The same of what is watched while it moves.
+pub(crate) const LIVE: Duration = Duration::from_millis(250);

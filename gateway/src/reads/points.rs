@@ -1,0 +1,353 @@
+//! The points of one metric over partitions.
+//!
+//! Comes in: a metric of a dataset and a range. Goes out: its values with the limits that applied
+//! then, and a point for each partition of the range that has not come. It must never draw a line
+//! over a partition that is missing, or a limit that never applied.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_answers::facts::PointsQuery;
+use assay_answers::incident::{Incident, IncidentWindow};
+use assay_answers::metric::{DefinitionChange, Point, Points};
+use assay_answers::value::{MetricName, Value};
+use assay_answers::{Problem, Reader};
+use assay_model::dataset::Dataset;
+use assay_model::ids::{CheckId, DatasetId};
+use assay_model::ledger::{LedgerEntry, LedgerState};
+use assay_model::metric::MetricKey;
+use assay_model::outcome::Outcome;
+use assay_model::partition::PartitionKey;
+use assay_store::MetricStore;
+use assay_store::port::{HistoryPoint, ResultFilter, ResultRow, Verdict};
+
+use super::metrics::{judged, point};
+use crate::api::Api;
+use crate::memory::{Found, Good, Key, Source};
+use crate::problem::{BAD_PARAMETER, Miss, no};
+use crate::rights::Action;
+
+/// Partitions that are read when no range is asked for.
+const USUAL: u32 = 400;
+/// The most partitions that are read.
+const MOST: u32 = 2000;
+/// Results that values are joined with, as the managers do.
+const JOINED_MAX: u32 = 200_000;
+/// Incidents that windows are made of.
+const INCIDENTS: u32 = 1000;
+
+/// Whether `key` is what `name` means: its whole spelling, or its metric and `column`.
+fn is_meant(key: &MetricKey, name: &str, column: Option<&str>) -> bool {
+    let whole = key.to_string() == name;
+    let plain = key.metric.as_str() == name && key.args.is_empty() && key.filter.is_empty();
+    match column {
+        None => whole || (plain && key.column.is_empty()),
+        Some(column) => (whole || plain) && key.column == column,
+    }
+}
+
+impl Api {
+    /// The points of a metric.
+    pub(crate) async fn point_list(
+        &self,
+        who: &Reader,
+        dataset: &str,
+        metric: &str,
+        query: &PointsQuery,
+    ) -> Result<Found<Points>, Problem> {
+        let known = self.permitted(who, Action::Read, dataset).await?;
+        if query.max_points.is_some_and(|most| most == 1) {
+            return Err(BAD_PARAMETER.because("`maxPoints`: use 0 for all, or 2 and more"));
+        }
+        let api = self.clone();
+        let id = known.dataset.id.clone();
+        let question = format!("points {metric}\u{0}{query:?}");
+        let key = Key::of(&id, question);
+        let (metric, query) = (metric.to_owned(), query.clone());
+        let load = async move { load(&api, &id, &metric, &query).await };
+        self.memory
+            .answer(Source::Store, key, Good::UntilTold, load)
+            .await
+    }
+}
+
+/// The checks that a metric was ever held against: those of every definition that judged, and those
+/// that stand in no document.
+async fn checks_of(
+    api: &Api,
+    id: &DatasetId,
+    key: &MetricKey,
+    verdicts: &[Verdict],
+) -> Result<BTreeSet<CheckId>, Miss> {
+    let digests: BTreeSet<&str> = verdicts.iter().map(|v| v.definition.as_str()).collect();
+    let mut checks = BTreeSet::new();
+    for digest in digests {
+        let definition = api.parts.store.definition_by(digest).await?;
+        let declared = definition.into_iter().flat_map(|d| d.checks);
+        checks.extend(declared.filter(|c| c.metric == *key).map(|c| c.id));
+    }
+    let recent = api.recent(id).await?;
+    let judged = recent.it.results.iter().map(|row| &row.result);
+    let judged = judged.filter(|result| result.metric == *key);
+    checks.extend(judged.map(|result| result.check.clone()));
+    Ok(checks)
+}
+
+/// The results on a metric: check by check, which reads no other metric's; or all that there are, as
+/// the managers join them, when that leaves a value without one.
+async fn results_on(
+    api: &Api,
+    id: &DatasetId,
+    key: &MetricKey,
+    values: &[HistoryPoint],
+    verdicts: &[Verdict],
+) -> Result<Vec<ResultRow>, Miss> {
+    let mut results = Vec::new();
+    for check in checks_of(api, id, key, verdicts).await? {
+        let filter = ResultFilter {
+            check: Some(check),
+            limit: JOINED_MAX,
+            ..ResultFilter::default()
+        };
+        results.extend(api.parts.store.results(id, &filter).await?);
+    }
+    results.retain(|row| row.result.metric == *key);
+    let judged: BTreeSet<&PartitionKey> = results.iter().map(|row| &row.partition.key).collect();
+    if values
+        .iter()
+        .all(|value| judged.contains(&value.partition.key))
+    {
+        return Ok(results);
+    }
+    let filter = ResultFilter {
+        limit: JOINED_MAX,
+        ..ResultFilter::default()
+    };
+    let mut results = api.parts.store.results(id, &filter).await?;
+    results.retain(|row| row.result.metric == *key);
+    Ok(results)
+}
+
+async fn load(
+    api: &Api,
+    id: &DatasetId,
+    metric: &str,
+    query: &PointsQuery,
+) -> Result<Points, Miss> {
+    let store = api.parts.store.as_ref();
+    let bounded = query.from.is_none() && query.to.is_none();
+    let limit = if bounded { USUAL } else { MOST };
+    let history = store.history(id, None, limit).await?;
+    let column = query.column.as_deref();
+    let found = history
+        .iter()
+        .find(|(key, _)| is_meant(key, metric, column));
+    let Some((key, values)) = found else {
+        return Err(no("metric", metric).into());
+    };
+    let verdicts = store.verdicts(id, None, limit).await?;
+    let results = results_on(api, id, key, values, &verdicts).await?;
+    let judged = judged(&results);
+    let older = verdicts.len() == limit as usize;
+    let of: BTreeMap<&PartitionKey, &Verdict> =
+        verdicts.iter().map(|v| (&v.partition.key, v)).collect();
+    let mut points: BTreeMap<(&str, &str), Point> = BTreeMap::new();
+    for value in values {
+        let at = (value.partition.order.as_str(), value.partition.key.as_str());
+        let verdict = of.get(&value.partition.key).copied();
+        points.insert(at, point(key, value, &judged, verdict));
+    }
+    let ledger = store.ledger(id).await?;
+    let first = verdicts.first().map(|v| v.partition.order.as_str());
+    for entry in ledger.iter().filter(|entry| is_gap(entry)) {
+        let at = (entry.partition.order.as_str(), entry.partition.key.as_str());
+        if first.is_none_or(|first| at.0 >= first) {
+            let verdict = of.get(&entry.partition.key).copied();
+            points.entry(at).or_insert_with(|| missing(entry, verdict));
+        }
+    }
+    let points = in_range(points.into_values().collect(), query)?;
+    let changes = changes(store, &points).await?;
+    let checks: BTreeSet<&str> = results.iter().map(|r| r.result.check.as_str()).collect();
+    let incidents = store.incidents(Some(id), false, INCIDENTS).await?;
+    let windows = incidents
+        .iter()
+        .filter(|incident| checks.contains(incident.check.as_str()))
+        .map(|incident| IncidentWindow {
+            id: Incident::shown(incident),
+            check: incident.check.to_string(),
+            severity: incident.severity,
+            status: incident.status,
+            first_partition: incident.first_partition.to_string(),
+            last_partition: incident.last_partition.to_string(),
+        });
+    let total = points.len() as u64;
+    Ok(Points {
+        dataset: id.to_string(),
+        key: MetricName::from(key),
+        total,
+        older,
+        changes,
+        incidents: windows.collect(),
+        points: reduced(points, query.max_points.unwrap_or(0) as usize),
+    })
+}
+
+/// Whether a partition has no values because it is not there.
+fn is_gap(entry: &LedgerEntry) -> bool {
+    entry.state == LedgerState::Missing
+}
+
+/// The point of a partition that has not come.
+fn missing(entry: &LedgerEntry, verdict: Option<&Verdict>) -> Point {
+    Point {
+        partition: entry.partition.key.to_string(),
+        t: entry.partition.start,
+        series: entry.partition.series.clone(),
+        status: "missing".to_owned(),
+        value: Value::Null,
+        lower: None,
+        expected: None,
+        upper: None,
+        model: None,
+        outcome: Some(Outcome::Missing),
+        check: None,
+        also_expected: Vec::new(),
+        error_bound: None,
+        version: entry.version.to_string(),
+        run_id: verdict.map(|v| v.run.to_string()),
+        judged_at: verdict.map(|v| v.judged_at),
+        definition: verdict.map(|v| v.definition.clone()),
+    }
+}
+
+/// The points of the series and the range that are asked for, oldest first.
+fn in_range(mut points: Vec<Point>, query: &PointsQuery) -> Result<Vec<Point>, Problem> {
+    if let Some(series) = &query.series {
+        points.retain(|point| point.series == *series);
+    }
+    let place = |key: &String| points.iter().position(|point| point.partition == *key);
+    let start = match &query.from {
+        None => 0,
+        Some(from) => place(from)
+            .or_else(|| points.iter().position(|point| point.partition >= *from))
+            .unwrap_or(points.len()),
+    };
+    let end = match &query.to {
+        None => points.len(),
+        Some(to) => place(to)
+            .or_else(|| points.iter().rposition(|point| point.partition <= *to))
+            .map_or(0, |at| at + 1),
+    };
+    if start > end && query.from.is_some() && query.to.is_some() && query.from > query.to {
+        return Err(BAD_PARAMETER.because("`from` is after `to`"));
+    }
+    points.truncate(end);
+    Ok(points.split_off(start.min(end)))
+}
+
+/// Where another definition begins to judge.
+async fn changes(store: &dyn MetricStore, points: &[Point]) -> Result<Vec<DefinitionChange>, Miss> {
+    let judged = points
+        .iter()
+        .filter_map(|p| Some((p, p.definition.as_ref()?)));
+    let judged: Vec<(&Point, &String)> = judged.collect();
+    let mut changes = Vec::new();
+    for pair in judged.windows(2) {
+        let [(_, before), (point, after)] = pair else {
+            continue;
+        };
+        if before != after {
+            let definition: Option<Dataset> = store.definition_by(after).await?;
+            changes.push(DefinitionChange {
+                partition: point.partition.clone(),
+                definition: (*after).clone(),
+                version: definition.map(|d| d.version),
+            });
+        }
+    }
+    Ok(changes)
+}
+
+/// At most `most` points: of each stretch the least and the greatest, and all that needs a look.
+fn reduced(points: Vec<Point>, most: usize) -> Vec<Point> {
+    if most == 0 || points.len() <= most {
+        return points;
+    }
+    let stretches = (most / 2).max(1);
+    let length = points.len().div_ceil(stretches);
+    let mut kept: BTreeSet<usize> = BTreeSet::new();
+    for (n, stretch) in points.chunks(length).enumerate() {
+        let numbers = stretch.iter().enumerate();
+        let numbers: Vec<(usize, f64)> = numbers
+            .filter_map(|(at, point)| Some((n * length + at, point.value.as_f64()?)))
+            .collect();
+        let least = numbers.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+        let greatest = numbers.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        kept.extend(least.into_iter().chain(greatest).map(|(at, _)| *at));
+        if numbers.is_empty() {
+            kept.insert(n * length);
+        }
+    }
+    let of = |at: &usize| kept.contains(at);
+    let points = points.into_iter().enumerate().filter(|(at, _)| of(at));
+    points.map(|(_, point)| point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use assay_model::metric::Metric;
+
+    fn points(values: &[f64]) -> Vec<Point> {
+        let entry = |n: usize| LedgerEntry {
+            partition: assay_model::partition::Partition {
+                key: PartitionKey(format!("p{n:03}")),
+                ..assay_model::partition::Partition::all()
+            },
+            state: LedgerState::Scanned,
+            version: assay_model::partition::PartitionVersion("v".to_owned()),
+            judged: None,
+            revision: 0,
+            objects: 0,
+            bytes: 0,
+            first_seen: jiff::Timestamp::UNIX_EPOCH,
+            last_modified: None,
+            verdict: None,
+        };
+        let made = values.iter().enumerate().map(|(n, value)| Point {
+            value: Value::Float(*value),
+            ..missing(&entry(n), None)
+        });
+        made.collect()
+    }
+
+    #[test]
+    fn what_is_reduced_keeps_every_peak() {
+        let mut values: Vec<f64> = (0..1000).map(|n| f64::from(n % 7)).collect();
+        values[503] = 1e9;
+        values[777] = -1e9;
+        let kept = reduced(points(&values), 100);
+        assert!(kept.len() <= 100);
+        let numbers: Vec<f64> = kept.iter().filter_map(|p| p.value.as_f64()).collect();
+        assert!(numbers.contains(&1e9) && numbers.contains(&-1e9));
+        assert!(kept.is_sorted_by(|a, b| a.partition < b.partition));
+        assert_eq!(reduced(points(&values), 0).len(), 1000);
+    }
+
+    #[test]
+    fn a_metric_is_named_in_whole_or_by_its_column() {
+        let sum = MetricKey::column(Metric::Sum, "amount");
+        assert!(is_meant(&sum, "sum(amount)", None));
+        assert!(is_meant(&sum, "sum", Some("amount")));
+        assert!(!is_meant(&sum, "sum", None));
+        assert!(!is_meant(&sum, "sum", Some("other")));
+        let rows = MetricKey::table(Metric::RowCount);
+        assert!(is_meant(&rows, "rowCount", None));
+        let half = MetricKey::quantile("amount", 0.5);
+        assert!(is_meant(&half, r#"quantile(amount){"q":0.5}"#, None));
+        assert!(
+            !is_meant(&half, "quantile", Some("amount")),
+            "which of them?"
+        );
+    }
+}

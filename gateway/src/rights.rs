@@ -1,0 +1,72 @@
+//! Who may do what: the one question that stands before every object.
+//!
+//! Comes in: who asks, what they want, and whose the object is. Goes out: yes or no. It must never
+//! be asked after the object was shown, and a «no» to reading is answered as «there is none».
+
+use assay_answers::{Reader, Role};
+
+/// What somebody wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// To read what is known of a dataset.
+    Read,
+    /// To change its definition.
+    Define,
+    /// To start, stop and retry its runs.
+    Run,
+    /// To see the machines of the cluster.
+    Look,
+    /// To move the machines of the cluster.
+    Operate,
+}
+
+/// The answer to who may do what.
+pub trait Rights: Send + Sync {
+    /// Whether `who` may do this with an object of `owner`; the cluster itself has no owner, and
+    /// neither has a dataset that names none.
+    fn may(&self, who: &Reader, action: Action, owner: Option<&str>) -> bool;
+}
+
+/// The rights of roles: operators may do everything, owners what is theirs, subscribers read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ByRole;
+
+impl Rights for ByRole {
+    fn may(&self, who: &Reader, action: Action, owner: Option<&str>) -> bool {
+        let owns = || owner.is_some_and(|owner| who.owners.iter().any(|own| own == owner));
+        match (who.role, action) {
+            (Role::Operator, _) => true,
+            (Role::Owner, Action::Read | Action::Define | Action::Run) => owns(),
+            (Role::Owner | Role::Subscriber, Action::Look) => true,
+            (Role::Subscriber, Action::Read) => true,
+            (Role::Owner | Role::Subscriber, _) | (Role::Anonymous, _) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_has_what_is_theirs_and_nobody_has_what_is_nobodys() {
+        let reader = |role, owners: &[&str]| Reader {
+            id: "r".to_owned(),
+            role,
+            owners: owners.iter().map(|o| (*o).to_owned()).collect(),
+        };
+        let sales = reader(Role::Owner, &["sales"]);
+        for action in [Action::Read, Action::Define, Action::Run] {
+            assert!(ByRole.may(&sales, action, Some("sales")));
+            assert!(!ByRole.may(&sales, action, Some("finance")));
+            assert!(!ByRole.may(&sales, action, None));
+            assert!(ByRole.may(&Reader::of_this_machine(), action, None));
+        }
+        let told = reader(Role::Subscriber, &[]);
+        assert!(ByRole.may(&told, Action::Read, Some("sales")));
+        assert!(!ByRole.may(&told, Action::Run, Some("sales")));
+        let nobody = reader(Role::Anonymous, &["sales"]);
+        assert!(!ByRole.may(&nobody, Action::Read, Some("sales")));
+        assert!(!ByRole.may(&sales, Action::Operate, Some("sales")));
+    }
+}
