@@ -18,7 +18,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::header::{CONNECTION, HeaderValue, LOCATION, SET_COOKIE};
-use http::{HeaderMap, Method, StatusCode};
+use http::{Extensions, HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
@@ -57,6 +57,9 @@ pub trait Owners: Send + Sync {
     fn of(&self, dataset: &str) -> Holding;
 }
 
+/// Attaches a principal to a request in the handlers' own words.
+pub type Attach = Arc<dyn Fn(&Principal, &mut Extensions) + Send + Sync>;
+
 /// What a guard is made of.
 pub struct Parts {
     /// Who owns what.
@@ -65,7 +68,14 @@ pub struct Parts {
     pub audit: Arc<dyn Audit>,
     /// The series.
     pub telemetry: Telemetry,
+    /// What handlers find among the extensions of a request besides the [`Principal`].
+    pub attach: Option<Attach>,
 }
+
+/// The route of an answer for the series, among its extensions, where the router's own pattern does
+/// not tell: of a verb, or of a router within another. There must be few.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteLabel(pub String);
 
 /// The id of a request that asks for a change: the same as in the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +156,6 @@ impl Guard {
 
     /// Puts the guard around a router. Handlers find a [`Principal`] among the extensions of each
     /// request, and a [`RequestId`] where a change is asked for.
-    #[must_use]
     pub fn wrap(&self, router: Router) -> Router {
         router.layer(from_fn_with_state(self.clone(), pass))
     }
@@ -207,6 +216,8 @@ async fn pass(State(guard): State<Guard>, request: Request, next: Next) -> Respo
             problem.answer(&path, trace.as_deref())
         }
     };
+    let label = answer.extensions_mut().remove::<RouteLabel>();
+    let route = label.map_or(route, |label| label.0);
     if inner.stage() != SERVING {
         let close = HeaderValue::from_static("close");
         answer.headers_mut().insert(CONNECTION, close);
@@ -271,7 +282,7 @@ impl Inner {
             ("/livez", _) | ("/readyz", SERVING) => {
                 // Supervisors ask without a credential, and are told nothing of anybody's.
                 let nobody = Principal::anonymous(&std::collections::BTreeSet::new());
-                request.extensions_mut().insert(nobody);
+                self.attach(nobody, &mut request);
                 return Ok(next.run(request).await);
             }
             ("/readyz", _) | (_, REFUSING) => return Err(draining()),
@@ -300,7 +311,7 @@ impl Inner {
         let record = (!reads).then(|| record(&request, &who, route, address, id));
         let mut request = self.whole(request).await?;
         let place = self.queue.enter(rank).await.map_err(full)?;
-        request.extensions_mut().insert(who.clone());
+        self.attach(who.clone(), &mut request);
         let answer = match record {
             None => self.read(request, next, place).await,
             Some(record) => {
@@ -310,6 +321,14 @@ impl Inner {
             }
         };
         self.stream(answer, &who, address)
+    }
+
+    fn attach(&self, who: Principal, request: &mut Request) {
+        let extensions = request.extensions_mut();
+        if let Some(attach) = &self.parts.attach {
+            attach(&who, extensions);
+        }
+        extensions.insert(who);
     }
 
     /// A handler that reads; its place is free when its answer begins.

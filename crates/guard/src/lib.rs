@@ -43,7 +43,7 @@ pub mod streams;
 pub mod tokens;
 
 pub use address::Peer;
-pub use layer::{Guard, Holding, Owners, Parts, RequestId};
+pub use layer::{Attach, Guard, Holding, Owners, Parts, RequestId, RouteLabel};
 pub use principal::{Grant, Principal};
 pub use rights::{Action, Decision, Object, decide};
 pub use serve::serve;

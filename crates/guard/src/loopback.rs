@@ -95,8 +95,8 @@ mod tests {
         headers
     }
 
-    fn refused(method: Method, pairs: &[(&'static str, &'static str)]) -> bool {
-        refusal("127.0.0.1".parse().unwrap(), &method, &head(pairs)).is_some()
+    fn refused(method: &Method, pairs: &[(&'static str, &'static str)]) -> bool {
+        refusal("127.0.0.1".parse().unwrap(), method, &head(pairs)).is_some()
     }
 
     const HOST: (&str, &str) = ("host", "127.0.0.1:8080");
@@ -124,7 +124,7 @@ mod tests {
             "127.0.0.1:1",
             "[::1]:8080",
         ] {
-            assert!(!refused(Method::GET, &[("host", host)]), "{host}");
+            assert!(!refused(&Method::GET, &[("host", host)]), "{host}");
         }
         for host in [
             "evil.example",
@@ -138,16 +138,16 @@ mod tests {
             "0.0.0.0",
             "127.0.0.1:80:80",
         ] {
-            assert!(refused(Method::GET, &[("host", host)]), "{host}");
+            assert!(refused(&Method::GET, &[("host", host)]), "{host}");
         }
-        assert!(refused(Method::GET, &[]));
-        assert!(refused(Method::GET, &[HOST, ("host", "evil.example")]));
+        assert!(refused(&Method::GET, &[]));
+        assert!(refused(&Method::GET, &[HOST, ("host", "evil.example")]));
     }
 
     #[test]
     fn pages_of_other_sites_are_refused_and_links_on_them_lead_here() {
         let from = |origin| [HOST, ("origin", origin)];
-        assert!(!refused(Method::POST, &from("http://127.0.0.1:8080")));
+        assert!(!refused(&Method::POST, &from("http://127.0.0.1:8080")));
         for origin in [
             "https://evil.example",
             "null",
@@ -156,8 +156,8 @@ mod tests {
             "http://127.0.0.1:8080.evil.example",
             "",
         ] {
-            assert!(refused(Method::POST, &from(origin)), "{origin}");
-            assert!(refused(Method::GET, &from(origin)), "{origin}");
+            assert!(refused(&Method::POST, &from(origin)), "{origin}");
+            assert!(refused(&Method::GET, &from(origin)), "{origin}");
         }
         for (method, site, mode, expected) in [
             (Method::GET, "same-origin", "cors", false),
@@ -170,11 +170,7 @@ mod tests {
             (Method::DELETE, "cross-site", "cors", true),
         ] {
             let pairs = [HOST, ("sec-fetch-site", site), ("sec-fetch-mode", mode)];
-            assert_eq!(
-                refused(method.clone(), &pairs),
-                expected,
-                "{method} {site} {mode}"
-            );
+            assert_eq!(refused(&method, &pairs), expected, "{method} {site} {mode}");
         }
     }
 }

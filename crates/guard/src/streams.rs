@@ -103,7 +103,6 @@ pub fn is_stream(headers: &HeaderMap) -> bool {
 }
 
 /// A body that holds its place among the streams.
-#[must_use]
 pub fn held(body: Body, stream: Stream) -> Body {
     Body::new(Held {
         body,

@@ -262,3 +262,18 @@ async fn one_address_does_not_take_all_connections() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+#[tokio::test]
+async fn handlers_say_their_route_and_are_told_who_asks_in_their_own_words() {
+    let stage = Stage::start(OPEN).await;
+    let told = stage.get("/api/v1/datasets/orders/tell").await;
+    assert_eq!(told.text().await.unwrap(), "subscriber:* (read)");
+    let labels = [
+        ("http_request_method", "GET"),
+        ("http_route", "/api/v1/datasets/{id}:tell"),
+        ("http_response_status_code", "200"),
+        ("url_scheme", "http"),
+    ];
+    let name = "http_server_request_duration_seconds";
+    assert_eq!(stage.telemetry.observations(name, &labels), 1);
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use assay_guard::rights::Decision;
 use assay_guard::serve::{Stopping, serve};
 use assay_guard::{
-    Action, Guard, GuardSettings, Holding, Object, Owners, Parts, Principal, decide,
+    Action, Guard, GuardSettings, Holding, Object, Owners, Parts, Principal, RouteLabel, decide,
 };
 use assay_store::SqliteStore;
 use assay_telemetry::Telemetry;
@@ -55,11 +55,12 @@ pub fn settings(text: &str) -> GuardSettings {
 /// Settings that let anybody read everything.
 pub const OPEN: &str = "[identity]\nmode = 'credentials'\nanonymous = ['subscriber:*']\n";
 
-fn may(who: &Principal, action: Action, dataset: &str) -> Result<(), Response> {
+/// Why this is not done, if it is not.
+fn refusal(who: &Principal, action: Action, dataset: &str) -> Option<Response> {
     let refused = |status: u16, text: &'static str| {
         let mut answer = Response::new(Body::from(text));
         *answer.status_mut() = axum::http::StatusCode::from_u16(status).unwrap();
-        Err(answer)
+        Some(answer)
     };
     // One answer for what is not there and for what is hidden.
     let hidden = || refused(404, "there is no such dataset, or it is not yours to see");
@@ -70,7 +71,7 @@ fn may(who: &Principal, action: Action, dataset: &str) -> Result<(), Response> {
         Holding::Unknown => return hidden(),
     };
     match decide(who, action, Object::of(owner)) {
-        Decision::Allowed => Ok(()),
+        Decision::Allowed => None,
         Decision::Hidden => hidden(),
         Decision::Forbidden => refused(403, "not yours to do"),
         Decision::Unidentified => refused(401, "who are you?"),
@@ -81,12 +82,30 @@ async fn dataset(
     UrlPath(id): UrlPath<String>,
     Extension(who): Extension<Principal>,
     request: Request,
-) -> Result<String, Response> {
+) -> Response {
     let reads = request.method() == axum::http::Method::GET;
     let action = if reads { Action::Read } else { Action::Change };
-    may(&who, action, &id)?;
+    if let Some(refused) = refusal(&who, action, &id) {
+        return refused;
+    }
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
-    Ok(format!("{} {id} {}", who.id, body.unwrap().len()))
+    Response::new(Body::from(format!(
+        "{} {id} {}",
+        who.id,
+        body.unwrap().len()
+    )))
+}
+
+/// A principal in the words of these handlers.
+#[derive(Clone)]
+struct Told(String);
+
+/// Says what it was told of who asks, under a label of its own.
+async fn verb(Extension(told): Extension<Told>) -> Response {
+    let mut answer = Response::new(Body::from(told.0));
+    let label = RouteLabel("/api/v1/datasets/{id}:tell".to_owned());
+    answer.extensions_mut().insert(label);
+    answer
 }
 
 async fn bug() -> &'static str {
@@ -120,6 +139,7 @@ fn router(permits: Arc<Semaphore>) -> Router {
         .route("/api/v1/datasets/{id}/slow", get(slow))
         .route("/api/v1/nodes/{id}", post(|| async { "drained" }))
         .route("/api/v1/runs/{id}", post(bug))
+        .route("/api/v1/datasets/{id}/{verb}", get(verb))
         .route("/api/v1/nodes", get(|| async { "nodes" }))
         .route("/api/v1/events", get(events))
 }
@@ -136,6 +156,9 @@ impl Stage {
             owners: Arc::new(Known),
             audit: Arc::new(store.clone()),
             telemetry: telemetry.clone(),
+            attach: Some(Arc::new(|who, extensions| {
+                extensions.insert(Told(who.rights()));
+            })),
         };
         let guard = Guard::new(settings(text), parts).unwrap();
         let listener = TcpListener::bind(address).await.unwrap();
