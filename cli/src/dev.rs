@@ -5,7 +5,7 @@
 //! asked, over loopback TCP to clients). It must never decide what runs: that is the manager's.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -18,14 +18,16 @@ use assay_datanode::runner::child::Queries;
 use assay_datanode::{DataNode, NodeConfig, NodeHandle, NodeParts};
 use assay_gateway::{ByRole, Gateway, Managers, Mode, Parts, Way};
 use assay_manager::{
-    Manager, ManagerConfig, ManagerHandle, ManagerParts, NoticeParts, system_clock,
+    Manager, ManagerConfig, ManagerHandle, ManagerParts, NoticeParts, OutboxSink, system_clock,
 };
 use assay_manager_core as core;
+use assay_model::incident::OutboxEntry;
 use assay_proto::link::Door;
 use assay_registry::{FolderRegistry, Registry};
 use assay_scan::storage::StorageAt;
 use assay_store::sqlite::{OpenOptions, SqliteStore};
 use assay_store::{JobStore, MetricStore};
+use async_trait::async_trait;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
@@ -58,6 +60,21 @@ pub struct Embedded {
     coordinator: Arc<dyn Coordinator>,
     config: EmbeddedConfig,
     nodes: Mutex<Fleet>,
+    /// Set once people are told.
+    tells: OnceLock<()>,
+}
+
+/// How long messages that nobody is told of are waited for.
+const UNTOLD: Duration = Duration::from_secs(5);
+
+/// Takes every message and tells nobody.
+struct Nobody;
+
+#[async_trait]
+impl OutboxSink for Nobody {
+    async fn take(&self, _: &OutboxEntry) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 #[derive(Default)]
@@ -102,6 +119,7 @@ impl Embedded {
             coordinator,
             config,
             nodes: Mutex::default(),
+            tells: OnceLock::new(),
         };
         for _ in 0..embedded.config.nodes.min {
             embedded.add_node().await?;
@@ -113,6 +131,8 @@ impl Embedded {
     /// Tells people, for as long as this cluster runs.
     pub async fn tell(&self, file: Option<&str>) -> Result<()> {
         let (channels, origin) = sources::channels(file).await?;
+        // A repeat changes nothing.
+        let _ = self.tells.set(());
         self.manager.tell(NoticeParts {
             store: Arc::new(self.store.clone()),
             carrier: Arc::new(channels),
@@ -249,6 +269,25 @@ impl Embedded {
         )
     }
 
+    /// Has what nobody was told of be told by nobody later, either: who tells people from this store
+    /// some day finds incidents that are still open by themselves.
+    async fn tell_nobody(&self) {
+        self.manager.hand_on_messages(Arc::new(Nobody));
+        let all = async {
+            while self
+                .metrics
+                .outbox(1)
+                .await
+                .is_ok_and(|left| !left.is_empty())
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(UNTOLD, all).await.is_err() {
+            tracing::warn!("some messages wait to be told by whoever tells people from this store");
+        }
+    }
+
     /// Lets running tasks finish, hands the rest back, and closes the store.
     pub async fn shutdown(self, grace: Duration) {
         let nodes = std::mem::take(&mut self.nodes.lock().await.nodes);
@@ -256,6 +295,9 @@ impl Embedded {
         let all = futures::future::join_all(leaving);
         if tokio::time::timeout(grace, all).await.is_err() {
             tracing::warn!("tasks were still at work; they are run again at the next start");
+        }
+        if self.tells.get().is_none() {
+            self.tell_nobody().await;
         }
         self.manager.shutdown().await;
         self.store.close().await;

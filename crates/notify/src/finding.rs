@@ -11,10 +11,12 @@ use assay_model::notice::{EVALUATION, Finding};
 use assay_model::outcome::CheckResult;
 
 /// Checks of a partition as such, and what each says of it.
-const OF_PARTITION: [(&str, &str, &str); 4] = [
+const OF_PARTITION: [(&str, &str, &str); 6] = [
     ("missing", "timeliness", "has not come by its deadline"),
     ("gone", "coverage", "was taken away"),
     ("future", "timeliness", "is of the future"),
+    ("stale", "timeliness", "repeats an earlier one"),
+    ("restated", "consistency", "was changed after it was judged"),
     ("unjudged", EVALUATION, "could not be evaluated"),
 ];
 

@@ -3,7 +3,8 @@
 //! Comes in: a store, at rest or at work. Goes out: each broken invariant with the row that breaks
 //! it. It must never write, and never pass over a row.
 //!
-//! The ids are those of the protocol (I1 to I20); D1 to D3 are of the data. What is compared with
+//! The ids are those of the protocol (I1 to I20); D1 to D3 are of the data, N1 and N2 of what
+//! people are told. What is compared with
 //! something outside of the store is checked where that is: metrics with the ground truth and I17's
 //! sink in the drills, I19 by comparing two [dumps](crate::dump::dump_final), I21 in Postgres.
 
@@ -339,6 +340,22 @@ const INVARIANTS: &[(&str, &str)] = &[
          UNION ALL SELECT 'incident ' || id || ' is ' || status || ' and ' \
          || CASE WHEN resolved_at IS NULL THEN 'has no end' ELSE 'has an end' END FROM incident \
          WHERE (status = 'resolved') <> (resolved_at IS NOT NULL)",
+    ),
+    (
+        "N1",
+        "SELECT 'incident ' || c.id || ' is ' || c.status || ' with ' || count(m.incident_id) \
+         || ' broken checks' FROM cause c LEFT JOIN cause_member m ON m.cause_id = c.id \
+         GROUP BY c.id HAVING (c.status = 'resolved') <> (count(m.incident_id) = 0) \
+         UNION ALL SELECT 'incident ' || id || ' is ' || status || ' and said to be ' \
+         || coalesce(doc ->> '$.status', 'nothing') FROM cause WHERE doc ->> '$.status' IS NOT status",
+    ),
+    (
+        "N2",
+        "SELECT 'message ' || id || ' was delivered by no attempt' FROM delivery \
+         WHERE state = 'delivered' AND attempts = 0 UNION ALL SELECT 'message ' || id \
+         || ' is told under another id' FROM delivery WHERE event ->> '$.id' IS NOT replace(id, '-', '') \
+         UNION ALL SELECT 'message ' || id || ' ended before it was written' FROM delivery \
+         WHERE ended_at < created_at",
     ),
 ];
 

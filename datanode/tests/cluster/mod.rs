@@ -150,6 +150,8 @@ impl TestNode {
 pub struct Cluster {
     pub store: Arc<FaultyStore>,
     pub metrics: Arc<dyn MetricStore>,
+    /// The store itself, which never misbehaves.
+    pub sqlite: SqliteStore,
     pub coordinator: LocalCoordinator,
     pub folder: tempfile::TempDir,
 }
@@ -173,7 +175,8 @@ impl Cluster {
         };
         Self {
             store: Arc::new(store),
-            metrics: Arc::new(sqlite),
+            metrics: Arc::new(sqlite.clone()),
+            sqlite,
             coordinator: LocalCoordinator::new(times),
             folder: tempfile::tempdir().unwrap(),
         }

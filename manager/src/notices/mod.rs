@@ -100,6 +100,12 @@ impl Desk {
         now: Timestamp,
     ) -> Result<(Vec<Subscription>, Option<Dataset>), StoreError> {
         let mut known = self.parts.store.subscriptions(Some(dataset)).await?;
+        // What this very decision changes goes before what is stored.
+        let of = |s: &&Subscription| s.dataset.as_ref().is_none_or(|of| of == dataset);
+        for changed in notices.subscriptions.iter().filter(of) {
+            known.retain(|subscription| subscription.id != changed.id);
+            known.push(changed.clone());
+        }
         let definition = shared.parts.metrics.definition(dataset).await?;
         if let Some(definition) = &definition {
             for changed in defaults::changes(definition, &known, now) {

@@ -111,10 +111,7 @@ async fn look_again(
     };
     for cause in desk.store().causes(&filter).await? {
         let dataset = cause.dataset.clone();
-        let (mut subscriptions, definition) =
-            desk.subscribed(shared, &dataset, notices, now).await?;
-        subscriptions.retain(|known| known.id != subscription.id);
-        subscriptions.push(subscription.clone());
+        let (subscriptions, definition) = desk.subscribed(shared, &dataset, notices, now).await?;
         desk.decide(notices, vec![cause], &subscriptions, definition, now)
             .await?;
     }

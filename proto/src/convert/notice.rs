@@ -8,10 +8,12 @@ use assay_model::notice::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::bounds::{WireError, list, name, present, text, time_of, word};
+use super::bounds::{WireError, bounded, list, name, present, text, time_of, word};
 use super::ids::dataset_id;
 use crate::v1;
 
+/// Bytes of an id with the word of its kind, at most.
+const ID_BYTES_MAX: usize = 64;
 /// Words of one filter, at most.
 const FILTER_MAX: usize = 100;
 
@@ -20,7 +22,7 @@ const FILTER_MAX: usize = 100;
 /// # Errors
 /// [`WireError`] when it is misspelt.
 pub fn notice_id(kind: &'static str, value: String) -> Result<Uuid, WireError> {
-    Ok(id_in(kind, &name("id", value)?)?)
+    Ok(id_in(kind, &bounded("id", value, ID_BYTES_MAX)?)?)
 }
 
 /// A cause for the wire.

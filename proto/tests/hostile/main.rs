@@ -10,6 +10,7 @@ mod samples;
 use allocation_counter::measure;
 use assay_model::dataset::Dataset;
 use assay_model::ledger::LedgerEntry;
+use assay_model::notice::{Cause, Subscription, Told};
 use assay_model::outcome::Limits;
 use assay_model::output::{Discovery, Evaluation};
 use assay_model::run::Selection;
@@ -125,6 +126,21 @@ fn as_requests(bytes: &[u8]) {
         convert::name("from", draft.from)?;
         done(convert::dataset_id(draft.dataset))
     });
+    read(bytes, F, |m: v1::AddSubscriptionRequest| {
+        convert::name("by", m.by)?;
+        let (id, at) = (uuid::Uuid::nil(), jiff::Timestamp::UNIX_EPOCH);
+        let made = convert::new_subscription(m.subscription, id, String::new(), at);
+        done(made.map(|made| convert::subscription_of(&made)))
+    });
+    read(bytes, F, |m: v1::ChangeCauseRequest| {
+        use v1::change_cause_request::Wish;
+        convert::notice_id("inc", m.id)?;
+        match m.wish {
+            Some(Wish::MuteUntil(until)) => done(convert::time("mute_until", Some(until))),
+            Some(Wish::Assign(who)) => done(convert::opt_text("assign", who)),
+            _ => Ok(()),
+        }
+    });
     read(bytes, F, |m: v1::ScaleRequest| {
         let _ = m;
         Ok(())
@@ -212,6 +228,9 @@ fn as_rows(text: &str) {
     one::<Evaluation>(text);
     one::<LedgerEntry>(text);
     one::<Limits>(text);
+    one::<Cause>(text);
+    one::<Subscription>(text);
+    one::<Told>(text);
     one::<Vec<u32>>(text);
     if let Ok(dataset) = convert::definition(text.to_owned()) {
         assert_eq!(dataset.digest(), dataset.clone().digest());

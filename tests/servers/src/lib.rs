@@ -13,6 +13,7 @@ pub mod pki;
 pub mod port;
 pub mod postgres;
 pub mod process;
+pub mod receiver;
 pub mod runtime_api;
 pub mod s3;
 pub mod supervised;

@@ -176,6 +176,25 @@ async fn deliveries(bench: &Bench) -> Vec<Delivery> {
     ok(bench.store.deliveries(&filter).await)
 }
 
+/// Tells one subscription of the incident that is open: one cause, one message that waits.
+pub async fn one_told(bench: &Bench) {
+    let open = ok(bench.store.incidents(None, true, 1).await);
+    let Some(incident) = open.first() else {
+        panic!("no incident is open");
+    };
+    let id = Uuid::from_u128(77);
+    let notices = Notices {
+        causes: vec![cause(bench, incident)],
+        subscriptions: vec![subscription(bench, 1)],
+        deliveries: vec![Delivery {
+            event: serde_json::json!({ "id": id.simple().to_string() }),
+            ..delivery(bench, 77, 1, 10)
+        }],
+        ..Notices::default()
+    };
+    settle(bench, notices, 10).await;
+}
+
 /// A decision is kept whole, every text of it as it was, and its message is handled.
 pub async fn a_decision_is_kept_whole(store: Arc<dyn Store>) {
     let (bench, incident) = broken(store).await;

@@ -327,4 +327,22 @@ const INVARIANTS: &[(&str, &str)] = &[
          || CASE WHEN resolved_at IS NULL THEN 'has no end' ELSE 'has an end' END FROM incident \
          WHERE (status = 'resolved') <> (resolved_at IS NOT NULL)",
     ),
+    (
+        "N1",
+        "SELECT 'incident ' || c.id || ' is ' || c.status || ' with ' || count(m.incident_id) \
+         || ' broken checks' FROM cause c LEFT JOIN cause_member m ON m.cause_id = c.id \
+         GROUP BY c.id HAVING (c.status = 'resolved') <> (count(m.incident_id) = 0) \
+         UNION ALL SELECT 'incident ' || id || ' is ' || status || ' and said to be ' \
+         || coalesce(doc ->> 'status', 'nothing') FROM cause \
+         WHERE doc ->> 'status' IS DISTINCT FROM status",
+    ),
+    (
+        "N2",
+        "SELECT 'message ' || id || ' was delivered by no attempt' FROM delivery \
+         WHERE state = 'delivered' AND attempts = 0 UNION ALL SELECT 'message ' || id \
+         || ' is told under another id' FROM delivery \
+         WHERE event ->> 'id' IS DISTINCT FROM replace(id::text, '-', '') \
+         UNION ALL SELECT 'message ' || id || ' ended before it was written' FROM delivery \
+         WHERE ended_at < created_at",
+    ),
 ];

@@ -57,6 +57,7 @@ async fn world() -> (SqliteStore, tempfile::TempDir) {
         .judged("b", evaluation("2026-11-20", "v2", 11, Outcome::Fail))
         .await;
     failed_and_retried(&bench).await;
+    crate::conformance::notices::one_told(&bench).await;
     bench.epoch = ok(store.mint_epoch("manager-2").await);
     let slot = at(0);
     let mut run = bench.run_of("scheduled", 0);
@@ -290,6 +291,13 @@ const CORRUPTIONS: &[(&str, &str)] = &[
         "UPDATE metric_state SET payload = x'00' WHERE payload IS NOT NULL",
     ),
     ("D3", "UPDATE incident SET resolved_at = 1"),
+    ("N1", "DELETE FROM cause_member"),
+    ("N1", "UPDATE cause SET status = 'acknowledged'"),
+    ("N2", "UPDATE delivery SET id = 'another'"),
+    (
+        "N2",
+        "UPDATE delivery SET state = 'delivered', next_at = NULL, ended_at = created_at",
+    ),
 ];
 
 #[tokio::test]
