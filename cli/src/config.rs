@@ -69,6 +69,30 @@ pub const KEYS: &[Key] = &[
         "Postgres that copies of partitions are stored in (`mode: ingest`): postgres://USER@HOST/DATABASE, or env:NAME or file:PATH of what holds that address with its password; empty is none",
     ),
     Key::new(
+        "lineage.url",
+        Kind::Text,
+        "",
+        "endpoint that `assay dev` tells runs to as OpenLineage events, by POST; empty is none",
+    ),
+    Key::new(
+        "lineage.credential",
+        Kind::Text,
+        "",
+        "where the endpoint's bearer token is kept: env:NAME or file:PATH",
+    ),
+    Key::new(
+        "lineage.file",
+        Kind::Text,
+        "",
+        "file that such events are appended to, one a line; empty is none",
+    ),
+    Key::new(
+        "lineage.namespace",
+        Kind::Text,
+        "assay",
+        "namespace of the jobs in such events",
+    ),
+    Key::new(
         "client.server",
         Kind::Text,
         "",

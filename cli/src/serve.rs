@@ -67,6 +67,7 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         None => cx.settings.parse("dev.poll_s")?,
     };
     let poll = poll_s.map(|seconds| Duration::from_secs(seconds.max(1)));
+    let lineage = cx.lineage()?;
     let embedded = Embedded::start(EmbeddedConfig {
         data_dir: (!args.ephemeral).then(|| data_dir.clone()),
         nodes,
@@ -75,6 +76,9 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         storage: cx.storage()?,
     })
     .await?;
+    if let Some(lineage) = lineage {
+        embedded.manager.tell_lineage(lineage);
+    }
     let embedded = Arc::new(embedded);
     let address = embedded.serve(port).await?;
     lock.publish(&format!("http://{address}"))?;

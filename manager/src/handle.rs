@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::desk::Until;
 use crate::freshness;
 use crate::inbox::{Input, Wish};
+use crate::lineage::{self, Lineage};
 use crate::outbox::{self, OutboxSink};
 use crate::parts::ManagerParts;
 use crate::reach::Away;
@@ -261,6 +262,11 @@ impl ManagerHandle {
     /// Hands the messages of the outbox to `sink` for as long as this manager leads.
     pub fn hand_on_messages(&self, sink: Arc<dyn OutboxSink>) {
         tokio::spawn(outbox::hand_on(Arc::clone(&self.shared), sink));
+    }
+
+    /// Tells of what runs do as lineage, for as long as this manager leads.
+    pub fn tell_lineage(&self, lineage: Lineage) {
+        tokio::spawn(lineage::tell(Arc::clone(&self.shared), lineage));
     }
 
     /// Asks for the runs that are due by `agenda` every `every`, while this manager leads.

@@ -19,6 +19,7 @@ mod inbox;
 mod knock;
 mod lead;
 mod leases;
+mod lineage;
 mod links;
 mod observe;
 mod outbox;
@@ -36,6 +37,7 @@ mod watch;
 
 pub use fleet::Fleet;
 pub use handle::{Manager, ManagerHandle, SubmitError, Submitted};
+pub use lineage::Lineage;
 pub use outbox::OutboxSink;
 pub use parts::{Clock, ManagerConfig, ManagerParts, system_clock};
 pub use reach::Away;

@@ -4,7 +4,8 @@
 //! people. Goes out: answers per change, and rows. It must never apply half of a change, accept a
 //! result whose attempt token is not the one at work, or keep a write of a deposed leader.
 //!
-//! [`port`] holds the two ports, [`feedback`] that of what people answer back, [`sqlite`] the embedded adapter,
+//! [`port`] holds the two ports, [`feedback`] that of what people answer back,
+//! [`moves`] that of who is told when runs move, [`sqlite`] the embedded adapter,
 //! `postgres` that of a cluster, [`conformance`] the suite that
 //! every adapter passes, [`standing`] what a look means by all verdicts in force, [`invariants`] what must be true of its rows at any moment, [`dump`] a text
 //! to compare two stores by.
@@ -17,6 +18,7 @@ pub mod examined;
 pub mod feedback;
 mod history;
 pub mod invariants;
+pub mod moves;
 pub mod port;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -27,6 +29,7 @@ mod values;
 pub use error::StoreError;
 pub use examined::Examined;
 pub use feedback::Feedback;
+pub use moves::Moves;
 pub use port::{JobStore, MetricStore};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};

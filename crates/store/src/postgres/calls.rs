@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::changes::Commit;
 use super::outputs::Prepared;
 use super::rows::{Cells, spelt};
-use super::{errors, feedback, sql};
+use super::{errors, feedback, moves, sql};
 use crate::definitions::Definitions;
 use crate::error::StoreError;
 use crate::port::Started;
@@ -46,6 +46,8 @@ pub(super) enum Call {
     Sent(Epoch, Vec<String>, Timestamp),
     KeepFeedback(Epoch, Box<Answered>),
     WithdrawFeedback(Epoch, DatasetId, FeedbackId, Withdrawal),
+    BeginTelling(Epoch, String),
+    MovesTold(Epoch, String, u64),
     Start(AttemptToken, Timestamp),
     Complete(AttemptToken, Prepared, Timestamp),
 }
@@ -70,6 +72,8 @@ impl Call {
                 | Self::Sent(..)
                 | Self::KeepFeedback(..)
                 | Self::WithdrawFeedback(..)
+                | Self::BeginTelling(..)
+                | Self::MovesTold(..)
         )
     }
 }
@@ -117,6 +121,10 @@ pub(super) async fn make(
         [Call::Complete(_, Prepared::Measured(_), _), ..] => measured(connection, list).await,
         [call @ (Call::KeepFeedback(..) | Call::WithdrawFeedback(..))] => {
             let reply = feedback::make(connection, call).await?;
+            Ok(vec![reply])
+        }
+        [call @ (Call::BeginTelling(..) | Call::MovesTold(..))] => {
+            let reply = moves::make(connection, call).await?;
             Ok(vec![reply])
         }
         [one] => {
@@ -198,7 +206,11 @@ async fn alone(
             let answer = complete(connection, token, output, *at).await?;
             return Ok(answered(token, output, &answer));
         }
-        Call::Start(..) | Call::KeepFeedback(..) | Call::WithdrawFeedback(..) => {
+        Call::Start(..)
+        | Call::KeepFeedback(..)
+        | Call::WithdrawFeedback(..)
+        | Call::BeginTelling(..)
+        | Call::MovesTold(..) => {
             return Err(Stop::Store(StoreError::Refused {
                 what: "call",
                 detail: "it is not made alone".to_owned(),

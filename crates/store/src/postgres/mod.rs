@@ -18,6 +18,7 @@ mod health;
 mod iam;
 mod jobs;
 mod lane;
+mod moves;
 mod open;
 mod outputs;
 mod reads;

@@ -17,6 +17,7 @@ mod errors;
 mod evaluated;
 mod feedback;
 mod jobs;
+mod moves;
 mod open;
 mod outputs;
 mod reads;

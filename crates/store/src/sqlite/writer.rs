@@ -17,7 +17,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::outputs::Prepared;
-use super::{Definitions, attempts, changes, errors, feedback, jobs};
+use super::{Definitions, attempts, changes, errors, feedback, jobs, moves};
 use crate::error::StoreError;
 use crate::port::{Started, Unfinished};
 
@@ -45,6 +45,8 @@ pub(super) enum Operation {
     Sent(Epoch, Vec<String>, Timestamp),
     KeepFeedback(Epoch, Box<Answered>),
     WithdrawFeedback(Epoch, DatasetId, FeedbackId, Withdrawal),
+    BeginTelling(Epoch, String),
+    MovesTold(Epoch, String, u64),
 }
 
 /// What the writer answers.
@@ -327,6 +329,15 @@ async fn apply(tx: &mut Tx<'_>, operation: &Operation) -> Result<Reply, Stop> {
             tx.fence(*epoch)?;
             let found = feedback::withdraw(tx, dataset, *id, how).await?;
             Ok(Reply::Answered(found.map(Box::new)))
+        }
+        Operation::BeginTelling(epoch, listener) => {
+            tx.fence(*epoch)?;
+            moves::begin(tx, listener).await.map(Reply::Count)
+        }
+        Operation::MovesTold(epoch, listener, seq) => {
+            tx.fence(*epoch)?;
+            moves::told(tx, listener, *seq).await?;
+            Ok(Reply::Done)
         }
     }
 }
