@@ -81,6 +81,30 @@ pub const KEYS: &[Key] = &[
         "file of notifications that `assay dev` tells people by (docs/notifications.md); empty is none",
     ),
     Key::new(
+        "lineage.url",
+        Kind::Text,
+        "",
+        "endpoint that `assay dev` tells runs to as OpenLineage events, by POST; empty is none",
+    ),
+    Key::new(
+        "lineage.credential",
+        Kind::Text,
+        "",
+        "where the endpoint's bearer token is kept: env:NAME or file:PATH",
+    ),
+    Key::new(
+        "lineage.file",
+        Kind::Text,
+        "",
+        "file that such events are appended to, one a line; empty is none",
+    ),
+    Key::new(
+        "lineage.namespace",
+        Kind::Text,
+        "assay",
+        "namespace of the jobs in such events",
+    ),
+    Key::new(
         "client.server",
         Kind::Text,
         "",

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use assay_manager::Lineage;
 use assay_process::environment::{known, misspelt, present};
 use assay_scan::storage::StorageAt;
 use clap::CommandFactory as _;
@@ -95,6 +96,21 @@ impl Context {
             .map(crate::sources::storage)
             .transpose()
             .or_exit(Exit::Usage)
+    }
+
+    /// Where runs are told of as lineage, if anywhere.
+    pub fn lineage(&self) -> Result<Option<Lineage>> {
+        let text = |key| self.settings.text(key).map(str::to_owned);
+        let settings = assay_lineage::Settings {
+            url: text("lineage.url"),
+            file: text("lineage.file").map(PathBuf::from),
+            credential: text("lineage.credential"),
+            namespace: text("lineage.namespace"),
+        };
+        let sink = settings.sink().map_err(anyhow::Error::msg);
+        let sink = sink.or_exit(Exit::Usage)?;
+        let namespace = settings.namespace();
+        Ok(sink.map(|sink| Lineage { sink, namespace }))
     }
 
     /// The data nodes of an embedded cluster: the flag, the setting, or one per core (at most 4).

@@ -68,6 +68,7 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         .text("notify.file")
         .filter(|file| !file.is_empty());
     let notifications = notifications.map(str::to_owned);
+    let lineage = cx.lineage()?;
     let embedded = Embedded::start(EmbeddedConfig {
         data_dir: (!args.ephemeral).then(|| data_dir.clone()),
         nodes,
@@ -76,6 +77,9 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         storage: cx.storage()?,
     })
     .await?;
+    if let Some(lineage) = lineage {
+        embedded.manager.tell_lineage(lineage);
+    }
     let embedded = Arc::new(embedded);
     embedded.tell(notifications.as_deref()).await?;
     let address = embedded.serve(port).await?;

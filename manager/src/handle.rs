@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::desk::Until;
 use crate::freshness;
 use crate::inbox::{Input, Wish};
+use crate::lineage::{self, Lineage};
 use crate::notices::{self, NoticeParts};
 use crate::outbox::{self, OutboxSink};
 use crate::parts::ManagerParts;
@@ -273,6 +274,10 @@ impl ManagerHandle {
         if self.shared.notices.set(Arc::clone(&desk)).is_ok() {
             notices::keep(&self.shared, &desk);
         }
+    }
+    /// Tells of what runs do as lineage, for as long as this manager leads.
+    pub fn tell_lineage(&self, lineage: Lineage) {
+        tokio::spawn(lineage::tell(Arc::clone(&self.shared), lineage));
     }
 
     /// Asks for the runs that are due by `agenda` every `every`, while this manager leads.

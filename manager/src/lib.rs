@@ -19,6 +19,7 @@ mod inbox;
 mod knock;
 mod lead;
 mod leases;
+mod lineage;
 mod links;
 mod notices;
 mod observe;
@@ -37,6 +38,7 @@ mod watch;
 
 pub use fleet::Fleet;
 pub use handle::{Manager, ManagerHandle, SubmitError, Submitted};
+pub use lineage::Lineage;
 pub use notices::NoticeParts;
 pub use outbox::OutboxSink;
 pub use parts::{Clock, ManagerConfig, ManagerParts, system_clock};

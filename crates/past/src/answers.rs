@@ -130,6 +130,16 @@ impl<'a> Answers<'a> {
         between.map(|answer| &answer.scope).collect()
     }
 
+    /// What is a new normal in `partition`, and since when that is told: alarms from before that, about
+    /// the change, keep none of it from teaching.
+    #[must_use]
+    pub fn renewed(&self, partition: &Partition) -> Vec<(&'a FeedbackScope, Timestamp)> {
+        let normals = self.about(FeedbackKind::TrainAsNewNormal, partition);
+        let begun =
+            normals.filter(|answer| self.places.compare(partition, answer.from.as_str()).is_ge());
+        begun.map(|answer| (&answer.scope, answer.at)).collect()
+    }
+
     /// Whether an alarm in `partition` keeps nothing from teaching any more: it was marked as
     /// normal, or a new normal begins there or before and was told after the alarm. An alarm that is
     /// raised under the new normal is one.
@@ -142,12 +152,11 @@ impl<'a> Answers<'a> {
         };
         let marked = self.marks(partition).any(|answer| covers(&answer.scope));
         let renewed = || {
-            self.about(FeedbackKind::TrainAsNewNormal, partition)
-                .any(|answer| {
-                    covers(&answer.scope)
-                        && self.places.compare(partition, answer.from.as_str()).is_ge()
-                        && alarm.at.is_some_and(|at| at <= answer.at)
-                })
+            let normals = self.renewed(partition);
+            let told_after = |at: &Timestamp| alarm.at.is_some_and(|raised| raised <= *at);
+            normals
+                .iter()
+                .any(|(scope, at)| covers(scope) && told_after(at))
         };
         marked || (alarm.by_past && renewed())
     }

@@ -55,6 +55,8 @@ impl Reach {
 struct Suspicion {
     by: CheckId,
     reach: Reach,
+    /// When the alarm was raised, of a check that holds values against the past.
+    against_past: Option<Timestamp>,
 }
 
 /// What is on record of a broken check in a partition.
@@ -138,14 +140,7 @@ impl<'a> Teaches<'a> {
                 let expect = checks.get(id).map(|c| &c.expect);
                 let alarm = Alarm {
                     metric: record.metric.as_ref(),
-                    by_past: matches!(
-                        expect,
-                        Some(
-                            Expectation::Learned
-                                | Expectation::Band { .. }
-                                | Expectation::SameSchema
-                        )
-                    ),
+                    by_past: expect.is_some_and(is_against_past),
                     whole: expect == Some(&Expectation::NotStale),
                     at: record.at,
                 };
@@ -177,6 +172,10 @@ impl<'a> Teaches<'a> {
                 .into_iter()
                 .filter(|(by, _)| by.as_str() != FUTURE && !is_restatement(checks, by))
                 .map(|(by, record)| Suspicion {
+                    against_past: record.at.filter(|_| {
+                        let check = checks.get(&by);
+                        check.is_some_and(|check| is_against_past(&check.expect))
+                    }),
                     reach: reach(&by, record.metric),
                     by,
                 })
@@ -249,6 +248,7 @@ impl<'a> Teaches<'a> {
         let suspicions = self.suspicions.get_key_value(key);
         Lesson {
             normal: self.answers.normal(partition),
+            renewed: self.answers.renewed(partition),
             out: [
                 self.answers.excluded(partition),
                 self.answers.left_behind(partition, judged),
@@ -285,6 +285,8 @@ impl<'a> Teaches<'a> {
 pub struct Lesson<'a> {
     /// What was marked as normal.
     normal: Vec<&'a FeedbackScope>,
+    /// What is a new normal, and since when that is told.
+    renewed: Vec<(&'a FeedbackScope, Timestamp)>,
     /// What was excluded, or is left behind by a new normal.
     out: Vec<&'a FeedbackScope>,
     /// Nothing, whatever the metric.
@@ -315,13 +317,29 @@ impl Lesson<'_> {
         if covered(&self.normal, key) {
             return None;
         }
-        let first = of.iter().find(|suspicion| suspicion.reach.holds(key))?;
+        // An alarm about the change says nothing of what is normal since, whatever its metric.
+        let of_change = |suspicion: &Suspicion| {
+            let mut renewed = self.renewed.iter();
+            suspicion.against_past.is_some_and(|raised| {
+                renewed.any(|(scope, told)| raised <= *told && scope.covers(key))
+            })
+        };
+        let holds = |s: &&Suspicion| s.reach.holds(key) && !of_change(s);
+        let first = of.iter().find(holds)?;
         Some((partition, first))
     }
 }
 
 fn covered(scopes: &[&FeedbackScope], key: &MetricKey) -> bool {
     scopes.iter().any(|scope| scope.covers(key))
+}
+
+/// Whether a check holds values against the past: against limits learned from it, or its shape.
+const fn is_against_past(expect: &Expectation) -> bool {
+    matches!(
+        expect,
+        Expectation::Learned | Expectation::Band { .. } | Expectation::SameSchema
+    )
 }
 
 /// Whether a check tells that values were replaced: the new ones are judged in their own right.

@@ -102,6 +102,29 @@ fn a_new_normal_leaves_the_old_behind_and_lets_the_new_teach() {
 }
 
 #[test]
+fn alarms_about_the_change_on_other_metrics_do_not_keep_the_new_normal_from_teaching() {
+    let mut story = Story::of(60);
+    let nulls = MetricKey::column(Metric::NullPercent, "city");
+    let mean = MetricKey::column(Metric::Mean, "city");
+    for at in 40..60 {
+        story.breach(at, &nulls);
+        story.breach(at, &mean);
+    }
+    let scope = FeedbackScope::Metric(nulls.clone());
+    let answer = story.answer(FeedbackKind::TrainAsNewNormal, scope, 40);
+    story.known.answered.push(answer);
+    let judged = day(60);
+    assert!(story.teaches(45, &judged, &nulls));
+    // Of the other metric nothing was said.
+    assert!(!story.teaches(45, &judged, &mean));
+    story.judged_after_the_answers(45);
+    assert!(
+        !story.teaches(45, &judged, &nulls),
+        "the alarm is a new one"
+    );
+}
+
+#[test]
 fn an_alarm_under_the_new_normal_is_one() {
     let mut story = Story::of(60);
     let answer = story.answer(

@@ -4,9 +4,10 @@
 //! people. Goes out: answers per change, and rows. It must never apply half of a change, accept a
 //! result whose attempt token is not the one at work, or keep a write of a deposed leader.
 //!
-//! [`port`] holds the two ports of runs and their results, [`audit`] that of the audit log, [`feedback`] that of what
-//! people answer back, [`sqlite`] the embedded adapter,
-//! `postgres` that of a cluster, [`news`] word of what was committed, [`conformance`] the suite that
+//! [`port`] holds the two ports of runs and their results, [`audit`] that of the audit log, [`feedback`]
+//! that of what people answer back, [`moves`] that of who is told when runs move, [`notices`] that of
+//! what people are told, [`news`] word of what was committed; [`sqlite`] is the embedded adapter,
+//! `postgres` that of a cluster, [`conformance`] the suite that
 //! every adapter passes, [`standing`] what a look means by all verdicts in force, [`invariants`] what must be true of its rows at any moment, [`dump`] a text
 //! to compare two stores by.
 
@@ -19,6 +20,7 @@ pub mod examined;
 pub mod feedback;
 mod history;
 pub mod invariants;
+pub mod moves;
 pub mod news;
 pub mod notices;
 pub mod port;
@@ -32,6 +34,7 @@ pub use audit::{Audit, AuditEntry, AuditHead, AuditRecord, AuditStage};
 pub use error::StoreError;
 pub use examined::Examined;
 pub use feedback::Feedback;
+pub use moves::Moves;
 pub use news::News;
 pub use port::{JobStore, MetricStore};
 #[cfg(feature = "postgres")]

@@ -21,6 +21,7 @@ use jiff::Timestamp;
 
 use crate::error::StoreError;
 use crate::feedback::Feedback;
+use crate::moves::Moves;
 
 /// All that is not finished: what a new leader starts from.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -211,10 +212,10 @@ pub struct Health {
     pub outbox_held: Option<String>,
 }
 
-/// The reads of the judge and of people, and what people answered back ([`Feedback`]), without
-/// which no history is complete. Every list has a bound.
+/// The reads of the judge and of people, what people answered back ([`Feedback`]), without which no
+/// history is complete, and the moves of runs ([`Moves`]). Every list has a bound.
 #[async_trait]
-pub trait MetricStore: Feedback + Send + Sync {
+pub trait MetricStore: Feedback + Moves + Send + Sync {
     /// How the store stands; an answer at all says that it answers.
     async fn health(&self) -> Result<Health, StoreError>;
 

@@ -14,7 +14,9 @@ use assay_model::ids::{AttemptToken, RunId};
 use assay_model::output::TaskOutput;
 use assay_store::conformance::fixtures::{Bench, at, discovery, measured, ok, tasks};
 use assay_store::invariants::check_invariants;
-use assay_store::{JobStore, MetricStore, PostgresOptions, PostgresStore, StoreError};
+use assay_store::{
+    Feedback, JobStore, MetricStore, Moves, PostgresOptions, PostgresStore, StoreError,
+};
 use assay_test_servers::postgres::{Options, Postgres, shared};
 
 /// A run of `count` batches of one day.
@@ -311,6 +313,8 @@ async fn nothing_that_grows_is_read_whole() {
     ok(store.breaches(id, "", 5).await);
     ok(store.tasks(run).await);
     ok(store.outbox(5).await);
+    ok(store.feedback(id, 5).await);
+    ok(store.moves_after(0, 5).await);
     ok(store.sent(bench.epoch, &["k".to_owned()], at(5)).await);
     ok(store.schedule_watermark(id).await);
     for only in [true, false] {

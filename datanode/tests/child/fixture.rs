@@ -22,13 +22,13 @@ pub fn child(lie: Option<&str>) -> ExitCode {
         ),
         Some("old") => {
             read_frame();
-            say(br#"{"ready":{"protocol":2,"version":"0.0.1"}}"#);
+            say(br#"{"ready":{"protocol":3,"version":"0.0.1"}}"#);
             std::thread::sleep(Duration::from_secs(60));
             ExitCode::SUCCESS
         }
         Some("newer") => {
             read_frame();
-            say(br#"{"ready":{"protocol":2,"version":"0.1.0","colour":"red"}}"#);
+            say(br#"{"ready":{"protocol":3,"version":"0.1.0","colour":"red"}}"#);
             std::thread::sleep(Duration::from_secs(60));
             ExitCode::SUCCESS
         }
@@ -39,7 +39,7 @@ pub fn child(lie: Option<&str>) -> ExitCode {
         Some(lie) => {
             read_frame();
             let hello = format!(
-                r#"{{"ready":{{"protocol":2,"version":"{}"}}}}"#,
+                r#"{{"ready":{{"protocol":3,"version":"{}"}}}}"#,
                 env!("CARGO_PKG_VERSION")
             );
             say(hello.as_bytes());

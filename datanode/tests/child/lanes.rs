@@ -141,7 +141,7 @@ pub async fn a_child_ends_with_the_pipe_of_its_node() {
         .unwrap();
     let mut says = child.stdin.take().unwrap();
     let hello = format!(
-        r#"{{"hello":{{"protocol":2,"version":"{}","limits":{{"memory_bytes":200000000,"open_files":64}}}}}}"#,
+        r#"{{"hello":{{"protocol":3,"version":"{}","limits":{{"memory_bytes":200000000,"open_files":64}}}}}}"#,
         env!("CARGO_PKG_VERSION")
     );
     let mut frame = u32::try_from(hello.len()).unwrap().to_le_bytes().to_vec();

@@ -73,6 +73,12 @@ impl Embedded {
         self.manager.wait(run).await.expect("an end").state
     }
 
+    /// The manager's door.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        Door::Local(self.manager.doorway())
+    }
+
     /// All that was found out.
     ///
     /// # Panics

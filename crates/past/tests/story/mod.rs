@@ -1,4 +1,5 @@
 //! A dataset with a past: one partition a day, some metrics, alarms where a test wants them.
+#![allow(dead_code, reason = "each test file uses some of it")]
 
 use std::sync::Arc;
 

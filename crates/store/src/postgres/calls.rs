@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::changes::Commit;
 use super::outputs::Prepared;
 use super::rows::{Cells, spelt};
-use super::{audit, errors, feedback, notices, sql};
+use super::{audit, errors, feedback, moves, notices, sql};
 use crate::audit::{AuditEntry, AuditRecord};
 use crate::definitions::Definitions;
 use crate::error::StoreError;
@@ -52,6 +52,8 @@ pub(super) enum Call {
     Claim(Epoch, i64, i64, u32),
     KeepFeedback(Epoch, Box<Answered>),
     WithdrawFeedback(Epoch, DatasetId, FeedbackId, Withdrawal),
+    BeginTelling(Epoch, String),
+    MovesTold(Epoch, String, u64),
     Start(AttemptToken, Timestamp),
     Complete(AttemptToken, Prepared, Timestamp),
     Audit(Box<AuditRecord>),
@@ -78,6 +80,8 @@ impl Call {
                 | Self::Audit(_)
                 | Self::KeepFeedback(..)
                 | Self::WithdrawFeedback(..)
+                | Self::BeginTelling(..)
+                | Self::MovesTold(..)
         )
     }
 }
@@ -127,6 +131,10 @@ pub(super) async fn make(
         [Call::Complete(_, Prepared::Measured(_), _), ..] => measured(connection, list).await,
         [call @ (Call::KeepFeedback(..) | Call::WithdrawFeedback(..))] => {
             let reply = feedback::make(connection, call).await?;
+            Ok(vec![reply])
+        }
+        [call @ (Call::BeginTelling(..) | Call::MovesTold(..))] => {
+            let reply = moves::make(connection, call).await?;
             Ok(vec![reply])
         }
         [one] => {
@@ -232,7 +240,11 @@ async fn alone(
             let answer = complete(connection, token, output, *at).await?;
             return Ok(answered(token, output, &answer));
         }
-        Call::Start(..) | Call::KeepFeedback(..) | Call::WithdrawFeedback(..) => {
+        Call::Start(..)
+        | Call::KeepFeedback(..)
+        | Call::WithdrawFeedback(..)
+        | Call::BeginTelling(..)
+        | Call::MovesTold(..) => {
             return Err(Stop::Store(StoreError::Refused {
                 what: "call",
                 detail: "it is not made alone".to_owned(),

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::PostgresStore;
 use super::calls::{Call, Reply, Stop, fenced};
-use super::rows::{Cells, spell_all, spelt};
+use super::rows::{Cells, spell_all, spelt, unspelt_json};
 use crate::error::StoreError;
 use crate::feedback::{Feedback, IN_FORCE_MAX, full, taken};
 use crate::values::{corrupt, int};
@@ -41,11 +41,13 @@ fn answered(cells: &Cells<'_>) -> Result<Answered, StoreError> {
             reason: cells.text("withdrawn_reason")?,
         })
     });
+    let scope: String = cells.get("scope")?;
+    let scope = unspelt_json(&scope);
     Ok(Answered {
         id: FeedbackId(cells.get::<Uuid>("id")?),
         dataset: cells.dataset("dataset_id")?,
         kind: cells.word("kind")?,
-        scope: cells.json("scope")?,
+        scope: serde_json::from_str(&scope).map_err(|e| corrupt("feedback", e))?,
         series: cells.text_or_none("series")?,
         from: PartitionKey(cells.text("from_partition")?),
         to: cells.text_or_none("to_partition")?.map(PartitionKey),

@@ -19,6 +19,7 @@ mod health;
 mod iam;
 mod jobs;
 mod lane;
+mod moves;
 mod news;
 mod notices;
 mod open;

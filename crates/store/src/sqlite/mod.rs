@@ -18,6 +18,7 @@ mod errors;
 mod evaluated;
 mod feedback;
 mod jobs;
+mod moves;
 mod notices;
 mod open;
 mod outputs;

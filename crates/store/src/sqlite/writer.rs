@@ -18,7 +18,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::outputs::Prepared;
-use super::{Definitions, attempts, audit, changes, errors, feedback, jobs, notices};
+use super::{Definitions, attempts, audit, changes, errors, feedback, jobs, moves, notices};
 use crate::audit::{AuditEntry, AuditRecord};
 use crate::error::StoreError;
 use crate::news::Teller;
@@ -51,6 +51,8 @@ pub(super) enum Operation {
     Audit(AuditRecord),
     KeepFeedback(Epoch, Box<Answered>),
     WithdrawFeedback(Epoch, DatasetId, FeedbackId, Withdrawal),
+    BeginTelling(Epoch, String),
+    MovesTold(Epoch, String, u64),
 }
 
 /// What the writer answers.
@@ -364,6 +366,15 @@ async fn apply(tx: &mut Tx<'_>, operation: &Operation) -> Result<Reply, Stop> {
             tx.fence(*epoch)?;
             let found = feedback::withdraw(tx, dataset, *id, how).await?;
             Ok(Reply::Answered(found.map(Box::new)))
+        }
+        Operation::BeginTelling(epoch, listener) => {
+            tx.fence(*epoch)?;
+            moves::begin(tx, listener).await.map(Reply::Count)
+        }
+        Operation::MovesTold(epoch, listener, seq) => {
+            tx.fence(*epoch)?;
+            moves::told(tx, listener, *seq).await?;
+            Ok(Reply::Done)
         }
     }
 }

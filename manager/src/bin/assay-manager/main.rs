@@ -71,6 +71,9 @@ async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
     wiring::serve(&manager, door, tls);
     wiring::keep_schedule(&manager, &settings).await?;
     tracing::info!(name = %settings.name, listen = %settings.listen, telemetry = %settings.telemetry, "the manager is up");
+    if let Some(lineage) = settings.lineage.clone() {
+        manager.tell_lineage(lineage);
+    }
     if let Some((emf, every)) = settings.emf {
         tokio::spawn(publish(manager.clone(), emf, every));
     }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use assay_manager::Lineage;
 use assay_manager::emf::Emf;
 use assay_process::options::{
     Etcd, EtcdOptions, Files, LogOptions, Store, StoreOptions, TelemetryOptions, TlsOptions,
@@ -85,6 +86,18 @@ pub struct Options {
     /// assay/notify/.
     #[arg(long, env = "ASSAY_NOTIFICATION_SECRETS", value_name = "FOLDER")]
     pub notification_secrets: Option<PathBuf>,
+    /// Endpoint that runs are told to as OpenLineage events, by POST [default: none].
+    #[arg(long, env = "ASSAY_LINEAGE_URL", value_name = "URL")]
+    pub lineage_url: Option<String>,
+    /// Where the endpoint's bearer token is kept: env:NAME or file:PATH [default: none is sent].
+    #[arg(long, env = "ASSAY_LINEAGE_CREDENTIAL", value_name = "REFERENCE")]
+    pub lineage_credential: Option<String>,
+    /// File that such events are appended to, one a line [default: none].
+    #[arg(long, env = "ASSAY_LINEAGE_FILE", value_name = "FILE")]
+    pub lineage_file: Option<PathBuf>,
+    /// The namespace of the jobs in such events [default: assay].
+    #[arg(long, env = "ASSAY_LINEAGE_NAMESPACE", value_name = "NAME")]
+    pub lineage_namespace: Option<String>,
     /// Log.
     #[command(flatten)]
     pub log: LogOptions,
@@ -104,7 +117,8 @@ pub struct Options {
 
 layered!(Options { name, listen, advertise, insecure, migrate, nodes_min, nodes_max,
     registry_table, schedule_every_s,
-        cluster_name, emf_namespace, emf_every_s, notifications, notification_secrets }
+    cluster_name, emf_namespace, emf_every_s, notifications, notification_secrets, lineage_url, lineage_credential, lineage_file,
+    lineage_namespace }
     with { log, telemetry, tls, store, etcd });
 
 /// The options, whole and checked.
@@ -126,6 +140,8 @@ pub struct Settings {
     pub notifications: Notifications,
     /// The metrics that are published, and how often.
     pub emf: Option<(Emf, Duration)>,
+    /// Where runs are told of as lineage, and as whose, if anywhere.
+    pub lineage: Option<Lineage>,
     /// The log.
     pub log: LogSettings,
     /// Where the telemetry pages are.
@@ -196,6 +212,12 @@ impl Options {
                 self.notifications.as_deref(),
                 self.notification_secrets,
             )?,
+            lineage: lineage(assay_lineage::Settings {
+                url: self.lineage_url.filter(|url| !url.is_empty()),
+                file: self.lineage_file,
+                credential: self.lineage_credential.filter(|text| !text.is_empty()),
+                namespace: self.lineage_namespace,
+            })?,
             log: self.log.settings(),
             telemetry: self.telemetry.listen.unwrap_or(here(9181)),
             tls: self.tls.files()?,
@@ -254,6 +276,13 @@ fn schedule(
     Ok(Some((table, Duration::from_secs(every))))
 }
 
+/// Where runs are told of.
+fn lineage(settings: assay_lineage::Settings) -> Result<Option<Lineage>, Refused> {
+    let sink = settings.sink().map_err(Refused)?;
+    let namespace = settings.namespace();
+    Ok(sink.map(|sink| Lineage { sink, namespace }))
+}
+
 /// The metrics that are published, if a namespace is named.
 fn emf(
     namespace: Option<String>,
@@ -288,6 +317,9 @@ impl fmt::Display for Settings {
         }
         if let Some((emf, every)) = &self.emf {
             writeln!(f, "metrics    {emf}, every {} s", every.as_secs())?;
+        }
+        if let Some(lineage) = &self.lineage {
+            writeln!(f, "lineage    of the namespace {}", lineage.namespace)?;
         }
         let tls = self.tls.as_ref().map(|files| files.cert.display());
         match tls {
@@ -330,6 +362,19 @@ mod tests {
         );
         assert!(settings("--emf-namespace As:say").is_err());
         assert!(settings("--emf-namespace Assay --emf-every-s 0").is_err());
+    }
+
+    #[test]
+    fn lineage_goes_nowhere_unless_it_is_told_to_and_shows_no_credential() {
+        assert!(settings("").unwrap().lineage.is_none());
+        let shown = settings("--lineage-file /tmp/l.jsonl --lineage-namespace shop").unwrap();
+        assert!(shown.to_string().contains("namespace shop"));
+        let url = "--lineage-url https://l.example/api/v1/lineage";
+        assert!(settings(&format!("{url} --lineage-credential env:TOKEN")).is_ok());
+        let why = settings(&format!("{url} --lineage-credential hush"))
+            .unwrap_err()
+            .0;
+        assert!(why.contains("env:NAME") && !why.contains("hush"), "{why}");
     }
 
     #[test]

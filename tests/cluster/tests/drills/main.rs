@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the drill")]
 
+mod answers;
 mod canary;
 mod checked;
 mod clocks;
