@@ -100,6 +100,8 @@ impl MariaDb {
         use std::os::unix::process::CommandExt;
         let mut command = program(name);
         command.current_dir(&self.folder).stdin(Stdio::null());
+        // Servers whose temporary tables lie in one folder take each other's away.
+        command.env("TMPDIR", &self.folder);
         if let Some(owner) = self.owner {
             command.uid(owner.uid).gid(owner.gid);
         }

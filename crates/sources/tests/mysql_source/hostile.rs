@@ -286,3 +286,24 @@ fn a_server_learns_no_password_where_others_could_read_it() {
     let heard = heard.lock().unwrap();
     assert!(!heard.windows(7).any(|part| part == b"hunter2"));
 }
+
+#[test]
+fn the_way_of_mysql_8_is_answered_with_a_hash_and_goes_on_where_the_server_knows_it() {
+    // Of the password `hunter2` and what the greeting has made up, by Python's hashlib.
+    let hash = [
+        0x5b, 0xfb, 0xc7, 0x37, 0x96, 0xcd, 0xaa, 0x80, 0xad, 0xfd, 0x00, 0xeb, 0x26, 0xe3, 0x32,
+        0xac, 0x98, 0x61, 0x33, 0x32, 0x44, 0x58, 0x4e, 0x69, 0xde, 0xa5, 0x30, 0xbb, 0xf4, 0x41,
+        0x4a, 0xbd,
+    ];
+    let error = login(greeting("caching_sha2_password"), move |number, heard| {
+        let is_right = heard.windows(hash.len()).any(|part| part == hash);
+        match (number, is_right) {
+            (2, true) => [packet(2, &[1, 3]), packet(3, &[0, 0, 0, 2, 0, 0, 0])].concat(),
+            (2, false) => packet(2, b"\xff\x15\x04#28000another hash"),
+            _ => packet(1, b"\xff\x10\x04#42000this is what comes next"),
+        }
+    });
+    let told = error.to_string();
+    assert!(told.contains("this is what comes next (1040)"), "{told}");
+    assert_eq!(error.class(), ErrorClass::Away);
+}
