@@ -16,7 +16,7 @@ use assay_datanode::runner::InProcess;
 use assay_datanode::runner::access::identity_of_machine;
 use assay_datanode::runner::child::Queries;
 use assay_datanode::{DataNode, NodeConfig, NodeHandle, NodeParts};
-use assay_gateway::{ByRole, Gateway, Managers, Mode, Parts, Way};
+use assay_gateway::{ByRole, Gateway, GuardSettings, Managers, Mode, Parts, Seams, Way};
 use assay_manager::{
     Manager, ManagerConfig, ManagerHandle, ManagerParts, NoticeParts, OutboxSink, system_clock,
 };
@@ -234,8 +234,8 @@ impl Embedded {
 
     /// The HTTP API over this cluster and `registry`. Whoever reaches it on this machine may do
     /// everything, as with the manager's port.
-    pub fn gateway(&self, registry: Arc<dyn Registry>) -> Gateway {
-        Gateway::new(Parts {
+    pub fn gateway(&self, registry: Arc<dyn Registry>) -> Result<Gateway> {
+        let gateway = Gateway::new(Parts {
             store: Arc::clone(&self.metrics),
             news: Arc::new(self.store.clone()),
             registry,
@@ -245,7 +245,13 @@ impl Embedded {
             now: system_clock(),
             telemetry: self.telemetry.clone(),
             mode: Mode::Embedded,
-        })
+        });
+        // Open to whoever sits at this machine, and to no page of elsewhere in their browser.
+        let audit = Arc::new(self.store.clone());
+        gateway
+            .paged(Seams::default())
+            .guarded(GuardSettings::default(), audit)
+            .map_err(|what| anyhow::anyhow!("the guard of the web: {what}"))
     }
 
     /// Ends with an error when the store has had no space for `longest`, and never otherwise.

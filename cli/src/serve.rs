@@ -99,10 +99,14 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
     };
     shown.banner(cx);
     let (stop_api, api_stops) = oneshot::channel::<()>();
-    let served = api.map(|listener| {
-        let gateway = embedded.gateway(registry.clone());
-        tokio::spawn(gateway.serve(listener, async move { drop(api_stops.await) }))
-    });
+    let served = match api {
+        Some(listener) => {
+            let gateway = embedded.gateway(registry.clone())?;
+            let stop = async move { drop(api_stops.await) };
+            Some(tokio::spawn(gateway.serve(listener, stop)))
+        }
+        None => None,
+    };
     let changes = watch(registry.clone(), LOOK_AT_DEFINITIONS);
     let fleet = tokio::spawn({
         let embedded = embedded.clone();

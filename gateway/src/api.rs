@@ -11,10 +11,12 @@ mod queries;
 pub mod reply;
 pub mod router;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use assay_answers::{Problem, Reader};
+use assay_guard::Holding;
 use assay_model::dataset::Dataset;
 
 use crate::memory::{Memory, Source};
@@ -30,6 +32,7 @@ pub struct Api {
     pub(crate) memory: Memory,
     pub(crate) repeats: Repeats,
     leaving: Arc<AtomicBool>,
+    owners: Arc<RwLock<BTreeMap<String, Option<String>>>>,
 }
 
 impl Api {
@@ -42,6 +45,7 @@ impl Api {
             memory,
             repeats: Repeats::default(),
             leaving: Arc::default(),
+            owners: Arc::default(),
         }
     }
 
@@ -58,6 +62,21 @@ impl Api {
         }
         let what = "only operators may do this";
         Err(FORBIDDEN.because(what))
+    }
+
+    /// Remembers whose datasets are, for the order in which requests are answered.
+    pub(crate) fn remember_owners(&self, owners: BTreeMap<String, Option<String>>) {
+        *self.owners.write().unwrap_or_else(PoisonError::into_inner) = owners;
+    }
+
+    /// Whose this dataset was when datasets were last listed.
+    pub(crate) fn holding(&self, dataset: &str) -> Holding {
+        let owners = self.owners.read().unwrap_or_else(PoisonError::into_inner);
+        match owners.get(dataset) {
+            None => Holding::Unknown,
+            Some(None) => Holding::Unowned,
+            Some(Some(owner)) => Holding::Owner(owner.clone()),
+        }
     }
 
     /// From here on this gateway says that it is leaving.

@@ -11,10 +11,11 @@
 //! what it knows to be old without saying so, tell of somebody else's objects, or take a request that
 //! it did not understand whole.
 //!
-//! [`serve::Gateway`] puts everything together; [`api::list`] says how a route is added.
+//! [`serve::Gateway`] and [`whole`] put everything together; [`api::list`] says how a route is added.
 
 pub mod api;
 mod convert;
+mod counted;
 mod deeds;
 pub mod follow;
 pub mod managers;
@@ -25,8 +26,11 @@ mod reads;
 mod repeats;
 pub mod rights;
 pub mod serve;
+pub mod whole;
 
 pub use api::Api;
+pub use assay_guard::GuardSettings;
+pub use assay_pages::seams::Seams;
 pub use managers::{Managers, Way};
 pub use parts::{Clock, Mode, Parts, anonymous};
 pub use rights::{Action, ByRole, Rights};

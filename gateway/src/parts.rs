@@ -64,5 +64,7 @@ pub fn anonymous() -> Reader {
         id: "anonymous".to_owned(),
         role: Role::Anonymous,
         owners: Vec::new(),
+        reads: Vec::new(),
+        writes: false,
     }
 }

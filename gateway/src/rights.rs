@@ -27,19 +27,23 @@ pub trait Rights: Send + Sync {
     fn may(&self, who: &Reader, action: Action, owner: Option<&str>) -> bool;
 }
 
-/// The rights of roles: operators may do everything, owners what is theirs, subscribers read.
+/// The rights of roles: operators may do everything, owners what is theirs, and everybody reads what
+/// they were granted to read. Nothing is changed by a credential that only reads.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ByRole;
 
 impl Rights for ByRole {
     fn may(&self, who: &Reader, action: Action, owner: Option<&str>) -> bool {
-        let owns = || owner.is_some_and(|owner| who.owners.iter().any(|own| own == owner));
-        match (who.role, action) {
-            (Role::Operator, _) => true,
-            (Role::Owner, Action::Read | Action::Define | Action::Run) => owns(),
-            (Role::Owner | Role::Subscriber, Action::Look) => true,
-            (Role::Subscriber, Action::Read) => true,
-            (Role::Owner | Role::Subscriber, _) | (Role::Anonymous, _) => false,
+        let has = |names: &[String]| owner.is_some_and(|owner| names.iter().any(|n| n == owner));
+        let runs_it = who.role == Role::Operator;
+        match action {
+            Action::Read => {
+                let reads_all = who.reads.iter().any(|name| name == "*");
+                runs_it || reads_all || has(&who.owners) || has(&who.reads)
+            }
+            Action::Define | Action::Run => who.writes && (runs_it || has(&who.owners)),
+            Action::Look => who.role != Role::Anonymous,
+            Action::Operate => who.writes && runs_it,
         }
     }
 }
@@ -50,23 +54,26 @@ mod tests {
 
     #[test]
     fn an_owner_has_what_is_theirs_and_nobody_has_what_is_nobodys() {
-        let reader = |role, owners: &[&str]| Reader {
+        let reader = |role, owners: &[&str], reads: &[&str]| Reader {
             id: "r".to_owned(),
             role,
             owners: owners.iter().map(|o| (*o).to_owned()).collect(),
+            reads: reads.iter().map(|o| (*o).to_owned()).collect(),
+            writes: role != Role::Anonymous,
         };
-        let sales = reader(Role::Owner, &["sales"]);
+        let sales = reader(Role::Owner, &["sales"], &[]);
         for action in [Action::Read, Action::Define, Action::Run] {
             assert!(ByRole.may(&sales, action, Some("sales")));
             assert!(!ByRole.may(&sales, action, Some("finance")));
             assert!(!ByRole.may(&sales, action, None));
             assert!(ByRole.may(&Reader::of_this_machine(), action, None));
         }
-        let told = reader(Role::Subscriber, &[]);
+        let told = reader(Role::Subscriber, &[], &["*"]);
         assert!(ByRole.may(&told, Action::Read, Some("sales")));
         assert!(!ByRole.may(&told, Action::Run, Some("sales")));
-        let nobody = reader(Role::Anonymous, &["sales"]);
+        let nobody = reader(Role::Anonymous, &[], &[]);
         assert!(!ByRole.may(&nobody, Action::Read, Some("sales")));
+        assert!(!ByRole.may(&nobody, Action::Look, None));
         assert!(!ByRole.may(&sales, Action::Operate, Some("sales")));
     }
 }

@@ -9,9 +9,11 @@
 //! [`Route`](crate::api::router::Route) among those of the response.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use assay_guard::{Guard, Peer};
 use axum::Router;
 use axum::extract::Request;
 use hyper::body::Incoming;
@@ -20,13 +22,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use crate::api::Api;
 use crate::api::router::router;
+use crate::counted::counted;
 use crate::follow::follow;
 use crate::parts::Parts;
 
@@ -45,6 +48,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Gateway {
     api: Api,
     router: Router,
+    guard: Option<Guard>,
     tls: Option<TlsAcceptor>,
 }
 
@@ -56,6 +60,7 @@ impl Gateway {
         Self {
             router: router(&api),
             api,
+            guard: None,
             tls: None,
         }
     }
@@ -81,6 +86,14 @@ impl Gateway {
         self
     }
 
+    /// Puts a guard round everything.
+    #[must_use]
+    pub fn behind(mut self, guard: Guard) -> Self {
+        self.router = guard.wrap(self.router);
+        self.guard = Some(guard);
+        self
+    }
+
     /// Serves over TLS alone.
     #[must_use]
     pub fn secured(mut self, tls: Option<TlsAcceptor>) -> Self {
@@ -94,6 +107,10 @@ impl Gateway {
             Arc::clone(&self.api.parts.news),
             self.api.memory.clone(),
         ));
+        let served = match &self.guard {
+            Some(_) => self.router.clone(),
+            None => counted(self.router.clone(), self.api.parts.telemetry.clone()),
+        };
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let (ending, ends) = watch::channel(false);
         let mut open = JoinSet::new();
@@ -104,18 +121,18 @@ impl Gateway {
                 Some(_) = open.join_next(), if !open.is_empty() => continue,
                 accepted = accept(&listener, &places) => accepted,
             };
-            let Some((stream, place)) = accepted else {
+            let Some((stream, peer, place)) = accepted else {
                 continue;
             };
-            let (router, tls, ends) = (self.router.clone(), self.tls.clone(), ends.clone());
+            let (router, tls, ends) = (served.clone(), self.tls.clone(), ends.clone());
             open.spawn(async move {
                 match tls {
-                    None => connection(stream, router, ends).await,
+                    None => connection(stream, peer, router, ends).await,
                     Some(tls) => {
                         let shaken = tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(stream));
                         // Whoever does not speak TLS is told so by silence.
                         if let Ok(Ok(stream)) = shaken.await {
-                            connection(stream, router, ends).await;
+                            connection(stream, peer, router, ends).await;
                         }
                     }
                 }
@@ -136,13 +153,13 @@ impl Gateway {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => {
+        Ok((stream, peer)) => {
             // Small answers must not wait for more to come.
             let _ = stream.set_nodelay(true);
-            Some((stream, place))
+            Some((stream, peer, place))
         }
         Err(error) => {
             tracing::warn!(%error, "a connection was not accepted");
@@ -152,11 +169,12 @@ async fn accept(
     }
 }
 
-async fn connection<S>(stream: S, router: Router, mut ends: watch::Receiver<bool>)
+async fn connection<S>(stream: S, peer: SocketAddr, router: Router, mut ends: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = tower::service_fn(move |request: Request<Incoming>| {
+    let service = tower::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
         let router = router.clone();
         async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|e| match e {})) }
     });

@@ -236,6 +236,8 @@ async fn somebody_elses_object_is_answered_as_one_that_does_not_exist() {
         id: "stranger".to_owned(),
         role: Role::Owner,
         owners: vec!["somebody".to_owned()],
+        reads: Vec::new(),
+        writes: true,
     };
     let gateway = Gateway::new(scene.parts(Arc::new(ByRole), stranger));
     let operator = served(scene.gateway()).await;

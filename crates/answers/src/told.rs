@@ -76,6 +76,10 @@ pub struct Reader {
     pub role: Role,
     /// The owners in whose name they act; for [`Role::Owner`].
     pub owners: Vec<String>,
+    /// The owners whose objects they may read besides; `*` is all.
+    pub reads: Vec<String>,
+    /// Whether what they have shown lets them change anything.
+    pub writes: bool,
 }
 
 impl Reader {
@@ -86,6 +90,8 @@ impl Reader {
             id: "local".to_owned(),
             role: Role::Operator,
             owners: Vec::new(),
+            reads: Vec::new(),
+            writes: true,
         }
     }
 }

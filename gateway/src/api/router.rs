@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use assay_answers::{Problem, Reader};
-use assay_telemetry::series::SHORT_S;
 use axum::Router;
 use axum::body::Body as HttpBody;
 use axum::extract::{RawPathParams, Request, State};
@@ -63,7 +62,7 @@ pub fn router(api: &Api) -> Router {
 }
 
 /// There is nothing at this path.
-async fn nothing(request: Request) -> Response {
+pub(crate) async fn nothing(request: Request) -> Response {
     let path = request.uri().path();
     let mut problem = NOT_FOUND.because(format!("nothing is at {}", shown(path)));
     problem.instance = Some(shown(path));
@@ -75,12 +74,9 @@ async fn answer(
     params: RawPathParams,
     request: Request,
 ) -> Response {
-    let begun = Instant::now();
-    let telemetry = group.api.parts.telemetry.clone();
     let instance = shown(request.uri().path());
     let trace = trace_of(request.headers());
     let head = request.method() == Method::HEAD;
-    let method = request.method().clone();
     let (route, answered) = group.dispatch(&params, request).await;
     let mut response = answered.unwrap_or_else(|refused| {
         let Refused { mut problem, allow } = *refused;
@@ -92,33 +88,11 @@ async fn answer(
         }
         response
     });
-    let status = response.status().as_u16().to_string();
-    let labels = [
-        ("http_request_method", method_word(&method)),
-        ("http_route", route),
-        ("http_response_status_code", &status),
-    ];
-    let series = "http_server_request_duration_seconds";
-    telemetry.observe_duration(series, &labels, SHORT_S, begun.elapsed());
     response.extensions_mut().insert(Route(route));
     if head {
         *response.body_mut() = HttpBody::empty();
     }
     response
-}
-
-/// A method, as a label: those that nobody has heard of are one.
-fn method_word(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::PATCH => "PATCH",
-        Method::OPTIONS => "OPTIONS",
-        _ => "_OTHER",
-    }
 }
 
 /// The trace that a request belongs to, by `traceparent`.

@@ -95,6 +95,9 @@ impl Api {
             all.datasets.insert(known.dataset.id.clone(), known);
         }
         all.invalid = listing.invalid;
+        let owner =
+            |(id, known): (&DatasetId, &Known)| (id.to_string(), known.dataset.owner.clone());
+        self.remember_owners(all.datasets.iter().map(owner).collect());
         Ok(all)
     }
 

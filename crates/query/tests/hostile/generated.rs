@@ -221,7 +221,7 @@ const STATEMENTS: &[&str] = &[
 
 /// Whether a statement could write or change anything, were it obeyed.
 pub fn writes(sql: &str) -> bool {
-    STATEMENTS.iter().any(|statement| sql == *statement)
+    STATEMENTS.contains(&sql)
 }
 
 /// The statement of a number.

@@ -2,7 +2,7 @@
 //! computes them or they are copied.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

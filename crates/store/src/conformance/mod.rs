@@ -164,7 +164,7 @@ macro_rules! conformance_suite {
             feedback: what_is_in_force_comes_first,
             feedback: one_answer_too_many_is_refused,
             moves: moves_are_told_in_order_from_the_beginning_of_a_listener,
-            moves: a_stale_epoch_tells_nobody,
+            moves: a_stale_epoch_tells_nothing,
             races: one_of_many_assignments_wins,
             races: one_of_many_completions_wins,
             races: a_completion_and_an_end_exclude_each_other,

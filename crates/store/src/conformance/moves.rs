@@ -51,7 +51,7 @@ pub async fn moves_are_told_in_order_from_the_beginning_of_a_listener(store: Arc
 }
 
 /// A manager that was deposed neither begins nor notes anything.
-pub async fn a_stale_epoch_tells_nobody(store: Arc<dyn Store>) {
+pub async fn a_stale_epoch_tells_nothing(store: Arc<dyn Store>) {
     let bench = Bench::new(store).await;
     let store = &bench.store;
     let begun = ok(store.begin_telling(bench.epoch, "lineage").await);
