@@ -19,7 +19,7 @@
 //! 7. the audit log: that it asks for a change, and afterwards what came of it;
 //! 8. the handler, and [`streams`] for answers that do not end.
 //!
-//! [`serve`] is the server of connections that cuts slow ones; [`Guard::wrap`] puts all else around a
+//! [`mod@serve`] is the server of connections that cuts slow ones; [`Guard::wrap`] puts all else around a
 //! router. Settings are in [`settings`].
 
 pub mod address;
