@@ -30,9 +30,13 @@ use assay_store::{JobStore, MetricStore};
 use async_trait::async_trait;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use crate::args::NodeRange;
 use crate::sources;
+
+/// The file in the data folder that names its store.
+const OWNER: &str = "store-name";
 
 /// How an embedded cluster is made.
 #[derive(Debug, Clone)]
@@ -140,6 +144,21 @@ impl Embedded {
         });
         Ok(())
     }
+    /// What the store is called where it stores copies: a name of its own in its folder, so that it
+    /// is another's nowhere.
+    fn owner(&self) -> Result<String> {
+        let Some(folder) = &self.config.data_dir else {
+            return Ok("a store that is not kept".to_owned());
+        };
+        let path = folder.join(OWNER);
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        if !written.trim().is_empty() {
+            return Ok(format!("store {}", written.trim()));
+        }
+        let name = Uuid::now_v7().to_string();
+        std::fs::write(&path, &name).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(format!("store {name}"))
+    }
 
     /// Adds one data node.
     pub async fn add_node(&self) -> Result<()> {
@@ -159,7 +178,10 @@ impl Embedded {
                         self.config.slots,
                         identity_of_machine().collect(),
                     ))
-                    .storing(self.config.storage.clone().map(sources::copies)),
+                    .storing(match &self.config.storage {
+                        Some(at) => Some(sources::copies(at.clone(), &self.owner()?)),
+                        None => None,
+                    }),
             ),
             config: NodeConfig {
                 slots: self.config.slots,

@@ -26,9 +26,9 @@ pub async fn of_user() -> Sources {
     }
 }
 
-/// Copies of partitions, stored there.
-pub fn copies(at: StorageAt) -> Copies {
-    Copies::new(Arc::new(at), assay_sources::reach)
+/// Copies of partitions, stored there for the store of `owner`.
+pub fn copies(at: StorageAt, owner: &str) -> Copies {
+    Copies::new(Arc::new(at), assay_sources::reach, owner)
 }
 
 /// Where copies are stored, by the setting `ingest.url`.

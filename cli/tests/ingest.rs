@@ -68,11 +68,10 @@ fn assay(place: &Place, args: &[&str], url: &str) -> Said {
 fn verdicts(place: &Place, text: &str) -> ((Value, Value), String) {
     let url = postgres::shared().create_database();
     place.write("d.yaml", text);
-    let said = assay(
-        place,
-        &["check", "d.yaml", "--ephemeral", "-o", "json"],
-        &url,
-    );
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    let args = ["check", "d.yaml", "--data-dir", data, "-o", "json"];
+    let said = assay(place, &args, &url);
     let json = said.json();
     let items = json["items"].as_array().unwrap();
     // Bytes are those of where the rows lie.
@@ -181,6 +180,110 @@ fn the_same_months_of_taxi_rides_give_the_same_verdicts_ingested_from_files_and_
     }
 }
 
+/// Loads rides into the table `taxi`; its columns, with the types that both know.
+fn rides(url: &str, file: &std::path::Path) -> Vec<(String, &'static str)> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let header = text.lines().next().unwrap();
+    let of = |name: &str| match name {
+        name if name.ends_with("_datetime") => ("timestamp", "timestamp"),
+        name if name.ends_with("_amount") => ("number", "float8"),
+        _ => ("integer", "int8"),
+    };
+    let names: Vec<String> = header.split(',').map(str::to_owned).collect();
+    let columns: Vec<String> = names
+        .iter()
+        .map(|name| format!("\"{name}\" {}", of(name).1))
+        .collect();
+    let server = postgres::shared();
+    server.sql(url, &format!("CREATE TABLE taxi ({})", columns.join(", ")));
+    let path = file.display();
+    let copy = format!("\\copy taxi FROM '{path}' (FORMAT csv, HEADER)");
+    server.sql(url, &copy);
+    names
+        .into_iter()
+        .map(|name| (name.clone(), of(&name).0))
+        .collect()
+}
+
+/// A definition of rides at a server, which asks all that is exact of every column.
+fn document_of(columns: &[(String, &'static str)], server: &str, storage: &str) -> String {
+    let mut text = format!(
+        "apiVersion: v3.1.0\nkind: DataContract\nid: taxi\nversion: 1.0.0\nstatus: active\n\
+         servers:\n  - server: here\n{server}schema:\n  - name: taxi\n    properties:\n"
+    );
+    for (at, (name, of)) in columns.iter().enumerate() {
+        let mut metrics = vec!["nullCount", "distinctCount", "duplicateCount"];
+        if *of != "timestamp" {
+            metrics.extend(["min", "max", "sum", "mean", "stddev"]);
+        }
+        let _ = writeln!(
+            text,
+            "      - name: {name}\n        logicalType: {of}\n        quality:"
+        );
+        for metric in metrics {
+            let _ = writeln!(
+                text,
+                "          - {{ id: {metric}-{at}, type: custom, engine: assay, implementation: {{ metric: {metric}, mustBe: 1 }} }}"
+            );
+        }
+    }
+    let _ = write!(
+        text,
+        "    quality:\n      - {{ id: rows, metric: rowCount, mustBeGreaterThan: 1000 }}\ncustomProperties:\n\
+         \x20 - {{ property: assayPartitions, value: {{ layout: single, sealing: immediately }} }}\n\
+         \x20 - {{ property: assayProfile, value: {{ columns: none }} }}\n\
+         \x20 - {{ property: assayLimits, value: {{ learned: false }} }}\n{storage}"
+    );
+    text
+}
+
+#[test]
+fn a_month_of_taxi_rides_gives_the_same_verdicts_wherever_it_lies() {
+    let place = Place::new();
+    let name = "yellow_tripdata_sample_2019-01.csv";
+    let from = std::fs::read(shared().join("taxi_yellow_samples").join(name)).unwrap();
+    place.write("rides/january.csv", from);
+    let folder = place.path("rides");
+    let bucket = TestBucket::create(ministack::shared().port(), "cli-ingest-month");
+    bucket.put_folder(&folder, "in/");
+    let url = postgres::shared().create_database();
+    // Numbers and times by their types: a table has no column that is read as it comes.
+    let database = url.rsplit('/').next().unwrap().split('?').next().unwrap();
+    let columns = rides(&url, &folder.join("january.csv"));
+    let files = format!(
+        "    type: local\n    path: {}/*.csv\n    format: csv\n",
+        folder.display()
+    );
+    let lake = "    type: s3\n    location: s3://cli-ingest-month/in/*.csv\n    format: csv\n    \
+        customProperties:\n      - { property: credentialRef, value: 'env:LAKE_KEY' }\n";
+    let table = format!(
+        "    type: postgres\n    host: 127.0.0.1\n    port: {}\n    database: {database}\n    \
+         schema: public\n    customProperties:\n      \
+         - {{ property: credentialRef, value: 'env:PG_LOGIN' }}\n",
+        postgres::shared().port()
+    );
+    let mut expected = None;
+    for (server, storage) in [
+        (files.as_str(), ""),
+        (&files, INGEST),
+        (lake, ""),
+        (lake, INGEST),
+        (&table, ""),
+        (&table, INGEST),
+    ] {
+        let ((items, _), _) = verdicts(&place, &document_of(&columns, server, storage));
+        let mut found = items.as_array().unwrap().clone();
+        // What the types of columns are called differs.
+        found.retain(|item| item["origin"] == "declared");
+        assert!(
+            found.iter().all(|item| item["outcome"] != "error"),
+            "{found:#?}"
+        );
+        let expected = expected.get_or_insert_with(|| found.clone());
+        assert_eq!(&found, expected, "{server}{storage}");
+    }
+}
+
 #[test]
 fn a_dataset_that_is_ingested_without_a_place_for_it_is_told_what_to_do() {
     let place = Place::new();
@@ -197,20 +300,42 @@ fn a_dataset_that_is_ingested_without_a_place_for_it_is_told_what_to_do() {
         )
     });
     place.write("d.yaml", &text);
-    place
-        .assay(&["check", "d.yaml", "--ephemeral"])
-        .ended(4)
-        .kind(&["mode: ingest", "ASSAY_INGEST__URL", "mode: in-place"]);
-    let mut command = place.command(&["check", "d.yaml", "--ephemeral"]);
+    place.assay(&["check", "d.yaml"]).ended(4).kind(&[
+        "mode: ingest",
+        "ASSAY_INGEST__URL",
+        "mode: in-place",
+    ]);
+    let mut command = place.command(&["check", "d.yaml"]);
     command.env("ASSAY_INGEST__URL", "postgres://u:canary@h/d");
     let said = Said::of(&command.output().unwrap()).kind(&["holds no password", "env:NAME"]);
     assert!(!said.all().contains("canary"), "{}", said.all());
     // One row too much for its column in the copy is an error of the partition that names it.
     place.write("in/a.csv", b"id\n1\n\0\n");
     let url = postgres::shared().create_database();
-    assay(&place, &["check", "d.yaml", "--ephemeral"], &url)
+    assay(&place, &["check", "d.yaml"], &url)
         .ended(4)
         .kind(&["row 2", "\"id\"", "NUL", "in-place"]);
+}
+
+#[test]
+fn a_check_that_keeps_nothing_stores_no_copy_and_needs_no_place_for_one() {
+    let place = Place::new();
+    place.write(
+        "in/a.csv",
+        "dep_delay,arr_delay,tailnum,carrier\n1,2,N1,AA\n",
+    );
+    let files = format!(
+        "    type: local\n    path: {}/in/*.csv\n    format: csv\n",
+        place.path("").display()
+    );
+    place.write("d.yaml", document(&files, INGEST));
+    let args = ["check", "d.yaml", "--ephemeral", "-o", "json"];
+    let url = postgres::shared().create_database();
+    let said = assay(&place, &args, &url).json();
+    let without = place.assay(&args).json();
+    assert_eq!(said["items"], without["items"]);
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'assay%'";
+    assert_eq!(postgres::shared().sql(&url, schemas).trim(), "0");
 }
 
 const DAYS: u32 = 4;

@@ -17,7 +17,7 @@ use assay_model::ids::{RunId, TaskId};
 use assay_model::run::{Priority, Run, RunState, Selection, Trigger};
 use assay_model::source::{Database, DatabaseKind, VersionBy};
 use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskSpec};
-use assay_store::sqlite::SqliteStore;
+use assay_store::sqlite::{OpenOptions, SqliteStore};
 use assay_test_servers::ministack::{Ministack, REGION};
 use assay_test_servers::postgres::{self, Postgres};
 use aws_credential_types::Credentials;
@@ -99,7 +99,7 @@ fn orders(server: &Postgres, url: &str) -> Dataset {
     server.sql(
         url,
         "CREATE TABLE orders (id int); INSERT INTO orders SELECT generate_series(1, 9); \
-         CREATE ROLE reader LOGIN PASSWORD 'first'; GRANT SELECT ON orders TO reader",
+         CREATE ROLE reader LOGIN PASSWORD 'canary-first'; GRANT SELECT ON orders TO reader",
     );
     let rules = "host all reader 127.0.0.1/32 scram-sha-256@host all all 127.0.0.1/32 trust";
     let write = format!("COPY (SELECT '{rules}') TO PROGRAM 'tr @ \"\\n\" > pg_hba.conf'");
@@ -165,15 +165,17 @@ async fn a_login_that_is_refused_is_tried_once_more_with_the_secret_that_is_ther
     let made = client
         .create_secret()
         .name("shop")
-        .secret_string("reader:first");
+        .secret_string("reader:canary-first");
     made.send().await.unwrap();
     let server = Postgres::start(postgres::Options::default());
     let url = server.create_database();
     let mut dataset = orders(&server, &url);
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("wrong"), "reader:wrong").unwrap();
+    std::fs::write(folder.path().join("wrong"), "reader:canary-wrong").unwrap();
     let local = LocalKeys::for_sources("ASSAY_SOURCE_", Some(folder.path().to_owned()));
-    let runner = InProcess::new(Arc::new(SqliteStore::in_memory().await.unwrap()));
+    let state = folder.path().join("assay.sqlite");
+    let store = SqliteStore::open(&state, OpenOptions::default()).await;
+    let runner = InProcess::new(Arc::new(store.unwrap()));
     let runner = runner.reaching(Sources {
         keys: Arc::new(AwsKeys::new(&config, local, "")),
         allowed: None,
@@ -183,7 +185,13 @@ async fn a_login_that_is_refused_is_tried_once_more_with_the_secret_that_is_ther
     });
     let run = async |dataset: &Dataset| -> Result<(), TaskFailure> {
         let job = discovery_of(dataset);
-        runner.run(job, TaskWatch::default()).await.map(drop)
+        let ended = runner.run(job.clone(), TaskWatch::default()).await;
+        // Whatever is told of it, and whatever is kept: the secret is not in it.
+        assert!(
+            !format!("{ended:?} {job:?}").contains("canary"),
+            "{ended:?}"
+        );
+        ended.map(drop)
     };
     // The rules hold a moment after they are read anew.
     dataset.source.credential = Some(Credential::File("wrong".to_owned()));
@@ -193,14 +201,23 @@ async fn a_login_that_is_refused_is_tried_once_more_with_the_secret_that_is_ther
     }
     dataset.source.credential = Some(Credential::AwsSecret("shop".to_owned()));
     run(&dataset).await.unwrap();
-    server.sql(&url, "ALTER ROLE reader PASSWORD 'second'");
+    server.sql(&url, "ALTER ROLE reader PASSWORD 'canary-second'");
     let changed = client.put_secret_value().secret_id("shop");
-    changed.secret_string("reader:second").send().await.unwrap();
+    changed
+        .secret_string("reader:canary-second")
+        .send()
+        .await
+        .unwrap();
     tokio::time::sleep(Duration::from_millis(2100)).await;
     run(&dataset).await.unwrap();
     // Where there is no other, the refusal is told.
-    server.sql(&url, "ALTER ROLE reader PASSWORD 'third'");
+    server.sql(&url, "ALTER ROLE reader PASSWORD 'canary-third'");
     let refused = run(&dataset).await.unwrap_err();
     assert_eq!(refused.outcome, AttemptOutcome::Permanent);
     assert!(refused.message.contains("28P01"), "{}", refused.message);
+    for file in std::fs::read_dir(folder.path()).unwrap().flatten() {
+        let bytes = std::fs::read(file.path()).unwrap();
+        let tells = bytes.windows(6).any(|part| part == b"canary");
+        assert_eq!(tells, file.file_name() == "wrong", "{file:?}");
+    }
 }

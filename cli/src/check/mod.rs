@@ -47,8 +47,8 @@ pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
     let filter = Filter::new(&args);
     let mut all = Vec::new();
     for (file, mut dataset) in datasets {
-        if place.writes_nothing() {
-            // Copies are others' to write: the same numbers come from where the rows lie.
+        if place.writes_nothing() || args.ephemeral {
+            // No copy is to be stored: the same numbers come from where the rows lie.
             dataset.storage = StoragePolicy::default();
         }
         let checked = tokio::select! {

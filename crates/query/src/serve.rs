@@ -87,16 +87,16 @@ pub fn work(work: &ChildWork<'_>, context: &ScanContext) -> Result<TaskOutput, T
 /// The reason that is the answer; what another look may mend fails the task instead. `is_final`:
 /// whether what cannot be read for good is so as long as the partition is as it is. A server that
 /// refuses (a login, a right) does so until someone mends that, and not the partition.
-fn told(error: QueryError, is_final: bool) -> Result<String, TaskFailure> {
-    let scan = match &error {
+fn told(error: &QueryError, is_final: bool) -> Result<String, TaskFailure> {
+    let scan = match error {
         // Another hour may leave it more of the machine.
-        QueryError::Time { .. } => return Ok(again(&error)),
+        QueryError::Time { .. } => return Ok(again(error)),
         QueryError::Scan(scan) => scan,
         _ => return Ok(error.to_string()),
     };
     let outcome = match scan.class() {
         ErrorClass::Permanent if is_final => return Ok(scan.to_string()),
-        ErrorClass::Permanent => return Ok(again(&error)),
+        ErrorClass::Permanent => return Ok(again(error)),
         // Nobody's fault, and no attempt is charged for it.
         ErrorClass::Away => AttemptOutcome::DependencyDown,
         _ => AttemptOutcome::Retryable,
@@ -134,7 +134,7 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn told(&self, error: QueryError) -> Result<String, TaskFailure> {
+    fn told(&self, error: &QueryError) -> Result<String, TaskFailure> {
         let location = &self.dataset.source.location;
         told(error, matches!(location, Location::Local { .. }))
     }
@@ -152,7 +152,7 @@ impl Asked<'_> {
         let others = match others {
             Ok(others) => others,
             Err(error) => {
-                let why = told(error, false)?;
+                let why = told(&error, false)?;
                 state.answers.insert(name, Stated::failed(why));
                 return Ok(());
             }
@@ -169,7 +169,7 @@ impl Asked<'_> {
         if let Err(error) = ended {
             state
                 .answers
-                .insert(name, Stated::failed(self.told(error)?));
+                .insert(name, Stated::failed(self.told(&error)?));
         }
         Ok(())
     }
@@ -226,7 +226,7 @@ impl Asked<'_> {
         let rows = match self.open() {
             Ok(rows) => rows,
             Err(error) => {
-                let why = self.told(error.into())?;
+                let why = self.told(&QueryError::Scan(error))?;
                 for metric in metrics {
                     state
                         .answers
@@ -242,12 +242,12 @@ impl Asked<'_> {
         match read(&metrics, true) {
             Ok(found) => state.answers.extend(found),
             Err(error) => {
-                self.told(error)?;
+                self.told(&error)?;
                 for metric in metrics {
                     match read(&[metric], false) {
                         Ok(found) => state.answers.extend(found),
                         Err(error) => {
-                            let why = self.told(error)?;
+                            let why = self.told(&error)?;
                             state.answers.insert(metric.rows(), Stated::failed(why));
                         }
                     }

@@ -44,6 +44,10 @@ pub struct StorageAt {
     /// Whether the network is trusted, and the connection may be one that others can read.
     #[serde(default)]
     pub plain: bool,
+    /// Who stores copies there: one store's, whatever processes work for it. Copies of a dataset are
+    /// those of the first who stored some, and nobody else's.
+    #[serde(default)]
+    pub owner: String,
 }
 
 impl StorageAt {

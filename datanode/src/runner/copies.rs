@@ -41,17 +41,27 @@ impl StorageLogin for StorageAt {
 pub struct Copies {
     login: Arc<dyn StorageLogin>,
     make: MakeReach,
+    owner: String,
 }
 
 impl Copies {
-    /// Storage that is logged in to by `login`; `make` makes the way there.
+    /// Storage that is logged in to by `login`; `make` makes the way there. `owner` names the store
+    /// that this node works for: what another one stores there is never replaced.
     #[must_use]
-    pub fn new(login: Arc<dyn StorageLogin>, make: MakeReach) -> Self {
-        Self { login, make }
+    pub fn new(login: Arc<dyn StorageLogin>, make: MakeReach, owner: impl Into<String>) -> Self {
+        Self {
+            login,
+            make,
+            owner: owner.into(),
+        }
     }
 
     async fn at(&self) -> Result<StorageAt, TaskFailure> {
-        self.login.at().await.map_err(|error| {
+        let at = self.login.at().await.map(|at| StorageAt {
+            owner: self.owner.clone(),
+            ..at
+        });
+        at.map_err(|error| {
             let outcome = match error {
                 KeyError::NotToBeHad(_) => AttemptOutcome::Permanent,
                 KeyError::Away(_) => AttemptOutcome::DependencyDown,

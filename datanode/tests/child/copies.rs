@@ -53,7 +53,11 @@ pub async fn a_child_stores_a_copy_and_its_node_publishes_it() {
             identities: None,
             external_id: None,
         })
-        .storing(Some(Copies::new(Arc::new(at), assay_sources::reach)));
+        .storing(Some(Copies::new(
+            Arc::new(at),
+            assay_sources::reach,
+            "the tests",
+        )));
     let found = runner.run(discover(), TaskWatch::default()).await.unwrap();
     let TaskOutput::Discovered(found) = found else {
         panic!("no discovery");

@@ -227,11 +227,14 @@ pub fn writes(sql: &str) -> bool {
 /// The statement of a number.
 pub fn statement(seed: u64, number: u64) -> String {
     let mut dice = Dice::new(seed, number);
-    let mut sql = match dice.roll(24) {
-        0 => dice.pick(STATEMENTS).to_owned(),
-        1 => chain(&mut dice),
-        2 => nest(&mut dice),
-        3 => format!("{}; {}", query(&mut dice, 1), dice.pick(STATEMENTS)),
+    // Long chains and deep nests take the planner seconds: they are few.
+    let mut sql = match dice.roll(240) {
+        0 => chain(&mut dice),
+        1..=4 => nest(&mut dice),
+        5..=14 => dice.pick(STATEMENTS).to_owned(),
+        15..=24 => format!("{}; {}", query(&mut dice, 1), dice.pick(STATEMENTS)),
+        25..=84 => calm(&mut dice),
+        85..=164 => query(&mut dice, 1),
         _ => query(&mut dice, 3),
     };
     if dice.one_in(4) {
@@ -269,6 +272,31 @@ fn nest(dice: &mut Dice) -> String {
     ][dice.roll(8)];
     let times = [2, 15, 40, 63, 65, 300, 3000][dice.roll(7)];
     format!("SELECT {}1{}", open.repeat(times), close.repeat(times))
+}
+
+/// One that means no harm, and mostly has an answer.
+fn calm(dice: &mut Dice) -> String {
+    let selected = dice.pick(&[
+        "COUNT(*)",
+        "SUM(amount)",
+        "MAX(Id)",
+        "Id",
+        "amount, Id",
+        "email",
+        "*",
+    ]);
+    let condition = dice.pick(&[
+        "true",
+        "Id > 1",
+        "amount IS NULL",
+        "email LIKE 'b%'",
+        "Id IN (1, 3)",
+        "length(email) < 9",
+        "Id BETWEEN 1 AND 2",
+        "NOT (Id = 2)",
+        "EXISTS (SELECT 1 FROM orders AS p WHERE p.Id > o.Id)",
+    ]);
+    format!("SELECT {selected} FROM {{object}} AS o WHERE {condition}")
 }
 
 fn query(dice: &mut Dice, depth: usize) -> String {

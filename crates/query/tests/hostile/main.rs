@@ -125,7 +125,7 @@ fn statements_by_dice_end_with_an_answer_or_an_error_that_says_why() {
     let seed = set("ASSAY_HOSTILE_SEED", 1);
     let few = Limits {
         memory_bytes: 32 << 20,
-        time: Duration::from_secs(20),
+        time: Duration::from_secs(10),
         answer_bytes: 1 << 16,
     };
     let (mut answered, mut wrong, mut broke) = (0, Vec::new(), Vec::new());
@@ -140,7 +140,7 @@ fn statements_by_dice_end_with_an_answer_or_an_error_that_says_why() {
         let short: String = sql.chars().take(300).collect();
         let mut fault =
             |what: &str| wrong.push(format!("{seed}/{number}: {what}: {short}: {said}"));
-        if begun.elapsed() > few.time + Duration::from_secs(2) {
+        if begun.elapsed() > few.time + Duration::from_secs(10) {
             fault("too late");
         }
         if said.contains(CANARY) || said.contains("root:") || said.contains("aaaaaaaaaaaaaaaa") {

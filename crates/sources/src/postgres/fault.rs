@@ -79,6 +79,12 @@ impl Fault {
                     self.said()
                 ),
             },
+            // Limits of the server: too many columns, a row that no page holds, a value of 1 GB.
+            "54000" | "54001" | "54011" => wrong(
+                "this is beyond what a table of Postgres holds: leave columns out, or write \
+                 `mode: in-place` under assayStorage"
+                    .to_owned(),
+            ),
             "25P03" | "57P05" => late("keep a transaction open that long"),
             code if code.starts_with("XX") => ScanError::corrupt(place, Place::file(), self.said()),
             code if matches!(code.get(..2), Some("08" | "53" | "57" | "58" | "40")) => away(),

@@ -429,3 +429,82 @@ fn a_writer_that_has_stopped_keeps_no_other_from_writing() {
     stored.publish(&dataset, &plan).unwrap();
     assert_eq!(stored.sql("SELECT sum(v) FROM assay_data.t"), "3");
 }
+
+#[test]
+fn copies_of_another_store_are_not_replaced_by_those_of_a_dataset_of_the_same_name() {
+    let stored = Stored::new();
+    let folder = tempfile::tempdir().unwrap();
+    numbers(folder.path(), "day=2024-01-01.parquet", &[1, 2]);
+    let dataset = daily(folder.path());
+    stored.take(&dataset);
+    let others = Stored::beside(&stored, "another store");
+    let elsewhere = tempfile::tempdir().unwrap();
+    numbers(elsewhere.path(), "day=2024-01-01.parquet", &[7, 8, 9]);
+    let theirs = daily(elsewhere.path());
+    let plan = list(&theirs, &others.context).unwrap();
+    let refused = others
+        .storage
+        .ingest(&theirs, &plan.measures[0], &others.context);
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.class(), ErrorClass::Permanent);
+    let told = refused.to_string();
+    for word in [
+        "the tests",
+        "another store",
+        "UPDATE assay_ingest.owner",
+        "another id",
+    ] {
+        assert!(told.contains(word), "{told}");
+    }
+    assert!(others.publish(&theirs, &plan).is_err());
+    let key = PartitionKey("2024-01-01".to_owned());
+    let removed = others
+        .storage
+        .remove(&theirs.id, &key, now(), &others.context);
+    assert!(removed.is_err());
+    let table = format!("SELECT count(*) FROM assay_data.{:?}", dataset.id.as_str());
+    assert_eq!(stored.sql(&table), "2");
+    // Handed over as it is told, they are the other's.
+    let sql = told
+        .split("UPDATE")
+        .nth(1)
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap();
+    stored.sql(&format!("UPDATE{sql}"));
+    others.take(&theirs);
+    assert_eq!(stored.sql(&table), "3");
+    assert!(
+        stored
+            .publish(&dataset, &list(&dataset, &stored.context).unwrap())
+            .is_err()
+    );
+}
+
+#[test]
+fn more_columns_than_a_table_has_are_refused_by_the_first_that_has_no_room() {
+    let stored = Stored::new();
+    for (columns, fits) in [(1598, true), (1599, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<String> = (1..=columns).map(|n| format!("c{n}")).collect();
+        let text = format!("{}\n{}\n", names.join(","), vec!["1"; columns].join(","));
+        std::fs::write(folder.path().join("wide.csv"), text).unwrap();
+        let mut dataset = ingested(single(files(folder.path(), FormatKind::Csv)));
+        dataset.id = assay_model::ids::DatasetId::new(format!("wide{columns}")).unwrap();
+        let plan = list(&dataset, &stored.context).unwrap();
+        let taken = stored
+            .storage
+            .ingest(&dataset, &plan.measures[0], &stored.context);
+        match taken {
+            Ok(_) => assert!(fits, "{columns}"),
+            Err(error) => {
+                let told = error.to_string();
+                assert!(
+                    !fits && told.contains("c1599") && told.contains("in-place"),
+                    "{told}"
+                );
+            }
+        }
+    }
+}

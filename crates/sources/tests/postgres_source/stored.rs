@@ -32,7 +32,16 @@ pub struct Stored {
 
 impl Stored {
     pub fn new() -> Self {
-        let home = Home::new();
+        Self::of(Home::new(), "the tests")
+    }
+
+    /// The same database, as another store has it.
+    pub fn beside(other: &Self, owner: &str) -> Self {
+        let home = Home::at(other.home.server, other.home.url.clone());
+        Self::of(home, owner)
+    }
+
+    fn of(home: Home, owner: &str) -> Self {
         let at = StorageAt {
             host: home.database.host.clone(),
             port: home.database.port,
@@ -41,6 +50,7 @@ impl Stored {
             password: Secret::new("unused"),
             ca: None,
             plain: false,
+            owner: owner.to_owned(),
         };
         let secret = Secret::new("postgres:unused");
         let access = Access {

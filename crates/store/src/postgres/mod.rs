@@ -79,6 +79,21 @@ impl PostgresStore {
         self.inner.readers.close().await;
     }
 
+    /// What tells this store from every other, wherever it is reached from: its server's own
+    /// number, its database and its schema.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn identity(&self) -> Result<String, StoreError> {
+        let sql = "SELECT 'store ' || system_identifier || '/' || \
+                   (SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || \
+                   coalesce(current_schema(), '') FROM pg_control_system()";
+        sqlx::query_scalar(sql)
+            .fetch_one(&self.inner.readers)
+            .await
+            .map_err(|e| errors::of_read(&self.inner.place, e))
+    }
+
     /// Whether the server answers.
     ///
     /// # Errors

@@ -122,7 +122,11 @@ impl StorageLogin for OfStore {
 
 /// Where copies of partitions are stored, if the operator says so: the process that reads a source
 /// is told what logs in there.
-fn copies(settings: &Settings, passwords: Option<Arc<dyn Passwords>>) -> Option<Copies> {
+fn copies(
+    settings: &Settings,
+    passwords: Option<Arc<dyn Passwords>>,
+    owner: &str,
+) -> Option<Copies> {
     let store = assay_sources::storage_at(&settings.store.url);
     let login: Arc<dyn StorageLogin> = match settings.ingest.as_ref()? {
         IngestPlace::File(path) => Arc::new(LoginFile(path.clone())),
@@ -138,7 +142,7 @@ fn copies(settings: &Settings, passwords: Option<Arc<dyn Passwords>>) -> Option<
         }
         IngestPlace::Store => Arc::new(of_store(&settings.store, store, passwords)?),
     };
-    Some(Copies::new(login, assay_sources::reach))
+    Some(Copies::new(login, assay_sources::reach, owner))
 }
 
 /// The store as a place of copies. One whose address cannot be used for that (a socket) keeps none,
@@ -263,9 +267,11 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<NodePart
         probe: Some(settings.probe),
         ..NodeConfig::new(settings.id.clone(), doors)
     };
+    let identity = || store.identity();
+    let owner = patiently("the store's name", identity, StoreError::is_retryable).await?;
     let runner = ChildRunner::new(Arc::new(store.clone()), children(settings))
         .reaching(sources(settings).await?)
-        .storing(copies(settings, passwords));
+        .storing(copies(settings, passwords, &owner));
     // A node that cannot start its children must not register.
     runner.warm(config.memory_per_slot()).await?;
     Ok(NodeParts {

@@ -10,6 +10,7 @@ mod checked;
 mod clocks;
 mod command;
 mod containers;
+mod copies;
 mod etcd;
 mod full;
 mod good;

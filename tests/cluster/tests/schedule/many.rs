@@ -18,10 +18,21 @@ const INVOCATIONS: usize = 1000;
 const SANDBOXES: usize = 4;
 
 /// Whether the manager did not answer in time, on a busy machine: what is left over is asked for by
-/// the invocations that follow.
+/// the invocations that follow. Nothing else may have failed beside it.
 fn away(report: &Value) -> bool {
-    let details = report["details"].as_array();
-    details.is_some_and(|all| all.iter().any(|one| one["what"] == "away"))
+    let failed = report["failed"].as_object();
+    failed.is_some_and(|all| !all.is_empty() && all.keys().all(|what| what == "away"))
+}
+
+#[test]
+fn a_report_that_names_another_failure_beside_a_manager_that_is_away_is_not_let_pass() {
+    let report = |failed| serde_json::json!({ "outcome": "away", "failed": failed });
+    assert!(away(&report(serde_json::json!({ "away": 2 }))));
+    assert!(!away(&report(
+        serde_json::json!({ "away": 2, "registry": 1 })
+    )));
+    assert!(!away(&report(serde_json::json!({ "refused": 1 }))));
+    assert!(!away(&report(serde_json::json!({}))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,6 +44,7 @@ pub fn storage_at(url: &str) -> Result<StorageAt, String> {
         password: Secret::new(decoded(password).map_err(|_| FORM)?),
         ca: None,
         plain: false,
+        owner: String::new(),
     };
     for option in options.split('&').filter(|option| !option.is_empty()) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));

@@ -76,7 +76,7 @@ pub(super) fn parent(dataset: &str) -> String {
 const VERSION: u32 = 1;
 
 /// What makes them, or brings those of an earlier version to this one.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "CREATE SCHEMA IF NOT EXISTS assay_ingest",
     "CREATE SCHEMA IF NOT EXISTS assay_data",
     "CREATE TABLE IF NOT EXISTS assay_ingest.batch ( \
@@ -99,6 +99,11 @@ const TABLES: [&str; 7] = [
        PRIMARY KEY (dataset, partition))",
     "ALTER TABLE assay_ingest.partition \
        ADD COLUMN IF NOT EXISTS as_of timestamptz NOT NULL DEFAULT '-infinity'",
+    "CREATE TABLE IF NOT EXISTS assay_ingest.owner ( \
+       dataset  text        COLLATE \"C\" PRIMARY KEY, \
+       relation text        COLLATE \"C\" NOT NULL UNIQUE, \
+       owner    text        NOT NULL, \
+       since    timestamptz NOT NULL DEFAULT now())",
     "CREATE TABLE IF NOT EXISTS assay_ingest.about (version int NOT NULL)",
     "INSERT INTO assay_ingest.about \
        SELECT 1 WHERE NOT EXISTS (SELECT FROM assay_ingest.about)",
@@ -108,6 +113,7 @@ const TABLES: [&str; 7] = [
 pub(super) fn prepare(session: &mut Session, server: &Server) -> Result<(), ScanError> {
     let there = session.rows(
         "SELECT to_regclass('assay_ingest.about') IS NOT NULL \
+         AND to_regclass('assay_ingest.owner') IS NOT NULL \
          AND to_regnamespace('assay_data') IS NOT NULL",
     )?;
     if cell(&there, 0) == Some("t") {
@@ -151,6 +157,49 @@ fn known(session: &mut Session, server: &Server) -> Result<(), ScanError> {
         }),
         _ => Ok(()),
     }
+}
+
+/// Makes the copies of a dataset those of `owner`, where they are nobody's yet; refuses them to
+/// whoever else names a dataset like it.
+pub(super) fn claim(
+    session: &mut Session,
+    server: &Server,
+    dataset: &str,
+    owner: &str,
+) -> Result<(), ScanError> {
+    let relation = parent_name(dataset);
+    session.rows(&format!(
+        "INSERT INTO assay_ingest.owner (dataset, relation, owner) VALUES ({}, {}, {}) \
+         ON CONFLICT DO NOTHING",
+        literal(dataset),
+        literal(&relation),
+        literal(owner)
+    ))?;
+    let rows = session.rows(&format!(
+        "SELECT dataset, owner FROM assay_ingest.owner WHERE relation = {}",
+        literal(&relation)
+    ))?;
+    let (theirs, holder) = (cell(&rows, 0), cell(&rows, 1));
+    if (theirs, holder) == (Some(dataset), Some(owner)) {
+        return Ok(());
+    }
+    let (theirs, holder) = (theirs.unwrap_or("?"), holder.unwrap_or("?"));
+    Err(ScanError::Definition {
+        path: server.place.clone(),
+        place: Place::file(),
+        what: format!(
+            "{} holds the copies of the dataset {theirs} of {holder}, and these would be those of \
+             {dataset} of {owner}",
+            parent(dataset)
+        ),
+        remedy: format!(
+            "give the dataset another id, or set `[ingest] url` to another database; if {holder} is \
+             no more, hand its copies over: UPDATE assay_ingest.owner SET owner = {} \
+             WHERE dataset = {}",
+            literal(owner),
+            literal(theirs)
+        ),
+    })
 }
 
 fn cell(rows: &[Row], at: usize) -> Option<&str> {

@@ -49,6 +49,7 @@ const SHORT: Duration = Duration::from_secs(60);
 pub(crate) struct PostgresStorage {
     server: Server,
     access: Access,
+    owner: String,
 }
 
 impl std::fmt::Debug for PostgresStorage {
@@ -85,11 +86,17 @@ impl PostgresStorage {
                 storage: None,
                 ..access.clone()
             },
+            owner: at.owner.clone(),
         })
     }
 
-    /// A session; no statement of it may take longer than `limit`.
-    fn open(&self, limit: Duration, context: &ScanContext) -> Result<Session, ScanError> {
+    /// A session for the copies of a dataset, which are not another's; no statement of it may take longer than `limit`.
+    fn open(
+        &self,
+        dataset: &str,
+        limit: Duration,
+        context: &ScanContext,
+    ) -> Result<Session, ScanError> {
         let mut session = Session::open_writing(&self.server, limit, context)?;
         if !session.is_utf8() {
             return Err(ScanError::Definition {
@@ -102,6 +109,7 @@ impl PostgresStorage {
             });
         }
         bookkeeping::prepare(&mut session, &self.server)?;
+        bookkeeping::claim(&mut session, &self.server, dataset, &self.owner)?;
         Ok(session)
     }
 }
@@ -133,7 +141,7 @@ impl Storage for PostgresStorage {
     ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
         let partition = only(spec, dataset)?;
         let limit = Duration::from_secs(dataset.run.timeout_s.clamp(1, 86_400));
-        let mut session = self.open(limit, context)?;
+        let mut session = self.open(dataset.id.as_str(), limit, context)?;
         let name = bookkeeping::Name {
             dataset: dataset.id.as_str(),
             partition: partition.key.as_str(),
@@ -164,7 +172,7 @@ impl Storage for PostgresStorage {
         publication: &Publication,
         context: &ScanContext,
     ) -> Result<Published, ScanError> {
-        let mut session = self.open(SHORT, context)?;
+        let mut session = self.open(publication.dataset.as_str(), SHORT, context)?;
         publish::publish(&mut session, &self.server, publication, context)
     }
 
@@ -175,7 +183,7 @@ impl Storage for PostgresStorage {
         now: Timestamp,
         context: &ScanContext,
     ) -> Result<(), ScanError> {
-        let mut session = self.open(SHORT, context)?;
+        let mut session = self.open(dataset.as_str(), SHORT, context)?;
         let (dataset, partition) = (dataset.as_str(), partition.as_str());
         publish::remove(&mut session, dataset, partition, now, context)
     }

@@ -10,7 +10,7 @@ use assay_model::dataset::{Dataset, Location};
 use assay_model::source::DatabaseKind;
 use assay_model::task::MeasureSpec;
 use assay_scan::ScanContext;
-use assay_scan::error::ScanError;
+use assay_scan::error::{Place, ScanError};
 use assay_scan::reach::Access;
 
 use super::super::connect::Server;
@@ -26,6 +26,24 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// How long it is waited for.
 const TURN: Duration = Duration::from_secs(20);
+
+/// Columns that a table of a batch has at most: two more are its own.
+const COLUMNS_MAX: usize = 1600 - 2;
+
+/// The refusal of a batch that is wider than any table.
+fn too_many(dataset: &Dataset, first: &str, columns: usize) -> ScanError {
+    ScanError::Unsupported {
+        path: dataset.source.location.address(),
+        place: Place::file().in_column(first),
+        what: format!(
+            "it has {columns} columns, and a table of Postgres keeps {COLUMNS_MAX} of them: this is \
+             the first that has no room"
+        ),
+        remedy: "write `mode: in-place` under assayStorage, or have the data written as several \
+                 datasets of fewer columns"
+            .to_owned(),
+    }
+}
 
 /// What is copied.
 enum Source<'a> {
@@ -152,6 +170,10 @@ impl<'a> Writer<'a> {
     }
 
     fn make(&mut self, id: i64, columns: &[Kept]) -> Result<(), ScanError> {
+        let mut kept = columns.iter().filter(|column| !column.void);
+        if let Some(beyond) = kept.nth(COLUMNS_MAX) {
+            return Err(too_many(self.dataset, &beyond.name, columns.len()));
+        }
         let columns: Vec<String> = columns
             .iter()
             .filter(|column| !column.void)
