@@ -180,79 +180,24 @@ fn nobody_is_reminded_of_what_somebody_looks_at() {
 fn filters_leave_out_what_was_not_asked_for() {
     let cause = cause(0);
     let base = subscription(0);
-    let variants: Vec<(bool, Subscription)> = vec![
-        (
-            true,
-            Subscription {
-                dataset: Some(DatasetId::new("orders").unwrap()),
-                ..base.clone()
-            },
-        ),
-        (
-            false,
-            Subscription {
-                dataset: Some(DatasetId::new("other").unwrap()),
-                ..base.clone()
-            },
-        ),
-        (
-            false,
-            Subscription {
-                severity: Severity::Error,
-                ..base.clone()
-            },
-        ),
-        (
-            true,
-            Subscription {
-                dimensions: vec!["completeness".to_owned()],
-                ..base.clone()
-            },
-        ),
-        (
-            false,
-            Subscription {
-                dimensions: vec!["accuracy".to_owned()],
-                ..base.clone()
-            },
-        ),
-        (
-            true,
-            Subscription {
-                columns: vec!["amount".to_owned()],
-                ..base.clone()
-            },
-        ),
-        (
-            false,
-            Subscription {
-                columns: vec!["id".to_owned()],
-                ..base.clone()
-            },
-        ),
-        (
-            false,
-            Subscription {
-                operator: true,
-                ..base.clone()
-            },
-        ),
-        (
-            false,
-            Subscription {
-                paused_by: Some("ada".to_owned()),
-                ..base.clone()
-            },
-        ),
-        (
-            false,
-            Subscription {
-                removed_at: Some(at(0)),
-                ..base.clone()
-            },
-        ),
+    let of = |id: &str| DatasetId::new(id).ok();
+    let list = |one: &str| vec![one.to_owned()];
+    type Change<'a> = Box<dyn Fn(&mut Subscription) + 'a>;
+    let variants: Vec<(bool, Change<'_>)> = vec![
+        (true, Box::new(|s| s.dataset = of("orders"))),
+        (false, Box::new(|s| s.dataset = of("other"))),
+        (false, Box::new(|s| s.severity = Severity::Error)),
+        (true, Box::new(|s| s.dimensions = list("completeness"))),
+        (false, Box::new(|s| s.dimensions = list("accuracy"))),
+        (true, Box::new(|s| s.columns = list("amount"))),
+        (false, Box::new(|s| s.columns = list("id"))),
+        (false, Box::new(|s| s.operator = true)),
+        (false, Box::new(|s| s.paused_by = Some("ada".to_owned()))),
+        (false, Box::new(|s| s.removed_at = Some(at(0)))),
     ];
-    for (concerned, to) in variants {
+    for (concerned, change) in variants {
+        let mut to = base.clone();
+        change(&mut to);
         assert_eq!(concerns(&to, &cause), concerned, "{to:?}");
     }
     let only_ends = Subscription {

@@ -311,7 +311,6 @@ fn judge(
     if matches!(states, States::All(_) | States::Stored(_)) {
         results.extend(checks::of_the_future(&spec.partition, job.now));
     }
-    let state = states.after(spec.sealed);
     let order: BTreeMap<PartitionKey, String> = past
         .known
         .ledger
@@ -340,14 +339,12 @@ fn judge(
     };
     let (incidents, mut outbox) = incidents::after(&judged);
     let counts = OutcomeCounts::of(&results);
-    if judged.told {
-        outbox.push(finished(job, spec, &counts));
-    }
+    outbox.extend(judged.told.then(|| finished(job, spec, &counts)));
     Ok(Evaluation {
         partition: spec.partition.clone(),
         version: spec.version.clone(),
         sealed: spec.sealed,
-        state,
+        state: states.after(spec.sealed),
         metrics: points,
         counts,
         results,

@@ -213,24 +213,13 @@ async fn alone(
             Reply::Count(count.unsigned_abs())
         }
         Call::Settle(epoch, rows) => {
-            sqlx::query("SELECT settle_notices($1, $2::text::jsonb)")
-                .bind(int(epoch.0))
-                .bind(rows)
-                .execute(connection)
-                .await
-                .map_err(fenced(*epoch))?;
+            let settled = notices::settle(connection, *epoch, rows).await;
+            settled.map_err(fenced(*epoch))?;
             Reply::Done
         }
         Call::Claim(epoch, at, until, limit) => {
-            let rows = sqlx::query(notices::CLAIM)
-                .bind(int(epoch.0))
-                .bind(at)
-                .bind(until)
-                .bind(i64::from(*limit))
-                .fetch_all(connection)
-                .await
-                .map_err(fenced(*epoch))?;
-            Reply::Deliveries(notices::deliveries(&rows)?)
+            let claimed = notices::claim(connection, *epoch, (*at, *until), *limit).await;
+            Reply::Deliveries(notices::deliveries(&claimed.map_err(fenced(*epoch))?)?)
         }
         Call::Audit(record) => {
             let entry = audit::append(connection, record).await?;

@@ -8,6 +8,7 @@ use assay_model::notice::{Cause, CauseEvent, Delivery, Notices, Subscription, To
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ use super::rows::{Cells, spell_all, unspelt_json};
 use super::{PostgresStore, reads};
 use crate::error::StoreError;
 use crate::notices::{Adrift, CauseFilter, DeliveryFilter, NoticeStore, rows};
-use crate::values::{corrupt, micros};
+use crate::values::{corrupt, int, micros};
 
 macro_rules! delivery_columns {
     () => {
@@ -27,11 +28,40 @@ macro_rules! delivery_columns {
 }
 
 /// $1 epoch, $2 at, $3 until, $4 limit.
-pub(super) const CLAIM: &str = concat!(
+const CLAIM: &str = concat!(
     "SELECT ",
     delivery_columns!(),
     " FROM claim_deliveries($1, $2, $3, $4)"
 );
+
+/// Writes a decision.
+pub(super) async fn settle(
+    connection: &mut PgConnection,
+    epoch: Epoch,
+    rows: &str,
+) -> Result<(), sqlx::Error> {
+    let settled = sqlx::query("SELECT settle_notices($1, $2::text::jsonb)")
+        .bind(int(epoch.0))
+        .bind(rows)
+        .execute(connection);
+    settled.await.map(drop)
+}
+
+/// Takes messages for an attempt.
+pub(super) async fn claim(
+    connection: &mut PgConnection,
+    epoch: Epoch,
+    (at, until): (i64, i64),
+    limit: u32,
+) -> Result<Vec<PgRow>, sqlx::Error> {
+    let claimed = sqlx::query(CLAIM)
+        .bind(int(epoch.0))
+        .bind(at)
+        .bind(until)
+        .bind(i64::from(limit))
+        .fetch_all(connection);
+    claimed.await
+}
 
 /// $1 limit, $2 id, $3 dataset, $4 only open ones, $5 due.
 const CAUSES: &str = "SELECT doc::text AS doc FROM cause WHERE ($2::uuid IS NULL OR id = $2) \
