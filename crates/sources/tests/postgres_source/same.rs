@@ -2,28 +2,21 @@
 //! computes them or they are copied.
 
 use std::collections::BTreeMap;
-
 use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::builder::{Decimal128Builder, Decimal256Builder, FixedSizeBinaryBuilder};
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array,
-    Int16Array, Int32Array, Int64Array, RecordBatch, StringArray, Time64MicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int16Array,
+    Int32Array, Int64Array, RecordBatch, StringArray, Time64MicrosecondArray,
     TimestampMicrosecondArray,
 };
 use arrow_buffer::i256;
 use arrow_schema::DataType;
 use assay_metrics::TableState;
-use assay_model::check::{Bound, Check, CheckOrigin, Expectation, Severity};
 use assay_model::dataset::{Dataset, FormatKind, Layout, Location};
-use assay_model::ids::CheckId;
-use assay_model::metric::{Metric, MetricKey};
-use parquet::arrow::ArrowWriter;
+use assay_model::metric::Metric;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::table::{ALL, Home, TOTALS, assert_same, dataset, run};
