@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub(super) struct Add {
     pub(super) path: String,
-    #[serde(default)]
     pub(super) partition_values: BTreeMap<String, Option<String>>,
     pub(super) size: i64,
     #[serde(default)]

@@ -25,6 +25,9 @@ use crate::object::parquet::Chunks;
 use crate::object::{Objects, ReadAt};
 use crate::parquet::footer::{self, guarded};
 
+/// Texts by name.
+type Texts = BTreeMap<String, Option<String>>;
+
 /// Rows that are looked at a time.
 const BATCH_ROWS: usize = 1024;
 
@@ -128,7 +131,7 @@ fn add(of: &StructArray, row: usize) -> Result<Add, String> {
     };
     Ok(Add {
         path: needed(text(of, "path", row)?, "add.path")?,
-        partition_values: map(of, "partitionValues", row)?,
+        partition_values: needed(map(of, "partitionValues", row)?, "add.partitionValues")?,
         size: needed(int64(of, "size", row)?, "add.size")?,
         deletion_vector: vector,
     })
@@ -143,7 +146,7 @@ fn meta_data(of: &StructArray, row: usize) -> Result<MetaData, String> {
         format: Some(Provider { provider }),
         schema_string: needed(text(of, "schemaString", row)?, "metaData.schemaString")?,
         partition_columns: texts(of, "partitionColumns", row)?.unwrap_or_default(),
-        configuration: map(of, "configuration", row)?,
+        configuration: map(of, "configuration", row)?.unwrap_or_default(),
     })
 }
 
@@ -212,14 +215,10 @@ fn texts(of: &StructArray, name: &str, row: usize) -> Result<Option<Vec<String>>
     Ok(Some(texts))
 }
 
-/// A map of texts; empty where it is NULL.
-fn map(
-    of: &StructArray,
-    name: &str,
-    row: usize,
-) -> Result<BTreeMap<String, Option<String>>, String> {
+/// The texts of a map.
+fn map(of: &StructArray, name: &str, row: usize) -> Result<Option<Texts>, String> {
     let Some(array) = field(of, name, row) else {
-        return Ok(BTreeMap::new());
+        return Ok(None);
     };
     let found = array.as_any().downcast_ref::<MapArray>();
     let entries = found
@@ -235,5 +234,6 @@ fn map(
     let pair = |(key, value): (Option<&str>, Option<&str>)| {
         Some((key?.to_owned(), value.map(str::to_owned)))
     };
-    Ok(keys.iter().zip(values.iter()).filter_map(pair).collect())
+    let texts = keys.iter().zip(values.iter()).filter_map(pair).collect();
+    Ok(Some(texts))
 }

@@ -349,6 +349,12 @@ impl Replay<'_> {
                 path: format!("{path:?}, a file of the Delta table {root}"),
                 why,
             })?;
+            let lacking = |column: &&Column| !file.values.contains_key(&column.physical);
+            if let Some(column) = partitioned_by.iter().find(lacking) {
+                // NULL is said as such: a value that is not told is none.
+                let what = format!("its log says no {:?} of the file {path:?}", column.name);
+                return Err(corrupt(what));
+            }
             if file.vector.is_some() && !reading.vectors {
                 let what = format!("{path:?} has a deletion vector, which its protocol has not");
                 return Err(corrupt(what));

@@ -128,7 +128,7 @@ fn a_deep_or_endless_action_is_an_error() {
         deep("[", "]"),
         deep("{\"a\":", "}"),
         format!(
-            "{{\"add\":{{\"path\":\"a\",\"size\":1,\"tags\":{}}}}}",
+            "{{\"add\":{{\"path\":\"a\",\"size\":1,\"partitionValues\":{{}},\"tags\":{}}}}}",
             deep("[", "]")
         ),
         format!(

@@ -195,6 +195,12 @@ fn a_log_that_cannot_be_followed_is_an_error_that_says_where() {
         &["00000000000000000002.json", "line 2", "adds and removes"],
     );
     told(&[without(&one, &inline(&[3]))], &["1.parquet", "twice"]);
+    let mut untold = one.clone();
+    untold["add"]
+        .as_object_mut()
+        .unwrap()
+        .remove("partitionValues");
+    told(&[untold], &["line 1", "partitionValues"]);
     let mut other = one.clone();
     other["add"]["size"] = json!(7);
     told(&[other], &["1.parquet", "states 7"]);
@@ -348,6 +354,10 @@ fn memory_is_bounded_and_layouts_that_a_table_has_not_are_refused() {
     table.commit(&[long]);
     let told = look(1 << 20);
     assert!(told.contains("memory"), "{told}");
+    let own = tempfile::tempdir().unwrap();
+    let mut lacking = self::table(own.path(), true, &[]);
+    file(&mut lacking, "part=a/1.parquet", 0..3, &json!({}));
+    assert!(refused(own.path()).contains("says no \"part\""));
     for (layout, word) in [
         (Layout::Template("{part}.parquet".to_owned()), "template"),
         (

@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use arrow::array::RecordBatch;
 use assay_metrics::TableState;
 use assay_model::dataset::{Dataset, FormatKind, Layout};
 use assay_model::metric::{Metric, MetricKey, MetricValue};
+use assay_scan::ScanContext;
+use assay_scan::columnar::TYPE_TEXT;
+use assay_scan::object::Objects;
 use assay_scan::points::metric_points;
+use assay_scan::slices::SliceRows;
 use serde_json::Value;
 
 use crate::common::{check, dataset, now, run};
@@ -70,6 +75,33 @@ fn tables_of_other_writers_are_read_as_another_reader_reads_them() {
                 assert_eq!(value(Metric::Sum), sum, "{place}");
             }
         }
+    }
+}
+
+#[test]
+fn rows_that_are_stored_are_those_that_are_measured() {
+    for (name, rows) in [
+        ("deletion-vector", 8),
+        ("partitioned-by-decimal", 4),
+        ("mapped-by-id", 3),
+    ] {
+        let dataset = single(name);
+        let plan = run(&dataset).unwrap().plan;
+        let objects = Objects::open(&dataset.source, &ScanContext::default()).unwrap();
+        let mut found = 0;
+        for slice in plan.measures.iter().flat_map(|spec| &spec.slices) {
+            let context = ScanContext::default();
+            let open = SliceRows::open(&dataset, &objects, slice, &context).unwrap();
+            let told = open.schema().field(0).metadata().get(TYPE_TEXT).cloned();
+            assert!(told.is_some() && open.bytes > 0 && open.first, "{name}");
+            let mut take = |batch: &RecordBatch| {
+                assert_eq!(batch.num_columns(), open.schema().fields().len());
+                found += batch.num_rows();
+                Ok(())
+            };
+            open.each(&dataset, &context, &mut take).unwrap();
+        }
+        assert_eq!(found, rows, "{name}");
     }
 }
 

@@ -21,8 +21,10 @@ use crate::writer::{self, Writer, add, in_file, inline, meta_data, protocol, rem
 const DAYS: usize = 12;
 
 fn flights() -> Vec<PathBuf> {
-    let shared = std::env::var("ASSAY_SHARED").unwrap_or_else(|_| "/work/shared".to_owned());
-    let folder = Path::new(&shared).join("data/nycflights13/flights_parquet");
+    let named = std::env::var_os("ASSAY_SHARED").map(PathBuf::from);
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = named.unwrap_or_else(beside);
+    let folder = shared.join("data/nycflights13/flights_parquet");
     let listed = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut days: Vec<PathBuf> = listed.map(|entry| entry.unwrap().path()).collect();
     days.sort();
