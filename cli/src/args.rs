@@ -1,6 +1,7 @@
 //! The command line: every command and flag, with the words that `--help` shows.
 
 mod certs;
+pub mod guard;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -157,6 +158,12 @@ pub enum Command {
     /// The cluster: who leads, who works, what waits
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Tokens that a gateway takes
+    #[command(subcommand)]
+    Token(guard::TokenCommand),
+    /// Who asked for which change
+    #[command(subcommand)]
+    Audit(guard::AuditCommand),
     /// Look for what is wrong with this installation
     Doctor,
     /// What is due, what runs next, and why something did not
