@@ -2,6 +2,7 @@
 
 mod certs;
 mod feedback;
+pub mod guard;
 mod notices;
 
 use std::path::PathBuf;
@@ -170,6 +171,12 @@ pub enum Command {
     /// The cluster: who leads, who works, what waits
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Tokens that a gateway takes
+    #[command(subcommand)]
+    Token(guard::TokenCommand),
+    /// Who asked for which change
+    #[command(subcommand)]
+    Audit(guard::AuditCommand),
     /// Look for what is wrong with this installation
     Doctor,
     /// What is due, what runs next, and why something did not

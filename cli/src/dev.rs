@@ -26,7 +26,7 @@ use assay_proto::link::Door;
 use assay_registry::{FolderRegistry, Registry};
 use assay_scan::storage::StorageAt;
 use assay_store::sqlite::{OpenOptions, SqliteStore};
-use assay_store::{JobStore, MetricStore};
+use assay_store::{Audit, JobStore, MetricStore};
 use async_trait::async_trait;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -347,6 +347,17 @@ pub fn store_path(folder: &Path) -> PathBuf {
 
 /// Opens the store of `folder` for reading beside whoever writes it; `None` when there is none.
 pub async fn open_reader(folder: &Path) -> Result<Option<Arc<dyn MetricStore>>> {
+    let store = read_only(folder).await?;
+    Ok(store.map(|store| Arc::new(store) as Arc<dyn MetricStore>))
+}
+
+/// Opens the audit log of the store in `folder` for reading only, if there is one.
+pub async fn open_audit(folder: &Path) -> Result<Option<Arc<dyn Audit>>> {
+    let store = read_only(folder).await?;
+    Ok(store.map(|store| Arc::new(store) as Arc<dyn Audit>))
+}
+
+async fn read_only(folder: &Path) -> Result<Option<SqliteStore>> {
     let path = store_path(folder);
     if !path.is_file() {
         return Ok(None);
@@ -355,8 +366,7 @@ pub async fn open_reader(folder: &Path) -> Result<Option<Arc<dyn MetricStore>>> 
         read_only: true,
         ..OpenOptions::default()
     };
-    let store = SqliteStore::open(path, options).await?;
-    Ok(Some(Arc::new(store)))
+    Ok(Some(SqliteStore::open(path, options).await?))
 }
 
 /// Opens the folder of definitions `folder`; local paths in them are relative to `base`.
@@ -367,15 +377,9 @@ pub fn open_registry(folder: &Path, base: &Path) -> Result<Arc<dyn Registry>> {
 
 /// Copies the store of `folder`, in use or not, into the folder `to`.
 pub async fn snapshot_store(folder: &Path, to: &Path) -> Result<()> {
-    let path = store_path(folder);
-    if !path.is_file() {
+    let Some(store) = read_only(folder).await? else {
         return Ok(());
-    }
-    let options = OpenOptions {
-        read_only: true,
-        ..OpenOptions::default()
     };
-    let store = SqliteStore::open(path, options).await?;
     store.copy_to(&store_path(to)).await?;
     store.close().await;
     Ok(())

@@ -83,6 +83,8 @@ async fn dispatch(command: Command, cx: &Context) -> Result<Exit> {
         Command::Node(command) => commands::node::run(command, cx).await,
         Command::Cluster(command) => commands::cluster::run(command, cx).await,
         Command::Schedule(command) => commands::schedule::run(command, cx).await,
+        Command::Token(command) => commands::token::run(command, cx),
+        Command::Audit(command) => commands::audit::run(command, cx).await,
         Command::Doctor => commands::doctor::run(cx).await,
         Command::Config(command) => commands::settings::run(&command, cx),
         Command::Completions { shell } => {

@@ -3,6 +3,7 @@
 //! Comes in: parsed arguments and the context. Goes out: text or JSON on standard output and an
 //! exit code. None of them decides anything about data or clusters.
 
+pub mod audit;
 pub mod cluster;
 pub mod dataset;
 pub mod doctor;
@@ -17,6 +18,7 @@ pub mod run;
 pub mod schedule;
 pub mod settings;
 pub mod subscribe;
+pub mod token;
 pub mod version;
 
 use anyhow::Result;

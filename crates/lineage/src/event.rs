@@ -71,6 +71,7 @@ pub fn ended(facts: &RunFacts<'_>) -> Option<Value> {
 }
 
 fn event(kind: &str, facts: &RunFacts<'_>, run: Map<String, Value>, input: Value) -> Value {
+    let (run, input) = (Value::Object(run), Value::Array(vec![input]));
     json!({
         "eventType": kind,
         "eventTime": facts.at.to_string(),
@@ -82,7 +83,7 @@ fn event(kind: &str, facts: &RunFacts<'_>, run: Map<String, Value>, input: Value
             "name": facts.dataset.id.as_str(),
             "facets": facets::of_job(),
         },
-        "inputs": [input],
+        "inputs": input,
         "outputs": [],
     })
 }

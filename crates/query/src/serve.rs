@@ -294,10 +294,11 @@ impl Asked<'_> {
             if let Some(shown) = &mut shown {
                 shown.take(&batch, self.context)?;
             }
-            Ok(match fed {
+            match fed {
                 Fed::Written(feed) => feed.add(&batch)?,
                 Fed::Typed(feed) => feed.add(&batch)?,
-            })
+            }
+            Ok(())
         })?;
         let kept = match feed {
             Some(Fed::Written(feed)) => feed.finish(),

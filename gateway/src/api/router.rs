@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assay_answers::{Problem, Reader};
 use axum::Router;
@@ -44,7 +44,6 @@ struct Group {
 }
 
 /// The router of the API.
-#[must_use]
 pub fn router(api: &Api) -> Router {
     let mut groups: BTreeMap<&str, Vec<&'static Endpoint>> = BTreeMap::new();
     for endpoint in list::endpoints() {

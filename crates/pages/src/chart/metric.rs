@@ -194,8 +194,8 @@ impl Plot<'_> {
         for (is_high, place) in [(true, &high as &dyn Fn(usize) -> f64), (false, &low)] {
             let mut edge = String::new();
             let mut pen = false;
-            for n in 0..count {
-                let bound = bounds[n].and_then(|b| if is_high { b.1 } else { b.0 });
+            for (n, bounds) in bounds.iter().enumerate().take(count) {
+                let bound = bounds.and_then(|b| if is_high { b.1 } else { b.0 });
                 if bound.is_some() {
                     let y = round(place(n));
                     let step = if pen {

@@ -28,6 +28,7 @@ fn storage() -> (std::sync::Arc<dyn Storage>, ScanContext) {
         password: Secret::new("unused"),
         ca: None,
         plain: false,
+        owner: "the tests".to_owned(),
     };
     let secret = Secret::new("root:");
     let reach = assay_sources::reach(Access {

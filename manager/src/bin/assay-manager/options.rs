@@ -212,7 +212,7 @@ impl Options {
                 self.notifications.as_deref(),
                 self.notification_secrets,
             )?,
-            lineage: lineage(assay_lineage::Settings {
+            lineage: lineage(&assay_lineage::Settings {
                 url: self.lineage_url.filter(|url| !url.is_empty()),
                 file: self.lineage_file,
                 credential: self.lineage_credential.filter(|text| !text.is_empty()),
@@ -277,7 +277,7 @@ fn schedule(
 }
 
 /// Where runs are told of.
-fn lineage(settings: assay_lineage::Settings) -> Result<Option<Lineage>, Refused> {
+fn lineage(settings: &assay_lineage::Settings) -> Result<Option<Lineage>, Refused> {
     let sink = settings.sink().map_err(Refused)?;
     let namespace = settings.namespace();
     Ok(sink.map(|sink| Lineage { sink, namespace }))

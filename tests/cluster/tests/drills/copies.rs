@@ -2,7 +2,6 @@
 //! whole at every moment, and at the end it is all there, once.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use assay_cluster_tests::checker::Facts;
 use assay_cluster_tests::cluster::blocking;
