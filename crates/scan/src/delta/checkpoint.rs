@@ -34,13 +34,13 @@ const BATCH_ROWS: usize = 1024;
 /// Whether a leaf of a checkpoint is needed.
 fn is_needed(path: &ColumnPath) -> bool {
     let parts: Vec<&str> = path.parts().iter().map(String::as_str).collect();
-    match parts.as_slice() {
-        ["add", "path" | "size"] => true,
-        ["add", "partitionValues" | "deletionVector", ..] => true,
-        ["protocol" | "metaData", ..] => true,
-        ["sidecar", "path"] => true,
-        _ => false,
-    }
+    matches!(
+        parts.as_slice(),
+        ["add", "path" | "size"]
+            | ["add", "partitionValues" | "deletionVector", ..]
+            | ["protocol" | "metaData", ..]
+            | ["sidecar", "path"]
+    )
 }
 
 /// Gives every action of a checkpoint to `take`.
