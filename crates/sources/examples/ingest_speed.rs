@@ -6,8 +6,10 @@
 //! by asking for a batch that is stored already, and taken off.
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
+#[path = "../tests/common/mod.rs"]
+mod common;
 #[path = "../tests/postgres_source/table.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, unused_imports, reason = "the tests use the rest")]
 mod table;
 
 use std::fs::File;
