@@ -159,7 +159,11 @@ fn verdicts(place: &Place, shop: &Shop, storage: &str, copies: &str) -> Value {
     let args = ["check", "d.yaml", "--ephemeral", "-o", "json"];
     let said = assay(place, &args, copies);
     let json = said.json();
-    assert_eq!(json["items"].as_array().unwrap().len(), 7, "{}", said.all());
+    assert!(
+        json["items"].as_array().unwrap().len() >= 7,
+        "{}",
+        said.all()
+    );
     said.ended(0);
     json["items"].clone()
 }
