@@ -121,7 +121,7 @@ impl Managers {
         if elsewhere || broken {
             *self.inner.channel.lock().await = None;
         }
-        if !elsewhere && !(broken && repeatable) {
+        if !elsewhere && (!broken || !repeatable) {
             return Err(self.meaning(&refusal).await);
         }
         match question(self.channel().await?).await {

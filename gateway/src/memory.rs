@@ -303,7 +303,8 @@ impl Memory {
                 Err(error) => Err(INTERNAL.because(error.to_string()).into()),
             }
         };
-        match tokio::time::timeout(patience, work).await {
+        // On the heap: it is large, and what is kept never comes here.
+        match tokio::time::timeout(patience, Box::pin(work)).await {
             Ok(Ok(entry)) => found(&entry, None),
             Ok(Err(Miss::Problem(problem))) => Err(*problem),
             Ok(Err(Miss::Away(why))) => self.last_known(source, &key, known.as_ref(), &why),
