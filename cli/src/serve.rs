@@ -70,18 +70,17 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         memory_bytes: cx.memory_bytes(None)?,
         storage: cx.storage()?,
     })
-    .await?;
-    let embedded = Arc::new(embedded);
+    .await
+    .map(Arc::new)?;
     let address = embedded.serve(port).await?;
     let api = match args.headless {
         true => None,
         false => Some(listen(&args, port, cx).await?),
     };
     lock.publish(&format!("http://{address}"))?;
-    let http = api.as_ref().map(TcpListener::local_addr).transpose()?;
     let shown = Shown {
         grpc: address,
-        http,
+        http: api.as_ref().map(TcpListener::local_addr).transpose()?,
         folder: &folder,
         data_dir: (!args.ephemeral).then_some(data_dir.as_path()),
         nodes,

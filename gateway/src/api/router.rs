@@ -12,6 +12,7 @@ use assay_answers::{Problem, Reader};
 use assay_telemetry::series::SHORT_S;
 use axum::Router;
 use axum::body::Body as HttpBody;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::response::Response;
 use axum::routing::any;
@@ -72,7 +73,7 @@ async fn nothing(request: Request) -> Response {
 
 async fn answer(
     State(group): State<Arc<Group>>,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> Response {
     let begun = Instant::now();
@@ -81,7 +82,14 @@ async fn answer(
     let trace = trace_of(request.headers());
     let head = request.method() == Method::HEAD;
     let method = request.method().clone();
-    let (route, answered) = group.dispatch(&params, request).await;
+    let (route, answered) = match params {
+        Ok(params) => group.dispatch(&params, request).await,
+        Err(_) => {
+            let what = "a part of the path is not UTF-8";
+            let route = group.endpoints.first().map_or("", |e| e.path);
+            (route, Err(BAD_PARAMETER.because(what).into()))
+        }
+    };
     let mut response = answered.unwrap_or_else(|refused| {
         let Refused { mut problem, allow } = *refused;
         problem.instance = Some(instance);
