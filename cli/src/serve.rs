@@ -88,10 +88,9 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         false => Some(listen(&args, port, cx).await?),
     };
     lock.publish(&format!("http://{address}"))?;
-    let http = api.as_ref().map(TcpListener::local_addr).transpose()?;
     let shown = Shown {
         grpc: address,
-        http,
+        http: api.as_ref().map(TcpListener::local_addr).transpose()?,
         folder: &folder,
         data_dir: (!args.ephemeral).then_some(data_dir.as_path()),
         nodes,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use assay_answers::{Problem, Reader};
 use axum::Router;
 use axum::body::Body as HttpBody;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::response::Response;
 use axum::routing::any;
@@ -70,13 +71,20 @@ pub(crate) async fn nothing(request: Request) -> Response {
 
 async fn answer(
     State(group): State<Arc<Group>>,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> Response {
     let instance = shown(request.uri().path());
     let trace = trace_of(request.headers());
     let head = request.method() == Method::HEAD;
-    let (route, answered) = group.dispatch(&params, request).await;
+    let (route, answered) = match params {
+        Ok(params) => group.dispatch(&params, request).await,
+        Err(_) => {
+            let what = "a part of the path is not UTF-8";
+            let route = group.endpoints.first().map_or("", |e| e.path);
+            (route, Err(BAD_PARAMETER.because(what).into()))
+        }
+    };
     let mut response = answered.unwrap_or_else(|refused| {
         let Refused { mut problem, allow } = *refused;
         problem.instance = Some(instance);
