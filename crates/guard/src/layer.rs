@@ -24,20 +24,20 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::address::{Peer, client, group};
-use crate::body::{Bounds, Broken};
-use crate::identity::{Identity, Refusal};
+use crate::body::Bounds;
+use crate::identity::Identity;
 use crate::principal::Principal;
 use crate::problem::{Kind, Problem};
-use crate::queue::{Full, Place, Queue, Rank};
+use crate::queue::{Place, Queue, Rank};
 use crate::quota::{Bucket, Quotas, Uptime};
+use crate::refusals::{
+    BUSY, broke, draining, forbidden, foreign, full, not_identified, unidentified,
+};
 use crate::rights::{Decision, Object, decide};
 use crate::route::{Asked, asked};
 use crate::settings::GuardSettings;
 use crate::streams::{self, Streams};
 use crate::{body, changes, loopback, session};
-
-/// How long clients are told to wait when there is no place.
-const BUSY: Duration = Duration::from_secs(1);
 
 /// To whom a dataset belongs, as the gateway knows it at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -524,25 +524,6 @@ fn record(
     }
 }
 
-fn draining() -> Problem {
-    let detail = "this gateway is about to stop; another one takes the request";
-    Problem::new(Kind::Draining, detail).retry_after(BUSY)
-}
-
-fn unidentified() -> Problem {
-    Problem::new(
-        Kind::Unauthorized,
-        "this asks for a credential: send `Authorization: Bearer TOKEN`, with a token of \
-         `assay token new` or of your identity provider",
-    )
-}
-
-fn foreign() -> Problem {
-    let detail =
-        "a page of another site asked for this in your name; open the page of this gateway";
-    Problem::new(Kind::Forbidden, detail)
-}
-
 /// To the first page, with a cookie.
 fn to_the_front(cookie: HeaderValue) -> Response {
     let mut answer = Response::new(Body::empty());
@@ -551,57 +532,4 @@ fn to_the_front(cookie: HeaderValue) -> Response {
     headers.insert(LOCATION, HeaderValue::from_static("/"));
     headers.insert(SET_COOKIE, cookie);
     answer
-}
-
-fn forbidden(who: &Principal) -> Problem {
-    Problem::new(
-        Kind::Forbidden,
-        format!(
-            "{} may not do this: its rights are {}",
-            who.id,
-            who.rights()
-        ),
-    )
-}
-
-fn not_identified(refusal: Refusal) -> Problem {
-    match refusal {
-        Refusal::Wrong(why) => Problem::new(Kind::Unauthorized, why),
-        Refusal::Ended(why) => Problem::new(Kind::Unauthorized, why).ends_session(),
-        Refusal::Foreign => foreign(),
-        Refusal::Unavailable => Problem::new(
-            Kind::IdentityUnavailable,
-            "the keys of the identity provider cannot be had, so that nobody can be known by its \
-             tokens; ask again, or use a token of `assay token new`",
-        )
-        .retry_after(Duration::from_secs(5)),
-    }
-}
-
-fn full(full: Full) -> Problem {
-    let detail = match full {
-        Full::Queue => "the queue is full; ask again",
-        Full::Shed => "the queue is full, and requests of owners go first; ask again",
-        Full::Patience => "the request waited for too long; ask again",
-    };
-    Problem::new(Kind::Overloaded, detail).retry_after(BUSY)
-}
-
-fn broke(broken: Broken, bounds: Bounds) -> Problem {
-    match broken {
-        Broken::TooLong => {
-            let detail = format!("a body has {} bytes at most", bounds.bytes);
-            let limit = u64::try_from(bounds.bytes).unwrap_or(u64::MAX);
-            Problem::new(Kind::BodyTooLarge, detail).limit(limit)
-        }
-        Broken::TooSlow => Problem::new(
-            Kind::BodyTooSlow,
-            format!(
-                "a body comes within {} s, without a pause of {} s",
-                bounds.whole.as_secs(),
-                bounds.idle.as_secs()
-            ),
-        ),
-        Broken::Cut => Problem::new(Kind::BodyCut, "the body broke off before its end"),
-    }
 }

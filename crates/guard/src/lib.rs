@@ -34,6 +34,7 @@ pub mod principal;
 pub mod problem;
 pub mod queue;
 pub mod quota;
+mod refusals;
 pub mod rights;
 pub mod route;
 pub mod serve;
