@@ -201,7 +201,7 @@ async fn what_is_known_is_told_with_its_age_while_the_store_is_away() {
         "{stale} of {asked} answers told their age"
     );
     // What was never asked for is not made up.
-    let (response, json) = served.ask("/api/v1/datasets/orders/metrics").await;
+    let (response, json) = served.ask(&format!("{CHECKS}/rows_exist/results")).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{json}");
     assert!(response.headers().get("retry-after").is_some());
     scene.server.restart();
