@@ -328,6 +328,10 @@ impl Memory {
             }
             Err(_) => {
                 let why = format!("no answer within {} ms", patience.as_millis());
+                if source == Source::Store && !self.inner.marks.hears() {
+                    // Neither commits nor answers come.
+                    reach.failed(&why);
+                }
                 self.last_known(source, &key, known.as_ref(), &why)
             }
         }
