@@ -120,6 +120,19 @@ pub struct Found<T> {
     pub stale_s: Option<u64>,
 }
 
+impl<T> Found<T> {
+    /// The answer, if it is in force: what another answer may be made of and kept.
+    ///
+    /// # Errors
+    /// [`Miss::Old`].
+    pub fn in_force(self) -> Result<Arc<T>, Miss> {
+        match self.stale_s {
+            None => Ok(self.it),
+            Some(_) => Err(Miss::Old),
+        }
+    }
+}
+
 impl<T: Clone> Found<T> {
     /// The answer by itself.
     #[must_use]
@@ -274,7 +287,9 @@ impl Memory {
             return found(entry, None);
         }
         let reach = self.reach(source);
-        if let Some(why) = reach.blocked(source == Source::Store && known.is_some()) {
+        // While commits are not heard of, whoever tries to hear asks the store for everybody.
+        let patient = source == Source::Store && known.is_some() && !self.inner.marks.hears();
+        if let Some(why) = reach.blocked(patient) {
             return self.last_known(source, &key, known.as_ref(), &why);
         }
         let patience = if known.is_some() {
@@ -308,8 +323,16 @@ impl Memory {
             Ok(Ok(entry)) => found(&entry, None),
             Ok(Err(Miss::Problem(problem))) => Err(*problem),
             Ok(Err(Miss::Away(why))) => self.last_known(source, &key, known.as_ref(), &why),
+            Ok(Err(Miss::Old)) => {
+                let why = "what it is made of is only known as it was";
+                self.last_known(source, &key, known.as_ref(), why)
+            }
             Err(_) => {
                 let why = format!("no answer within {} ms", patience.as_millis());
+                if source == Source::Store && !self.inner.marks.hears() {
+                    // Neither commits nor answers come.
+                    reach.failed(&why);
+                }
                 self.last_known(source, &key, known.as_ref(), &why)
             }
         }
@@ -334,6 +357,7 @@ impl Memory {
         let loaded = load.await;
         match &loaded {
             Err(Miss::Away(why)) => self.reach(source).failed(why),
+            Err(Miss::Old) => {}
             _ => self.reach(source).worked(),
         }
         let it = Arc::new(loaded?);

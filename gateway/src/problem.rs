@@ -154,6 +154,8 @@ pub fn shown(name: &str) -> String {
 pub enum Miss {
     /// Where it is kept does not answer.
     Away(String),
+    /// What it is made of is only known as it was.
+    Old,
     /// It is refused.
     Problem(Box<Problem>),
 }

@@ -153,10 +153,7 @@ async fn what_is_committed_is_seen_at_once_and_kept_until_then() {
         let committed = Instant::now();
         while served.points().await != n {
             let waited = committed.elapsed();
-            assert!(
-                waited < Duration::from_millis(500),
-                "not seen after {waited:?}"
-            );
+            assert!(waited < Duration::from_secs(2), "not seen after {waited:?}");
         }
         println!(
             "seen {:?} after the commit was answered",
@@ -196,12 +193,13 @@ async fn what_is_known_is_told_with_its_age_while_the_store_is_away() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    assert!(asked >= 40, "{asked} reads within four seconds");
     assert!(
         stale * 2 > asked,
         "{stale} of {asked} answers told their age"
     );
     // What was never asked for is not made up.
-    let (response, json) = served.ask("/api/v1/datasets/orders/metrics").await;
+    let (response, json) = served.ask(&format!("{CHECKS}/rows_exist/results")).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{json}");
     assert!(response.headers().get("retry-after").is_some());
     scene.server.restart();

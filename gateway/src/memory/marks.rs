@@ -71,6 +71,11 @@ impl Marks {
         self.heard().all += 1;
     }
 
+    /// Whether commits are heard of.
+    pub fn hears(&self) -> bool {
+        self.heard().follows
+    }
+
     /// Hearing begins.
     pub fn follows(&self) {
         let mut heard = self.heard();

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 /// Between two questions to something that is away.
 const AGAIN: Duration = Duration::from_millis(250);
+/// The same for one who has something to answer with.
+const PATIENTLY: Duration = Duration::from_millis(1000);
 
 /// Whether something answers.
 #[derive(Debug, Default)]
@@ -48,13 +50,18 @@ impl Reach {
         });
     }
 
-    /// Why it should not be asked at this moment. One who can do without (`patient`) does not ask
-    /// at all while it is away: somebody else does.
+    /// Why it should not be asked at this moment. One who can do without (`patient`) asks less often:
+    /// somebody else does.
     #[must_use]
     pub fn blocked(&self, patient: bool) -> Option<String> {
         let away = self.away();
         let away = away.as_ref()?;
-        (patient || Instant::now() < away.ask_at).then(|| away.why.clone())
+        let more = if patient {
+            PATIENTLY - AGAIN
+        } else {
+            Duration::ZERO
+        };
+        (Instant::now() < away.ask_at + more).then(|| away.why.clone())
     }
 
     /// Since when it has not answered, and why.

@@ -13,7 +13,7 @@ use super::BRIEF;
 use crate::api::Api;
 use crate::memory::{Found, Good, Key, Source};
 use crate::parts::Mode;
-use crate::problem::{Miss, no};
+use crate::problem::{Miss, STORE_AWAY, no};
 use crate::rights::Action;
 
 /// Datasets that the store is asked for.
@@ -66,25 +66,36 @@ impl Api {
             .await
     }
 
+    /// The datasets that the store remembers.
+    async fn stored(&self) -> Result<Found<Vec<Dataset>>, Problem> {
+        let store = Arc::clone(&self.parts.store);
+        let load = async move { Ok::<_, Miss>(store.definitions(STORED_MAX).await?) };
+        let key = Key::about_all("stored");
+        let bytes = |stored: &Vec<Dataset>| stored.len() * 4096;
+        self.memory
+            .value(Source::Store, key, Good::For(SHARED_LISTING), bytes, load)
+            .await
+    }
+
     async fn load_known(&self) -> Result<AllKnown, Miss> {
-        let (listed, stored) = tokio::join!(
-            self.parts.registry.list(),
-            self.parts.store.definitions(STORED_MAX)
-        );
+        let (listed, stored) = tokio::join!(self.parts.registry.list(), self.stored());
         let mut all = AllKnown::default();
-        match stored {
-            Ok(stored) => {
-                for dataset in stored {
-                    let known = Known {
-                        dataset: Arc::new(dataset),
-                        definition: None,
-                    };
-                    all.datasets.insert(known.dataset.id.clone(), known);
-                }
+        // One that the store remembered before it went away is still there.
+        let stored = match stored {
+            Ok(found) => found.it.as_ref().clone(),
+            Err(problem) => {
+                let why = problem.detail;
+                all.unknown
+                    .push(format!("datasets that only the store remembers: {why}"));
+                Vec::new()
             }
-            Err(error) => all
-                .unknown
-                .push(format!("datasets that only the store remembers: {error}")),
+        };
+        for dataset in stored {
+            let known = Known {
+                dataset: Arc::new(dataset),
+                definition: None,
+            };
+            all.datasets.insert(known.dataset.id.clone(), known);
         }
         let listing = listed?;
         for definition in listing.definitions {
@@ -111,7 +122,14 @@ impl Api {
         let none = || no("dataset", id);
         let id = DatasetId::new(id).map_err(|_| none())?;
         let all = self.known().await?;
-        let known = all.it.datasets.get(&id).ok_or_else(none)?;
+        let known = all.it.datasets.get(&id);
+        let Some(known) = known else {
+            // What cannot be told must not be denied.
+            return Err(match all.it.unknown.first() {
+                None => none(),
+                Some(why) => STORE_AWAY.because(why),
+            });
+        };
         if !self.may(who, action, &known.dataset) {
             return Err(none());
         }

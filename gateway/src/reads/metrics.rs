@@ -1,7 +1,6 @@
 //! The list of metrics, with their newest values.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use assay_answers::facts::Cut;
 use assay_answers::metric::{MetricRow, Point};
@@ -78,11 +77,11 @@ impl Api {
         dataset: &str,
     ) -> Result<Found<List<MetricRow>>, Problem> {
         let known = self.permitted(who, Action::Read, dataset).await?;
-        let id = &known.dataset.id;
-        let (recent, standing) = tokio::join!(self.recent(id), self.standing(id));
-        let (recent, standing) = (recent?, standing?);
-        let (shown, last) = (Arc::clone(&recent.it), Arc::clone(&standing.it));
+        let (api, id) = (self.clone(), known.dataset.id.clone());
+        let key = Key::of(&id, "metrics");
         let load = async move {
+            let (recent, standing) = tokio::join!(api.recent(&id), api.standing(&id));
+            let (shown, last) = (recent?.in_force()?, standing?.in_force()?);
             let judged = judged(&shown.results);
             let verdicts: BTreeMap<&PartitionKey, &Verdict> =
                 last.last.iter().map(|v| (&v.partition.key, v)).collect();
@@ -117,13 +116,9 @@ impl Api {
                 next_cursor: None,
             })
         };
-        let key = Key::of(id, "metrics");
-        let mut found = self
-            .memory
+        self.memory
             .answer(Source::Store, key, Good::UntilTold, load)
-            .await?;
-        found.stale_s = found.stale_s.max(recent.stale_s);
-        Ok(found)
+            .await
     }
 
     /// The metrics of a dataset, or of one of its columns, in parts.

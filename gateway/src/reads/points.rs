@@ -85,8 +85,8 @@ async fn checks_of(
         let declared = definition.into_iter().flat_map(|d| d.checks);
         checks.extend(declared.filter(|c| c.metric == *key).map(|c| c.id));
     }
-    let recent = api.recent(id).await?;
-    let judged = recent.it.results.iter().map(|row| &row.result);
+    let recent = api.recent(id).await?.in_force()?;
+    let judged = recent.results.iter().map(|row| &row.result);
     let judged = judged.filter(|result| result.metric == *key);
     checks.extend(judged.map(|result| result.check.clone()));
     Ok(checks)
