@@ -108,6 +108,16 @@ pub fn new_subscription(
     at: Timestamp,
 ) -> Result<Subscription, WireError> {
     let value = present("subscription", value)?;
+    // What only answers say is not taken, and not longer than it may be.
+    for (field, unused) in [
+        ("id", value.id),
+        ("origin", value.origin),
+        ("paused_by", value.paused_by),
+        ("created_by", value.created_by),
+        ("trouble", value.trouble),
+    ] {
+        text(field, unused)?;
+    }
     let secret = match value.secret.as_str() {
         "" => None,
         // The text is not repeated: it may be the secret itself.

@@ -127,6 +127,10 @@ fn is_answered_by_all(rpc: &Rpc) -> bool {
         "/ListDatasets",
         "/GetDefinition",
         "/Inspect",
+        "/ListCauses",
+        "/GetCause",
+        "/ListSubscriptions",
+        "/ListDeliveries",
     ];
     rpc.path.contains("MetricService") || reads.iter().any(|read| rpc.path.ends_with(read))
 }
