@@ -41,13 +41,18 @@ pub struct RunFacts<'a> {
 /// A run has begun.
 #[must_use]
 pub fn started(facts: &RunFacts<'_>) -> Value {
-    event("START", facts, facets::of_begun_run(facts), input(facts))
+    event("START", facts, &facets::of_begun_run(facts), &input(facts))
 }
 
 /// A run has its plan, and is at work; of one that is tried again, it is so again.
 #[must_use]
 pub fn working(facts: &RunFacts<'_>) -> Value {
-    event("RUNNING", facts, facets::of_begun_run(facts), input(facts))
+    event(
+        "RUNNING",
+        facts,
+        &facets::of_begun_run(facts),
+        &input(facts),
+    )
 }
 
 /// A run has ended. `None` of one that has not.
@@ -67,11 +72,10 @@ pub fn ended(facts: &RunFacts<'_>) -> Option<Value> {
     if !found.is_empty() {
         input["inputFacets"] = Value::Object(found);
     }
-    Some(event(kind, facts, facets::of_ended_run(facts), input))
+    Some(event(kind, facts, &facets::of_ended_run(facts), &input))
 }
 
-fn event(kind: &str, facts: &RunFacts<'_>, run: Map<String, Value>, input: Value) -> Value {
-    let (run, input) = (Value::Object(run), Value::Array(vec![input]));
+fn event(kind: &str, facts: &RunFacts<'_>, run: &Map<String, Value>, input: &Value) -> Value {
     json!({
         "eventType": kind,
         "eventTime": facts.at.to_string(),
@@ -83,7 +87,7 @@ fn event(kind: &str, facts: &RunFacts<'_>, run: Map<String, Value>, input: Value
             "name": facts.dataset.id.as_str(),
             "facets": facets::of_job(),
         },
-        "inputs": input,
+        "inputs": [input],
         "outputs": [],
     })
 }

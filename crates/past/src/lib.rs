@@ -7,9 +7,9 @@
 //! training set, or let a value teach that a broken check makes suspect and nobody has answered for.
 //!
 //! [`known`] is what comes in, [`answers`] what people said, [`teaches`] which values teach,
-//! [`line`] the histories that follow, [`checks`] and [`shape`] what the judged partition is held
-//! against, [`mod@backtest`] the judging of the past again, [`ask`] how an answer is made of what
-//! somebody typed, [`words`] how all that is told.
+//! [`mod@line`] the histories that follow, [`checks`] and [`shape`] what the judged partition is
+//! held against, [`mod@backtest`] the judging of the past again, [`ask`] how an answer is made of
+//! what somebody typed, [`words`] how all that is told.
 
 pub mod answers;
 pub mod ask;

@@ -20,17 +20,24 @@ use crate::drill;
 use crate::usual::texts;
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// Days, of which there are enough before the jump that limits are steady.
+const DAYS: i64 = 60;
 /// The day since when there are many more rows.
-const JUMP: u32 = 20;
+const JUMP: i64 = 45;
+
+fn day(number: i64) -> String {
+    (jiff::civil::date(2026, 1, 1) + jiff::Span::new().days(number - 1)).to_string()
+}
 
 fn write(folder: &Path) {
-    for day in 1..=31_u32 {
-        let place = folder.join(format!("dt=2026-01-{day:02}"));
+    for number in 1..=DAYS {
+        let place = folder.join(format!("dt={}", day(number)));
         std::fs::create_dir_all(&place).unwrap();
-        let many = if day < JUMP { 200 } else { 800 };
+        let many = if number < JUMP { 200 } else { 800 };
         let mut text = String::from("id,amount,note\n");
-        for id in 0..many + day * 7 % 17 {
-            writeln!(text, "{id},{}.5,n{}", (id * 37 + day * 11) % 500, id % 13).unwrap();
+        for id in 0..many + number * 7 % 17 {
+            let amount = (id * 37 + number * 11) % 500;
+            writeln!(text, "{id},{amount}.5,n{}", id % 13).unwrap();
         }
         std::fs::write(place.join("a.csv"), text).unwrap();
     }
@@ -92,7 +99,7 @@ fn keep() -> v1::KeepFeedbackRequest {
         draft: Some(v1::FeedbackDraft {
             dataset: "answered".to_owned(),
             kind: "train_as_new_normal".to_owned(),
-            from: format!("2026-01-{JUMP:02}"),
+            from: day(JUMP),
             reason: "a second shop \u{1F600}".to_owned(),
             by: "ada".to_owned(),
             ..v1::FeedbackDraft::default()
@@ -103,9 +110,12 @@ fn keep() -> v1::KeepFeedbackRequest {
 
 /// The verdicts in force of the last day, as the cluster's database has them.
 async fn newest(cluster: &Cluster) -> Vec<String> {
-    let query = "SELECT revision || ' ' || fail || ' ' || learning FROM verdict \
-         WHERE partition LIKE '%2026-01-31' AND NOT superseded";
-    texts(cluster, query).await
+    let query = format!(
+        "SELECT revision || ' ' || fail FROM verdict \
+         WHERE partition LIKE '%{}' AND NOT superseded",
+        day(DAYS)
+    );
+    texts(cluster, &query).await
 }
 
 drill!(
@@ -171,9 +181,11 @@ drill!(
         assert_eq!(*revision, 3);
         assert!(*failed > 0, "the new level alarms again");
         // Of the days before, no verdict was issued anew.
-        let others =
-            "SELECT max(revision)::text FROM verdict WHERE partition NOT LIKE '%2026-01-31'";
-        assert_eq!(texts(&both.cluster, others).await, ["1"]);
+        let others = format!(
+            "SELECT max(revision)::text FROM verdict WHERE partition NOT LIKE '%{}'",
+            day(DAYS)
+        );
+        assert_eq!(texts(&both.cluster, &others).await, ["1"]);
     }
 );
 
