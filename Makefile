@@ -12,7 +12,7 @@ FEATURES := assay-store/postgres,assay-coordination/etcd,assay-manager/cluster,a
 CLOUD := assay-registry/dynamodb,assay-scheduler/lambda,assay/cloud,assay-manager/cloud,assay-datanode/cloud,assay-gateway/cloud
 PY := $(TOOLS)/python/bin/python
 
-.PHONY: help tools images verify fix lint deny test unit infra chaos drills fuzz bench bench-cluster score
+.PHONY: help tools images verify fix lint deny test unit infra chaos drills fuzz bench bench-cluster score screenshots
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -63,6 +63,9 @@ fuzz: ## every property with CASES (5000) cases, and 10 statements of SQL and 20
 
 score: ## the judge's score against the anchors of the benchmark
 	$(CARGO) test --locked -p assay-judge --test score -- --nocapture
+
+screenshots: ## every page as a picture, light and dark, wide and narrow, in FOLDER (target/screenshots)
+	ASSAY_SCREENSHOTS="$(abspath $(or $(FOLDER),target/screenshots))" $(CARGO) test --locked -p assay-pages --test browser
 
 images: ## images of the development build, built twice and looked at; needs root, buildah and debootstrap
 	$(CARGO) build --locked -p assay-manager -p assay-datanode -p assay-query -p assay --features $(FEATURES),assay-manager/cloud,assay-datanode/cloud

@@ -73,6 +73,8 @@ pub fn verbatim(text: &str) -> Markup {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
+            // HTML cannot carry it, and browsers read it as this.
+            '\0' => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -138,7 +140,7 @@ mod tests {
         assert_eq!(escaped("gro\u{202e}fdp.exe"), "gro⟨U+202E⟩fdp.exe");
         assert_eq!(escaped("a\u{0}b\u{200b}c"), "a⟨U+0000⟩b⟨U+200B⟩c");
         assert_eq!(escaped("line\n\tnext"), "line\n\tnext");
-        assert_eq!(verbatim("a\u{202e}<").0, "a\u{202e}&lt;");
+        assert_eq!(verbatim("a\u{202e}<\0").0, "a\u{202e}&lt;\u{fffd}");
     }
 
     #[test]

@@ -16,17 +16,17 @@ pub enum Saying {
     /// This partition was no fault: it counts as normal.
     MarkAsNormal,
     /// What came before this partition is no longer learned from.
-    NewNormalFromHere,
+    TrainAsNewNormal,
     /// The partitions of a window are neither learned from nor held against.
-    ExcludeThisWindow,
+    ExcludeWindow,
 }
 
 impl Saying {
     /// Every saying.
     pub const ALL: [Self; 3] = [
         Self::MarkAsNormal,
-        Self::NewNormalFromHere,
-        Self::ExcludeThisWindow,
+        Self::TrainAsNewNormal,
+        Self::ExcludeWindow,
     ];
 
     /// Its word in forms and in the API.
@@ -34,8 +34,8 @@ impl Saying {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MarkAsNormal => "mark_as_normal",
-            Self::NewNormalFromHere => "new_normal_from_here",
-            Self::ExcludeThisWindow => "exclude_this_window",
+            Self::TrainAsNewNormal => "train_as_new_normal",
+            Self::ExcludeWindow => "exclude_window",
         }
     }
 
@@ -44,8 +44,8 @@ impl Saying {
     pub const fn name(self) -> &'static str {
         match self {
             Self::MarkAsNormal => "Mark as normal",
-            Self::NewNormalFromHere => "New normal from here",
-            Self::ExcludeThisWindow => "Exclude this window",
+            Self::TrainAsNewNormal => "Train as new normal from here",
+            Self::ExcludeWindow => "Exclude this window",
         }
     }
 
@@ -54,10 +54,10 @@ impl Saying {
     pub const fn about(self) -> &'static str {
         match self {
             Self::MarkAsNormal => "This partition was no fault. Limits may learn from it.",
-            Self::NewNormalFromHere => {
+            Self::TrainAsNewNormal => {
                 "The data has changed for good. Limits are learned from this partition on."
             }
-            Self::ExcludeThisWindow => {
+            Self::ExcludeWindow => {
                 "These partitions are a known exception. Limits never learn from them."
             }
         }

@@ -41,8 +41,8 @@ fn said<'a>(
         .ok_or_else(|| refused("Choose one of the three answers."))?;
     let from = value("from").ok_or_else(|| refused("Name the partition that it is about."))?;
     let to = match (saying, value("to")) {
-        (Saying::ExcludeThisWindow, Some(to)) => to,
-        (Saying::ExcludeThisWindow, None) => {
+        (Saying::ExcludeWindow, Some(to)) => to,
+        (Saying::ExcludeWindow, None) => {
             return Err(refused(
                 "Name the last partition of the window; the first one again for a single partition.",
             ));
@@ -137,7 +137,7 @@ mod tests {
             )
         };
         let window = ask(&[
-            ("saying", "exclude_this_window"),
+            ("saying", "exclude_window"),
             ("from", "a"),
             ("to", "b"),
             ("why", "outage"),
@@ -156,11 +156,7 @@ mod tests {
             ask(&[("saying", "other"), ("from", "a"), ("why", "x")]),
             ask(&[("saying", "mark_as_normal"), ("why", "x")]),
             ask(&[("saying", "mark_as_normal"), ("from", "a")]),
-            ask(&[
-                ("saying", "exclude_this_window"),
-                ("from", "a"),
-                ("why", "x"),
-            ]),
+            ask(&[("saying", "exclude_window"), ("from", "a"), ("why", "x")]),
         ] {
             assert_eq!(bad.unwrap_err().status, 422);
         }

@@ -6,6 +6,7 @@ use assay_answers::check::{CheckResult, CheckRow};
 use assay_answers::facts::{Cut, IncidentsQuery, PointsQuery, ResultsQuery};
 use assay_answers::incident::Incident;
 use assay_answers::metric::{Point, Points};
+use assay_answers::value::Limits;
 
 use super::curve::{self, Curve, Range};
 use super::{Body, Choice};
@@ -194,6 +195,20 @@ pub fn run_path(run: &str) -> String {
 #[must_use]
 pub fn sample(row: &serde_json::Value) -> String {
     crate::html::shortened(&row.to_string(), 300)
+}
+
+/// What limits were learned from, in a line; the spans in full are in the API's answer.
+#[must_use]
+pub fn learned(limits: &Limits) -> String {
+    let count: u64 = limits
+        .learned_from
+        .iter()
+        .map(|span| u64::from(span.partitions))
+        .sum();
+    if count == 0 {
+        return "the rule itself".to_owned();
+    }
+    crate::words::counted(count, "partition", "partitions")
 }
 
 /// The sayings to choose from.

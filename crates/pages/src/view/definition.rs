@@ -54,8 +54,11 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, dataset: &str) -> Body {
     let path = dataset_path(dataset, "/definition");
     let history = format!("assay dataset history {}", sh(dataset));
     let (api, cli) = match (from, shown) {
-        (Some(_), _) => (
-            format!("/api/v1{}", dataset_path(dataset, "/versions")),
+        (Some(from), _) => (
+            super::with_query(
+                &format!("/api/v1{}/{from}/diff", dataset_path(dataset, "/versions")),
+                &[("to", cx.asked.q("to"))],
+            ),
             history,
         ),
         (None, Some(revision)) => (
