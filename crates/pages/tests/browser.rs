@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use common::browser::Browser;
-use common::facts::World;
+use common::state::World;
 use common::world::{INCIDENT, LIVE_RUN, Names, RUN};
 use serde_json::json;
 

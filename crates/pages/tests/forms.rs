@@ -7,7 +7,7 @@ mod common;
 use assay_pages::Pages;
 use assay_pages::seams::Seams;
 use bytes::Bytes;
-use common::facts::World;
+use common::state::World;
 use common::world::{INCIDENT, LIVE_RUN, Names, RUN};
 use common::{answer, get, post};
 use http::Request;

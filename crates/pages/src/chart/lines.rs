@@ -57,22 +57,8 @@ pub fn svg(
         );
     }
     for (n, line) in drawn.iter().enumerate() {
-        let mut path = String::new();
-        let mut pen = false;
-        for (place, value) in line.values.iter().take(places).enumerate() {
-            let Some(value) = value.filter(|v| v.is_finite()) else {
-                pen = false;
-                continue;
-            };
-            let (x, y) = (x(place), round(scale.place(value)));
-            let _ = match (pen, steps) {
-                (true, true) => write!(path, "H{x}V{y}"),
-                (true, false) => write!(path, "L{x} {y}"),
-                // One value alone is seen as a dash.
-                (false, _) => write!(path, "M{} {y}H{x}", round(x - 3.0)),
-            };
-            pen = true;
-        }
+        let values = line.values.iter().take(places);
+        let path = run_of(values, steps, x, |value| round(scale.place(value)));
         let _ = write!(
             out,
             "<path class=\"series c{n}\" d=\"{path}\"><title>{}</title></path>",
@@ -81,11 +67,7 @@ pub fn svg(
     }
     let shown = size.labels.min(labels.len());
     for n in 0..shown {
-        let place = if shown == 1 {
-            0
-        } else {
-            n * (labels.len() - 1) / (shown - 1)
-        };
+        let place = n * (labels.len() - 1) / (shown - 1).max(1);
         let anchor = match n {
             0 => "start",
             n if n + 1 == shown => "end",
@@ -101,6 +83,32 @@ pub fn svg(
     }
     out.push_str("</svg>");
     Safe(out)
+}
+
+/// The path of one line: broken where there is no value.
+fn run_of<'a>(
+    values: impl Iterator<Item = &'a Option<f64>>,
+    steps: bool,
+    x: impl Fn(usize) -> f64,
+    y: impl Fn(f64) -> f64,
+) -> String {
+    let mut path = String::new();
+    let mut pen = false;
+    for (place, value) in values.enumerate() {
+        let Some(value) = value.filter(|v| v.is_finite()) else {
+            pen = false;
+            continue;
+        };
+        let (x, y) = (x(place), y(value));
+        let _ = match (pen, steps) {
+            (true, true) => write!(path, "H{x}V{y}"),
+            (true, false) => write!(path, "L{x} {y}"),
+            // One value alone is seen as a dash.
+            (false, _) => write!(path, "M{} {y}H{x}", round(x - 3.0)),
+        };
+        pen = true;
+    }
+    path
 }
 
 /// What each line is.

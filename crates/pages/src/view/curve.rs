@@ -157,20 +157,9 @@ pub fn both(chart: &Chart<'_>) -> Markup {
     ))
 }
 
-/// The chart of points and the table of them.
-#[must_use]
-pub fn of(points: &Points, range: &Range, title: &str) -> Curve {
-    let (shown, before) = of_range(&points.points, range);
-    let changes: Vec<(String, String)> = points
-        .changes
-        .iter()
-        .filter_map(|c| Some((c.definition.clone(), c.version.clone()?)))
-        .collect();
-    let drawn_points: Vec<Point> = shown
-        .iter()
-        .map(|p| drawn(p, &points.dataset, &changes))
-        .collect();
-    let windows: Vec<Window> = points
+/// The windows of incidents of which something is drawn.
+fn windows(points: &Points, drawn: &[Point]) -> Vec<Window> {
+    points
         .incidents
         .iter()
         .map(|i| Window {
@@ -185,19 +174,15 @@ pub fn of(points: &Points, range: &Range, title: &str) -> Curve {
             href: format!("/incidents/{}", part(&i.id)),
         })
         .filter(|w| {
-            drawn_points
+            drawn
                 .iter()
                 .any(|p| p.label == w.first || p.label == w.last)
         })
-        .collect();
-    let chart = Chart {
-        title,
-        points: &drawn_points,
-        windows: &windows,
-        median: chart::median(&drawn_points, 30),
-        from_zero: range.zero,
-        unit: Unit::of(points.key.metric.as_str()),
-    };
+        .collect()
+}
+
+/// What is left out of `drawn` points, in words; `before` lie before the range.
+fn left_out(points: &Points, before: usize, drawn: usize) -> String {
     let mut left_out = Vec::new();
     if before > 0 {
         left_out.push(format!(
@@ -218,9 +203,35 @@ pub fn of(points: &Points, range: &Range, title: &str) -> Curve {
                 .to_owned(),
         );
     }
-    if drawn_points.len() > chart::reduce::MOST {
+    if drawn > chart::reduce::MOST {
         left_out.push("the chart shows the least and the greatest of each column, and every point that did not pass".to_owned());
     }
+    left_out.join("; ")
+}
+
+/// The chart of points and the table of them.
+#[must_use]
+pub fn of(points: &Points, range: &Range, title: &str) -> Curve {
+    let (shown, before) = of_range(&points.points, range);
+    let changes: Vec<(String, String)> = points
+        .changes
+        .iter()
+        .filter_map(|c| Some((c.definition.clone(), c.version.clone()?)))
+        .collect();
+    let drawn_points: Vec<Point> = shown
+        .iter()
+        .map(|p| drawn(p, &points.dataset, &changes))
+        .collect();
+    let windows = windows(points, &drawn_points);
+    let chart = Chart {
+        title,
+        points: &drawn_points,
+        windows: &windows,
+        median: chart::median(&drawn_points, 30),
+        from_zero: range.zero,
+        unit: Unit::of(points.key.metric.as_str()),
+    };
+    let left_out = left_out(points, before, drawn_points.len());
     let mut versions: Vec<&String> = drawn_points
         .iter()
         .filter_map(|p| p.version.as_ref())
@@ -239,7 +250,7 @@ pub fn of(points: &Points, range: &Range, title: &str) -> Curve {
                     .map_or_else(|| "–".to_owned(), |d| spelt(d, &changes)),
             })
             .collect(),
-        left_out: left_out.join("; "),
+        left_out,
         drawn: drawn_points.iter().any(|p| p.drawn().is_some()),
         has_band: drawn_points.iter().any(Point::has_bounds),
         has_incident: !windows.is_empty(),

@@ -67,42 +67,35 @@ pub async fn list(pages: &Pages, cx: &Cx<'_>) -> Body {
         cut: super::cut(cx, 100),
     };
     let list = frame.take(pages.facts.incidents(cx.who, &query).await?);
-    let mut statuses = vec![Choice {
-        name: "all".to_owned(),
-        href: with_query(
-            "/incidents",
-            &[("severity", severity), ("dataset", dataset)],
-        ),
-        chosen: status.is_none(),
-    }];
-    statuses.extend(IncidentStatus::ALL.iter().map(|word| Choice {
-        name: word.to_string(),
-        href: with_query(
-            "/incidents",
-            &[
-                ("status", Some(word.as_str())),
-                ("severity", severity),
-                ("dataset", dataset),
-            ],
-        ),
-        chosen: status == Some(word.as_str()),
-    }));
-    let mut severities = vec![Choice {
-        name: "any severity".to_owned(),
-        href: with_query("/incidents", &[("status", status), ("dataset", dataset)]),
-        chosen: severity.is_none(),
-    }];
-    severities.extend(Severity::ALL.iter().rev().map(|word| Choice {
-        name: word.to_string(),
+    let link = |name: &str, status, severity| Choice {
+        name: name.to_owned(),
         href: with_query(
             "/incidents",
             &[
                 ("status", status),
-                ("severity", Some(word.as_str())),
+                ("severity", severity),
                 ("dataset", dataset),
             ],
         ),
-        chosen: severity == Some(word.as_str()),
+        chosen: false,
+    };
+    let chosen = |choice: Choice, chosen| Choice { chosen, ..choice };
+    let mut statuses = vec![chosen(link("all", None, severity), status.is_none())];
+    statuses.extend(IncidentStatus::ALL.iter().map(|word| {
+        let word = Some(word.as_str());
+        chosen(
+            link(word.unwrap_or_default(), word, severity),
+            status == word,
+        )
+    }));
+    let any = link("any severity", status, None);
+    let mut severities = vec![chosen(any, severity.is_none())];
+    severities.extend(Severity::ALL.iter().rev().map(|word| {
+        let word = Some(word.as_str());
+        chosen(
+            link(word.unwrap_or_default(), status, word),
+            severity == word,
+        )
     }));
     super::render(&ListPage {
         part: Part::of(

@@ -141,30 +141,7 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, dataset: &str, metric: &str) -> Bo
             sh(&points.key.name)
         ),
     );
-    let names: BTreeSet<&str> = points
-        .points
-        .iter()
-        .map(|p| p.series.as_str())
-        .filter(|s| !s.is_empty())
-        .collect();
-    let mut series: Vec<Choice> = names
-        .iter()
-        .map(|name| Choice {
-            name: (*name).to_owned(),
-            href: with_query(&path, &[("group", Some(name))]),
-            chosen: query.series.as_deref() == Some(name),
-        })
-        .collect();
-    if !series.is_empty() {
-        series.insert(
-            0,
-            Choice {
-                name: "all series".to_owned(),
-                href: path.clone(),
-                chosen: query.series.is_none(),
-            },
-        );
-    }
+    let series = series(&points, &path, query.series.as_deref());
     let mut values = filters.to_vec();
     values.extend([
         ("from", range.from.as_deref()),
@@ -188,6 +165,35 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, dataset: &str, metric: &str) -> Bo
         range,
         frame,
     })
+}
+
+/// The series to choose from; none where the dataset is one.
+fn series(points: &Points, path: &str, chosen: Option<&str>) -> Vec<Choice> {
+    let names: BTreeSet<&str> = points
+        .points
+        .iter()
+        .map(|p| p.series.as_str())
+        .filter(|s| !s.is_empty())
+        .collect();
+    let mut series: Vec<Choice> = names
+        .iter()
+        .map(|name| Choice {
+            name: (*name).to_owned(),
+            href: with_query(path, &[("group", Some(name))]),
+            chosen: chosen == Some(*name),
+        })
+        .collect();
+    if !series.is_empty() {
+        series.insert(
+            0,
+            Choice {
+                name: "all series".to_owned(),
+                href: path.to_owned(),
+                chosen: chosen.is_none(),
+            },
+        );
+    }
+    series
 }
 
 /// The points as CSV.

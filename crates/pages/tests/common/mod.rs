@@ -9,6 +9,8 @@
 pub mod browser;
 pub mod facts;
 pub mod server;
+pub mod state;
+pub mod wishes;
 pub mod world;
 
 use assay_answers::Reader;

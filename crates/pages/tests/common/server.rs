@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::facts::{TASKS, World};
+use super::state::{TASKS, World};
 
 type Body = BoxBody<Bytes, Infallible>;
 
