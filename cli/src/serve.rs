@@ -19,7 +19,7 @@ use assay_model::dataset::{Dataset, DatasetStatus, Location};
 use assay_model::ids::DatasetId;
 use assay_model::partition::PartitionVersion;
 use assay_model::run::{Selection, Trigger};
-use assay_registry::{Change, watch};
+use assay_registry::{Change, Registry, watch};
 use assay_scan::ScanError;
 use assay_scan::object::Objects;
 use assay_scheduler::{Budget, Failure, Reason, tick};
@@ -27,6 +27,7 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::args::{DevArgs, NodeRange};
@@ -63,25 +64,14 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
     let port = chosen(args.grpc_port, "dev.grpc_port", cx)?.unwrap_or(8081);
     let poll_s: Option<u64> = chosen(args.poll_s, "dev.poll_s", cx)?;
     let poll = poll_s.map(|seconds| Duration::from_secs(seconds.max(1)));
-    let notifications = cx
-        .settings
-        .text("notify.file")
-        .filter(|file| !file.is_empty());
-    let notifications = notifications.map(str::to_owned);
-    let lineage = cx.lineage()?;
-    let embedded = Embedded::start(EmbeddedConfig {
+    let config = EmbeddedConfig {
         data_dir: (!args.ephemeral).then(|| data_dir.clone()),
         nodes,
         slots: slots.max(1),
         memory_bytes: cx.memory_bytes(None)?,
         storage: cx.storage()?,
-    })
-    .await?;
-    if let Some(lineage) = lineage {
-        embedded.manager.tell_lineage(lineage);
-    }
-    let embedded = Arc::new(embedded);
-    embedded.tell(notifications.as_deref()).await?;
+    };
+    let embedded = begun(config, cx).await?;
     let address = embedded.serve(port).await?;
     let api = match args.headless {
         true => None,
@@ -97,13 +87,8 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         slots,
     };
     shown.banner(cx);
-    let (stop_api, api_stops) = oneshot::channel::<()>();
-    let served = match api {
-        Some(listener) => {
-            let gateway = embedded.gateway(registry.clone())?;
-            let stop = async move { drop(api_stops.await) };
-            Some(tokio::spawn(gateway.serve(listener, stop)))
-        }
+    let web = match api {
+        Some(listener) => Some(Web::begin(&embedded, registry.clone(), listener)?),
         None => None,
     };
     let changes = watch(registry.clone(), LOOK_AT_DEFINITIONS);
@@ -123,18 +108,55 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         _ = stop.asked() => {}
     }
     drop(keeper);
-    drop(stop_api);
     fleet.abort();
     told.abort();
     // The tasks hold clones until they have ended.
     let _ = tokio::join!(fleet, told);
-    if let Some(served) = served {
-        // What is being answered is answered, within the gateway's own bound.
-        let _ = served.await;
+    if let Some(web) = web {
+        web.end().await;
     }
     drain(embedded, &mut stop, cx).await;
     drop(lock);
     Ok(Exit::Ok)
+}
+
+/// The cluster, begun: it tells people and lineage as the settings say.
+async fn begun(config: EmbeddedConfig, cx: &Context) -> Result<Arc<Embedded>> {
+    let lineage = cx.lineage()?;
+    let file = cx.settings.text("notify.file");
+    let file = file.filter(|file| !file.is_empty()).map(str::to_owned);
+    let embedded = Arc::new(Embedded::start(config).await?);
+    if let Some(lineage) = lineage {
+        embedded.manager.tell_lineage(lineage);
+    }
+    embedded.tell(file.as_deref()).await?;
+    Ok(embedded)
+}
+
+/// The gateway over the cluster while it is served.
+struct Web {
+    served: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Web {
+    fn begin(
+        embedded: &Embedded,
+        registry: Arc<dyn Registry>,
+        listener: TcpListener,
+    ) -> Result<Self> {
+        let (stop, stops) = oneshot::channel::<()>();
+        let gateway = embedded.gateway(registry)?;
+        let stopped = async move { drop(stops.await) };
+        let served = tokio::spawn(gateway.serve(listener, stopped));
+        Ok(Self { served, stop })
+    }
+
+    /// Ends it: what is being answered is answered, within the gateway's own bound.
+    async fn end(self) {
+        drop(self.stop);
+        let _ = self.served.await;
+    }
 }
 
 /// What a flag says, else the setting.

@@ -190,16 +190,8 @@ async fn alone(
             Reply::Answers(answers.map_err(|e| corrupt("answer", e))?)
         }
         Call::Register(epoch, node) => {
-            let incarnation: i64 = sqlx::query_scalar("SELECT register_node($1, $2, $3, $4, $5)")
-                .bind(int(epoch.0))
-                .bind(spelt(node.id.as_str()).into_owned())
-                .bind(i64::from(node.slots))
-                .bind(int(node.memory_bytes))
-                .bind(spelt(&node.zone).into_owned())
-                .fetch_one(connection)
-                .await
-                .map_err(fenced(*epoch))?;
-            Reply::Incarnation(Incarnation(incarnation.unsigned_abs()))
+            let registered = register(connection, *epoch, node).await;
+            Reply::Incarnation(registered.map_err(fenced(*epoch))?)
         }
         Call::Sent(epoch, keys, at) => {
             let keys: Vec<String> = keys.iter().map(|key| spelt(key).into_owned()).collect();
@@ -240,6 +232,22 @@ async fn alone(
             }));
         }
     }))
+}
+
+async fn register(
+    connection: &mut PgConnection,
+    epoch: Epoch,
+    node: &Node,
+) -> Result<Incarnation, sqlx::Error> {
+    let incarnation: i64 = sqlx::query_scalar("SELECT register_node($1, $2, $3, $4, $5)")
+        .bind(int(epoch.0))
+        .bind(spelt(node.id.as_str()).into_owned())
+        .bind(i64::from(node.slots))
+        .bind(int(node.memory_bytes))
+        .bind(spelt(&node.zone).into_owned())
+        .fetch_one(connection)
+        .await?;
+    Ok(Incarnation(incarnation.unsigned_abs()))
 }
 
 async fn put_definition(connection: &mut PgConnection, new: &Definition) -> Result<(), Stop> {
