@@ -443,7 +443,7 @@ async fn footers_name_calls_of_the_api_and_commands_that_exist() {
             of.len() == parts.len() && of.iter().zip(&parts).all(|(a, b)| *a == "*" || a == b)
         };
         assert!(
-            CALLS.iter().any(|t| like(&t)),
+            CALLS.iter().any(|t| like(t)),
             "{call} is no route of the API"
         );
     }

@@ -82,20 +82,14 @@ pub async fn list(pages: &Pages, cx: &Cx<'_>) -> Body {
     let chosen = |choice: Choice, chosen| Choice { chosen, ..choice };
     let mut statuses = vec![chosen(link("all", None, severity), status.is_none())];
     statuses.extend(IncidentStatus::ALL.iter().map(|word| {
-        let word = Some(word.as_str());
-        chosen(
-            link(word.unwrap_or_default(), word, severity),
-            status == word,
-        )
+        let name = word.as_str();
+        chosen(link(name, Some(name), severity), status == Some(name))
     }));
     let any = link("any severity", status, None);
     let mut severities = vec![chosen(any, severity.is_none())];
     severities.extend(Severity::ALL.iter().rev().map(|word| {
-        let word = Some(word.as_str());
-        chosen(
-            link(word.unwrap_or_default(), status, word),
-            severity == word,
-        )
+        let name = word.as_str();
+        chosen(link(name, status, Some(name)), severity == Some(name))
     }));
     super::render(&ListPage {
         part: Part::of(

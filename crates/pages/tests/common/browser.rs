@@ -92,20 +92,20 @@ impl Browser {
             events: Vec::new(),
             _profile: profile,
         };
-        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
+        let target = browser.call("Target.createTarget", &json!({ "url": "about:blank" }));
         let attached = browser.call(
             "Target.attachToTarget",
-            json!({ "targetId": target["targetId"], "flatten": true }),
+            &json!({ "targetId": target["targetId"], "flatten": true }),
         );
         browser.session = attached["sessionId"].as_str().unwrap().to_owned();
         for domain in ["Page", "Runtime", "Network", "Log"] {
-            browser.call(&format!("{domain}.enable"), json!({}));
+            browser.call(&format!("{domain}.enable"), &json!({}));
         }
         browser
     }
 
     /// Asks for something, and gives its result.
-    pub fn call(&mut self, method: &str, parameters: Value) -> Value {
+    pub fn call(&mut self, method: &str, parameters: &Value) -> Value {
         self.next += 1;
         let id = self.next;
         let mut message = json!({ "id": id, "method": method, "params": parameters });
@@ -139,7 +139,7 @@ impl Browser {
     pub fn open(&mut self, url: &str) {
         self.events
             .retain(|event| event["method"] != "Page.loadEventFired");
-        let result = self.call("Page.navigate", json!({ "url": url }));
+        let result = self.call("Page.navigate", &json!({ "url": url }));
         assert!(result.get("errorText").is_none(), "{url}: {result}");
         let begin = Instant::now();
         while !self
@@ -157,12 +157,12 @@ impl Browser {
     pub fn look(&mut self, width: u32, dark: bool) {
         self.call(
             "Emulation.setDeviceMetricsOverride",
-            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false }),
+            &json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false }),
         );
         let theme = if dark { "dark" } else { "light" };
         self.call(
             "Emulation.setEmulatedMedia",
-            json!({ "features": [{ "name": "prefers-color-scheme", "value": theme }] }),
+            &json!({ "features": [{ "name": "prefers-color-scheme", "value": theme }] }),
         );
     }
 
@@ -170,7 +170,7 @@ impl Browser {
     pub fn value(&mut self, expression: &str) -> Value {
         let result = self.call(
             "Runtime.evaluate",
-            json!({ "expression": expression, "returnByValue": true, "awaitPromise": true }),
+            &json!({ "expression": expression, "returnByValue": true, "awaitPromise": true }),
         );
         assert!(
             result.get("exceptionDetails").is_none(),
@@ -208,12 +208,12 @@ impl Browser {
 
     /// A picture of the whole page as PNG.
     pub fn picture(&mut self) -> Vec<u8> {
-        let size = self.call("Page.getLayoutMetrics", json!({}));
+        let size = self.call("Page.getLayoutMetrics", &json!({}));
         let size = &size["cssContentSize"];
         let height = size["height"].as_f64().unwrap().min(6000.0);
         let picture = self.call(
             "Page.captureScreenshot",
-            json!({
+            &json!({
                 "format": "png",
                 "captureBeyondViewport": true,
                 "clip": { "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 },
@@ -233,7 +233,7 @@ impl Browser {
             match event["method"].as_str().unwrap_or_default() {
                 "Runtime.exceptionThrown" => found.push(of["exceptionDetails"].to_string()),
                 "Runtime.consoleAPICalled" if of["type"] == "error" => {
-                    found.push(of["args"].to_string())
+                    found.push(of["args"].to_string());
                 }
                 "Log.entryAdded" if of["entry"]["level"] == "error" => {
                     found.push(of["entry"].to_string());

@@ -214,7 +214,7 @@ impl Facts for World {
             .find(|m| m.name == metric)
             .ok_or_else(missing)?;
         let mut points = if key.metric == assay_model::metric::Metric::ByteCount {
-            self.names.grouped(key)
+            self.names.grouped(&key)
         } else {
             self.names.points(key)
         };

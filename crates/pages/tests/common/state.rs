@@ -58,7 +58,7 @@ impl World {
         Pages::new(self.clone(), Some(self.clone()), seams)
     }
 
-    fn told<T>(&self, it: T) -> Answer<T> {
+    pub fn told<T>(&self, it: T) -> Answer<T> {
         let away = self.away.load(Ordering::SeqCst);
         Ok(Told {
             it,
@@ -67,7 +67,7 @@ impl World {
         })
     }
 
-    fn all<T>(&self, items: Vec<T>) -> Answer<List<T>> {
+    pub fn all<T>(&self, items: Vec<T>) -> Answer<List<T>> {
         let items = if self.empty { Vec::new() } else { items };
         let total = Some(items.len() as u64);
         self.told(List {
@@ -192,7 +192,7 @@ impl World {
             no,
             kind: if no == 0 {
                 TaskKind::Discover
-            } else if no % 4 == 0 {
+            } else if no.is_multiple_of(4) {
                 TaskKind::Evaluate
             } else {
                 TaskKind::Measure

@@ -379,7 +379,7 @@ impl Names {
             severity: Severity::Error,
             origin: CheckOrigin::Declared,
             actual,
-            error_bound: (day % 7 == 0).then_some(0.0081),
+            error_bound: day.is_multiple_of(7).then_some(0.0081),
             expected: "= 0".to_owned(),
             limits,
             reason: outcome.needs_a_look().then(|| self.message.clone()),
@@ -494,12 +494,12 @@ impl Names {
     }
 
     /// Points of two series.
-    pub fn grouped(&self, of: MetricName) -> Points {
+    pub fn grouped(&self, of: &MetricName) -> Points {
         let mut points = self.points(of.clone());
         points.points = (0..DAYS)
             .flat_map(|day| ["region=eu", "region=us"].map(|series| (day, series)))
             .map(|(day, series)| {
-                let mut p = self.point(&of, day);
+                let mut p = self.point(of, day);
                 p.partition = format!("{series}/{}", p.partition);
                 p.series = series.to_owned();
                 if series == "region=us" {
