@@ -442,10 +442,7 @@ async fn footers_name_calls_of_the_api_and_commands_that_exist() {
             let of: Vec<&str> = template.trim_start_matches('/').split('/').collect();
             of.len() == parts.len() && of.iter().zip(&parts).all(|(a, b)| *a == "*" || a == b)
         };
-        assert!(
-            CALLS.iter().any(|t| like(t)),
-            "{call} is no route of the API"
-        );
+        assert!(CALLS.iter().any(like), "{call} is no route of the API");
     }
     assert!(found.commands.len() > 15, "{:?}", found.commands);
     let commands = commands();
