@@ -41,7 +41,7 @@ fn a_table_is_found_defined_checked_and_looked_after() {
     }
     place.assay(&["check", "registry/lake.yaml"]).ended(0);
     let said = place.assay(&["check", "registry/lake.yaml"]).ended(0).all();
-    assert!(said.contains("unchanged"), "{said}");
+    assert!(said.contains("nothing new"), "{said}");
     let said = place.assay(&["doctor"]).all();
     assert!(said.contains("1 of 1 are there"), "{said}");
     // A feature that is not known is told by its name, by both.

@@ -171,10 +171,9 @@ async fn a_subscription_is_added_tested_paused_and_removed_and_no_secret_is_anyw
         .filter(|h| h.line.contains("/dead"))
         .map(|h| &h.head["webhook-id"])
         .collect();
-    assert!(
-        ids.len() >= 2 && ids.iter().all(|one| *one == ids[0]),
-        "{ids:?}"
-    );
+    let of_it = delivery.trim_start_matches("dlv_");
+    let times = ids.iter().filter(|id| **id == of_it).count();
+    assert!(times >= 2, "{delivery} of {ids:?}");
     let text = place.assay(&["subscribe", "list"]).ended(0).out;
     assert!(text.contains(&target) && text.contains("webhook"), "{text}");
     place.assay(&["subscribe", "remove", &dead]).ended(0);

@@ -92,7 +92,7 @@ impl Kind {
             Self::Overloaded => ("overloaded", "Too busy", StatusCode::SERVICE_UNAVAILABLE),
             Self::Draining => ("draining", "About to stop", StatusCode::SERVICE_UNAVAILABLE),
             Self::BodyTooLarge => (
-                "body-too-large",
+                "too-large",
                 "The body is too large",
                 StatusCode::PAYLOAD_TOO_LARGE,
             ),

@@ -297,10 +297,13 @@ impl CheckResult {
         (self.outcome.gravity(), bounds)
     }
 
-    /// The result to show of several about one value, and what the others with limits expect.
+    /// The result to show of several about one value, and what the others with limits expect: the
+    /// same ones in the same order, in whichever order the results come.
     #[must_use]
     pub fn shown<'a>(results: &[&'a Self]) -> Option<(&'a Self, Vec<String>)> {
-        let shown = *results.iter().min_by_key(|result| result.rank())?;
+        let mut results = results.to_vec();
+        results.sort_by(|a, b| (a.rank(), &a.check).cmp(&(b.rank(), &b.check)));
+        let shown = *results.first()?;
         let others = results
             .iter()
             .filter(|other| other.check != shown.check && other.rank().1 < 2)
@@ -495,5 +498,9 @@ mod tests {
         assert_eq!(shown.expected, "> 9");
         assert_eq!(others, ["between 4 and 6"]);
         assert!(CheckResult::shown(&[]).is_none());
+        // The same in whichever order results come.
+        let other = result("> 1", Outcome::Pass, FIXED);
+        let shown = CheckResult::shown(&[&rule, &other]).unwrap();
+        assert_eq!(CheckResult::shown(&[&other, &rule]).unwrap(), shown);
     }
 }
