@@ -71,8 +71,10 @@ pub(crate) const SQLITE: &[Part] = &[
          ORDER BY dataset_id, check_id, first_partition",
     ),
     (
+        // The word that a partition was judged is gone once somebody was told, or nobody asked.
         "messages",
-        "SELECT json_array(key, event, dataset_id) FROM outbox ORDER BY key",
+        "SELECT json_array(key, event, dataset_id) FROM outbox \
+         WHERE event <> 'partition.finished' ORDER BY key",
     ),
 ];
 

@@ -55,6 +55,7 @@ pub(crate) const PARTS: &[Part] = &[
     ),
     (
         "messages",
-        "SELECT json_build_array(key, event, dataset_id)::text FROM outbox ORDER BY key",
+        "SELECT json_build_array(key, event, dataset_id)::text FROM outbox \
+         WHERE event <> 'partition.finished' ORDER BY key",
     ),
 ];
