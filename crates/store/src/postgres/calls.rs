@@ -194,15 +194,8 @@ async fn alone(
             Reply::Incarnation(registered.map_err(fenced(*epoch))?)
         }
         Call::Sent(epoch, keys, at) => {
-            let keys: Vec<String> = keys.iter().map(|key| spelt(key).into_owned()).collect();
-            let count: i64 = sqlx::query_scalar("SELECT mark_sent($1, $2, $3)")
-                .bind(int(epoch.0))
-                .bind(keys)
-                .bind(micros(*at))
-                .fetch_one(connection)
-                .await
-                .map_err(fenced(*epoch))?;
-            Reply::Count(count.unsigned_abs())
+            let marked = mark_sent(connection, *epoch, keys, *at).await;
+            Reply::Count(marked.map_err(fenced(*epoch))?)
         }
         Call::Settle(epoch, rows) => {
             let settled = notices::settle(connection, *epoch, rows).await;
@@ -232,6 +225,22 @@ async fn alone(
             }));
         }
     }))
+}
+
+async fn mark_sent(
+    connection: &mut PgConnection,
+    epoch: Epoch,
+    keys: &[String],
+    at: Timestamp,
+) -> Result<u64, sqlx::Error> {
+    let keys: Vec<String> = keys.iter().map(|key| spelt(key).into_owned()).collect();
+    let count: i64 = sqlx::query_scalar("SELECT mark_sent($1, $2, $3)")
+        .bind(int(epoch.0))
+        .bind(keys)
+        .bind(micros(at))
+        .fetch_one(connection)
+        .await?;
+    Ok(count.unsigned_abs())
 }
 
 async fn register(
