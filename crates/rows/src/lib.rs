@@ -201,7 +201,7 @@ pub enum As {
     /// their own, and are given with them.
     Written,
     /// With their type, and after all of them once more as they are written, under names with a
-    /// [`MARK`](assay_scan::text::written::MARK).
+    /// [`MARK`].
     Both,
 }
 
