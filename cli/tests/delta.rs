@@ -31,23 +31,23 @@ fn place(table: &str) -> Place {
 #[test]
 fn a_table_is_found_defined_checked_and_looked_after() {
     let place = place("checkpoint-in-parts");
-    let args = ["dataset", "init", "lake", "-f", "registry/lake.yaml"];
-    std::fs::create_dir(place.path("registry")).unwrap();
+    let args = ["dataset", "init", "lake", "-f", "datasets/lake.yaml"];
+    std::fs::create_dir(place.path("datasets")).unwrap();
     place.assay(&args).ended(0);
-    let text = std::fs::read_to_string(place.path("registry/lake.yaml")).unwrap();
+    let text = std::fs::read_to_string(place.path("datasets/lake.yaml")).unwrap();
     assert!(text.contains("format: delta"), "{text}");
     for column in ["name: id", "name: value", "name: part"] {
         assert!(text.contains(column), "{text}");
     }
-    place.assay(&["check", "registry/lake.yaml"]).ended(0);
-    let said = place.assay(&["check", "registry/lake.yaml"]).ended(0).all();
+    place.assay(&["check", "datasets/lake.yaml"]).ended(0);
+    let said = place.assay(&["check", "datasets/lake.yaml"]).ended(0).all();
     assert!(said.contains("nothing new"), "{said}");
     let said = place.assay(&["doctor"]).all();
     assert!(said.contains("1 of 1 are there"), "{said}");
     // A feature that is not known is told by its name, by both.
     let feature = r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["catalogManaged"],"writerFeatures":["catalogManaged"]}}"#;
     place.write("lake/_delta_log/00000000000000000006.json", feature);
-    let said = place.assay(&["check", "registry/lake.yaml"]).ended(4).all();
+    let said = place.assay(&["check", "datasets/lake.yaml"]).ended(4).all();
     assert!(said.contains("catalogManaged"), "{said}");
     let said = place.assay(&["doctor"]).all();
     assert!(

@@ -1,8 +1,9 @@
 //! Whether the data of the definitions is there.
 //!
-//! Comes in: datasets. Goes out: findings. Of files it is looked whether they exist; of a bucket the
-//! beginning of a listing is asked for, with the secret that the definition names; of a database,
-//! whether the table is there and may be read.
+//! Comes in: datasets. Goes out: findings. Of files it is looked whether they exist; of a Delta table
+//! whether its log can be read; of a bucket the beginning of a listing is asked for, with the secret
+//! that the definition names; of a database, whether the table is there and may be read. It must
+//! never write anything.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +28,10 @@ pub async fn look(datasets: Vec<Arc<Dataset>>) -> Vec<Finding> {
             Location::Local { path } => {
                 if !path.contains(['*', '{']) && !Path::new(path).exists() {
                     absent.push(format!("{} at {path}", dataset.id));
+                } else if dataset.source.format.kind == FormatKind::Delta
+                    && let Err(why) = answers(dataset.clone()).await
+                {
+                    away.push(format!("{}: {why}", dataset.id));
                 }
             }
             Location::Bucket(_) | Location::Database(_) => {
