@@ -17,6 +17,10 @@ const LEDGER: &[(u64, &str)] = &[
         5415,
         "the nodes of a zone that died in one commit were charged by that commit",
     ),
+    (
+        14040,
+        "a copy that was stopped for a success that was none counted for a slot given to another",
+    ),
 ];
 
 fn from_environment(name: &str) -> Option<u64> {
