@@ -386,11 +386,11 @@ impl Core {
         });
         self.count(counter_of(outcome), 1);
         self.note_end_for_breaker(&token, outcome);
-        if let Some((node, _)) = place
+        if let Some((node, life)) = place
             .as_ref()
             .filter(|_| outcome == AttemptOutcome::NodeLost)
         {
-            self.note_loss(token, node);
+            self.note_loss(token, node, *life);
         }
         if let Some((node, incarnation)) = place.filter(|_| !stopped) {
             self.stop_copy(token, &node, incarnation);

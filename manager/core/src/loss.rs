@@ -6,7 +6,7 @@
 //! window or can no longer be. A task is not given up while a charge of it is open.
 
 use assay_model::change::{Answer, Change};
-use assay_model::ids::{AttemptToken, NodeId};
+use assay_model::ids::{AttemptToken, Incarnation, NodeId};
 use assay_model::task::AttemptOutcome;
 use jiff::Timestamp;
 
@@ -36,11 +36,14 @@ impl When {
 /// A node that died.
 #[derive(Debug, Clone)]
 pub(crate) struct Fallen {
-    pub node: NodeId,
-    pub zone: String,
-    pub when: When,
+    node: NodeId,
+    incarnation: Incarnation,
+    zone: String,
+    when: When,
     /// When nothing more can be learned of it.
-    pub open_until: Timestamp,
+    open_until: Timestamp,
+    /// Why its charges are to be taken back, once that is known.
+    forgive: Option<String>,
 }
 
 /// An attempt that is charged to a node's death.
@@ -61,52 +64,53 @@ impl Core {
         after(self.now, ms.saturating_add(self.config.dead_after_ms))
     }
 
-    /// Notes that an attempt was charged to the death of its node.
-    pub(crate) fn note_loss(&mut self, token: AttemptToken, node: &NodeId) {
-        let Some(record) = self.nodes.get(node) else {
+    /// Notes that an attempt was charged to the death of its node, which may have begun another life
+    /// since.
+    pub(crate) fn note_loss(&mut self, token: AttemptToken, node: &NodeId, life: Incarnation) {
+        let mut known = self.deaths.iter();
+        let Some(death) = known.find(|d| d.node == *node && d.incarnation == life) else {
             return;
         };
-        let Some(death) = &record.death else {
-            return;
-        };
+        let record = self.nodes.get(node).filter(|r| r.node.incarnation == life);
+        let excused = record
+            .and_then(|record| record.death.as_ref())
+            .filter(|death| death.outcome != AttemptOutcome::NodeLost)
+            .map(|death| death.reason.clone());
         let loss = Loss {
             token,
-            zone: record.node.zone.clone(),
+            zone: death.zone.clone(),
             when: death.when,
             open_until: death.open_until,
             // Its zone may have been recognised in the very commit that charged it.
-            forgive: (death.outcome != AttemptOutcome::NodeLost).then(|| death.reason.clone()),
+            forgive: death.forgive.clone().or(excused),
         };
         self.losses.push(loss);
     }
 
-    /// A death is decided: what fell together with it is taken back in the commit that writes it, so
-    /// that no leader can die between the two.
-    pub(crate) fn foresee_fallen(&mut self, id: &NodeId) {
-        if let Some(fallen) = self.fallen(id) {
-            self.forgive_what_fell_with(&fallen);
-        }
-    }
-
-    /// A death is written: it may be the second of its zone.
+    /// A node is lost, and this is about to be written or has been: it may be the second of its zone.
+    ///
+    /// What fell together with it is taken back in the commit that writes its death, so that no
+    /// leader can die between the two; and it is known by then, because the node may be back before
+    /// the commit is.
     pub(crate) fn note_fallen(&mut self, id: &NodeId) {
-        let Some(fallen) = self.fallen(id) else {
+        let Some(record) = self.nodes.get(id) else {
             return;
+        };
+        let fallen = Fallen {
+            node: id.clone(),
+            incarnation: record.node.incarnation,
+            zone: record.node.zone.clone(),
+            when: self.lost_now(record),
+            open_until: self.correlation_ends(),
+            forgive: None,
         };
         let now = self.now;
         self.deaths.retain(|death| death.open_until > now);
         self.forgive_what_fell_with(&fallen);
-        self.deaths.push_back(fallen);
-    }
-
-    fn fallen(&self, id: &NodeId) -> Option<Fallen> {
-        let record = self.nodes.get(id)?;
-        Some(Fallen {
-            node: id.clone(),
-            zone: record.node.zone.clone(),
-            when: self.lost_now(record),
-            open_until: self.correlation_ends(),
-        })
+        let known = |death: &Fallen| (&death.node, death.incarnation) == (id, fallen.incarnation);
+        if !self.deaths.iter().any(known) {
+            self.deaths.push_back(fallen);
+        }
     }
 
     fn forgive_what_fell_with(&mut self, fallen: &Fallen) {
@@ -115,8 +119,7 @@ impl Core {
             AttemptOutcome::Orphaned => Some(death.reason.clone()),
             _ => None,
         });
-        let now = self.now;
-        let mut known = self.deaths.iter().filter(|death| death.open_until > now);
+        let mut known = self.deaths.iter();
         let second = known.any(|other| self.same_zone(other, fallen));
         let many = reason.as_deref().is_some_and(|r| r.starts_with(MANY));
         if second || many {
@@ -154,6 +157,11 @@ impl Core {
         for loss in &mut self.losses {
             if together(&loss.zone, loss.when) {
                 loss.forgive.get_or_insert_with(|| reason.to_owned());
+            }
+        }
+        for death in &mut self.deaths {
+            if together(&death.zone, death.when) {
+                death.forgive.get_or_insert_with(|| reason.to_owned());
             }
         }
         for record in self.nodes.values_mut() {

@@ -258,7 +258,7 @@ impl Core {
             }
             if let Some((state, reason)) = decided {
                 if state == NodeState::Dead {
-                    self.foresee_fallen(&id);
+                    self.note_fallen(&id);
                 }
                 let change = Change::MoveNode {
                     node: id.clone(),

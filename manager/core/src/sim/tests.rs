@@ -25,6 +25,10 @@ const LEDGER: &[(u64, &str)] = &[
         14959,
         "a leader died between the second death of a zone and taking back the charges of the first",
     ),
+    (
+        33936,
+        "the first node of a lost zone was back before its death was written, and was forgotten",
+    ),
 ];
 
 fn from_environment(name: &str) -> Option<u64> {
