@@ -159,7 +159,10 @@ impl World {
             use AttemptOutcome::{NodeLost, Retryable, TimedOut};
             let environment = matches!(outcome, NodeLost | Retryable | TimedOut);
             let copy = environment && attempt.reason.starts_with("one of two copies");
-            let told = self.dropped.contains(&attempt.token) || self.away.contains(&attempt.token);
+            // A node that had said before that it had succeeded is charged for that.
+            let lied = (attempt.token.task, attempt.token.attempt);
+            let told = !self.lies.contains(&lied)
+                && (self.dropped.contains(&attempt.token) || self.away.contains(&attempt.token));
             if told && outcome == Retryable
                 || copy
                 || excused.iter().any(|why| attempt.reason.contains(why))
