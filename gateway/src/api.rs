@@ -7,6 +7,7 @@ pub mod handlers;
 pub mod list;
 pub mod openapi;
 pub mod params;
+mod people;
 mod queries;
 pub mod reply;
 pub mod router;

@@ -21,6 +21,7 @@ pub mod follow;
 pub mod managers;
 pub mod memory;
 pub mod parts;
+mod people;
 pub mod problem;
 mod reads;
 mod repeats;

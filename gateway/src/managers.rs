@@ -3,6 +3,8 @@
 //! Comes in: questions and wishes as calls of the wire. Goes out: the leader's answers. It must never
 //! repeat a wish whose answer was lost, unless a repeat does no harm.
 
+mod people;
+
 use std::sync::Arc;
 use std::time::Duration;
 

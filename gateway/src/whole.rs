@@ -20,6 +20,7 @@ use axum::response::Response;
 use crate::api::Api;
 use crate::api::router::Route;
 use crate::api::{reply, router};
+use crate::people::seams::over;
 use crate::problem::TOO_LARGE;
 use crate::serve::Gateway;
 
@@ -64,7 +65,7 @@ fn pages(api: &Api, seams: Seams) -> Router {
     let (facts, deeds) = (Arc::new(api.clone()), Arc::new(api.clone()));
     let rooms = Rooms {
         api: api.clone(),
-        pages: Pages::new(facts, Some(deeds), seams),
+        pages: Pages::new(facts, Some(deeds), over(api, seams)),
     };
     Router::new().fallback(page).with_state(rooms)
 }
@@ -96,7 +97,7 @@ async fn page(State(rooms): State<Rooms>, request: Request) -> Response {
 }
 
 impl Gateway {
-    /// Serves the pages, too.
+    /// Serves the pages, too; what `seams` leaves out they ask of this API.
     #[must_use]
     pub fn paged(self, seams: Seams) -> Self {
         self.with_pages(|api| pages(api, seams))

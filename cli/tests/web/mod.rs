@@ -2,10 +2,12 @@
 //!
 //! Comes in: requests. Goes out: whole answers. The check knows the keywords that our document has,
 //! and fails on any other.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -34,6 +36,15 @@ impl Site {
         Self {
             address: address.to_owned(),
         }
+    }
+
+    /// The one whose address a program has written to its log.
+    #[track_caller]
+    pub fn of_log(log: &Path) -> Self {
+        let log = std::fs::read_to_string(log).unwrap();
+        let line = log.lines().find(|line| line.contains("HTTP API")).unwrap();
+        let address = line.split("http://").nth(1).unwrap();
+        Self::at(address.split('/').next().unwrap())
     }
 
     /// Asks for a path.

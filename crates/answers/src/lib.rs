@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod dataset;
 pub mod definition;
 pub mod facts;
+pub mod feedback;
 pub mod incident;
 pub mod metric;
 pub mod node;

@@ -36,6 +36,7 @@ words! {
     assay_model::task::TaskState = "Where a task is.";
     assay_model::task::TaskKind = "What kind of work a task is.";
     assay_model::node::NodeState = "Where a node is in its life.";
+    assay_model::feedback::FeedbackKind = "What is answered back to the judge.";
     assay_model::incident::IncidentStatus = "Whether an incident is still open.";
     assay_model::dataset::DatasetStatus = "Where a definition is in its life.";
     assay_model::ledger::LedgerState = "Where a partition is in its life.";

@@ -124,8 +124,14 @@ pub trait Answering: Send + Sync {
     async fn keep(&self, who: &Reader, said: &Said, key: &str) -> Result<Kept, Problem>;
     /// What is kept of a check, newest first.
     async fn kept(&self, who: &Reader, dataset: &str, check: &str) -> Result<Vec<Kept>, Problem>;
-    /// Withdraws a saying; it stays on record.
-    async fn withdraw(&self, who: &Reader, id: &str) -> Result<(), Problem>;
+    /// Withdraws a saying, and keeps why; it stays on record.
+    async fn withdraw(
+        &self,
+        who: &Reader,
+        dataset: &str,
+        id: &str,
+        why: &str,
+    ) -> Result<(), Problem>;
 }
 
 /// What can be done to an incident.

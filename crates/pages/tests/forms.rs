@@ -106,9 +106,9 @@ async fn each_button_is_one_wish_and_leads_to_what_shows_it() {
         ),
         (
             "/datasets/orders/checks/email_format/withdraw".to_owned(),
-            "id=fb_1",
+            "id=fb_1&why=+none+",
             "/datasets/orders/checks/email_format?done=withdrawn".to_owned(),
-            "withdraw fb_1".to_owned(),
+            "withdraw fb_1 of orders: none".to_owned(),
         ),
     ];
     for (path, form, to, wish) in cases {

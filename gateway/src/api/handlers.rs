@@ -24,13 +24,20 @@ use crate::problem::{BAD_BODY, BAD_PARAMETER, KINDS, NOT_ACCEPTABLE, no};
 pub(super) type Gives = Result<Response, Problem>;
 
 /// The JSON of a body; nothing at all is an empty object.
-fn body<T: DeserializeOwned>(ask: &Ask) -> Result<T, Problem> {
+pub(super) fn body<T: DeserializeOwned>(ask: &Ask) -> Result<T, Problem> {
     let bytes: &[u8] = if ask.body.is_empty() {
         b"{}"
     } else {
         &ask.body
     };
     serde_json::from_slice(bytes).map_err(|error| BAD_BODY.because(error.to_string()))
+}
+
+/// The key of a request; empty where it has none.
+pub(super) fn key(ask: &Ask) -> &str {
+    let key = ask.headers.get(crate::repeats::KEY);
+    key.and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 fn text(ask: &Ask) -> Result<&str, Problem> {
@@ -170,12 +177,8 @@ pub(super) async fn diff(api: Api, ask: Ask) -> Gives {
 
 pub(super) async fn start_run(api: Api, ask: Ask) -> Gives {
     let what: StartRun = body(&ask)?;
-    let key = ask.headers.get(crate::repeats::KEY);
-    let key = key
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
     let started = api
-        .start_run(&ask.who, ask.part("dataset"), &what, key)
+        .start_run(&ask.who, ask.part("dataset"), &what, key(&ask))
         .await?;
     let mut response = reply::json(StatusCode::ACCEPTED, &started)?;
     if let Ok(at) = HeaderValue::from_str(&format!("/api/v1/runs/{}", started.run_id)) {

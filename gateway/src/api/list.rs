@@ -2,9 +2,9 @@
 //! from it.
 //!
 //! A route is added by one entry here and one function in [`super::handlers`] (or in a module of its
-//! own, for a noun with many): `async fn(Api, Ask) -> Result<Response, Problem>`. What it reads from
-//! the query stands in `query`, and nothing else may be sent; what it takes and gives are types of
-//! `assay-answers`. The file `gateway/openapi.json` is made anew by `ASSAY_BLESS=1 cargo test -p
+//! own, for a noun with many; then its entries stand in a module of this one):
+//! `async fn(Api, Ask) -> Result<Response, Problem>`. What it reads from the query stands in `query`,
+//! and nothing else may be sent; what it takes and gives are types of `assay-answers`. The file `gateway/openapi.json` is made anew by `ASSAY_BLESS=1 cargo test -p
 //! assay-gateway --test openapi`.
 
 use std::sync::LazyLock;
@@ -92,6 +92,9 @@ macro_rules! get {
     };
 }
 
+// After the macros, which it uses.
+mod people;
+
 /// Every endpoint.
 pub fn endpoints() -> &'static [Endpoint] {
     static LIST: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
@@ -100,6 +103,7 @@ pub fn endpoints() -> &'static [Endpoint] {
             of_definitions(),
             of_versions(),
             of_judgements(),
+            people::answering_back(),
             of_runs(),
             moving_runs(),
             of_machines(),

@@ -14,7 +14,7 @@ mod overview;
 mod points;
 mod runs;
 
-pub(crate) use cut::page;
+pub(crate) use cut::{MOST as LIST_MOST, page};
 pub(crate) use definition::diff;
 pub(crate) use known::Known;
 pub(crate) use runs::{Snapshot, segments};

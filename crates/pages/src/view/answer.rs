@@ -119,7 +119,10 @@ pub async fn withdraw(
     check: &str,
 ) -> Result<String, Problem> {
     let id = cx.asked.f("id").unwrap_or_default();
-    port(pages)?.withdraw(cx.who, id).await?;
+    let why = cx.asked.f("why").unwrap_or_default();
+    port(pages)?
+        .withdraw(cx.who, dataset, id, why.trim())
+        .await?;
     Ok(format!("{}?done=withdrawn", check_path(dataset, check)))
 }
 

@@ -200,8 +200,14 @@ impl Answering for World {
         }])
     }
 
-    async fn withdraw(&self, _: &Reader, id: &str) -> Result<(), Problem> {
-        self.wish(format!("withdraw {id}"));
+    async fn withdraw(
+        &self,
+        _: &Reader,
+        dataset: &str,
+        id: &str,
+        why: &str,
+    ) -> Result<(), Problem> {
+        self.wish(format!("withdraw {id} of {dataset}: {why}"));
         Ok(())
     }
 }

@@ -1,0 +1,189 @@
+//! What pages ask beside reads and wishes, over the same API.
+//!
+//! Comes in: what somebody does on a page. Goes out: what the API says of it. It must never allow on a
+//! page what the API refuses.
+
+use std::sync::Arc;
+
+use assay_answers::facts::Cut;
+use assay_answers::feedback::{Feedback, FeedbackDraft, FeedbackTold, WithdrawFeedback};
+use assay_answers::value::MetricName;
+use assay_answers::{Problem, Reader};
+use assay_model::feedback::{FeedbackKind, FeedbackScope};
+use assay_model::metric::MetricKey;
+use assay_pages::seams::{Answering, Backtest, Kept, Said, Saying, Seams};
+use async_trait::async_trait;
+
+use crate::api::Api;
+use crate::reads::LIST_MOST;
+
+/// The ports of pages: what `others` leaves out is asked of `api`, where it answers that.
+pub(crate) fn over(api: &Api, others: Seams) -> Seams {
+    let answering = || Some(Arc::new(api.clone()) as Arc<dyn Answering>);
+    Seams {
+        answering: others.answering.or_else(answering),
+        ..others
+    }
+}
+
+const fn kind(saying: Saying) -> FeedbackKind {
+    match saying {
+        Saying::MarkAsNormal => FeedbackKind::MarkAsNormal,
+        Saying::TrainAsNewNormal => FeedbackKind::TrainAsNewNormal,
+        Saying::ExcludeWindow => FeedbackKind::ExcludeWindow,
+    }
+}
+
+const fn saying(kind: FeedbackKind) -> Saying {
+    match kind {
+        FeedbackKind::MarkAsNormal => Saying::MarkAsNormal,
+        FeedbackKind::TrainAsNewNormal => Saying::TrainAsNewNormal,
+        FeedbackKind::ExcludeWindow => Saying::ExcludeWindow,
+    }
+}
+
+fn draft(said: &Said) -> FeedbackDraft {
+    FeedbackDraft {
+        kind: kind(said.saying),
+        metric: Some(said.check.clone()),
+        column: None,
+        from: said.from.clone(),
+        to: (said.saying == Saying::ExcludeWindow).then(|| said.to.clone()),
+        reason: said.why.clone(),
+        last: None,
+    }
+}
+
+fn kept(answer: &Feedback, check: &str) -> Kept {
+    Kept {
+        id: answer.id.clone(),
+        said: Said {
+            saying: saying(answer.kind),
+            dataset: answer.dataset.clone(),
+            check: check.to_owned(),
+            from: answer.from.clone(),
+            to: answer.to.clone().unwrap_or_else(|| answer.from.clone()),
+            why: answer.reason.clone(),
+        },
+        by: answer.by.clone(),
+        at: answer.at,
+        withdrawn_at: answer.withdrawn.as_ref().map(|how| how.at),
+    }
+}
+
+/// What a backtest does not tell, in words.
+fn note(told: &FeedbackTold) -> Option<String> {
+    let of = &told.backtest;
+    let mut notes = Vec::new();
+    for (count, what) in [
+        (
+            of.after.learning,
+            "partitions have too little history to be judged",
+        ),
+        (of.after.excluded, "partitions are excluded"),
+        (
+            of.series_left_out,
+            "series of the dataset were not looked at",
+        ),
+    ] {
+        if count > 0 {
+            notes.push(format!("{count} {what}"));
+        }
+    }
+    (!notes.is_empty()).then(|| notes.join("; ") + ".")
+}
+
+/// Whether an answer is about a metric.
+fn is_about(scope: &FeedbackScope, of: &MetricName) -> bool {
+    match scope {
+        FeedbackScope::Metric(key) => MetricName::from(key) == *of,
+        other => other.covers(&MetricKey::column(of.metric, of.column.clone())),
+    }
+}
+
+#[async_trait]
+impl Answering for Api {
+    async fn backtest(&self, who: &Reader, said: &Said) -> Result<Backtest, Problem> {
+        let told = self
+            .preview_feedback(who, &said.dataset, &draft(said))
+            .await?;
+        let note = note(&told);
+        let backtest = told.backtest;
+        Ok(Backtest {
+            partitions: u64::from(backtest.partitions),
+            before: backtest.before.partitions,
+            after: backtest.after.partitions,
+            note,
+        })
+    }
+
+    async fn keep(&self, who: &Reader, said: &Said, key: &str) -> Result<Kept, Problem> {
+        let told = self
+            .keep_feedback(who, &said.dataset, &draft(said), key)
+            .await?;
+        Ok(kept(&told.feedback, &said.check))
+    }
+
+    async fn kept(&self, who: &Reader, dataset: &str, check: &str) -> Result<Vec<Kept>, Problem> {
+        let of = self.check_row(who, dataset, check).await?.it.of;
+        let mut cut = Cut {
+            limit: Some(LIST_MOST),
+            cursor: None,
+        };
+        let mut found = Vec::new();
+        loop {
+            let part = self.feedback_list(who, dataset, &cut).await?.it;
+            let about = part.items.iter().filter(|a| is_about(&a.scope, &of));
+            found.extend(about.map(|answer| kept(answer, check)));
+            if part.next_cursor.is_none() {
+                break;
+            }
+            cut.cursor = part.next_cursor;
+        }
+        found.sort_by_key(|kept| std::cmp::Reverse(kept.at));
+        Ok(found)
+    }
+
+    async fn withdraw(
+        &self,
+        who: &Reader,
+        dataset: &str,
+        id: &str,
+        why: &str,
+    ) -> Result<(), Problem> {
+        let how = WithdrawFeedback {
+            reason: why.to_owned(),
+            last: None,
+        };
+        self.withdraw_feedback(who, dataset, id, &how).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_model::metric::Metric;
+
+    use super::*;
+
+    #[test]
+    fn every_saying_is_a_kind_and_back() {
+        for of in Saying::ALL {
+            assert_eq!(saying(kind(of)), of);
+            assert_eq!(kind(of).as_str(), of.as_str());
+        }
+        assert_eq!(Saying::ALL.len(), FeedbackKind::ALL.len());
+    }
+
+    #[test]
+    fn an_answer_is_shown_at_the_checks_that_it_is_about() {
+        let sum = MetricKey::column(Metric::Sum, "amount");
+        let of = MetricName::from(&sum);
+        let other = MetricKey::column(Metric::Sum, "tax");
+        assert!(is_about(&FeedbackScope::Dataset, &of));
+        assert!(is_about(&FeedbackScope::Column("amount".to_owned()), &of));
+        assert!(is_about(&FeedbackScope::Metric(sum), &of));
+        assert!(!is_about(&FeedbackScope::Metric(other), &of));
+        assert!(!is_about(&FeedbackScope::Column("tax".to_owned()), &of));
+    }
+}
