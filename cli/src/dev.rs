@@ -16,7 +16,7 @@ use assay_datanode::runner::InProcess;
 use assay_datanode::runner::access::identity_of_machine;
 use assay_datanode::runner::child::Queries;
 use assay_datanode::{DataNode, NodeConfig, NodeHandle, NodeParts};
-use assay_gateway::{ByRole, Gateway, GuardSettings, Managers, Mode, Parts, Seams, Way};
+use assay_gateway::{ByRole, Gateway, GuardSettings, Guarded, Managers, Mode, Parts, Seams, Way};
 use assay_manager::{
     Manager, ManagerConfig, ManagerHandle, ManagerParts, NoticeParts, OutboxSink, system_clock,
 };
@@ -256,7 +256,7 @@ impl Embedded {
 
     /// The HTTP API over this cluster and `registry`. Whoever reaches it on this machine may do
     /// everything, as with the manager's port.
-    pub fn gateway(&self, registry: Arc<dyn Registry>) -> Result<Gateway> {
+    pub fn gateway(&self, registry: Arc<dyn Registry>) -> Result<Guarded> {
         let gateway = Gateway::new(Parts {
             store: Arc::clone(&self.metrics),
             news: Arc::new(self.store.clone()),

@@ -135,7 +135,7 @@ async fn begun(config: EmbeddedConfig, cx: &Context) -> Result<Arc<Embedded>> {
 
 /// The gateway over the cluster while it is served.
 struct Web {
-    served: JoinHandle<()>,
+    served: JoinHandle<std::io::Result<()>>,
     stop: oneshot::Sender<()>,
 }
 
@@ -155,7 +155,9 @@ impl Web {
     /// Ends it: what is being answered is answered, within the gateway's own bound.
     async fn end(self) {
         drop(self.stop);
-        let _ = self.served.await;
+        if let Ok(Err(error)) = self.served.await {
+            tracing::warn!(%error, "the HTTP API was not served");
+        }
     }
 }
 

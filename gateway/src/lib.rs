@@ -1,7 +1,7 @@
 //! The gateway: the HTTP API of an Assay cluster.
 //!
 //! ```text
-//! connections ──> layer (who asks) ──> router ──> Api ──> memory ──> store, registry
+//! connections ──> guard (who asks) ──> router ──> Api ──> memory ──> store, registry
 //!                                        │         └────> managers (wishes)
 //!                                        └──────> pages, over the same Api in process
 //! ```
@@ -11,11 +11,10 @@
 //! what it knows to be old without saying so, tell of somebody else's objects, or take a request that
 //! it did not understand whole.
 //!
-//! [`serve::Gateway`] and [`whole`] put everything together; [`api::list`] says how a route is added.
+//! [`Gateway`], [`Guarded`] and [`whole`] put everything together; [`api::list`] says how a route is added.
 
 pub mod api;
 mod convert;
-mod counted;
 mod deeds;
 pub mod follow;
 pub mod managers;
@@ -30,9 +29,9 @@ pub mod serve;
 pub mod whole;
 
 pub use api::Api;
-pub use assay_guard::GuardSettings;
+pub use assay_guard::{GuardSettings, Stopping};
 pub use assay_pages::seams::Seams;
 pub use managers::{Managers, Way};
 pub use parts::{Clock, Mode, Parts, anonymous};
 pub use rights::{Action, ByRole, Rights};
-pub use serve::Gateway;
+pub use serve::{Gateway, Guarded};

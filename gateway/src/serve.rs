@@ -1,67 +1,39 @@
 //! From parts to a served API.
 //!
-//! Comes in: parts, a listener, the wish to stop; if there are any, pages and a layer round
-//! everything. Goes out: served connections, each with bounds on its head and its number, and at the
-//! end a moment for what is being answered. It must never let one slow reader hold up another.
-//!
-//! The layer stands between the connection and everything else: it says who asks by a
-//! [`Reader`](assay_answers::Reader) among the extensions of the request, and finds
-//! [`Route`](crate::api::router::Route) among those of the response.
+//! Comes in: parts; if there are any, pages; a guard, a listener, the wish to stop. Goes out: served
+//! connections, and at the end a moment for what is being answered. It must never serve anything
+//! without a guard.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-use assay_guard::{Guard, Peer};
+use assay_guard::{Guard, Server, Stopping};
 use axum::Router;
-use axum::extract::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt as _;
 
 use crate::api::Api;
 use crate::api::router::router;
-use crate::counted::counted;
 use crate::follow::follow;
 use crate::parts::Parts;
 
-/// Connections at once; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 4096;
-/// How long the head of a request may take, and a connection may sit idle.
-const HEAD_WITHIN: Duration = Duration::from_secs(15);
-/// How long a handshake may take.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-/// Bytes of a head.
-const HEAD_MAX: usize = 64 << 10;
-/// How long what is being answered may take at the end.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// A gateway that is about to serve.
+/// A gateway without a guard: it can be asked in process, and not be served.
 pub struct Gateway {
     api: Api,
     router: Router,
-    guard: Option<Guard>,
-    tls: Option<TlsAcceptor>,
+    has_pages: bool,
 }
 
 impl Gateway {
-    /// A gateway that serves the API alone.
+    /// A gateway of the API alone.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let api = Api::new(parts);
         Self {
             router: router(&api),
             api,
-            guard: None,
-            tls: None,
+            has_pages: false,
         }
     }
 
@@ -71,130 +43,80 @@ impl Gateway {
         &self.api
     }
 
-    /// Serves `pages` where the API has no path: they are made over the API.
+    /// Has `pages`, made over the API, where the API has no path.
     #[must_use]
-    pub fn with_pages(mut self, pages: impl FnOnce(&Api) -> Router) -> Self {
+    pub(crate) fn with_pages(mut self, pages: impl FnOnce(&Api) -> Router) -> Self {
         let pages = pages(&self.api);
         self.router = self.router.fallback_service(pages);
+        self.has_pages = true;
         self
     }
 
-    /// Puts a layer round everything.
-    #[must_use]
-    pub fn within(mut self, layer: impl FnOnce(Router) -> Router) -> Self {
-        self.router = layer(self.router);
-        self
+    /// Whether there are pages.
+    pub(crate) const fn has_pages(&self) -> bool {
+        self.has_pages
     }
 
     /// Puts a guard round everything.
+    pub(crate) fn behind(self, guard: Guard, layer: impl FnOnce(Router) -> Router) -> Guarded {
+        Guarded {
+            server: Server::new(layer(self.router), guard),
+            api: self.api,
+        }
+    }
+}
+
+/// A gateway behind its guard, about to serve.
+pub struct Guarded {
+    api: Api,
+    server: Server,
+}
+
+impl Guarded {
+    /// Serves over TLS alone, if there is a certificate.
     #[must_use]
-    pub fn behind(mut self, guard: Guard) -> Self {
-        self.router = guard.wrap(self.router);
-        self.guard = Some(guard);
+    pub fn secured(mut self, tls: Option<TlsAcceptor>) -> Self {
+        self.server = self.server.secured(tls);
         self
     }
 
-    /// Serves over TLS alone.
+    /// Stops in this way.
     #[must_use]
-    pub fn secured(mut self, tls: Option<TlsAcceptor>) -> Self {
-        self.tls = tls;
+    pub fn stopping(mut self, stopping: Stopping) -> Self {
+        self.server = self.server.stopping(stopping);
         self
+    }
+
+    /// Says whether requests should come here, and why not, for as long as the program runs.
+    pub fn readiness(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
+        let (api, guard) = (self.api.clone(), self.server.guard().clone());
+        move || {
+            if !guard.is_ready() {
+                return Err("this gateway is leaving".to_owned());
+            }
+            api.ready().map_err(|problem| problem.detail)
+        }
     }
 
     /// Serves `listener` until `stop` ends, and then what is being answered.
-    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let follower = tokio::spawn(follow(
-            Arc::clone(&self.api.parts.news),
-            self.api.memory.clone(),
-        ));
-        let served = match &self.guard {
-            Some(_) => self.router.clone(),
-            None => counted(self.router.clone(), self.api.parts.telemetry.clone()),
-        };
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let (ending, ends) = watch::channel(false);
-        let mut open = JoinSet::new();
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                () = &mut stop => break,
-                Some(_) = open.join_next(), if !open.is_empty() => continue,
-                accepted = accept(&listener, &places) => accepted,
-            };
-            let Some((stream, peer, place)) = accepted else {
-                continue;
-            };
-            let (router, tls, ends) = (served.clone(), self.tls.clone(), ends.clone());
-            open.spawn(async move {
-                match tls {
-                    None => connection(stream, peer, router, ends).await,
-                    Some(tls) => {
-                        let shaken = tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(stream));
-                        // Whoever does not speak TLS is told so by silence.
-                        if let Ok(Ok(stream)) = shaken.await {
-                            connection(stream, peer, router, ends).await;
-                        }
-                    }
-                }
-                drop(place);
-            });
-        }
-        drop(listener);
-        self.api.drain();
-        ending.send_replace(true);
-        let all = async { while open.join_next().await.is_some() {} };
-        if tokio::time::timeout(GRACE, all).await.is_err() {
-            tracing::info!("some connections are cut off");
-        }
-        follower.abort();
-    }
-}
-
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => {
-            // Small answers must not wait for more to come.
-            let _ = stream.set_nodelay(true);
-            Some((stream, peer, place))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a connection was not accepted");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            None
-        }
-    }
-}
-
-async fn connection<S>(stream: S, peer: SocketAddr, router: Router, mut ends: watch::Receiver<bool>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = tower::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|e| match e {})) }
-    });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        .max_buf_size(HEAD_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    let mut served = std::pin::pin!(served);
-    // The guard inside is dropped here, before anything is awaited.
-    let ends = async move { drop(ends.wait_for(|ends| *ends).await) };
-    let ended = tokio::select! {
-        ended = served.as_mut() => ended,
-        () = ends => {
-            served.as_mut().graceful_shutdown();
-            served.await
-        }
-    };
-    if let Err(error) = ended {
-        // A reader that goes away has what it wanted, or asks again.
-        tracing::debug!(%error, "a connection ended");
+    ///
+    /// # Errors
+    /// When the listener has no address, or one that the guard may not be put before.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        // Both end with this future.
+        let mut beside = JoinSet::new();
+        let (news, memory) = (Arc::clone(&self.api.parts.news), self.api.memory.clone());
+        beside.spawn(follow(news, memory));
+        let (guard, api) = (self.server.guard().clone(), self.api);
+        beside.spawn(async move {
+            guard.refuses().await;
+            // Readers of streams are sent elsewhere only once nobody is sent here.
+            api.drain();
+        });
+        self.server.serve(listener, stop).await
     }
 }

@@ -6,23 +6,25 @@
 
 use std::sync::Arc;
 
-use assay_answers::{Reader, Role};
-use assay_guard::principal::{Grant, Scope};
-use assay_guard::{Guard, GuardSettings, Holding, Owners, Principal, RouteLabel};
-use assay_pages::Pages;
+use assay_answers::{Problem, Reader, Role};
+use assay_guard::principal::{Grant, Kind, Scope};
+use assay_guard::{Guard, GuardSettings, Holding, Owners, Present, Principal, RouteLabel, session};
 use assay_pages::seams::Seams;
+use assay_pages::{Door, Pages};
 use assay_store::Audit;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use http::header::AUTHORIZATION;
 
 use crate::api::Api;
 use crate::api::router::Route;
 use crate::api::{reply, router};
+use crate::parts::Clock;
 use crate::people::seams::over;
 use crate::problem::TOO_LARGE;
-use crate::serve::Gateway;
+use crate::serve::{Gateway, Guarded};
 
 /// The owners of datasets that read everything.
 const EVERYTHING: &str = "*";
@@ -82,7 +84,9 @@ async fn page(State(rooms): State<Rooms>, request: Request) -> Response {
     }
     let who = request.extensions().get::<Reader>();
     let who = who.unwrap_or(&rooms.api.parts.nobody).clone();
-    let (parts, body) = request.into_parts();
+    let door = door(&request);
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(door);
     // One more than a form may have, for the page to say that it is too long.
     let most = assay_pages::request::FORM_MOST + 1;
     let Ok(body) = axum::body::to_bytes(body, most).await else {
@@ -96,6 +100,51 @@ async fn page(State(rooms): State<Rooms>, request: Request) -> Response {
     response
 }
 
+/// By what door a request has come in.
+fn door(request: &Request) -> Door {
+    match request.extensions().get::<Principal>() {
+        None => Door::Unsaid,
+        Some(who) if who.kind == Kind::Local => Door::Machine,
+        Some(who) if !who.is_known() => Door::Nobody,
+        Some(_) if request.headers().contains_key(AUTHORIZATION) => Door::Credential,
+        Some(_) => Door::Session,
+    }
+}
+
+/// Shows a browser the guard's refusals as pages.
+fn present(now: Clock) -> Present {
+    Arc::new(move |problem, uri, answer| {
+        let (slug, title, status) = problem.kind.words();
+        let told = Problem {
+            kind: format!("/problems/{slug}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: problem.detail.clone(),
+            instance: None,
+            limit: problem.limit,
+            retry_after_ms: problem
+                .retry_after
+                .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+            diagnostics: Vec::new(),
+            etag: None,
+            trace_id: None,
+        };
+        // Whoever was signing in is still on their way.
+        let to = match uri.path() {
+            session::PATH | session::END => session::destination(uri.query()),
+            _ => uri
+                .path_and_query()
+                .map_or_else(|| "/".to_owned(), ToString::to_string),
+        };
+        let (page, body) = assay_pages::refusal(told, &to, now()).into_parts();
+        let mut answer = answer.map(|_| Body::from(body));
+        for (name, value) in &page.headers {
+            answer.headers_mut().insert(name, value.clone());
+        }
+        answer
+    })
+}
+
 impl Gateway {
     /// Serves the pages, too; what `seams` leaves out they ask of this API.
     #[must_use]
@@ -107,7 +156,11 @@ impl Gateway {
     ///
     /// # Errors
     /// In words for people: what is wrong with the settings, or a file that they name.
-    pub fn guarded(self, settings: GuardSettings, audit: Arc<dyn Audit>) -> Result<Self, String> {
+    pub fn guarded(
+        self,
+        settings: GuardSettings,
+        audit: Arc<dyn Audit>,
+    ) -> Result<Guarded, String> {
         let parts = assay_guard::Parts {
             owners: Arc::new(self.api().clone()),
             audit,
@@ -115,9 +168,11 @@ impl Gateway {
             attach: Some(Arc::new(|who, extensions| {
                 extensions.insert(reader(who));
             })),
+            present: self
+                .has_pages()
+                .then(|| present(Arc::clone(&self.api().parts.now))),
         };
-        let guard = Guard::new(settings, parts)?;
-        Ok(self.within(labelled).behind(guard))
+        Ok(self.behind(Guard::new(settings, parts)?, labelled))
     }
 }
 
@@ -136,8 +191,6 @@ fn labelled(router: Router) -> Router {
 
 #[cfg(test)]
 mod tests {
-    use assay_guard::principal::Kind;
-
     use super::*;
     use crate::rights::{Action, ByRole, Rights as _};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use assay_answers::{Reader, Role};
-use assay_gateway::{ByRole, Gateway, Managers, Mode, Parts, Rights, Way};
+use assay_gateway::{ByRole, Gateway, GuardSettings, Managers, Mode, Parts, Rights, Way};
 use assay_model::outcome::Outcome;
 use assay_proto::link::Door;
 use assay_registry::FolderRegistry;
@@ -107,10 +107,12 @@ struct Served {
     _stop: tokio::sync::oneshot::Sender<()>,
 }
 
-async fn served(gateway: Gateway) -> Served {
+async fn served(scene: &Scene, gateway: Gateway) -> Served {
     let router = assay_gateway::api::router::router(gateway.api());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let audit = Arc::new(scene.store.clone());
+    let gateway = gateway.guarded(GuardSettings::default(), audit).unwrap();
     tokio::spawn(gateway.serve(listener, async move { drop(stopped.await) }));
     Served {
         router,
@@ -144,7 +146,7 @@ impl Served {
 async fn what_is_committed_is_seen_at_once_and_kept_until_then() {
     let scene = Scene::new().await;
     scene.judge("2026-11-20").await;
-    let served = served(scene.gateway()).await;
+    let served = served(&scene, scene.gateway()).await;
     assert_eq!(served.points().await, 1);
     let reads = |outcome: &str| {
         let labels = [("outcome", outcome)];
@@ -182,7 +184,7 @@ async fn what_is_committed_is_seen_at_once_and_kept_until_then() {
 async fn what_is_known_is_told_with_its_age_while_the_store_is_away() {
     let scene = Scene::new().await;
     scene.judge("2026-11-20").await;
-    let served = served(scene.gateway()).await;
+    let served = served(&scene, scene.gateway()).await;
     let paths = [
         POINTS,
         CHECKS,
@@ -255,8 +257,8 @@ async fn somebody_elses_object_is_answered_as_one_that_does_not_exist() {
         writes: true,
     };
     let gateway = Gateway::new(scene.parts(Arc::new(ByRole), stranger));
-    let operator = served(scene.gateway()).await;
-    let served = served(gateway).await;
+    let operator = served(&scene, scene.gateway()).await;
+    let served = served(&scene, gateway).await;
     let (_, runs) = operator.ask("/api/v1/runs").await;
     let run = runs["items"][0]["id"].as_str().unwrap();
     let strange = format!("run_{:032x}", 1);

@@ -10,9 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use assay_guard::principal::Scope;
-use assay_guard::serve::Stopping;
 use assay_guard::tokens::{TokenFile, mint};
-use assay_guard::{Guard, GuardSettings, Holding, Owners, Parts, serve};
+use assay_guard::{Guard, GuardSettings, Holding, Owners, Parts, Server};
 use assay_store::SqliteStore;
 use assay_telemetry::Telemetry;
 use axum::Router;
@@ -142,6 +141,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         audit: Arc::new(SqliteStore::in_memory().await?),
         telemetry: Telemetry::default(),
         attach: None,
+        present: None,
     };
     let guard = Guard::new(settings, parts)?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -152,7 +152,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let router = Router::new().route("/api/v1/datasets/{id}", get(work));
     let stop = std::future::pending();
-    tokio::spawn(serve(listener, router, guard, stop, Stopping::default()));
+    tokio::spawn(Server::new(router, guard).serve(listener, stop));
     let peak = peak(&url, &texts[1]).await;
     println!("peak                 {peak:7.1} answers/s");
     let mut alone = load(&url, Some(&texts[0]), OWNERS_PER_S).await;

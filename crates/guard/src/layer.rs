@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use assay_store::{Audit, AuditRecord, AuditStage};
@@ -18,12 +18,13 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::header::{CONNECTION, HeaderValue, LOCATION, SET_COOKIE};
-use http::{Extensions, HeaderMap, Method, StatusCode};
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 use jiff::Timestamp;
 use serde_json::json;
+use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::address::{Peer, client, group};
+use crate::address::{Encrypted, Peer, client, group};
 use crate::body::Bounds;
 use crate::identity::Identity;
 use crate::principal::Principal;
@@ -60,6 +61,10 @@ pub trait Owners: Send + Sync {
 /// Attaches a principal to a request in the handlers' own words.
 pub type Attach = Arc<dyn Fn(&Principal, &mut Extensions) + Send + Sync>;
 
+/// Shows a refusal to people: the problem, the address that was asked for, and the answer to
+/// programs, whose head is kept as far as the page has no other.
+pub type Present = Arc<dyn Fn(&Problem, &Uri, Response) -> Response + Send + Sync>;
+
 /// What a guard is made of.
 pub struct Parts {
     /// Who owns what.
@@ -70,6 +75,8 @@ pub struct Parts {
     pub telemetry: Telemetry,
     /// What handlers find among the extensions of a request besides the [`Principal`].
     pub attach: Option<Attach>,
+    /// How browsers that ask for a page are refused; without it, as programs are.
+    pub present: Option<Present>,
 }
 
 /// The route of an answer for the series, among its extensions, where the router's own pattern does
@@ -95,14 +102,20 @@ struct Inner {
     bodies: tokio::sync::Semaphore,
     streams: Streams,
     parts: Parts,
-    stage: AtomicU8,
+    stage: watch::Sender<Stage>,
     active: AtomicUsize,
 }
 
-/// What a gateway is doing, as [`Inner::stage`].
-const SERVING: u8 = 0;
-const ANNOUNCED: u8 = 1;
-const REFUSING: u8 = 2;
+/// What a gateway is doing; it goes through these in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// It serves.
+    Serving,
+    /// It says that it leaves, and serves on.
+    Announced,
+    /// It refuses what is new, and ends what it has begun.
+    Refusing,
+}
 
 /// One request among the active ones.
 struct Active<'a>(&'a Inner);
@@ -142,7 +155,7 @@ impl Guard {
             bodies: tokio::sync::Semaphore::new(limits.bodies),
             streams: Streams::new(limits.streams_each, limits.streams),
             parts,
-            stage: AtomicU8::new(SERVING),
+            stage: watch::Sender::new(Stage::Serving),
             active: AtomicUsize::new(0),
             settings,
         };
@@ -176,16 +189,24 @@ impl Guard {
     /// Whether requests are sent here: not once a stop was announced.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.inner.stage() == SERVING
+        self.inner.stage() == Stage::Serving
+    }
+
+    /// Returns when requests are refused because a stop was announced long enough ago: from here on
+    /// answers without an end have to end.
+    pub async fn refuses(&self) {
+        let mut stage = self.inner.stage.subscribe();
+        // The sender lives as long as this guard does.
+        let _ = stage.wait_for(|stage| *stage == Stage::Refusing).await;
     }
 
     /// Stops by and by: `/readyz` says so at once, for balancers to send requests elsewhere; after
     /// `announce` requests are refused as `draining`; it returns when those at work have ended, at
     /// the latest `finish` after that.
     pub async fn drain(&self, announce: Duration, finish: Duration) {
-        self.inner.stage.fetch_max(ANNOUNCED, Ordering::AcqRel);
+        self.inner.reach(Stage::Announced);
         tokio::time::sleep(announce).await;
-        self.inner.stage.fetch_max(REFUSING, Ordering::AcqRel);
+        self.inner.reach(Stage::Refusing);
         let end = Instant::now() + finish;
         while self.inner.active.load(Ordering::Acquire) > 0 && Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -200,8 +221,13 @@ async fn pass(State(guard): State<Guard>, request: Request, next: Next) -> Respo
     let _active = Active::begin(inner);
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let encrypted = request.extensions().get::<Encrypted>();
+    let scheme = encrypted.map_or("http", |_| "https");
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let (uri, wants_page) = (
+        request.uri().clone(),
+        session::wants_page(request.headers()),
+    );
     let trace = trace(&request).map(str::to_owned);
     let mut answer = match inner.handle(request, next, &route).await {
         Ok(answer) => answer,
@@ -213,12 +239,16 @@ async fn pass(State(guard): State<Guard>, request: Request, next: Next) -> Respo
                 let labels = [("scope", "client"), ("route", route.as_str())];
                 telemetry.count("assay_rate_limit_exceeded_total", &labels, 1);
             }
-            problem.answer(&path, trace.as_deref())
+            let answer = problem.answer(uri.path(), trace.as_deref());
+            match &inner.parts.present {
+                Some(present) if wants_page => present(&problem, &uri, answer),
+                _ => answer,
+            }
         }
     };
     let label = answer.extensions_mut().remove::<RouteLabel>();
     let route = label.map_or(route, |label| label.0);
-    if inner.stage() != SERVING {
+    if inner.stage() != Stage::Serving {
         let close = HeaderValue::from_static("close");
         answer.headers_mut().insert(CONNECTION, close);
     }
@@ -228,7 +258,7 @@ async fn pass(State(guard): State<Guard>, request: Request, next: Next) -> Respo
             ("http_request_method", word(&method)),
             ("http_route", &route),
             ("http_response_status_code", answer.status().as_str()),
-            ("url_scheme", "http"),
+            ("url_scheme", scheme),
         ],
         SHORT_S,
         began.elapsed(),
@@ -259,8 +289,17 @@ fn trace(request: &Request) -> Option<&str> {
 }
 
 impl Inner {
-    fn stage(&self) -> u8 {
-        self.stage.load(Ordering::Acquire)
+    fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    /// Goes on to a stage, and never back.
+    fn reach(&self, next: Stage) {
+        self.stage.send_if_modified(|stage| {
+            let further = next > *stage;
+            *stage = next.max(*stage);
+            further
+        });
     }
 
     #[expect(
@@ -279,13 +318,13 @@ impl Inner {
         route: &str,
     ) -> Result<Response, Problem> {
         match (request.uri().path(), self.stage()) {
-            ("/livez", _) | ("/readyz", SERVING) => {
+            ("/livez", _) | ("/readyz", Stage::Serving) => {
                 // Supervisors ask without a credential, and are told nothing of anybody's.
                 let nobody = Principal::anonymous(&std::collections::BTreeSet::new());
                 self.attach(nobody, &mut request);
                 return Ok(next.run(request).await);
             }
-            ("/readyz", _) | (_, REFUSING) => return Err(draining()),
+            ("/readyz", _) | (_, Stage::Refusing) => return Err(draining()),
             _ => {}
         }
         let peer = request.extensions().get::<Peer>().copied();
@@ -293,7 +332,10 @@ impl Inner {
         if request.method() == Method::POST && !self.identity.is_local() {
             match request.uri().path() {
                 session::PATH => return self.log_in(request, peer).await,
-                session::END => return Ok(to_the_front(session::forget())),
+                session::END if !session::is_own(&Method::POST, request.headers()) => {
+                    return Err(foreign());
+                }
+                session::END => return Ok(sent_on("/", session::forget())),
                 _ => {}
             }
         }
@@ -380,6 +422,7 @@ impl Inner {
         let address = self.address(request.headers(), peer);
         // Each attempt counts as a guess until it holds.
         self.charge_address(address)?;
+        let to = session::destination(request.uri().query());
         let form = self.whole(request).await?.into_body();
         let form = axum::body::to_bytes(form, self.settings.limits.body_bytes).await;
         let form = form.map_err(|_| Problem::new(Kind::BodyCut, "the form broke off"))?;
@@ -387,7 +430,7 @@ impl Inner {
         let checked = self.identity.check(token, Timestamp::now()).await;
         checked.map_err(not_identified)?;
         let cookie = session::keep(token).ok_or_else(unidentified)?;
-        Ok(to_the_front(cookie))
+        Ok(sent_on(&to, cookie))
     }
 
     /// Guesses are charged to whoever guesses.
@@ -524,12 +567,13 @@ fn record(
     }
 }
 
-/// To the first page, with a cookie.
-fn to_the_front(cookie: HeaderValue) -> Response {
+/// To another page, with a cookie.
+fn sent_on(to: &str, cookie: HeaderValue) -> Response {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::SEE_OTHER;
     let headers = answer.headers_mut();
-    headers.insert(LOCATION, HeaderValue::from_static("/"));
+    let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
+    headers.insert(LOCATION, to);
     headers.insert(SET_COOKIE, cookie);
     answer
 }

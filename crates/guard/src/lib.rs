@@ -19,7 +19,7 @@
 //! 7. the audit log: that it asks for a change, and afterwards what came of it;
 //! 8. the handler, and [`streams`] for answers that do not end.
 //!
-//! [`mod@serve`] is the server of connections that cuts slow ones; [`Guard::wrap`] puts all else around a
+//! [`serve`] is the server of connections that cuts slow ones; [`Guard::wrap`] puts all else around a
 //! router. Settings are in [`settings`].
 
 pub mod address;
@@ -44,8 +44,8 @@ pub mod streams;
 pub mod tokens;
 
 pub use address::Peer;
-pub use layer::{Attach, Guard, Holding, Owners, Parts, RequestId, RouteLabel};
+pub use layer::{Attach, Guard, Holding, Owners, Parts, Present, RequestId, RouteLabel};
 pub use principal::{Grant, Principal};
 pub use rights::{Action, Decision, Object, decide};
-pub use serve::serve;
+pub use serve::{Server, Stopping};
 pub use settings::GuardSettings;

@@ -17,8 +17,8 @@ pub const OPEN: &str =
 pub fn refusal(peer: IpAddr, method: &Method, headers: &HeaderMap) -> Option<String> {
     if !peer.to_canonical().is_loopback() {
         return Some(format!(
-            "this is the embedded program, which answers its own machine only, and you come from \
-             {peer}; run a gateway with [identity] mode = \"credentials\" for others"
+            "this gateway answers its own machine only, and you come from {peer}; run one with \
+             [identity] mode = \"credentials\" for others"
         ));
     }
     let Some(host) = text(headers, header::HOST) else {

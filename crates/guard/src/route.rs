@@ -47,6 +47,8 @@ fn reading(noun: &str, api: bool) -> Action {
     match noun {
         "version" | "schemas" | "openapi.json" | "problems" | "livez" | "readyz" | "assets"
         | "static" | "favicon.ico" => Action::Public,
+        // Who one is, and where to say so.
+        "session" if !api => Action::Public,
         "nodes" | "cluster" | "status" => Action::ReadCluster,
         "audit" => Action::Operate,
         "metrics" if !api => Action::Operate,
@@ -75,6 +77,8 @@ mod tests {
             ("GET", "/", Read, None),
             ("GET", "/livez", Public, None),
             ("GET", "/metrics", Operate, None),
+            ("GET", "/session", Public, None),
+            ("GET", "/api/v1/session", Read, None),
             ("GET", "/problems/rate-limited", Public, None),
             ("GET", "/api/v1/version", Public, None),
             ("GET", "/api/v1/status", ReadCluster, None),

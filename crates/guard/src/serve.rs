@@ -1,8 +1,9 @@
 //! The server of the gateway's connections.
 //!
-//! Comes in: a listener and a router with its guard. Goes out: answers over HTTP/1.1. It must never
-//! wait without end for a client that sends its head by and by, hold more connections than it is
-//! told, or break off an answer that was begun when it is told to stop.
+//! Comes in: a listener and a router with its guard. Goes out: answers over HTTP/1.1, encrypted if it
+//! is given a certificate. It must never wait without end for a client that shakes hands or sends its
+//! head by and by, hold more connections than it is told, or break off an answer that was begun when
+//! it is told to stop.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,15 +19,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use crate::address::{Peer, group};
+use crate::address::{Encrypted, Peer, group};
 use crate::layer::Guard;
 use crate::settings::{LimitSettings, Mode};
 use crate::streams::{Refused, Stream, Streams};
 
 /// How a server stops.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopping {
     /// How long the stop is announced by `/readyz` before requests are refused: longer than balancers
     /// take to notice.
@@ -44,94 +46,152 @@ impl Default for Stopping {
     }
 }
 
-/// Serves `router` behind `guard` until `stop` comes to its end, and then stops by and by.
-///
-/// # Errors
-/// When the listener has no address, or one that others reach in embedded mode.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    guard: Guard,
-    stop: impl Future<Output = ()>,
-    stopping: Stopping,
-) -> io::Result<()> {
-    let address = listener.local_addr()?;
-    may_listen(&guard, address)?;
-    let router = guard.wrap(router);
-    let (closing, closed) = watch::channel(());
-    {
-        let drained = async {
-            stop.await;
-            guard.drain(stopping.announce, stopping.finish).await;
-        };
-        // What accepts ends here, and with it the listener.
-        tokio::select! {
-            () = drained => {}
-            () = accept(listener, &router, &guard, closed) => {}
+impl Stopping {
+    /// How a server of this mode stops, without a word: where nobody stands before it, nobody needs
+    /// time to notice.
+    #[must_use]
+    pub fn of(mode: Mode) -> Self {
+        match mode {
+            Mode::Loopback => Self {
+                announce: Duration::ZERO,
+                finish: Duration::from_secs(10),
+            },
+            Mode::Credentials => Self::default(),
         }
     }
-    // Each connection ends after the answer that it is at.
-    closing.send_replace(());
-    if tokio::time::timeout(stopping.finish, closing.closed())
-        .await
-        .is_err()
-    {
-        tracing::warn!("connections that did not end in time are broken off");
+}
+
+/// A router behind its guard, about to be served.
+pub struct Server {
+    guard: Guard,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    stopping: Stopping,
+}
+
+impl Server {
+    /// `router` behind `guard`.
+    #[must_use]
+    pub fn new(router: Router, guard: Guard) -> Self {
+        Self {
+            router: guard.wrap(router),
+            tls: None,
+            stopping: Stopping::of(guard.settings().identity.mode),
+            guard,
+        }
     }
-    Ok(())
+
+    /// Over TLS alone, if there is a certificate.
+    #[must_use]
+    pub fn secured(mut self, tls: Option<TlsAcceptor>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Stops in this way.
+    #[must_use]
+    pub const fn stopping(mut self, stopping: Stopping) -> Self {
+        self.stopping = stopping;
+        self
+    }
+
+    /// The guard.
+    #[must_use]
+    pub const fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// Serves `listener` until `stop` comes to its end, and then stops by and by.
+    ///
+    /// # Errors
+    /// When the listener has no address, or one that others reach in loopback mode.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        may_listen(&self.guard, listener.local_addr()?)?;
+        let (closing, closed) = watch::channel(());
+        let Stopping { announce, finish } = self.stopping;
+        {
+            let drained = async {
+                stop.await;
+                self.guard.drain(announce, finish).await;
+            };
+            // What accepts ends here, and with it the listener.
+            tokio::select! {
+                () = drained => {}
+                () = self.accept(listener, closed) => {}
+            }
+        }
+        // Each connection ends after the answer that it is at.
+        closing.send_replace(());
+        if tokio::time::timeout(finish, closing.closed())
+            .await
+            .is_err()
+        {
+            tracing::warn!("connections that did not end in time are broken off");
+        }
+        Ok(())
+    }
+
+    async fn accept(&self, listener: TcpListener, closed: watch::Receiver<()>) {
+        let limits = Arc::new(self.guard.settings().limits.clone());
+        let places = Arc::new(Semaphore::new(limits.connections));
+        let crowd = Streams::new(limits.connections_each, usize::MAX);
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let Ok(seat) = seat(&crowd, &self.guard, peer) else {
+                self.guard.count_closed();
+                continue;
+            };
+            // Answers are small and complete: waiting to fill a packet only delays them.
+            drop(stream.set_nodelay(true));
+            let (router, tls) = (self.router.clone(), self.tls.clone());
+            let (limits, closed) = (Arc::clone(&limits), closed.clone());
+            tokio::spawn(async move {
+                match tls {
+                    None => connection(stream, peer, router, &limits, closed).await,
+                    Some(tls) => {
+                        let shaken = tokio::time::timeout(limits.head(), tls.accept(stream)).await;
+                        // Whoever does not speak TLS is told so by silence.
+                        if let Ok(Ok(stream)) = shaken {
+                            speak(stream, (peer, true), router, &limits, closed).await;
+                        }
+                    }
+                }
+                drop((place, seat));
+            });
+        }
+    }
 }
 
 /// Whether a server in this mode may listen here.
 ///
 /// # Errors
-/// In embedded mode, when others reach the address.
+/// In loopback mode, when others reach the address.
 pub fn may_listen(guard: &Guard, address: SocketAddr) -> io::Result<()> {
     if guard.settings().identity.mode == Mode::Loopback && !address.ip().is_loopback() {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!(
-                "the embedded program asks nobody for a credential, so that it does not listen on \
+                "in loopback mode nobody is asked for a credential, so that a gateway does not listen on \
                  {address}, which others reach: listen on 127.0.0.1, or set [identity] mode = \
                  \"credentials\""
             ),
         ));
     }
     Ok(())
-}
-
-async fn accept(
-    listener: TcpListener,
-    router: &Router,
-    guard: &Guard,
-    closed: watch::Receiver<()>,
-) {
-    let limits = Arc::new(guard.settings().limits.clone());
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let crowd = Streams::new(limits.connections_each, usize::MAX);
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let Ok(seat) = seat(&crowd, guard, peer) else {
-            guard.count_closed();
-            continue;
-        };
-        // Answers are small and complete: waiting to fill a packet only delays them.
-        drop(stream.set_nodelay(true));
-        let (router, limits, closed) = (router.clone(), Arc::clone(&limits), closed.clone());
-        tokio::spawn(async move {
-            connection(stream, peer, router, &limits, closed).await;
-            drop((place, seat));
-        });
-    }
 }
 
 /// A place among the connections of one address; balancers of ours bring those of many.
@@ -144,10 +204,21 @@ fn seat(crowd: &Streams, guard: &Guard, peer: SocketAddr) -> Result<Option<Strea
     crowd.open(&address).map(Some)
 }
 
-/// Serves one connection, encrypted or not, until it ends or `closed` says so.
+/// Serves one connection until it ends or `closed` says so.
 pub async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
+    router: Router,
+    limits: &LimitSettings,
+    closed: watch::Receiver<()>,
+) {
+    speak(stream, (peer, false), router, limits, closed).await;
+}
+
+/// The same, of a stream that may be encrypted.
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    (peer, encrypted): (SocketAddr, bool),
     router: Router,
     limits: &LimitSettings,
     mut closed: watch::Receiver<()>,
@@ -155,6 +226,9 @@ pub async fn connection(
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer));
+        if encrypted {
+            request.extensions_mut().insert(Encrypted);
+        }
         router.clone().oneshot(request)
     });
     let served = http1::Builder::new()

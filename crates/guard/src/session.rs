@@ -2,9 +2,10 @@
 //!
 //! Comes in: a token by a form (`POST /session`), and afterwards the cookie. Goes out: the credential
 //! of a request. It must never let a page of another site use the cookie for a change, show the
-//! token to a script, or keep a browser locked out by a cookie that has ended.
+//! token to a script, keep a browser locked out by a cookie that has ended, or send it to another
+//! site.
 
-use http::header::{COOKIE, HOST, ORIGIN};
+use http::header::{ACCEPT, COOKIE, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method};
 
 /// Where a browser logs in, by a form with the field `token`.
@@ -50,21 +51,50 @@ pub fn is_own(method: &Method, headers: &HeaderMap) -> bool {
     }
 }
 
+/// Where a browser goes once it is logged in: the path of this gateway that the query of the form's
+/// address names as `to`, else the first page.
+#[must_use]
+pub fn destination(query: Option<&str>) -> String {
+    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let named = pairs.find(|(name, _)| name == "to");
+    // Two slashes, however they are written, begin the name of another host.
+    let inside = |path: &str| {
+        let mut bytes = path.bytes();
+        bytes.next() == Some(b'/')
+            && bytes.next() != Some(b'/')
+            && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
+    };
+    match named {
+        Some((_, path)) if inside(&path) => path.into_owned(),
+        _ => "/".to_owned(),
+    }
+}
+
+/// Whether a browser asks for a page, and not a program for an answer.
+#[must_use]
+pub fn wants_page(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter();
+    accepted
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("text/html"))
+}
+
 /// The header that has a browser keep a credential for this session. Only what is in a token of ours
-/// or in a JWT is kept.
+/// or in a JWT is kept. A link on another site may lead here with it; for changes it takes a page of
+/// this gateway.
 #[must_use]
 pub fn keep(credential: &str) -> Option<HeaderValue> {
     let plain = credential
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-    let text = format!("{NAME}={credential}; Path=/; Secure; HttpOnly; SameSite=Strict");
+    let text = format!("{NAME}={credential}; Path=/; Secure; HttpOnly; SameSite=Lax");
     plain.then(|| HeaderValue::from_str(&text).ok()).flatten()
 }
 
 /// The header that has a browser forget it.
 #[must_use]
 pub fn forget() -> HeaderValue {
-    HeaderValue::from_static("__Host-assay=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0")
+    HeaderValue::from_static("__Host-assay=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")
 }
 
 /// The field `token` of a form. Tokens have no character that forms spell otherwise.
@@ -150,7 +180,7 @@ mod tests {
             "__Host-assay=assay_0a_1b;",
             "Secure",
             "HttpOnly",
-            "SameSite=Strict",
+            "SameSite=Lax",
             "Path=/",
         ] {
             assert!(kept.contains(part), "{kept}");
@@ -161,5 +191,27 @@ mod tests {
         assert_eq!(field(b"x=1&token=abc"), Some("abc"));
         assert_eq!(field(b"tokens=abc"), None);
         assert_eq!(field(b"\xff"), None);
+    }
+
+    #[test]
+    fn a_form_leads_to_paths_of_this_gateway_alone() {
+        for (query, to) in [
+            (None, "/"),
+            (Some("x=1"), "/"),
+            (
+                Some("to=%2Fincidents%2Finc_1%3Fa%3Db"),
+                "/incidents/inc_1?a=b",
+            ),
+            (Some("to="), "/"),
+            (Some("to=https%3A%2F%2Fevil.example"), "/"),
+            (Some("to=%2F%2Fevil.example"), "/"),
+            (Some("to=%2F%5Cevil.example"), "/"),
+            (Some("to=%2F%09%2Fevil.example"), "/"),
+            (Some("to=%2Fa%0D%0Ab%3A%20c"), "/"),
+            (Some("to=evil"), "/"),
+            (Some("to=%2F%C3%A9"), "/"),
+        ] {
+            assert_eq!(destination(query), to, "{query:?}");
+        }
     }
 }

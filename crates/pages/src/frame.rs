@@ -5,7 +5,7 @@ use assay_answers::{Reader, Role, Told};
 use jiff::Timestamp;
 
 use crate::html::part;
-use crate::request::Asked;
+use crate::request::{Asked, Door};
 
 /// The part of the menu that a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +65,10 @@ pub struct Frame {
     pub crumbs: Vec<(String, String)>,
     /// The instant of the request.
     pub now: Timestamp,
-    /// Who is served, in words.
+    /// Who is served, in words; empty where that is not told.
     pub who: String,
+    /// By what door they came in.
+    pub door: Door,
     /// The oldest instant at which something on the page was read.
     pub as_of: Option<Timestamp>,
     /// Seconds since the store could last be asked, while it cannot.
@@ -100,7 +102,11 @@ impl Frame {
             section,
             crumbs: Vec::new(),
             now: cx.now,
-            who: format!("{} · {role}", cx.who.id),
+            who: match cx.who.id.as_str() {
+                "" => String::new(),
+                id => format!("{id} · {role}"),
+            },
+            door: cx.asked.door,
             as_of: None,
             stale_s: None,
             api: String::new(),
@@ -146,6 +152,12 @@ impl Frame {
     #[must_use]
     pub fn is_in(&self, section: &Section) -> bool {
         self.section == *section
+    }
+
+    /// Whether they came in by this door.
+    #[must_use]
+    pub fn is_by(&self, door: Door) -> bool {
+        self.door == door
     }
 
     /// How long ago the page could last be confirmed, in words.

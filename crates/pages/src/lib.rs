@@ -20,6 +20,9 @@ mod show;
 mod view;
 pub mod words;
 
+pub use request::Door;
+pub use view::session::refusal;
+
 use std::sync::Arc;
 
 use assay_answers::{Deeds, Facts, Problem, Reader};

@@ -13,6 +13,22 @@ use crate::html::unpart;
 /// Bytes of a form, at most: a dataset file of the greatest size, with room for its encoding.
 pub const FORM_MOST: usize = 2 << 20;
 
+/// By what door somebody came in. A server says so by an extension of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Door {
+    /// Nobody said.
+    #[default]
+    Unsaid,
+    /// By sitting at this machine, where nobody is asked for a credential.
+    Machine,
+    /// By a session of a browser, which can be ended.
+    Session,
+    /// By a credential with each request.
+    Credential,
+    /// Without being known, as everybody.
+    Nobody,
+}
+
 /// What is asked of the pages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
@@ -26,6 +42,8 @@ pub struct Asked {
     pub query: BTreeMap<String, String>,
     /// The form's values by name.
     pub form: BTreeMap<String, String>,
+    /// By what door the request came in.
+    pub door: Door,
 }
 
 /// Why a request is not read.
@@ -42,6 +60,19 @@ pub enum Unread {
 }
 
 impl Asked {
+    /// Nothing: of a request that cannot be read, or is not told.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            method: Method::GET,
+            path: String::new(),
+            parts: Vec::new(),
+            query: BTreeMap::new(),
+            form: BTreeMap::new(),
+            door: Door::Unsaid,
+        }
+    }
+
     /// Reads a request.
     ///
     /// # Errors
@@ -69,6 +100,7 @@ impl Asked {
             path,
             query,
             form,
+            door: request.extensions().get().copied().unwrap_or_default(),
         })
     }
 

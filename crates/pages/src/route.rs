@@ -15,7 +15,7 @@ use crate::request::Asked;
 use crate::view::{self, Body};
 
 /// The first parts of the paths of pages.
-pub(crate) const FIRST: [&str; 12] = [
+pub(crate) const FIRST: [&str; 13] = [
     "",
     "about",
     "assets",
@@ -26,6 +26,7 @@ pub(crate) const FIRST: [&str; 12] = [
     "nodes",
     "register",
     "runs",
+    "session",
     "settings",
     "subscriptions",
 ];
@@ -37,13 +38,7 @@ pub(crate) async fn respond(
     now: Timestamp,
 ) -> Reply {
     let asked = Asked::read(request);
-    let nothing = Asked {
-        method: Method::GET,
-        path: String::new(),
-        parts: Vec::new(),
-        query: std::collections::BTreeMap::new(),
-        form: std::collections::BTreeMap::new(),
-    };
+    let nothing = Asked::nothing();
     let cx = |asked| Cx { asked, who, now };
     let asked = match &asked {
         Ok(asked) => asked,
@@ -130,6 +125,7 @@ async fn page(pages: &Pages, cx: &Cx<'_>, parts: &[&str]) -> Body {
         ["nodes", node] => view::nodes::page(pages, cx, node).await,
         ["cluster"] => view::cluster::page(pages, cx).await,
         ["subscriptions"] => view::subscriptions::page(pages, cx).await,
+        ["session"] => view::session::page(cx),
         ["settings"] => view::settings::page(pages, cx),
         ["about"] => view::settings::about(pages, cx).await,
         ["api", "docs"] => view::api::page(pages, cx),

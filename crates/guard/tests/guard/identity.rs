@@ -391,7 +391,7 @@ async fn a_browser_logs_in_by_a_form_and_only_its_own_pages_change_anything() {
     assert_eq!(entered.headers()["location"], "/");
     let cookie = entered.headers()["set-cookie"].to_str().unwrap();
     assert!(
-        cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
         "{cookie}"
     );
     let cookie = cookie.split(';').next().unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use assay_guard::rights::Decision;
-use assay_guard::serve::{Stopping, serve};
+use assay_guard::serve::{Server, Stopping};
 use assay_guard::{
     Action, Guard, GuardSettings, Holding, Object, Owners, Parts, Principal, RouteLabel, decide,
 };
@@ -159,6 +159,7 @@ impl Stage {
             attach: Some(Arc::new(|who, extensions| {
                 extensions.insert(Told(who.rights()));
             })),
+            present: None,
         };
         let guard = Guard::new(settings(text), parts).unwrap();
         let listener = TcpListener::bind(address).await.unwrap();
@@ -169,14 +170,9 @@ impl Stage {
             announce: Duration::from_millis(800),
             finish: Duration::from_secs(5),
         };
-        let served = serve(
-            listener,
-            router(Arc::clone(&permits)),
-            guard.clone(),
-            async move { drop(stopped.await) },
-            stopping,
-        );
-        let task = tokio::spawn(async move { served.await.unwrap() });
+        let server = Server::new(router(Arc::clone(&permits)), guard.clone()).stopping(stopping);
+        let stopped = async move { drop(stopped.await) };
+        let task = tokio::spawn(async move { server.serve(listener, stopped).await.unwrap() });
         Self {
             address,
             telemetry,

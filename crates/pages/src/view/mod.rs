@@ -24,6 +24,7 @@ pub mod problem;
 pub mod register;
 pub mod run;
 pub mod runs;
+pub mod session;
 pub mod settings;
 pub mod subscriptions;
 pub mod yaml;

@@ -52,6 +52,9 @@ pub struct PostgresOptions {
     pub connect_timeout: Duration,
     /// Whether the schema is brought up to date; else it must be.
     pub migrate: bool,
+    /// The role of gateways, which is let in whenever the schema is up to date: it reads, and appends
+    /// to the audit log.
+    pub gateway_role: Option<String>,
 }
 
 impl PostgresOptions {
@@ -72,6 +75,7 @@ impl PostgresOptions {
             tcp_user_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             migrate: true,
+            gateway_role: None,
         }
     }
 
@@ -168,6 +172,9 @@ impl PostgresStore {
         let connecting = access.connect(&place, &patient, options.connect_timeout);
         let mut connection = connecting.await?;
         prepare(&place, &mut connection, options.migrate).await?;
+        if let Some(role) = options.gateway_role.as_deref().filter(|_| options.migrate) {
+            let_in(&place, &mut connection, role).await;
+        }
         connection
             .close()
             .await
@@ -225,6 +232,18 @@ fn renew(shared: &Arc<Shared>, readers: &PgPool, base: PgConnectOptions) {
             }
         }
     });
+}
+
+/// Lets the role of gateways in. A manager leads without gateways as well: what is wrong is told.
+async fn let_in(place: &str, connection: &mut PgConnection, role: &str) {
+    let done = sqlx::query("SELECT let_gateway_in($1)").bind(role);
+    match done.execute(connection).await {
+        Ok(_) => tracing::info!(%place, role, "gateways may read the store"),
+        Err(error) => tracing::error!(
+            %place, role, %error,
+            "gateways are not let in to the store: make their role, and start a manager again"
+        ),
+    }
 }
 
 /// Brings the schema up to date, or sees that it is.

@@ -2,15 +2,16 @@
 //!
 //! Comes in: options. Goes out: the HTTP API, until it is told to stop: it then says that it is
 //! leaving, answers what was asked, and ends. Exit codes: 0 left as asked, 1 failed, 2 did not start
-//! on its options.
+//! on its options. It must never answer anybody whom its guard does not know.
 
+mod door;
 mod options;
 mod wiring;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use assay_gateway::Gateway;
+use assay_gateway::{Gateway, Seams};
 use assay_process::environment::{known, misspelt, present};
 use assay_process::run::{Failure, enter, health, listen, refuse};
 use assay_process::{Started, Stop};
@@ -53,16 +54,17 @@ async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
     let pages = listen("telemetry", settings.telemetry).await?;
     let door = listen("the HTTP API", settings.listen).await?;
     let tls = wiring::tls(&settings)?;
-    let parts = tokio::select! {
+    let (parts, audit) = tokio::select! {
         () = stop.asked() => return Ok(()),
         parts = wiring::parts(&settings, telemetry.clone()) => parts?,
     };
-    let gateway = Gateway::new(parts).secured(tls);
-    let api = gateway.api().clone();
-    let ready = Arc::new(move || {
-        let ready = api.ready().map(|()| "answers".to_owned());
-        ready.map_err(|problem| problem.detail)
-    });
+    let gateway = Gateway::new(parts)
+        .paged(Seams::default())
+        .guarded(settings.guard, audit)?
+        .stopping(settings.stopping)
+        .secured(tls);
+    let ready = gateway.readiness();
+    let ready = Arc::new(move || ready().map(|()| "answers".to_owned()));
     tokio::spawn(http::serve(
         pages,
         Pages {
@@ -79,7 +81,9 @@ async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
             tracing::info!("asked to stop: answers what was asked");
         }
     };
-    let left = stop.unless_insisted(gateway.serve(door, asked)).await;
+    let mut served = Ok(());
+    let serves = async { served = gateway.serve(door, asked).await };
+    let left = stop.unless_insisted(serves).await;
     tracing::info!(left, "the gateway has stopped");
-    Ok(())
+    Ok(served?)
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use assay_gateway::{GuardSettings, Stopping};
 use assay_process::options::{
     Files, LogOptions, Store, StoreOptions, TelemetryOptions, TlsOptions, without_password,
 };
@@ -11,6 +13,8 @@ use assay_process::{Layered, Refused, file, layered};
 use assay_telemetry::LogSettings;
 use clap::{Args, Parser};
 use serde::Deserialize;
+
+use crate::door::{self, GuardFrom};
 
 /// The HTTP gateway of an Assay cluster: reads that are kept and shared, wishes carried to the leader.
 #[derive(Debug, Parser)]
@@ -52,10 +56,18 @@ pub struct Options {
     /// Folder of definitions, instead of a table.
     #[arg(long, env = "ASSAY_REGISTRY_DIR", value_name = "FOLDER")]
     pub registry_dir: Option<PathBuf>,
-    /// Let everybody who reaches it do everything, on other machines and without TLS, too: for closed
-    /// networks only.
-    #[arg(long, env = "ASSAY_INSECURE", num_args = 0..=1, default_missing_value = "true")]
-    pub insecure: Option<bool>,
+    /// Settings of the guard (TOML), who may ask for what and how often: a file, or `env:NAME` of a
+    /// variable that holds the text; in the file of options also a table, `[guard]` [default: none,
+    /// whoever sits at this machine is asked for no credential].
+    #[arg(long, env = "ASSAY_GUARD", value_name = "FILE")]
+    pub guard: Option<GuardFrom>,
+    /// Seconds that /readyz says that a gateway leaves before it refuses requests: longer than
+    /// balancers take to notice [default: 5; 0 in loopback mode].
+    #[arg(long, env = "ASSAY_GATEWAY_ANNOUNCE_S", value_name = "SECONDS")]
+    pub announce_s: Option<u64>,
+    /// Seconds that requests may go on once others are refused [default: 20; 10 in loopback mode].
+    #[arg(long, env = "ASSAY_DRAIN_GRACE_S", value_name = "SECONDS")]
+    pub drain_grace_s: Option<u64>,
     /// Log.
     #[command(flatten)]
     pub log: LogOptions,
@@ -70,7 +82,8 @@ pub struct Options {
     pub store: StoreOptions,
 }
 
-layered!(Options { listen, http_cert, http_key, managers, registry_table, registry_dir, insecure }
+layered!(Options { listen, http_cert, http_key, managers, registry_table, registry_dir, guard,
+    announce_s, drain_grace_s }
     with { log, telemetry, tls, store });
 
 /// Where definitions are kept.
@@ -93,6 +106,10 @@ pub struct Settings {
     pub managers: Vec<String>,
     /// Where definitions are kept.
     pub definitions: Definitions,
+    /// Who may ask for what, and how often.
+    pub guard: GuardSettings,
+    /// How it stops.
+    pub stopping: Stopping,
     /// The log.
     pub log: LogSettings,
     /// Where the telemetry pages are.
@@ -127,25 +144,41 @@ impl Options {
                 return Err(Refused::new(why));
             }
         };
-        let settings = Settings {
-            listen: self.listen.unwrap_or(here(8080)),
+        let listen = self.listen.unwrap_or(here(8080));
+        let guard = door::settings(self.guard)?;
+        door::may_listen(&guard, listen, http_tls.is_some())?;
+        Ok(Settings {
+            listen,
             http_tls,
             managers: managers(self.managers, tls.is_some())?,
             definitions: definitions(self.registry_table, self.registry_dir)?,
+            stopping: stopping(&guard, self.announce_s, self.drain_grace_s)?,
+            guard,
             log: self.log.settings(),
             telemetry: self.telemetry.listen.unwrap_or(here(9182)),
             tls,
             store: self.store.checked()?,
-        };
-        if !settings.listen.ip().is_loopback() && !self.insecure.unwrap_or(false) {
-            return Err(Refused(format!(
-                "whoever reaches {} may do everything: serve loopback, behind a proxy that knows who \
-                 asks, or say --insecure on a closed network",
-                settings.listen
-            )));
-        }
-        Ok(settings)
+        })
     }
+}
+
+/// How the gateway stops: with the time that balancers need, if there are any.
+fn stopping(
+    guard: &GuardSettings,
+    announce_s: Option<u64>,
+    grace_s: Option<u64>,
+) -> Result<Stopping, Refused> {
+    let usual = Stopping::of(guard.identity.mode);
+    let stopping = Stopping {
+        announce: announce_s.map_or(usual.announce, Duration::from_secs),
+        finish: grace_s.map_or(usual.finish, Duration::from_secs),
+    };
+    if stopping.announce.max(stopping.finish) > Duration::from_secs(3600) {
+        return Err(Refused::new(
+            "a gateway stops within an hour: --announce-s and --drain-grace-s are 3600 at most",
+        ));
+    }
+    Ok(stopping)
 }
 
 /// The addresses of the managers.
@@ -195,6 +228,7 @@ impl fmt::Display for Settings {
             "http"
         };
         writeln!(f, "listen       {scheme}://{}", self.listen)?;
+        writeln!(f, "guard        {}", door::shown(&self.guard))?;
         writeln!(f, "managers     {}", self.managers.join(", "))?;
         match &self.definitions {
             Definitions::Table(table) => writeln!(f, "definitions  the table {table}")?,
@@ -212,6 +246,7 @@ impl fmt::Display for Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use assay_guard::settings::Mode;
     use clap::CommandFactory;
 
     fn settings(arguments: &str) -> Result<Settings, Refused> {
@@ -232,6 +267,8 @@ mod tests {
         assert_eq!(found.managers.len(), 2);
         let shown = found.to_string();
         assert!(shown.contains("postgres://a@h/db") && !shown.contains("hush"));
+        assert!(shown.contains("open to everybody on this machine"));
+        assert_eq!(found.stopping.announce, Duration::ZERO);
         for (bad, says) in [
             ("--registry-dir d", "no manager is named"),
             ("--managers http://m:1", "--registry-table"),
@@ -242,11 +279,84 @@ mod tests {
             ),
             (
                 "--managers http://m:1 --registry-dir d --listen 10.1.2.3:80",
-                "--insecure",
+                "--guard",
+            ),
+            (
+                "--managers http://m:1 --registry-dir d --drain-grace-s 4000",
+                "within an hour",
             ),
         ] {
             let why = settings(bad).unwrap_err().0;
             assert!(why.contains(says), "{bad}: {why}");
+        }
+    }
+
+    /// Settings with a guard in a file of its own, and in the file of options.
+    fn guarded(guard: &str, listen: &str) -> [Result<Settings, Refused>; 2] {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, options] = ["guard.toml", "gateway.toml"].map(|name| folder.path().join(name));
+        std::fs::write(&file, guard).unwrap();
+        std::fs::write(&options, guard.replacen('[', "[guard.", 1)).unwrap();
+        let whole = format!("--managers http://m:1 --registry-dir d --listen {listen}");
+        [
+            settings(&format!("{whole} --guard {}", file.display())),
+            settings(&format!("{whole} --config {}", options.display())),
+        ]
+    }
+
+    #[test]
+    fn other_machines_are_let_in_with_credentials_and_by_no_other_word() {
+        let open = "[identity]\nmode = 'credentials'\nanonymous = ['subscriber:*']\n";
+        for found in guarded(open, "10.1.2.3:80") {
+            let found = found.unwrap();
+            assert_eq!(found.guard.identity.mode, Mode::Credentials);
+            assert_eq!(found.stopping, Stopping::default());
+            assert!(!found.to_string().contains("this machine"), "{found}");
+        }
+        let loopback = "[identity]\nmode = 'loopback'\n";
+        for refused in guarded(loopback, "10.1.2.3:80") {
+            assert!(refused.unwrap_err().0.contains("--guard"));
+        }
+        for settings in guarded(loopback, "127.0.0.1:80") {
+            assert!(settings.is_ok());
+        }
+        assert!(Flags::try_parse_from(["g", "--insecure"]).is_err());
+    }
+
+    #[test]
+    fn secrets_do_not_travel_in_the_open_and_what_is_wrong_is_told_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = folder.path().join("tokens.toml");
+        std::fs::write(&tokens, "").unwrap();
+        let guard = format!(
+            "[identity]\nmode = 'credentials'\ntokens = '{}'\n",
+            tokens.display()
+        );
+        for refused in guarded(&guard, "10.1.2.3:80") {
+            let why = refused.unwrap_err().0;
+            assert!(
+                why.contains("--http-cert") && why.contains("trusted_proxies"),
+                "{why}"
+            );
+        }
+        let behind = format!("{guard}trusted_proxies = ['10.0.0.0/8']\n");
+        let both = guarded(&guard, "127.0.0.1:80").into_iter();
+        for settings in both.chain(guarded(&behind, "10.1.2.3:80")) {
+            assert!(settings.is_ok(), "{settings:?}");
+        }
+        for (bad, says) in [
+            ("[identity]\nmodus = 'x'\n", "modus"),
+            ("[identity]\nmode = 'credentials'\n", "token new"),
+            ("[queue]\nin_flight = 0\n", "in_flight"),
+        ] {
+            for refused in guarded(bad, "127.0.0.1:80") {
+                let why = refused.unwrap_err().0;
+                assert!(why.contains(says), "{why}");
+            }
+        }
+        std::fs::write(&tokens, "[[token]]\nid = 'x'\n").unwrap();
+        for refused in guarded(&guard, "127.0.0.1:80") {
+            assert!(refused.unwrap_err().0.contains("tokens.toml"));
         }
     }
 }

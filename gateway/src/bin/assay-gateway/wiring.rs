@@ -1,19 +1,18 @@
 //! The wiring of the gateway: the one file of this program that names adapters.
 //!
 //! Comes in: settings. Goes out: a gateway's parts, on Postgres and a table or a folder of
-//! definitions.
+//! definitions, and the audit log in the same Postgres.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use assay_answers::Reader;
-use assay_gateway::{ByRole, Clock, Managers, Mode, Parts, Way};
+use assay_gateway::{ByRole, Clock, Managers, Mode, Parts, Way, anonymous};
 use assay_process::options::{Store, StoreAuth, without_password};
 use assay_process::run::{Failure, patiently};
 use assay_proto::link::{PeerRole, Tls, TlsFiles};
 use assay_registry::{FolderRegistry, Registry};
-use assay_store::StoreError;
 use assay_store::postgres::{Passwords, PostgresOptions, PostgresStore};
+use assay_store::{Audit, StoreError};
 use assay_telemetry::Telemetry;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
@@ -44,8 +43,11 @@ async fn passwords(store: &Store) -> Result<Option<Arc<dyn Passwords>>, Failure>
     }
 }
 
-/// What the gateway is made of.
-pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<Parts, Failure> {
+/// What the gateway is made of, and where changes are written down.
+pub async fn parts(
+    settings: &Settings,
+    telemetry: Telemetry,
+) -> Result<(Parts, Arc<dyn Audit>), Failure> {
     let options = PostgresOptions {
         // A manager brings the schema up to date; this program has no right to.
         migrate: false,
@@ -63,21 +65,22 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<Parts, F
     let store = patiently(&the_store, connect, may_come).await?;
     let clock = || store.clock();
     let now: Clock = patiently("the store's clock", clock, StoreError::is_retryable).await?;
-    Ok(Parts {
+    let parts = Parts {
         store: Arc::new(store.clone()),
-        news: Arc::new(store),
+        news: Arc::new(store.clone()),
         registry: registry(settings, now.clone()).await?,
         managers: Managers::new(Way::Several {
             addresses: settings.managers.clone(),
             tls: client(settings)?,
         }),
         rights: Arc::new(ByRole),
-        // The options have made sure that only those reach it who may do everything.
-        nobody: Reader::of_this_machine(),
+        // The guard says of every request who asks.
+        nobody: anonymous(),
         now,
         telemetry,
         mode: Mode::Cluster,
-    })
+    };
+    Ok((parts, Arc::new(store)))
 }
 
 /// The definitions in a table.

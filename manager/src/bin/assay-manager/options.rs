@@ -54,6 +54,10 @@ pub struct Options {
     /// Bring the store's schema up to date [default: true].
     #[arg(long, env = "ASSAY_STORE_MIGRATE")]
     pub migrate: Option<bool>,
+    /// The role of gateways in Postgres, which is let in when the schema is up to date: it reads, and
+    /// appends to the audit log [default: none].
+    #[arg(long, env = "ASSAY_STORE_GATEWAY_ROLE", value_name = "ROLE")]
+    pub gateway_role: Option<String>,
     /// Nodes, at least, that the fleet is sized to [default: 1].
     #[arg(long, env = "ASSAY_NODES_MIN")]
     pub nodes_min: Option<u32>,
@@ -115,7 +119,7 @@ pub struct Options {
     pub etcd: EtcdOptions,
 }
 
-layered!(Options { name, listen, advertise, insecure, migrate, nodes_min, nodes_max,
+layered!(Options { name, listen, advertise, insecure, migrate, gateway_role, nodes_min, nodes_max,
     registry_table, schedule_every_s,
     cluster_name, emf_namespace, emf_every_s, notifications, notification_secrets, lineage_url, lineage_credential, lineage_file,
     lineage_namespace }
@@ -132,6 +136,8 @@ pub struct Settings {
     pub advertise: Option<String>,
     /// Whether the schema is brought up to date.
     pub migrate: bool,
+    /// The role of gateways, which is let in.
+    pub gateway_role: Option<String>,
     /// The bounds of the fleet.
     pub nodes: (u32, u32),
     /// The table that the leader asks for runs by, and how often.
@@ -201,6 +207,7 @@ impl Options {
             listen: self.listen.unwrap_or(here(8081)),
             advertise: self.advertise.map(with_own_address).transpose()?,
             migrate: self.migrate.unwrap_or(true),
+            gateway_role: self.gateway_role.filter(|role| !role.is_empty()),
             nodes: (min, self.nodes_max.unwrap_or(min.max(1))),
             schedule: schedule(self.registry_table, self.schedule_every_s)?,
             emf: emf(

@@ -45,6 +45,7 @@ pub async fn parts(
 ) -> Result<(ManagerParts, PostgresStore), Failure> {
     let options = PostgresOptions {
         migrate: settings.migrate,
+        gateway_role: settings.gateway_role.clone(),
         passwords: passwords(&settings.store).await?,
         password: settings.store.password.clone(),
         ca: settings.store.ca.clone(),
