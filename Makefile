@@ -66,6 +66,7 @@ score: ## the judge's score against the anchors of the benchmark
 
 screenshots: ## every page as a picture, light and dark, wide and narrow, in FOLDER (target/screenshots)
 	ASSAY_SCREENSHOTS="$(abspath $(or $(FOLDER),target/screenshots))" $(CARGO) test --locked -p assay-pages --test browser
+	ASSAY_SCREENSHOTS="$(abspath $(or $(FOLDER),target/screenshots))" $(CARGO) test --locked -p assay --test walk
 
 images: ## images of the development build, built twice and looked at; needs root, buildah and debootstrap
 	$(CARGO) build --locked -p assay-manager -p assay-datanode -p assay-query -p assay --features $(FEATURES),assay-manager/cloud,assay-datanode/cloud

@@ -212,6 +212,9 @@ pub struct DemoArgs {
     /// The last day of the story [default: yesterday, UTC].
     #[arg(long, value_name = "DATE")]
     pub until: Option<jiff::civil::Date>,
+    /// Rows of an average day.
+    #[arg(long, value_name = "ROWS", default_value_t = 56_000, value_parser = clap::value_parser!(u32).range(500..=5_000_000))]
+    pub rows_per_day: u32,
 }
 
 /// `assay dev`

@@ -9,6 +9,7 @@ pub mod openapi;
 pub mod params;
 mod people;
 mod queries;
+mod records;
 pub mod reply;
 pub mod router;
 

@@ -2,104 +2,25 @@
 //! the store is away.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod scene;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use assay_answers::{Reader, Role};
-use assay_gateway::{ByRole, Gateway, GuardSettings, Managers, Mode, Parts, Rights, Way};
-use assay_model::outcome::Outcome;
-use assay_proto::link::Door;
-use assay_registry::FolderRegistry;
-use assay_store::conformance::fixtures::{Bench, dataset, evaluation};
-use assay_store::{JobStore as _, PostgresOptions, PostgresStore};
-use assay_telemetry::Telemetry;
-use assay_test_servers::postgres::{Options, Postgres};
+use assay_gateway::{ByRole, Gateway, GuardSettings};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
+use scene::Scene;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 const CHECKS: &str = "/api/v1/datasets/orders/checks";
 const POINTS: &str = "/api/v1/datasets/orders/metrics/rowCount/points";
-
-/// A gateway on a server of its own, and what keeps them.
-struct Scene {
-    server: Postgres,
-    bench: Bench,
-    writes: PostgresStore,
-    registry: Arc<FolderRegistry>,
-    store: PostgresStore,
-    telemetry: Telemetry,
-    _folder: tempfile::TempDir,
-}
-
-impl Scene {
-    async fn new() -> Self {
-        let server = tokio::task::spawn_blocking(|| Postgres::start(Options::default()));
-        let server = server.await.unwrap();
-        let url = server.create_database();
-        let store = PostgresStore::connect(PostgresOptions::new(&url))
-            .await
-            .unwrap();
-        let bench = Bench::new(Arc::new(store.clone())).await;
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(jiff::Timestamp::now);
-        let registry = FolderRegistry::open(folder.path(), folder.path(), clock).unwrap();
-        Self {
-            server,
-            bench,
-            writes: store,
-            registry: Arc::new(registry),
-            store: PostgresStore::connect(PostgresOptions::new(&url))
-                .await
-                .unwrap(),
-            telemetry: Telemetry::default(),
-            _folder: folder,
-        }
-    }
-
-    fn parts(&self, rights: Arc<dyn Rights>, nobody: Reader) -> Parts {
-        let nowhere = Door::Tcp("http://127.0.0.1:1".to_owned());
-        Parts {
-            store: Arc::new(self.store.clone()),
-            news: Arc::new(self.store.clone()),
-            registry: self.registry.clone(),
-            managers: Managers::new(Way::One(nowhere)),
-            rights,
-            nobody,
-            now: Arc::new(jiff::Timestamp::now),
-            telemetry: self.telemetry.clone(),
-            mode: Mode::Cluster,
-        }
-    }
-
-    fn gateway(&self) -> Gateway {
-        Gateway::new(self.parts(Arc::new(ByRole), Reader::of_this_machine()))
-    }
-
-    /// Lets the connections go that the server has ended: a write over one of them is not confirmed.
-    async fn write_again(&self) {
-        let (orders, begun) = (dataset("orders"), Instant::now());
-        let mut good = 0;
-        while good < 8 {
-            assert!(
-                begun.elapsed() < Duration::from_secs(10),
-                "no write comes through"
-            );
-            let put = self.writes.put_definition(&orders).await;
-            good = if put.is_ok() { good + 1 } else { 0 };
-        }
-    }
-
-    async fn judge(&self, day: &str) {
-        let judged = evaluation(day, "v1", 10, Outcome::Pass);
-        self.bench.judged(day, judged).await;
-    }
-}
 
 /// A router whose gateway serves; dropped, it stops.
 struct Served {

@@ -9,16 +9,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_lineage::{LineageSink, RunFacts, SinkError, ended, started, working};
+use assay_lineage::{LineageSink, SinkError};
 use assay_model::ids::Epoch;
-use assay_model::metric::MetricPoint;
-use assay_model::outcome::CheckResult;
-use assay_model::partition::{Partition, PartitionKey};
-use assay_model::run::RunState;
-use assay_past::line::{just_after, points_of};
 use assay_store::StoreError;
 use assay_store::moves::RunMove;
-use assay_store::port::ResultFilter;
 use serde_json::Value;
 
 use crate::handle::Shared;
@@ -31,8 +25,6 @@ const BATCH: u32 = 50;
 const IDLE: Duration = Duration::from_secs(1);
 /// The longest pause while the sink is away.
 const AWAY_MAX: Duration = Duration::from_secs(300);
-/// Results of a run that are told with it; the others are counted.
-const RESULTS_MAX: u32 = 1000;
 
 /// Where runs are told of, and as whose.
 #[derive(Clone)]
@@ -156,82 +148,9 @@ impl Teller {
         let Some(mut run) = metrics.run(moved.run).await? else {
             return Ok(Vec::new());
         };
-        let Some(dataset) = metrics.definition_by(&run.definition).await? else {
-            return Ok(Vec::new());
-        };
         // It may have moved on since.
         run.state = moved.state;
-        let mut facts = RunFacts {
-            run: &run,
-            dataset: &dataset,
-            namespace: &self.lineage.namespace,
-            at: moved.at,
-            newest: None,
-            results: &[],
-            results_left_out: 0,
-        };
-        match moved.state {
-            RunState::Planning => Ok(vec![started(&facts)]),
-            RunState::Running => Ok(vec![working(&facts)]),
-            RunState::Queued | RunState::Finalising => Ok(Vec::new()),
-            _ => {
-                let found = self.found(moved).await?;
-                facts.results = &found.results;
-                facts.results_left_out = found.left_out;
-                let newest = found.newest.as_ref();
-                facts.newest = newest.map(|(partition, points)| (partition, &points[..]));
-                // One that ended before its turn came has not begun, and every run begins.
-                let begun = run.started_at.is_none().then(|| started(&facts));
-                Ok(begun.into_iter().chain(ended(&facts)).collect())
-            }
-        }
+        let namespace = &self.lineage.namespace;
+        assay_lineage::events(metrics.as_ref(), &run, moved.at, namespace).await
     }
-
-    /// What a run has found out.
-    async fn found(&self, moved: &RunMove) -> Result<Found, StoreError> {
-        let metrics = &self.shared.parts.metrics;
-        let Some(run) = metrics.run(moved.run).await? else {
-            return Ok(Found::default());
-        };
-        let filter = ResultFilter {
-            run: Some(moved.run),
-            superseded: true,
-            limit: RESULTS_MAX,
-            ..ResultFilter::default()
-        };
-        let rows = metrics.results(&run.dataset, &filter).await?;
-        let sums = metrics.run_sums(&[moved.run]).await?;
-        let planned = sums.get(&moved.run).map_or(0, |sum| sum.counts.planned);
-        let mut found = Found {
-            left_out: planned.saturating_sub(rows.len() as u64),
-            ..Found::default()
-        };
-        if let Some(newest) = rows.first() {
-            let after = just_after(&newest.partition);
-            let one = metrics.history(&run.dataset, Some(&after), 1).await?;
-            // Values of another version are those of a later run.
-            let of_version = one.iter().flat_map(|(_, points)| points).any(|point| {
-                point.partition.key == newest.partition.key && *point.version == newest.version
-            });
-            let points = if of_version {
-                points_of(&one, &newest.partition.key)
-            } else {
-                Vec::new()
-            };
-            found.newest = Some((newest.partition.clone(), points));
-        }
-        found.results = rows
-            .into_iter()
-            .map(|row| (row.partition.key, row.result))
-            .collect();
-        Ok(found)
-    }
-}
-
-/// What a run has found out.
-#[derive(Default)]
-struct Found {
-    newest: Option<(Partition, Vec<MetricPoint>)>,
-    results: Vec<(PartitionKey, CheckResult)>,
-    left_out: u64,
 }

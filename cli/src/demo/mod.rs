@@ -73,7 +73,7 @@ pub async fn run(args: DemoArgs, cx: &Context) -> Result<Exit> {
         Some(day) => day,
         None => yesterday(),
     };
-    let days = story::days(last);
+    let days = story::days(last, args.rows_per_day);
     prepare(&args.dir)?;
     let written = tokio::select! {
         written = write_all(&args.dir, &days, cx) => written?,

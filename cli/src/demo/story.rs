@@ -9,9 +9,6 @@ use jiff::civil::Date;
 /// Partitions of the story.
 pub const DAYS: usize = 90;
 
-/// Rows of an average day.
-pub const ROWS_PER_DAY: f64 = 56_000.0;
-
 /// What is wrong with a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -70,6 +67,8 @@ pub struct Day {
     pub date: Date,
     /// What is wrong with it.
     pub fault: Option<Fault>,
+    /// Rows of an average day.
+    pub rows_per_day: u32,
 }
 
 impl Day {
@@ -80,13 +79,13 @@ impl Day {
         // Monday to Sunday.
         let season = [0.92, 0.90, 0.94, 1.00, 1.16, 1.24, 0.84]
             [usize::from(self.date.weekday().to_monday_zero_offset().unsigned_abs())];
-        let rows = ROWS_PER_DAY / 1.067 * trend * season * (0.018 * noise).exp();
+        let rows = f64::from(self.rows_per_day) / 1.067 * trend * season * (0.018 * noise).exp();
         rows.round() as usize
     }
 }
 
-/// The days that end with `last`, oldest first.
-pub fn days(last: Date) -> Vec<Day> {
+/// The days that end with `last`, of so many rows on the average, oldest first.
+pub fn days(last: Date, rows_per_day: u32) -> Vec<Day> {
     (0..DAYS)
         .map(|index| {
             let back = DAYS - 1 - index;
@@ -97,6 +96,7 @@ pub fn days(last: Date) -> Vec<Day> {
                     .iter()
                     .find(|(days, _)| *days == back)
                     .map(|(_, fault)| *fault),
+                rows_per_day,
             }
         })
         .collect()
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_planted_once_and_late_enough_to_be_judged() {
-        let story = days(jiff::civil::date(2026, 11, 20));
+        let story = days(jiff::civil::date(2026, 11, 20), 56_000);
         assert_eq!(story.len(), DAYS);
         let faults: Vec<_> = story.iter().filter(|d| d.fault.is_some()).collect();
         assert_eq!(faults.len(), PLANTED.len());
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_story_has_about_five_million_rows() {
-        let rows: usize = days(jiff::civil::date(2026, 11, 20))
+        let rows: usize = days(jiff::civil::date(2026, 11, 20), 56_000)
             .iter()
             .map(|d| d.rows(0.0))
             .sum();

@@ -47,6 +47,11 @@ impl Site {
         Self::at(address.split('/').next().unwrap())
     }
 
+    /// Where it is, as host and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Asks for a path.
     #[track_caller]
     pub fn get(&self, path: &str) -> Answer {

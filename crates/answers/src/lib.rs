@@ -18,6 +18,7 @@ pub mod definition;
 pub mod facts;
 pub mod feedback;
 pub mod incident;
+pub mod log;
 pub mod metric;
 pub mod node;
 pub mod overview;

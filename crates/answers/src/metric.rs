@@ -39,7 +39,8 @@ pub struct Point {
     pub t: Option<Timestamp>,
     /// The series of the partition, or empty.
     pub series: String,
-    /// `computed`, `error`, `overflow`, or `missing` when the partition has not come.
+    /// `computed`, `overflow`, `error` also when nothing of the partition could be measured, or
+    /// `missing` when it has not come.
     pub status: String,
     /// The value.
     pub value: Value,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::check::CheckResult;
+use crate::log::LogLine;
 use crate::task::Task;
 use crate::value::Counts;
 
@@ -134,6 +135,24 @@ pub struct Waiting {
 }
 
 described! {
+/// How far a run has come, and when it may have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Bytes that its measuring tasks have read to the end, as stored.
+    pub bytes_done: u64,
+    /// Bytes that its measuring tasks read in all, as far as they are planned.
+    pub bytes_planned: u64,
+    /// Bytes a second since it began; `null` before any were read.
+    pub bytes_per_s: Option<f64>,
+    /// Milliseconds until it will have ended, if what is left takes as long for its size as what has
+    /// ended; `null` of an ended run, and where nothing of the kind has ended yet or no node can
+    /// take a task.
+    pub left_ms: Option<u64>,
+}
+}
+
+described! {
 /// `GET /runs/{id}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -143,6 +162,13 @@ pub struct RunDetail {
     pub run: Run,
     /// Its tasks by what is to be seen of them.
     pub segments: Segments,
+    /// How far it has come.
+    pub progress: Progress,
+    /// What happened to it, newest first: its own moves, and attempts of its tasks that did not go
+    /// well, with those that followed them; at most 200. Of a task all: `/runs/{id}/tasks/{no}/log`.
+    pub log: Vec<LogLine>,
+    /// Older lines that are not in `log`.
+    pub log_left_out: u64,
     /// Its tasks: those that are broken, at work or waiting first; at most 500 when the run has
     /// more. All of them, page by page: `/runs/{id}/tasks`.
     pub tasks: Vec<Task>,

@@ -53,7 +53,7 @@ impl Origin {
 }
 
 /// The type of an event without its prefix and version.
-const fn type_of(kind: NoticeKind) -> &'static str {
+pub(crate) const fn type_of(kind: NoticeKind) -> &'static str {
     match kind {
         NoticeKind::Opened => "incident.opened",
         NoticeKind::Escalated => "incident.escalated",

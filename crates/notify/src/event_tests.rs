@@ -37,6 +37,64 @@ fn origin() -> Origin {
     }
 }
 
+/// Whether `value` is as `schema` says; of the keywords that our schemas have.
+fn fits(schema: &Value, value: &Value) -> bool {
+    let is = |word: &str| match word {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64(),
+        "null" => value.is_null(),
+        other => panic!("the type {other}"),
+    };
+    let of_type = match &schema["type"] {
+        Value::Null => true,
+        Value::String(word) => is(word),
+        words => words
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|word| is(word.as_str().unwrap())),
+    };
+    let either = schema["anyOf"].as_array();
+    let fields = value.as_object().into_iter().flatten();
+    let known = schema["properties"].as_object();
+    let closed = schema["additionalProperties"] == false;
+    let required = schema["required"].as_array().into_iter().flatten();
+    let items = value.as_array().into_iter().flatten();
+    of_type
+        && either.is_none_or(|either| either.iter().any(|one| fits(one, value)))
+        && schema.get("const").is_none_or(|one| one == value)
+        && required
+            .into_iter()
+            .all(|name| value.is_null() || value.get(name.as_str().unwrap()).is_some())
+        && items
+            .into_iter()
+            .all(|item| schema.get("items").is_none_or(|of| fits(of, item)))
+        && fields
+            .into_iter()
+            .all(|(name, field)| match known.and_then(|k| k.get(name)) {
+                Some(of) => fits(of, field),
+                None => !closed,
+            })
+}
+
+fn fits_its_schema(event: &Map<String, Value>) {
+    let name = event["type"].as_str().unwrap();
+    let types = crate::schema::types();
+    let name = types.iter().find(|known| name.ends_with(known.as_str()));
+    let schema = crate::schema::of(name.unwrap()).unwrap();
+    assert!(
+        fits(&schema, &Value::Object(event.clone())),
+        "{schema:#}\n{event:#?}"
+    );
+    // A field more would have gone unseen, were the schema open.
+    let mut more = Value::Object(event.clone());
+    more["data"]["more"] = json!(1);
+    assert!(!fits(&schema, &more));
+}
+
 /// The rules that the standard has for every event.
 fn is_cloud_event(event: &Value) {
     let event = event.as_object().unwrap();
@@ -56,6 +114,7 @@ fn is_cloud_event(event: &Value) {
         time.parse::<Timestamp>().is_ok() && time.ends_with('Z'),
         "{time}"
     );
+    fits_its_schema(event);
     assert!(event.values().map(|v| v.to_string().len()).sum::<usize>() < 64 << 10);
 }
 

@@ -17,5 +17,6 @@ pub mod decide;
 pub mod defaults;
 pub mod event;
 pub mod finding;
+pub mod schema;
 pub mod settings;
 pub mod telling;

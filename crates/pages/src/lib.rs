@@ -12,6 +12,7 @@ pub mod chart;
 mod frame;
 pub mod html;
 pub mod mark;
+pub mod picture;
 pub mod reply;
 pub mod request;
 mod route;

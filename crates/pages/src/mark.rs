@@ -147,8 +147,9 @@ pub fn state_class(word: &str) -> &'static str {
     match word {
         "succeeded" | "live" => "s-good",
         "running" | "assigned" | "finalising" | "planning" | "registering" => "s-busy",
-        "failed" | "dead" | "quarantined" => "s-bad",
-        "partial" | "suspect" | "excluded" | "draining" => "s-warn",
+        "failed" | "dead" | "quarantined" | "open" => "s-bad",
+        "partial" | "suspect" | "excluded" | "draining" | "acknowledged" | "missing"
+        | "rewritten" => "s-warn",
         _ => "s-quiet",
     }
 }

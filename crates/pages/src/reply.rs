@@ -89,11 +89,14 @@ struct Asset {
     body: &'static str,
 }
 
+/// The style sheet of the pages.
+pub(crate) const STYLES: &str = include_str!("../assets/app.css");
+
 const ASSETS: [Asset; 3] = [
     Asset {
         name: "app.css",
         kind: "text/css; charset=utf-8",
-        body: include_str!("../assets/app.css"),
+        body: STYLES,
     },
     Asset {
         name: "app.js",

@@ -12,6 +12,7 @@ use assay_model::outcome::{Health, Outcome};
 use assay_model::run::RunState;
 use jiff::Timestamp;
 
+use crate::chart::Unit;
 use crate::html::{Markup, escaped, shortened};
 use crate::{mark, words};
 
@@ -84,10 +85,17 @@ pub fn severity(severity: &Severity) -> Markup {
     ))
 }
 
+/// Characters of a word that is never taken apart.
+const UNBROKEN: usize = 18;
+
 /// A text of at most `most` characters; a longer one is cut, and whole for those who point at it.
 #[must_use]
 pub fn short(text: &str, most: usize) -> Markup {
     if text.chars().nth(most).is_none() {
+        // A date or a name that is taken apart at its hyphen is read as two.
+        if text.chars().nth(UNBROKEN).is_none() && !text.contains(char::is_whitespace) {
+            return Safe(format!("<span class=\"nowrap\">{}</span>", escaped(text)));
+        }
         return Safe(escaped(text));
     }
     Safe(format!(
@@ -111,14 +119,51 @@ pub fn value(value: &Value) -> String {
         Value::Exact(digits) => words::grouped(digits),
         Value::Float(number) => words::decimal(*number),
         Value::Special(word) => word.clone(),
-        Value::Text(text) => shortened(text, 80),
+        // Texts stand in columns of numbers.
+        Value::Text(text) => shortened(text, 32),
     }
+}
+
+/// A value of a metric with its unit.
+#[must_use]
+pub fn measured(of: &Value, metric: &str) -> String {
+    let text = value(of);
+    match of {
+        Value::Exact(_) | Value::Float(_) => text + Unit::of(metric).suffix(),
+        _ => text,
+    }
+}
+
+/// What was expected, with its long numbers in groups as the others are.
+#[must_use]
+pub fn expected(text: &str) -> Markup {
+    let word = |word: &str| {
+        let number = word.trim_end_matches([',', ';']);
+        let digits = number.trim_start_matches('-');
+        let whole = digits.split('.').next().unwrap_or_default();
+        let is_number = whole.len() > 4 && digits.chars().all(|c| c.is_ascii_digit() || c == '.');
+        match is_number {
+            true => words::grouped(number) + &word[number.len()..],
+            false => word.to_owned(),
+        }
+    };
+    let words: Vec<String> = text.split(' ').map(word).collect();
+    short(&words.join(" "), 90)
 }
 
 /// A bound of limits.
 #[must_use]
 pub fn bound(bound: &Option<f64>) -> String {
     bound.map_or_else(|| "–".to_owned(), words::decimal)
+}
+
+/// A bound of the limits of a metric, with its unit.
+#[must_use]
+pub fn bound_of(of: &Option<f64>, metric: &str) -> String {
+    match of {
+        Some(_) => bound(of) + Unit::of(metric).suffix(),
+        None => bound(of),
+    }
 }
 
 /// The counts of outcomes in the order in which they need a look.

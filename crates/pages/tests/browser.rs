@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use common::browser::Browser;
+use assay_test_servers::browser::Browser;
 use common::state::World;
 use common::world::{INCIDENT, LIVE_RUN, Names, RUN};
 use serde_json::json;

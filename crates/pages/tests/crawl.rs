@@ -400,49 +400,28 @@ async fn names_of_ten_thousand_characters_are_cut_and_pages_stay_small() {
     }
 }
 
-/// The routes of the API that footers name, as templates.
-const CALLS: [&str; 25] = [
-    "/status",
-    "/version",
-    "/openapi.json",
-    "/schemas/dataset.json",
-    "/datasets",
-    "/datasets/*",
-    "/datasets/*/checks",
-    "/datasets/*/checks/*/results",
-    "/datasets/*/metrics",
-    "/datasets/*/metrics/*/points",
-    "/datasets/*/partitions",
-    "/datasets/*/definition",
-    "/datasets/*/versions",
-    "/datasets/*/versions/*",
-    "/datasets/*/versions/*/diff",
-    "/runs",
-    "/runs/*",
-    "/runs/*/tasks",
-    "/runs/*/tasks/*",
-    "/incidents",
-    "/incidents/*",
-    "/nodes",
-    "/nodes/*",
-    "/cluster",
-    "/subscriptions",
-];
+/// The paths that the gateway answers, as its document says: it is made from the gateway's one list.
+fn routes() -> Vec<String> {
+    let document = include_str!("../../../gateway/openapi.json");
+    let document: serde_json::Value = serde_json::from_str(document).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let read = paths.iter().filter(|(_, of)| of.get("get").is_some());
+    read.map(|(path, _)| path.clone()).collect()
+}
 
 #[tokio::test]
 async fn footers_name_calls_of_the_api_and_commands_that_exist() {
     let found = crawl(&World::new(Names::usual()), true, nothing).await;
+    let routes = routes();
     for call in &found.calls {
         let path = call.split('?').next().unwrap();
-        if path == "/metrics" {
-            continue;
-        }
-        let parts: Vec<&str> = path.trim_start_matches("/api/v1/").split('/').collect();
-        let like = |template: &&str| {
-            let of: Vec<&str> = template.trim_start_matches('/').split('/').collect();
-            of.len() == parts.len() && of.iter().zip(&parts).all(|(a, b)| *a == "*" || a == b)
+        let parts: Vec<&str> = path.split('/').collect();
+        let like = |template: &String| {
+            let of: Vec<&str> = template.split('/').collect();
+            let fits = |(a, b): (&&str, &&str)| a.starts_with('{') || a == b;
+            of.len() == parts.len() && of.iter().zip(&parts).all(fits)
         };
-        assert!(CALLS.iter().any(like), "{call} is no route of the API");
+        assert!(routes.iter().any(like), "{call} is no route of the API");
     }
     assert!(found.commands.len() > 15, "{:?}", found.commands);
     let commands = commands();

@@ -20,6 +20,10 @@ use super::endpoint::Ask;
 use super::{Api, badge, events, reply};
 use crate::problem::{BAD_BODY, BAD_PARAMETER, KINDS, NOT_ACCEPTABLE, no};
 
+/// What editors hold a dataset file against: the schema of the Open Data Contract Standard v3.1.0, as
+/// the Bitol project publishes it under the Apache License 2.0.
+const DATASET_FILE: &str = include_str!("../../schema/odcs-v3.1.0.json");
+
 /// What an endpoint gives.
 pub(super) type Gives = Result<Response, Problem>;
 
@@ -46,7 +50,7 @@ fn text(ask: &Ask) -> Result<&str, Problem> {
     std::str::from_utf8(&ask.body).map_err(wrong)
 }
 
-fn number(ask: &Ask, name: &str) -> Result<u64, Problem> {
+pub(super) fn number(ask: &Ask, name: &str) -> Result<u64, Problem> {
     let value = ask.part(name);
     let wrong = || {
         let value = crate::problem::shown(value);
@@ -345,10 +349,16 @@ pub(super) async fn openapi(_: Api, _: Ask) -> Gives {
 
 pub(super) async fn schema(_: Api, ask: Ask) -> Gives {
     let name = ask.part("schema");
+    if name == "dataset.json" {
+        return Ok(reply::of_type(StatusCode::OK, reply::JSON, DATASET_FILE));
+    }
+    let wanted = name.strip_suffix(".json").unwrap_or(name);
+    if let Some(event) = assay_notify::schema::of(wanted) {
+        return reply::json(StatusCode::OK, &event);
+    }
     let mut book = Book::default();
     super::openapi::describe(&mut book);
     let components = book.components();
-    let wanted = name.strip_suffix(".json").unwrap_or(name);
     if components.get(wanted).is_none() {
         return Err(no("schema", name));
     }

@@ -94,6 +94,7 @@ macro_rules! get {
 
 // After the macros, which it uses.
 mod people;
+mod records;
 
 /// Every endpoint.
 pub fn endpoints() -> &'static [Endpoint] {
@@ -105,6 +106,7 @@ pub fn endpoints() -> &'static [Endpoint] {
             of_judgements(),
             people::answering_back(),
             of_runs(),
+            records::on_record(),
             moving_runs(),
             of_machines(),
             moving_machines(),
@@ -524,7 +526,7 @@ fn outside() -> Vec<Endpoint> {
             Gives::Plain("application/json"),
             &[],
             &[p::NOT_FOUND],
-            "The JSON Schema of one type of answer or event."
+            "The JSON Schema of a type of this document (`RunEvent.json`), of a message that subscribers are sent (`incident.opened.v1.json`), or of a dataset file (`dataset.json`)."
         ),
         get!(
             "/livez",

@@ -80,6 +80,26 @@ pub(super) const POINTS: &[Param] = &[
         "At most so many, by leaving least and greatest of each stretch; 0 is no bound.",
     ),
 ];
+pub(super) const CHART: &[Param] = &[
+    param(
+        "metric",
+        Kind::Text,
+        "The metric, as its list names it; `rowCount` when absent.",
+    ),
+    param(
+        "column",
+        Kind::Text,
+        "The column, where the name of the metric does not say it.",
+    ),
+    param("series", Kind::Text, "Only of this series of partitions."),
+    FROM,
+    TO,
+];
+pub(super) const LINEAGE: &[Param] = &[param(
+    "namespace",
+    Kind::Text,
+    "The namespace of its job, as the managers are told; `assay` when absent.",
+)];
 pub(super) const RUNS: &[Param] = &[
     param("dataset", Kind::Text, "Only of this dataset."),
     param(

@@ -31,7 +31,9 @@ pub fn of_type(status: StatusCode, kind: &'static str, body: impl Into<Body>) ->
     response
 }
 
-fn aged(mut response: Response, stale_s: Option<u64>) -> Response {
+/// Says how old an answer is.
+#[must_use]
+pub fn aged(mut response: Response, stale_s: Option<u64>) -> Response {
     if let Some(seconds) = stale_s {
         let headers = response.headers_mut();
         headers.insert(STALE, HeaderValue::from(seconds));

@@ -8,11 +8,16 @@ mod definition;
 mod facts;
 mod incidents;
 mod known;
+mod lineage;
+mod log;
 mod metrics;
 mod nodes;
 mod overview;
 mod points;
+mod progress;
 mod runs;
+#[cfg(test)]
+mod test_tasks;
 
 pub(crate) use cut::{MOST as LIST_MOST, page};
 pub(crate) use definition::diff;

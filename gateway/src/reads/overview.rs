@@ -165,6 +165,14 @@ impl Api {
     }
 }
 
+/// `dataset` or `datasets`.
+fn word(count: u64, one: &str) -> String {
+    match count {
+        1 => one.to_owned(),
+        _ => format!("{one}s"),
+    }
+}
+
 /// Everything in one line.
 fn line(of: &Overview, datasets: usize) -> String {
     let open = of.incidents.error + of.incidents.warning + of.incidents.info;
@@ -174,13 +182,16 @@ fn line(of: &Overview, datasets: usize) -> String {
         None => "no leader is known".to_owned(),
     };
     format!(
-        "{datasets} datasets: {} healthy, {} warning, {} failing, {} not evaluated, {} learning; \
-         {more}{open} open incidents; {} nodes live, {leader}",
+        "{datasets} {}: {} healthy, {} warning, {} failing, {} not evaluated, {} learning; \
+         {more}{open} open {}; {} {} live, {leader}",
+        word(datasets as u64, "dataset"),
         of.datasets.healthy,
         of.datasets.warning,
         of.datasets.failing,
         of.datasets.not_evaluated,
         of.datasets.learning,
-        of.nodes_live
+        word(open, "incident"),
+        of.nodes_live,
+        word(u64::from(of.nodes_live), "node"),
     )
 }

@@ -158,11 +158,14 @@ async fn load(
     }
     let ledger = store.ledger(id).await?;
     let first = verdicts.first().map(|v| v.partition.order.as_str());
-    for entry in ledger.iter().filter(|entry| is_gap(entry)) {
+    let gaps = ledger.iter().filter_map(|entry| Some((entry, gap(entry)?)));
+    for (entry, outcome) in gaps {
         let at = (entry.partition.order.as_str(), entry.partition.key.as_str());
         if first.is_none_or(|first| at.0 >= first) {
             let verdict = of.get(&entry.partition.key).copied();
-            points.entry(at).or_insert_with(|| missing(entry, verdict));
+            points
+                .entry(at)
+                .or_insert_with(|| without_value(entry, outcome, verdict));
         }
     }
     let points = in_range(points.into_values().collect(), query)?;
@@ -192,24 +195,28 @@ async fn load(
     })
 }
 
-/// Whether a partition has no values because it is not there.
-fn is_gap(entry: &LedgerEntry) -> bool {
-    entry.state == LedgerState::Missing
+/// Why a partition has no values at all: it has not come, or it could not be measured.
+fn gap(entry: &LedgerEntry) -> Option<Outcome> {
+    if entry.state == LedgerState::Missing {
+        return Some(Outcome::Missing);
+    }
+    let counts = entry.verdict?;
+    (counts.error > 0 && counts.error == counts.planned).then_some(Outcome::Error)
 }
 
-/// The point of a partition that has not come.
-fn missing(entry: &LedgerEntry, verdict: Option<&Verdict>) -> Point {
+/// The point of a partition that has no values.
+fn without_value(entry: &LedgerEntry, outcome: Outcome, verdict: Option<&Verdict>) -> Point {
     Point {
         partition: entry.partition.key.to_string(),
         t: entry.partition.start,
         series: entry.partition.series.clone(),
-        status: "missing".to_owned(),
+        status: outcome.to_string(),
         value: Value::Null,
         lower: None,
         expected: None,
         upper: None,
         model: None,
-        outcome: Some(Outcome::Missing),
+        outcome: Some(outcome),
         check: None,
         also_expected: Vec::new(),
         error_bound: None,
@@ -297,6 +304,7 @@ fn reduced(points: Vec<Point>, most: usize) -> Vec<Point> {
 mod tests {
     use super::*;
     use assay_model::metric::Metric;
+    use assay_model::outcome::OutcomeCounts;
 
     fn points(values: &[f64]) -> Vec<Point> {
         let entry = |n: usize| LedgerEntry {
@@ -316,7 +324,7 @@ mod tests {
         };
         let made = values.iter().enumerate().map(|(n, value)| Point {
             value: Value::Float(*value),
-            ..missing(&entry(n), None)
+            ..without_value(&entry(n), Outcome::Missing, None)
         });
         made.collect()
     }
@@ -332,6 +340,35 @@ mod tests {
         assert!(numbers.contains(&1e9) && numbers.contains(&-1e9));
         assert!(kept.is_sorted_by(|a, b| a.partition < b.partition));
         assert_eq!(reduced(points(&values), 0).len(), 1000);
+    }
+
+    #[test]
+    fn a_partition_that_could_not_be_measured_is_a_gap_and_no_silence() {
+        let mut entry = LedgerEntry {
+            partition: assay_model::partition::Partition::all(),
+            state: LedgerState::Sealed,
+            version: assay_model::partition::PartitionVersion("v".to_owned()),
+            judged: None,
+            revision: 1,
+            objects: 1,
+            bytes: 1,
+            first_seen: jiff::Timestamp::UNIX_EPOCH,
+            last_modified: None,
+            verdict: None,
+        };
+        assert_eq!(gap(&entry), None, "nothing is known of it yet");
+        let counts = |error, pass| OutcomeCounts {
+            planned: error + pass,
+            error,
+            pass,
+            ..OutcomeCounts::default()
+        };
+        entry.verdict = Some(counts(7, 0));
+        assert_eq!(gap(&entry), Some(Outcome::Error));
+        entry.verdict = Some(counts(1, 6));
+        assert_eq!(gap(&entry), None);
+        entry.state = LedgerState::Missing;
+        assert_eq!(gap(&entry), Some(Outcome::Missing));
     }
 
     #[test]

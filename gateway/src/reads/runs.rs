@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use assay_answers::check::CheckResult;
 use assay_answers::facts::{Answer, Cut, RunsQuery};
+use assay_answers::log::TaskLog;
 use assay_answers::run::{Bar, Run, RunDetail, Segments, Waiting};
 use assay_answers::task::Task;
 use assay_answers::{List, Problem, Reader, Told};
@@ -16,6 +17,7 @@ use assay_store::port::{ResultFilter, RunFilter};
 use tokio::time::timeout;
 
 use super::incidents::word;
+use super::progress::progress;
 use super::{BRIEF, LIVE, page};
 use crate::api::Api;
 use crate::convert;
@@ -230,10 +232,16 @@ impl Api {
         let mut tasks: Vec<&Task> = snapshot.tasks.iter().collect();
         tasks.sort_by_key(|task| (interest(task), task.no));
         let (timeline, timeline_left_out) = timeline(&snapshot.tasks);
+        let (log, log_left_out) = super::log::of_run(&snapshot.run, &snapshot.tasks);
+        // An old answer is as far as it was then.
+        let until = snapshot.run.finished_at.unwrap_or(found.as_of);
         let counts = &snapshot.run.counts;
         let bad = counts.fail + counts.warn + counts.error + counts.missing + counts.overflow;
         let detail = RunDetail {
             segments: segments(&snapshot.tasks),
+            progress: progress(&snapshot.tasks, snapshot.run.started_at, until),
+            log,
+            log_left_out,
             tasks_left_out: tasks.len().saturating_sub(TASKS) as u64,
             tasks: tasks.into_iter().take(TASKS).cloned().collect(),
             timeline,
@@ -273,6 +281,14 @@ impl Api {
             as_of: found.as_of,
             stale_s: found.stale_s,
         })
+    }
+}
+
+impl Api {
+    /// The log of one task of a run.
+    pub(crate) async fn task_log(&self, who: &Reader, id: &str, number: u32) -> Answer<TaskLog> {
+        let told = self.task_of(who, id, number).await?;
+        Ok(told.map(|task| super::log::of_task(id, &task)))
     }
 }
 

@@ -9,6 +9,9 @@ use super::{Chart, Point, Scale, Size, Window};
 use crate::html::{escaped, shortened};
 use crate::mark::{self, round};
 
+/// What is said on a page, where there is a table.
+pub(crate) const TABLE: &str = " The same points are in the table below.";
+
 const TOP: f64 = 14.0;
 const BELOW: f64 = 34.0;
 const RIGHT: f64 = 12.0;
@@ -31,11 +34,7 @@ pub fn svg(chart: &Chart<'_>, size: Size) -> String {
         chart.points.len()
     };
     let bottom = size.height - BELOW;
-    let values = chart
-        .points
-        .iter()
-        .flat_map(|p| [p.drawn(), p.lower, p.upper])
-        .flatten();
+    let values = super::on_the_axis(chart.points);
     let plot = Plot {
         groups: reduce::groups(chart.points, columns),
         scale: Scale::of(values, chart.from_zero, TOP, bottom, 5),
@@ -83,7 +82,7 @@ impl Plot<'_> {
             return format!("{}: no partition yet", self.chart.title);
         };
         format!(
-            "{}: {} from {} to {}, {bad} of them need a look; newest value {}. The same points are in the table below.",
+            "{}: {} from {} to {}, {bad} of them need a look; newest value {}.{TABLE}",
             self.chart.title,
             crate::words::counted(points.len() as u64, "partition", "partitions"),
             shortened(&points[0].label, 40),
@@ -196,6 +195,8 @@ impl Plot<'_> {
             let mut pen = false;
             for (n, bounds) in bounds.iter().enumerate().take(count) {
                 let bound = bounds.and_then(|b| if is_high { b.1 } else { b.0 });
+                // One beyond the axis would be drawn where it is not.
+                let bound = bound.filter(|v| (self.scale.low..=self.scale.high).contains(v));
                 if bound.is_some() {
                     let y = round(place(n));
                     let step = if pen {

@@ -12,6 +12,7 @@ mod scale;
 pub mod small;
 pub mod timeline;
 
+pub(crate) use metric::TABLE;
 pub use metric::svg;
 pub use scale::Scale;
 
@@ -111,6 +112,17 @@ impl Unit {
         }
     }
 
+    /// What follows a number that is written with every digit.
+    #[must_use]
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Number => "",
+            Self::Percent => "\u{a0}%",
+            Self::Bytes => "\u{a0}B",
+            Self::Seconds => "\u{a0}s",
+        }
+    }
+
     /// A value of the axis.
     #[must_use]
     pub fn short(self, value: f64) -> String {
@@ -124,6 +136,39 @@ impl Unit {
             Self::Bytes | Self::Seconds => crate::words::compact(value),
         }
     }
+}
+
+/// The least and the greatest value that is drawn, with as much room again on either side: limits
+/// beyond are cut off, so that early ones, which are wide, do not press the values into a line. `None`
+/// where every limit is drawn.
+fn room(points: &[Point]) -> Option<(f64, f64)> {
+    let values = points.iter().filter_map(Point::drawn);
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
+    // Halves, so that the difference of two huge values does not overflow.
+    let half = high / 2.0 - low / 2.0;
+    (half > 0.0).then_some((low - half - half, high + half + half))
+}
+
+/// What the axis of a chart must have room for.
+fn on_the_axis(points: &[Point]) -> impl Iterator<Item = f64> {
+    let room = room(points);
+    let cut = move |bound: f64| room.map_or(bound, |(low, high)| bound.clamp(low, high));
+    points
+        .iter()
+        .flat_map(move |p| [p.drawn(), p.lower.map(cut), p.upper.map(cut)])
+        .flatten()
+}
+
+/// Whether a limit lies beyond the axis of the chart of `points`.
+#[must_use]
+pub fn cuts_limits(points: &[Point]) -> bool {
+    let beyond = |(low, high): (f64, f64)| {
+        let mut bounds = points.iter().flat_map(|p| [p.lower, p.upper]).flatten();
+        bounds.any(|bound| bound < low || bound > high)
+    };
+    room(points).is_some_and(beyond)
 }
 
 /// The form of a chart.
@@ -200,6 +245,31 @@ mod tests {
         assert_eq!(median(&points, 3), Some(2.0));
         assert_eq!(median(&points, 4), Some(2.5));
         assert_eq!(median(&[], 4), None);
+    }
+
+    #[test]
+    fn wide_limits_do_not_press_the_values_into_a_line() {
+        let point = |value, lower, upper| Point {
+            value: Some(value),
+            lower,
+            upper,
+            ..Point::default()
+        };
+        let usual = [
+            point(10.0, Some(8.0), Some(14.0)),
+            point(12.0, Some(8.0), None),
+        ];
+        assert!(!cuts_limits(&usual));
+        let wide = [
+            point(10.0, Some(0.0), Some(900.0)),
+            point(12.0, Some(9.0), Some(13.0)),
+        ];
+        assert!(cuts_limits(&wide));
+        let axis: Vec<f64> = on_the_axis(&wide).collect();
+        assert!(axis.iter().all(|v| (8.0..=14.0).contains(v)), "{axis:?}");
+        // Where all values are one, the limits are the only measure of it.
+        let same = [point(10.0, Some(0.0), Some(900.0))];
+        assert!(!cuts_limits(&same));
     }
 
     #[test]

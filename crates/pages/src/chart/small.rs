@@ -88,10 +88,7 @@ pub fn spark(values: &[Option<f64>], title: &str) -> Markup {
 pub fn multiple(chart: &Chart<'_>) -> Markup {
     let (width, height) = (220.0, 60.0);
     let points = chart.points;
-    let values = points
-        .iter()
-        .flat_map(|p| [p.drawn(), p.lower, p.upper])
-        .flatten();
+    let values = super::on_the_axis(points);
     let scale = Scale::of(values, false, 5.0, height - 5.0, 2);
     let half = (width - 8.0) / (2.0 * points.len().max(1) as f64);
     let x = |n: usize| 4.0 + half * (2.0 * n as f64 + 1.0);
@@ -129,6 +126,18 @@ pub fn multiple(chart: &Chart<'_>) -> Markup {
         }
     }
     let _ = write!(out, "<path class=\"line\" d=\"{path}\"/>");
+    let has = |n: Option<usize>| {
+        n.and_then(|n| points.get(n))
+            .is_some_and(|p| p.drawn().is_some())
+    };
+    for (n, point) in points.iter().enumerate() {
+        // A value without a neighbour has no line.
+        let alone = !has(n.checked_sub(1)) && !has(Some(n + 1));
+        if let Some(value) = point.drawn().filter(|_| alone) {
+            let dot = mark::shape(Outcome::Pass, x(n), scale.place(value), 2.2);
+            let _ = write!(out, "<path class=\"spark-end\" d=\"{dot}\"/>");
+        }
+    }
     for (n, point) in points.iter().enumerate() {
         if let Some(outcome) = point.outcome.filter(|o| o.needs_a_look()) {
             let y = point.drawn().map_or(height - 5.0, |v| scale.place(v));

@@ -19,6 +19,13 @@ struct Answer {
     about: String,
 }
 
+impl Answer {
+    /// Whether it is no good answer.
+    fn refuses(&self) -> bool {
+        self.status.starts_with(['4', '5'])
+    }
+}
+
 struct Operation {
     id: String,
     method: String,
@@ -50,7 +57,8 @@ fn text(of: &Value, key: &str) -> String {
     of.get(key)
         .and_then(Value::as_str)
         .unwrap_or_default()
-        .to_owned()
+        // Marks of Markdown: the page shows plain words.
+        .replace('`', "")
 }
 
 /// A part of the document, or what it refers to within it.

@@ -8,7 +8,7 @@ use assay_model::run::Trigger;
 
 use super::Body;
 use super::problem::of as problem;
-use super::run::bar_of;
+use super::run::{bar_of, left};
 use crate::frame::{Cx, Frame, Section, dataset_path, sh};
 use crate::html::Markup;
 use crate::{Pages, show};
@@ -17,6 +17,8 @@ struct Progress {
     of: Run,
     bar: Markup,
     percent: u64,
+    /// When it may have ended, in words.
+    left: Option<String>,
 }
 
 #[derive(Template)]
@@ -59,19 +61,25 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, dataset: &str) -> Body {
         .items
         .into_iter()
         .filter(|run| run.trigger == Trigger::Backfill);
-    let runs: Vec<Progress> = runs
+    let mut runs: Vec<Progress> = runs
         .take(20)
         .map(|run| {
-            let done = run
+            let ended = run
                 .task_states
-                .get(&assay_model::task::TaskState::Succeeded);
+                .iter()
+                .filter(|(state, _)| state.is_terminal());
             Progress {
-                percent: show::percent(done.copied().unwrap_or(0), run.task_count),
+                percent: show::percent(ended.map(|(_, n)| n).sum(), run.task_count),
                 bar: bar_of(&run),
+                left: None,
                 of: run,
             }
         })
         .collect();
+    for progress in runs.iter_mut().filter(|p| !p.of.state.is_terminal()) {
+        let told = pages.facts.run(cx.who, &progress.of.id).await;
+        progress.left = told.ok().and_then(|told| left(&told.it.progress));
+    }
     super::render(&Page {
         dataset: dataset.to_owned(),
         current: "Backfill",

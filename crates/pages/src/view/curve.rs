@@ -158,7 +158,8 @@ pub fn both(chart: &Chart<'_>) -> Markup {
 }
 
 /// The windows of incidents of which something is drawn.
-fn windows(points: &Points, drawn: &[Point]) -> Vec<Window> {
+#[must_use]
+pub fn windows(points: &Points, drawn: &[Point]) -> Vec<Window> {
     points
         .incidents
         .iter()
@@ -181,8 +182,9 @@ fn windows(points: &Points, drawn: &[Point]) -> Vec<Window> {
         .collect()
 }
 
-/// What is left out of `drawn` points, in words; `before` lie before the range.
-fn left_out(points: &Points, before: usize, drawn: usize) -> String {
+/// What is left out of `drawn` points, in words; `before` lie before the range, and `is_cut` says
+/// whether limits lie beyond the axis.
+fn left_out(points: &Points, before: usize, drawn: usize, is_cut: bool) -> String {
     let mut left_out = Vec::new();
     if before > 0 {
         left_out.push(format!(
@@ -206,22 +208,36 @@ fn left_out(points: &Points, before: usize, drawn: usize) -> String {
     if drawn > chart::reduce::MOST {
         left_out.push("the chart shows the least and the greatest of each column, and every point that did not pass".to_owned());
     }
+    if is_cut {
+        left_out.push("limits far beyond the values are cut off; the table has them".to_owned());
+    }
     left_out.join("; ")
+}
+
+/// The versions of the definitions that judged points, by digest.
+fn changes(points: &Points) -> Vec<(String, String)> {
+    let known = points.changes.iter();
+    known
+        .filter_map(|c| Some((c.definition.clone(), c.version.clone()?)))
+        .collect()
+}
+
+/// The points of the chart of `shown` ones of `points`.
+#[must_use]
+pub fn all_drawn(points: &Points, shown: &[Told]) -> Vec<Point> {
+    let changes = changes(points);
+    shown
+        .iter()
+        .map(|p| drawn(p, &points.dataset, &changes))
+        .collect()
 }
 
 /// The chart of points and the table of them.
 #[must_use]
 pub fn of(points: &Points, range: &Range, title: &str) -> Curve {
     let (shown, before) = of_range(&points.points, range);
-    let changes: Vec<(String, String)> = points
-        .changes
-        .iter()
-        .filter_map(|c| Some((c.definition.clone(), c.version.clone()?)))
-        .collect();
-    let drawn_points: Vec<Point> = shown
-        .iter()
-        .map(|p| drawn(p, &points.dataset, &changes))
-        .collect();
+    let changes = changes(points);
+    let drawn_points = all_drawn(points, shown);
     let windows = windows(points, &drawn_points);
     let chart = Chart {
         title,
@@ -231,7 +247,12 @@ pub fn of(points: &Points, range: &Range, title: &str) -> Curve {
         from_zero: range.zero,
         unit: Unit::of(points.key.metric.as_str()),
     };
-    let left_out = left_out(points, before, drawn_points.len());
+    let left_out = left_out(
+        points,
+        before,
+        drawn_points.len(),
+        chart::cuts_limits(&drawn_points),
+    );
     let mut versions: Vec<&String> = drawn_points
         .iter()
         .filter_map(|p| p.version.as_ref())

@@ -4,6 +4,7 @@ use askama::Template;
 use assay_answers::check::CheckRow;
 use assay_answers::dataset::DatasetDetail;
 use assay_answers::facts::{PointsQuery, RunsQuery};
+use assay_answers::incident::Incident;
 use assay_answers::run::{Run, StartRun};
 
 use super::Body;
@@ -68,6 +69,16 @@ struct Page {
 /// What makes two sendings of one form one run.
 pub(super) fn key_of(cx: &Cx<'_>) -> String {
     format!("page-{}-{:x}", cx.who.id, cx.now.as_nanosecond())
+}
+
+/// What is open although the newest partition is in order.
+#[must_use]
+pub fn elsewhere(open: &[Incident]) -> String {
+    match open.len() {
+        0 => String::new(),
+        1 => " One incident is open all the same: see below.".to_owned(),
+        n => format!(" {n} incidents are open all the same: see below."),
+    }
 }
 
 /// The page.

@@ -1,5 +1,7 @@
 //! The metrics of a dataset as small multiples.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use assay_answers::metric::MetricRow;
 
@@ -49,7 +51,7 @@ fn small(dataset: &str, row: &MetricRow) -> Small {
     let value = newest.map_or_else(
         || "–".to_owned(),
         |p| match p.status.as_str() {
-            "computed" => show::value(&p.value),
+            "computed" => show::measured(&p.value, &row.key.name),
             other => other.to_owned(),
         },
     );
@@ -109,10 +111,16 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, dataset: &str) -> Body {
         href: path.clone(),
         chosen: column.is_none(),
     }];
-    columns.extend(detail.columns.iter().map(|c| Choice {
-        name: c.name.clone(),
-        href: with_query(&path, &[("column", Some(&c.name))]),
-        chosen: column == Some(c.name.as_str()),
+    // Every column is measured, whether or not the definition names it.
+    let declared = detail.columns.iter().map(|c| c.name.as_str());
+    let checked = detail.check_rows.iter().map(|c| c.of.column.as_str());
+    let measured = list.items.iter().map(|m| m.key.column.as_str());
+    let names: BTreeSet<&str> = declared.chain(checked).chain(measured).collect();
+    let names = names.into_iter().filter(|name| !name.is_empty());
+    columns.extend(names.map(|name| Choice {
+        name: name.to_owned(),
+        href: with_query(&path, &[("column", Some(name))]),
+        chosen: column == Some(name),
     }));
     super::render(&Page {
         part: Part::of(

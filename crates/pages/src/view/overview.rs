@@ -1,14 +1,19 @@
 //! The overview: what needs a look now, and what is going on.
 
 use askama::Template;
+use assay_answers::facts::{Cut, IncidentsQuery};
+use assay_answers::incident::Incident;
 use assay_answers::overview::Overview;
-use assay_model::outcome::Health;
+use assay_model::outcome::{Health, Outcome};
 
 use super::Body;
 use crate::chart::small::{Square, strip};
 use crate::frame::{Cx, Frame, Section};
 use crate::html::Markup;
 use crate::{Pages, mark, show};
+
+/// Open incidents that are shown.
+const OPEN: u32 = 5;
 
 /// A counter that leads to what it counts.
 struct Counter {
@@ -26,6 +31,7 @@ struct Page {
     counters: Vec<Counter>,
     total: u64,
     runs: Markup,
+    open: Vec<Incident>,
 }
 
 fn counters(overview: &Overview) -> Vec<Counter> {
@@ -47,6 +53,19 @@ fn counters(overview: &Overview) -> Vec<Counter> {
     .collect()
 }
 
+/// What the marks of runs mean.
+#[must_use]
+pub const fn keys() -> [(Outcome, &'static str); 6] {
+    [
+        (Outcome::Pass, "every check passed"),
+        (Outcome::Warn, "a warning"),
+        (Outcome::Fail, "a check failed"),
+        (Outcome::Missing, "a partition has not come"),
+        (Outcome::Error, "part of it could not be evaluated"),
+        (Outcome::Skipped, "nothing to judge"),
+    ]
+}
+
 /// The page.
 ///
 /// # Errors
@@ -57,6 +76,19 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>) -> Body {
         .same("/api/v1/status", "assay cluster status")
         .poll(5);
     let overview = frame.take(told);
+    let query = IncidentsQuery {
+        status: Some("open".to_owned()),
+        cut: Cut {
+            limit: Some(OPEN),
+            cursor: None,
+        },
+        ..IncidentsQuery::default()
+    };
+    // Their number is known without them.
+    let open = match pages.facts.incidents(cx.who, &query).await {
+        Ok(told) => frame.take(told).items,
+        Err(_) => Vec::new(),
+    };
     let squares: Vec<Square> = overview
         .runs
         .iter()
@@ -77,6 +109,7 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>) -> Body {
     super::render(&Page {
         counters: counters(&overview),
         runs: strip(&squares),
+        open,
         total,
         frame,
         overview,

@@ -4,7 +4,8 @@
 use askama::Template;
 use assay_answers::Problem;
 use assay_answers::facts::Cut;
-use assay_answers::run::{Run, RunDetail, Segments};
+use assay_answers::log::LogLine;
+use assay_answers::run::{Progress, Run, RunDetail, Segments};
 use assay_answers::task::Task;
 use assay_model::task::TaskState;
 
@@ -264,6 +265,74 @@ pub fn phases(of: &assay_answers::task::Try) -> String {
         (_, None, None) => "not started yet".to_owned(),
         (None, Some(started), Some(ended)) => words::between(started, ended),
         (None, None, Some(_)) => "–".to_owned(),
+    }
+}
+
+/// When the run may have ended, where that is known.
+#[must_use]
+pub fn left(of: &Progress) -> Option<String> {
+    // A guess to the millisecond would look like knowledge.
+    let seconds = of.left_ms?.div_ceil(1000).max(1);
+    Some(match seconds {
+        0..60 => format!("about {seconds} s left"),
+        _ => format!("about {} left", words::duration_ms(seconds * 1000)),
+    })
+}
+
+/// What was read, and how fast.
+#[must_use]
+pub fn read(of: &Progress) -> Option<String> {
+    if of.bytes_planned == 0 {
+        return None;
+    }
+    let speed = of.bytes_per_s.map_or_else(String::new, |speed| {
+        format!(", {}/s since it began", words::bytes(speed as u64))
+    });
+    Some(format!(
+        "{} of {} read{speed}",
+        words::bytes(of.bytes_done),
+        words::bytes(of.bytes_planned)
+    ))
+}
+
+/// How an attempt ended, for people who have not met the word.
+#[must_use]
+pub fn ended_words(outcome: &str) -> String {
+    let words = match outcome {
+        "ok" => "succeeded",
+        "retryable" => "failed, and may be tried again",
+        "permanent" => "failed for good",
+        "timed_out" => "took too long",
+        "crashed" => "its process died",
+        "node_lost" => "its node was lost",
+        "drained" => "its node was drained",
+        "orphaned" => "its node did not know it",
+        "dispatch_lost" => "was never started",
+        "dependency_down" => "an outside system was away",
+        "cancelled" => "was stopped",
+        other => other,
+    };
+    words.replace('_', " ")
+}
+
+/// What a line of the log tells, for people.
+#[must_use]
+pub fn event_words(of: &LogLine) -> String {
+    let outcome = of.outcome.as_deref().unwrap_or_default().replace('_', " ");
+    match (of.event.as_str(), of.attempt) {
+        ("accepted", _) => "accepted".to_owned(),
+        ("began", _) => "its first task was assigned".to_owned(),
+        ("finished", _) => format!("ended: {outcome}"),
+        ("ended", Some(attempt)) => {
+            let how = ended_words(of.outcome.as_deref().unwrap_or_default());
+            let counts = match of.charged {
+                true => "; it counts against the retries",
+                false => "",
+            };
+            format!("attempt {attempt}: {how}{counts}")
+        }
+        (event, Some(attempt)) => format!("attempt {attempt} {event}"),
+        (event, None) => event.to_owned(),
     }
 }
 

@@ -15,7 +15,7 @@ use assay_answers::node::{Held, NodeDetail, NodeList};
 use assay_answers::overview::{
     HealthCounts, IncidentCounts, NextSlot, Overview, RunSquare, Version,
 };
-use assay_answers::run::{Bar, Run, RunDetail, Segments, Waiting};
+use assay_answers::run::{Bar, Progress, Run, RunDetail, Segments, Waiting};
 use assay_answers::task::Task;
 use assay_answers::{Facts, List, Reader};
 use assay_model::dataset::DatasetStatus;
@@ -390,6 +390,14 @@ impl Facts for World {
                 unplaceable: if ended { 0 } else { u64::from(left > 2) },
                 failed: if ended { left } else { 0 },
             },
+            progress: Progress {
+                bytes_done: done << 20,
+                bytes_planned: TASKS << 20,
+                bytes_per_s: Some(350_000.0),
+                left_ms: (!ended).then_some(left * 3000),
+            },
+            log: self.log(&run, &tasks),
+            log_left_out: 0,
             timeline: timeline.collect(),
             timeline_left_out: 0,
             waits: if ended {

@@ -1,4 +1,4 @@
-//! What tests of pages share: a world of typed answers, a server over it, a browser.
+//! What tests of pages share: a world of typed answers, and a server over it.
 
 #![allow(
     dead_code,
@@ -6,7 +6,6 @@
     reason = "each test uses a part of it; a test that cannot prepare fails"
 )]
 
-pub mod browser;
 pub mod facts;
 pub mod server;
 pub mod state;

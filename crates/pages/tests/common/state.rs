@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use assay_answers::check::CheckRow;
 use assay_answers::facts::Answer;
+use assay_answers::log::LogLine;
 use assay_answers::node::Node;
 use assay_answers::run::{Run, Selection};
 use assay_answers::task::{Task, Try};
@@ -65,6 +66,34 @@ impl World {
             as_of: now(),
             stale_s: away.then_some(190),
         })
+    }
+
+    /// The log of a run: it was accepted, and an attempt was lost with its node.
+    pub fn log(&self, run: &Run, tasks: &[Task]) -> Vec<LogLine> {
+        let line = |event: &str| LogLine {
+            at: run.created_at,
+            event: event.to_owned(),
+            no: None,
+            kind: None,
+            partition: String::new(),
+            attempt: None,
+            node: None,
+            outcome: None,
+            charged: false,
+            reason: String::new(),
+        };
+        let lost = LogLine {
+            no: Some(tasks[7].no),
+            kind: Some(tasks[7].kind),
+            partition: tasks[7].partition.clone(),
+            attempt: Some(1),
+            node: Some("node-2".to_owned()),
+            outcome: Some("node_lost".to_owned()),
+            charged: true,
+            reason: self.names.message.clone(),
+            ..line("ended")
+        };
+        vec![lost, line("accepted")]
     }
 
     pub fn all<T>(&self, items: Vec<T>) -> Answer<List<T>> {

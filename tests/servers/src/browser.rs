@@ -2,6 +2,10 @@
 //!
 //! One process for each [`Browser`], with a profile of its own in a temporary folder; it ends with its
 //! guard.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a browser that cannot be driven fails its test"
+)]
 
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -13,7 +17,8 @@ use tungstenite::{Message, WebSocket};
 /// How long anything may take on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A browser with one page.
+/// A browser with one page. What it is asked for and cannot give is a panic: a test that cannot see
+/// its page has failed.
 pub struct Browser {
     child: Child,
     socket: WebSocket<TcpStream>,
