@@ -14,11 +14,12 @@ use jiff::civil::Date;
 
 use crate::compare::{compare_decimals, meets};
 use crate::exact::{moving, stale, stopped_being_computable};
+use crate::explain::{of_fixed, of_learned};
 use crate::learner::judge_partition;
 use crate::regimes::{ENOUGH, two_groups};
 use crate::schema::{SchemaColumn, differences};
 use crate::series::{self, Point, Policy, SeriesInput, SeriesKind};
-use crate::words::{fixed_limits, held_back_in_words, in_figures, in_words, limits_in_words};
+use crate::words::{expected, fixed_limits, held_back_in_words, in_figures};
 
 /// Why an age is not judged.
 pub const OF_THE_NEWEST: &str = "freshness is judged of the newest partition";
@@ -188,7 +189,7 @@ impl<'a> Bench<'a> {
             note: point
                 .filter(|p| p.status == MetricStatus::Computed)
                 .and_then(|p| p.note.clone()),
-            expected: expected(&check.expect, ruling.limits.as_ref()),
+            expected: expected(&check.expect, ruling.limits.as_ref(), self.context.date),
             limits: ruling.limits,
             reason: ruling.reason,
         }
@@ -251,7 +252,14 @@ impl<'a> Bench<'a> {
                 over_runs,
                 min_runs,
             } => self.band(check, actual, *within_stddev, *over_runs, *min_runs),
-            fixed => fixed_ruling(check.severity, actual, fixed),
+            fixed => {
+                let mut ruling = fixed_ruling(check.severity, actual, fixed);
+                if matches!(ruling.outcome, Outcome::Warn | Outcome::Fail) {
+                    let past = self.past(&check.metric);
+                    ruling.reason = of_fixed(actual, fixed, past, self.context.past_keys);
+                }
+                ruling
+            }
         }
     }
 
@@ -295,23 +303,29 @@ impl<'a> Bench<'a> {
             let why = "there is no value to judge, and the last partition in order had none either";
             return Ruling::because(Outcome::Skipped, why).within(stored);
         };
-        let outcome = if limits.accepts(value) {
-            Outcome::Pass
-        } else if stored.provisional && check.origin == CheckOrigin::Profiled {
-            // Limits that nobody asked for, from a short past, warn at most.
-            let why = if self.context.provisional {
-                "a warning only: the partition may still grow".to_owned()
-            } else {
-                format!(
-                    "a warning only: limits are provisional until {} partitions have taught them",
-                    self.policy.steady_points
-                )
-            };
-            return Ruling::because(Outcome::Warn, why).within(stored);
-        } else {
-            breach(check.severity)
+        if limits.accepts(value) {
+            return Ruling::plain(Outcome::Pass).within(stored);
+        }
+        let why = of_learned(actual, limits, past, self.context.past_keys);
+        // Limits that nobody asked for, from a short past, warn at most.
+        let only = (stored.provisional && check.origin == CheckOrigin::Profiled)
+            .then(|| self.only_a_warning());
+        let outcome = match only {
+            Some(_) => Outcome::Warn,
+            None => breach(check.severity),
         };
-        Ruling::plain(outcome).within(stored)
+        let said: Vec<String> = [why, only].into_iter().flatten().collect();
+        Ruling::because(outcome, said.join("; ")).within(stored)
+    }
+
+    fn only_a_warning(&self) -> String {
+        if self.context.provisional {
+            return "a warning only: the partition may still grow".to_owned();
+        }
+        format!(
+            "a warning only: limits are provisional until {} partitions have taught them",
+            self.policy.steady_points
+        )
     }
 
     /// Why a metric has no value in a partition as small as this one; `None` when it could have.
@@ -388,7 +402,10 @@ impl<'a> Bench<'a> {
         } else {
             breach(check.severity)
         };
-        Ruling::plain(outcome).within(self.stored(&check.metric, &limits, past.len()))
+        Ruling {
+            reason: of_learned(actual, &limits, past, self.context.past_keys),
+            ..Ruling::plain(outcome).within(self.stored(&check.metric, &limits, past.len()))
+        }
     }
 
     fn schema(&self, severity: Severity) -> Ruling {
@@ -481,16 +498,6 @@ impl<'a> Bench<'a> {
             return Ruling::because(Outcome::Skipped, "fewer than three metrics move");
         }
         Ruling::plain(Outcome::Pass)
-    }
-}
-
-/// What was expected, with the limits in figures where there are some.
-fn expected(expect: &Expectation, limits: Option<&Limits>) -> String {
-    match expect {
-        Expectation::Learned | Expectation::Band { .. } => limits
-            .and_then(limits_in_words)
-            .unwrap_or_else(|| in_words(expect)),
-        _ => in_words(expect),
     }
 }
 

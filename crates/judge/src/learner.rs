@@ -20,7 +20,7 @@ use crate::scale::Scale;
 use crate::series::{Limits, Point, Policy, SeriesInput};
 
 /// The version of the arithmetic in this module; stored with every limit.
-pub const MODEL_VERSION: u16 = 1;
+pub const MODEL_VERSION: u16 = 2;
 
 /// Width of a side in cubic means, for [`REFERENCE_SERIES`] series and [`REFERENCE_BUDGET`].
 const WIDTH: f64 = 5.2;
@@ -366,12 +366,12 @@ fn limits(outcome: &Outcome, series: &SeriesInput<'_>, factor: f64, policy: &Pol
             #[expect(clippy::cast_precision_loss, reason = "at most a window's length")]
             let factor = factor * (1.0 + (8.0 / known as f64).powi(2));
             let expected = fit.scale.back(fit.center);
-            let lower = fit.scale.back(fit.center - factor * fit.down).min(expected);
-            let upper = fit.scale.back(fit.center + factor * fit.up).max(expected);
+            let lower = fit.scale.limit(fit.center - factor * fit.down);
+            let upper = fit.scale.limit(fit.center + factor * fit.up);
             Limits {
-                lower: lower.is_finite().then_some(lower),
+                lower: lower.map(|lower| lower.min(expected)),
                 expected: Some(expected),
-                upper: upper.is_finite().then_some(upper),
+                upper: upper.map(|upper| upper.max(expected)),
                 ..empty(fit.model, None)
             }
         }

@@ -9,6 +9,7 @@ pub mod backtest;
 pub mod compare;
 pub mod evaluate;
 pub mod exact;
+mod explain;
 mod learner;
 mod predict;
 mod regimes;

@@ -53,6 +53,16 @@ impl Scale {
         }
     }
 
+    /// Back from the scale, for a limit: nothing lies beyond the ends of a share, so that a limit
+    /// there would be none. An amount that never was negative keeps its zero: the first negative
+    /// one is told.
+    pub(crate) fn limit(self, y: f64) -> Option<f64> {
+        match self {
+            Self::Arcsine(_) if y <= 0.0 || y >= FRAC_PI_2 => None,
+            _ => Some(self.back(y)).filter(|limit| limit.is_finite()),
+        }
+    }
+
     /// The least half-width that limits may have around `level` (in plain numbers), on the scale:
     /// 0.2 % of the level, or two standard errors of a share of `rows` rows (the arcsine of a
     /// share has standard error 1 / (2 √rows) whatever the share).
@@ -78,6 +88,17 @@ mod tests {
                 assert!((scale.back(scale.to(x)) - x).abs() < 1e-9 * x);
             }
         }
+    }
+
+    #[test]
+    fn a_share_has_no_limit_where_it_ends_and_an_amount_has_its_zero() {
+        let share = Scale::Arcsine(100.0);
+        let low = share.to(0.5);
+        assert_eq!(share.limit(low - 1.0), None);
+        assert_eq!(share.limit(low + 3.0), None);
+        assert!(share.limit(low + 0.1).is_some());
+        assert_eq!(Scale::Sqrt.limit(-2.0), Some(0.0));
+        assert_eq!(Scale::Log.limit(1e6), None);
     }
 
     #[test]

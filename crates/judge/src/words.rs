@@ -5,6 +5,7 @@
 
 use assay_model::check::Expectation;
 use assay_model::outcome::{FIXED, HeldBack, Limits};
+use jiff::civil::{Date, Weekday};
 
 /// `= 0`, `between 9 and 11`, `within learned limits`.
 #[must_use]
@@ -41,8 +42,37 @@ pub(crate) fn in_figures(number: f64) -> String {
     rounded.to_string()
 }
 
+/// What was expected of a day, with the limits in figures where there are some.
+pub(crate) fn expected(expect: &Expectation, limits: Option<&Limits>, day: Option<Date>) -> String {
+    match expect {
+        Expectation::Learned | Expectation::Band { .. } => limits
+            .and_then(|limits| {
+                let words = limits_in_words(limits)?;
+                let day = day.filter(|_| limits.model.starts_with("weekday"));
+                Some(match day {
+                    Some(day) => format!("{words} on a {}", weekday(day)),
+                    None => words,
+                })
+            })
+            .unwrap_or_else(|| in_words(expect)),
+        _ => in_words(expect),
+    }
+}
+
+fn weekday(day: Date) -> &'static str {
+    match day.weekday() {
+        Weekday::Monday => "Monday",
+        Weekday::Tuesday => "Tuesday",
+        Weekday::Wednesday => "Wednesday",
+        Weekday::Thursday => "Thursday",
+        Weekday::Friday => "Friday",
+        Weekday::Saturday => "Saturday",
+        Weekday::Sunday => "Sunday",
+    }
+}
+
 /// Learned limits in words: `between 48230 and 61110`, `at least 3`.
-pub(crate) fn limits_in_words(limits: &Limits) -> Option<String> {
+fn limits_in_words(limits: &Limits) -> Option<String> {
     let show = in_figures;
     match (limits.lower, limits.upper) {
         (Some(low), Some(high)) if low < high => {

@@ -470,6 +470,11 @@ impl TaskRecord {
     /// The store has no result of an attempt whose node said that it had one: it failed there.
     fn contradict(&mut self, token: &AttemptToken) {
         let copy = self.copy_with(token);
+        // The other copy was stopped when the success was told: its slot may be another's by now.
+        let other = copy.map(Copy::other);
+        if let Some(open) = other.and_then(|copy| self.open_mut(copy)) {
+            open.doubted = true;
+        }
         if let Some(open) = copy.and_then(|copy| self.open_mut(copy)) {
             open.heard = true;
             open.doubted = true;

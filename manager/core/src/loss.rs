@@ -80,36 +80,52 @@ impl Core {
         self.losses.push(loss);
     }
 
+    /// A death is decided: what fell together with it is taken back in the commit that writes it, so
+    /// that no leader can die between the two.
+    pub(crate) fn foresee_fallen(&mut self, id: &NodeId) {
+        if let Some(fallen) = self.fallen(id) {
+            self.forgive_what_fell_with(&fallen);
+        }
+    }
+
     /// A death is written: it may be the second of its zone.
     pub(crate) fn note_fallen(&mut self, id: &NodeId) {
-        let Some(record) = self.nodes.get(id) else {
+        let Some(fallen) = self.fallen(id) else {
             return;
         };
-        let fallen = Fallen {
+        let now = self.now;
+        self.deaths.retain(|death| death.open_until > now);
+        self.forgive_what_fell_with(&fallen);
+        self.deaths.push_back(fallen);
+    }
+
+    fn fallen(&self, id: &NodeId) -> Option<Fallen> {
+        let record = self.nodes.get(id)?;
+        Some(Fallen {
             node: id.clone(),
             zone: record.node.zone.clone(),
             when: self.lost_now(record),
             open_until: self.correlation_ends(),
-        };
-        let now = self.now;
-        self.deaths.retain(|death| death.open_until > now);
-        let reason = record.death.as_ref().and_then(|death| match death.outcome {
+        })
+    }
+
+    fn forgive_what_fell_with(&mut self, fallen: &Fallen) {
+        let death = self.nodes.get(&fallen.node).and_then(|r| r.death.as_ref());
+        let reason = death.and_then(|death| match death.outcome {
             AttemptOutcome::Orphaned => Some(death.reason.clone()),
             _ => None,
         });
-        let second = self
-            .deaths
-            .iter()
-            .any(|other| self.same_zone(other, &fallen));
+        let now = self.now;
+        let mut known = self.deaths.iter().filter(|death| death.open_until > now);
+        let second = known.any(|other| self.same_zone(other, fallen));
         let many = reason.as_deref().is_some_and(|r| r.starts_with(MANY));
         if second || many {
             let reason = match reason {
                 Some(reason) if many => reason,
                 _ => format!("zone {} is being lost with it", fallen.zone),
             };
-            self.forgive_with(&fallen, many, &reason);
+            self.forgive_with(fallen, many, &reason);
         }
-        self.deaths.push_back(fallen);
     }
 
     fn same_zone(&self, a: &Fallen, b: &Fallen) -> bool {

@@ -257,6 +257,9 @@ impl Core {
                 record.death = death;
             }
             if let Some((state, reason)) = decided {
+                if state == NodeState::Dead {
+                    self.foresee_fallen(&id);
+                }
                 let change = Change::MoveNode {
                     node: id.clone(),
                     incarnation,

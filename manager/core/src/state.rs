@@ -103,7 +103,8 @@ pub(crate) struct Open {
     pub credit_ms: u64,
     /// How it ended, says its node; not written yet.
     pub verdict: Option<TaskFailure>,
-    /// What its node said of it was not true: whether it has stopped is not known.
+    /// What its node said of it, or of the task's other copy, was not true: whether it has stopped
+    /// is not known.
     pub doubted: bool,
 }
 

@@ -19,7 +19,12 @@ impl Fault {
     /// Reads an error packet; one that ends early has no message.
     pub(super) fn read(packet: &[u8]) -> Self {
         let mut parts = Parts(packet.get(1..).unwrap_or_default());
-        let number = parts.u16().unwrap_or_default();
+        let Some(number) = parts.u16() else {
+            return Self {
+                number: 0,
+                message: String::new(),
+            };
+        };
         // A number of SQLSTATE stands before the message, if a client of our kind is spoken to.
         if parts.0.first() == Some(&b'#') {
             parts.0 = parts.0.get(6..).unwrap_or_default();

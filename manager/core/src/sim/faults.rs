@@ -266,6 +266,7 @@ impl World {
         self.outage_until = 0;
         self.away_until.clear();
         self.etcd_until = 0;
+        self.deliver_what_sleepers_were_told();
         for manager in &mut self.managers {
             manager.down_until = 0;
             manager.paused_until = 0;
@@ -281,6 +282,28 @@ impl World {
             let life = n.life;
             self.push(500, Item::Boot { node, life });
             self.push(1_000, Item::Hello { node, life });
+        }
+    }
+
+    /// A pause that ends early ends for what waits for its end, too: an answer of the store that
+    /// came only when the pause would have ended is no fault of a manager.
+    fn deliver_what_sleepers_were_told(&mut self) {
+        let waits = |at: u64, item: &Item| match item {
+            Item::ToManager { manager, .. } => {
+                let until = self.managers[*manager].paused_until;
+                until > self.now && at >= until
+            }
+            _ => false,
+        };
+        let queued = self.queue.iter();
+        let late: Vec<(u64, u64)> = queued
+            .filter(|((at, _), item)| waits(*at, item))
+            .map(|(place, _)| *place)
+            .collect();
+        for place in late {
+            if let Some(item) = self.queue.remove(&place) {
+                self.push(0, item);
+            }
         }
     }
 }

@@ -17,6 +17,14 @@ const LEDGER: &[(u64, &str)] = &[
         5415,
         "the nodes of a zone that died in one commit were charged by that commit",
     ),
+    (
+        14040,
+        "a copy that was stopped for a success that was none counted for a slot given to another",
+    ),
+    (
+        14959,
+        "a leader died between the second death of a zone and taking back the charges of the first",
+    ),
 ];
 
 fn from_environment(name: &str) -> Option<u64> {

@@ -98,7 +98,7 @@ pub(super) enum Item {
 pub(super) struct World {
     pub seed: u64,
     pub now: u64,
-    queue: BTreeMap<(u64, u64), Item>,
+    pub(super) queue: BTreeMap<(u64, u64), Item>,
     sequence: u64,
     pub dice: Dice,
     pub swarm: Swarm,

@@ -282,6 +282,24 @@ async fn state(known: &Known, facts: &table::Facts, wrong: &mut Wrong) {
     }
 }
 
+/// A run that waits for ever: nobody is there to do it.
+async fn run_that_waits(cluster: &mut Cluster, data: &data::Data) -> String {
+    for node in &mut cluster.nodes {
+        node.kill();
+    }
+    let dead = "SELECT 'x' WHERE (SELECT bool_and(state = 'dead') FROM node)";
+    cluster
+        .until("end of both nodes", Duration::from_secs(20), dead)
+        .await;
+    let waits = cluster.submit(data, "second").await;
+    let started =
+        format!("SELECT 'x' FROM run WHERE run_word(id) = '{waits}' AND state <> 'queued'");
+    cluster
+        .until("run that waits", Duration::from_secs(20), &started)
+        .await;
+    waits
+}
+
 drill!(
     no_bad_call_changes_a_row_and_each_is_told_what_is_wrong,
     async |name| {
@@ -295,19 +313,11 @@ drill!(
         let mut cluster = Cluster::start(&drill, plan).await;
         let ended = cluster.submit(&data, "first").await;
         assert_eq!(cluster.ended(&ended, RUN).await, "succeeded");
-        // A run that waits for ever: nobody is there to do it.
-        for node in &mut cluster.nodes {
-            node.kill();
-        }
-        let dead = "SELECT 'x' WHERE (SELECT bool_and(state = 'dead') FROM node)";
+        let waits = run_that_waits(&mut cluster, &data).await;
+        // What the first run has left to tell is told, and then gone, whatever is called.
+        let told = "SELECT 'x' WHERE NOT EXISTS (SELECT FROM outbox)";
         cluster
-            .until("end of both nodes", Duration::from_secs(20), dead)
-            .await;
-        let waits = cluster.submit(&data, "second").await;
-        let started =
-            format!("SELECT 'x' FROM run WHERE run_word(id) = '{waits}' AND state <> 'queued'");
-        cluster
-            .until("run that waits", Duration::from_secs(20), &started)
+            .until("end of telling", Duration::from_secs(20), told)
             .await;
 
         let rpcs = contract();
