@@ -47,6 +47,11 @@ impl Site {
         Self::at(address.split('/').next().unwrap())
     }
 
+    /// Where it is.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Asks for a path.
     #[track_caller]
     pub fn get(&self, path: &str) -> Answer {
@@ -115,6 +120,11 @@ impl Answer {
     /// A header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
+    }
+
+    /// All headers, by their names in small letters.
+    pub const fn headers(&self) -> &BTreeMap<String, String> {
+        &self.headers
     }
 
     /// The body as text.

@@ -20,6 +20,7 @@ pub mod feedback;
 pub mod incident;
 pub mod metric;
 pub mod node;
+pub mod notice;
 pub mod overview;
 pub mod problem;
 pub mod run;

@@ -401,7 +401,7 @@ async fn names_of_ten_thousand_characters_are_cut_and_pages_stay_small() {
 }
 
 /// The routes of the API that footers name, as templates.
-const CALLS: [&str; 25] = [
+const CALLS: [&str; 26] = [
     "/status",
     "/version",
     "/openapi.json",
@@ -427,6 +427,7 @@ const CALLS: [&str; 25] = [
     "/nodes/*",
     "/cluster",
     "/subscriptions",
+    "/subscriptions/*/deliveries",
 ];
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod runs;
 
 pub(crate) use cut::{MOST as LIST_MOST, page};
 pub(crate) use definition::diff;
+pub(crate) use incidents::word;
 pub(crate) use known::Known;
 pub(crate) use runs::{Snapshot, segments};
 

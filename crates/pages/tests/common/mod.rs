@@ -8,6 +8,7 @@
 
 pub mod browser;
 pub mod facts;
+pub mod incidents;
 pub mod server;
 pub mod state;
 pub mod wishes;

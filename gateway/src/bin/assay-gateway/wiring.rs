@@ -65,6 +65,7 @@ pub async fn parts(settings: &Settings, telemetry: Telemetry) -> Result<Parts, F
     let now: Clock = patiently("the store's clock", clock, StoreError::is_retryable).await?;
     Ok(Parts {
         store: Arc::new(store.clone()),
+        notices: Arc::new(store.clone()),
         news: Arc::new(store),
         registry: registry(settings, now.clone()).await?,
         managers: Managers::new(Way::Several {
