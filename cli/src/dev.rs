@@ -259,6 +259,7 @@ impl Embedded {
     pub fn gateway(&self, registry: Arc<dyn Registry>) -> Result<Guarded> {
         let gateway = Gateway::new(Parts {
             store: Arc::clone(&self.metrics),
+            notices: Arc::new(self.store.clone()),
             news: Arc::new(self.store.clone()),
             registry,
             managers: Managers::new(Way::One(Door::Local(self.manager.doorway()))),

@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+#[path = "people/marked.rs"]
+mod marked;
+#[path = "people/notices.rs"]
+mod notices;
 mod web;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Definition, Place, Running};
 use serde_json::{Value, json};
@@ -35,6 +39,19 @@ async fn cluster(place: &Place) -> (Running, Site) {
     place.settled(1, Duration::from_secs(60)).await;
     let site = Site::of_log(&place.path("log"));
     (dev, site)
+}
+
+/// Waits until `look` gives something.
+#[track_caller]
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Sends JSON under a key; the answer is as the document says.

@@ -118,6 +118,11 @@ impl Api {
         {
             return Err(no("dataset", id));
         }
+        self.may_give(who, owner)
+    }
+
+    /// Refuses a writer who may not have what is to be of this owner.
+    fn may_give(&self, who: &Reader, owner: Option<&str>) -> Result<(), Problem> {
         if self.parts.rights.may(who, Action::Define, owner) {
             return Ok(());
         }
@@ -191,8 +196,10 @@ impl Deeds for Api {
             let what = format!("the document defines `{}`, not `{id}`", stated.id);
             return Err(BAD_BODY.because(what));
         }
-        let found = self.present(&id).await?;
         let owner = stated.and_then(|stated| stated.owner.as_deref());
+        // Before anything is looked for, so that the refusal says nothing of what is there.
+        self.may_give(who, owner)?;
+        let found = self.present(&id).await?;
         self.may_define(who, dataset, found.as_ref(), owner)?;
         let before = found.as_ref().map(|found| &*found.text);
         let word = match before {

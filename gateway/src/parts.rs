@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use assay_answers::{Reader, Role};
 use assay_registry::Registry;
+use assay_store::notices::NoticeStore;
 use assay_store::{MetricStore, News};
 use assay_telemetry::Telemetry;
 use jiff::Timestamp;
@@ -39,6 +40,8 @@ impl Mode {
 pub struct Parts {
     /// The reads of people.
     pub store: Arc<dyn MetricStore>,
+    /// What people are told, to be read.
+    pub notices: Arc<dyn NoticeStore>,
     /// Word of commits.
     pub news: Arc<dyn News>,
     /// Where definitions are kept.

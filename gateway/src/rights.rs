@@ -14,6 +14,10 @@ pub enum Action {
     Define,
     /// To start, stop and retry its runs.
     Run,
+    /// To acknowledge, mute or resolve its incidents.
+    Answer,
+    /// To be told of it.
+    Subscribe,
     /// To see the machines of the cluster.
     Look,
     /// To move the machines of the cluster.
@@ -36,12 +40,16 @@ impl Rights for ByRole {
     fn may(&self, who: &Reader, action: Action, owner: Option<&str>) -> bool {
         let has = |names: &[String]| owner.is_some_and(|owner| names.iter().any(|n| n == owner));
         let runs_it = who.role == Role::Operator;
+        let reads = || {
+            let reads_all = who.reads.iter().any(|name| name == "*");
+            runs_it || reads_all || has(&who.owners) || has(&who.reads)
+        };
         match action {
-            Action::Read => {
-                let reads_all = who.reads.iter().any(|name| name == "*");
-                runs_it || reads_all || has(&who.owners) || has(&who.reads)
+            Action::Read => reads(),
+            Action::Subscribe => who.writes && reads(),
+            Action::Define | Action::Run | Action::Answer => {
+                who.writes && (runs_it || has(&who.owners))
             }
-            Action::Define | Action::Run => who.writes && (runs_it || has(&who.owners)),
             Action::Look => who.role != Role::Anonymous,
             Action::Operate => who.writes && runs_it,
         }
@@ -62,7 +70,8 @@ mod tests {
             writes: role != Role::Anonymous,
         };
         let sales = reader(Role::Owner, &["sales"], &[]);
-        for action in [Action::Read, Action::Define, Action::Run] {
+        use Action::{Answer, Define, Read, Run, Subscribe};
+        for action in [Read, Define, Run, Answer, Subscribe] {
             assert!(ByRole.may(&sales, action, Some("sales")));
             assert!(!ByRole.may(&sales, action, Some("finance")));
             assert!(!ByRole.may(&sales, action, None));
@@ -71,6 +80,13 @@ mod tests {
         let told = reader(Role::Subscriber, &[], &["*"]);
         assert!(ByRole.may(&told, Action::Read, Some("sales")));
         assert!(!ByRole.may(&told, Action::Run, Some("sales")));
+        assert!(!ByRole.may(&told, Action::Answer, Some("sales")));
+        assert!(ByRole.may(&told, Action::Subscribe, Some("sales")));
+        let looks = Reader {
+            writes: false,
+            ..told
+        };
+        assert!(!ByRole.may(&looks, Action::Subscribe, Some("sales")));
         let nobody = reader(Role::Anonymous, &[], &[]);
         assert!(!ByRole.may(&nobody, Action::Read, Some("sales")));
         assert!(!ByRole.may(&nobody, Action::Look, None));

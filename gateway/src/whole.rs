@@ -235,6 +235,8 @@ mod tests {
                         (Action::Read, Asked::Read),
                         (Action::Define, Asked::Change),
                         (Action::Run, Asked::Run),
+                        (Action::Answer, Asked::Answer),
+                        (Action::Subscribe, Asked::Subscribe),
                         (Action::Operate, Asked::Operate),
                     ] {
                         let guard = decide(&who, theirs, Object::of(owner)) == Decision::Allowed;

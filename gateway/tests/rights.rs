@@ -51,6 +51,7 @@ impl Scene {
         let nowhere = Door::Tcp("http://127.0.0.1:1".to_owned());
         let api = Api::new(Parts {
             store: Arc::new(store.clone()),
+            notices: Arc::new(store.clone()),
             news: Arc::new(store),
             registry: Arc::new(registry),
             managers: Managers::new(Way::One(nowhere)),

@@ -122,6 +122,11 @@ impl Answer {
         self.headers.get(name).map(String::as_str)
     }
 
+    /// All headers, by their names in small letters.
+    pub const fn headers(&self) -> &BTreeMap<String, String> {
+        &self.headers
+    }
+
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()

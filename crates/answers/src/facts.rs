@@ -11,7 +11,7 @@ use crate::check::{CheckResult, CheckRow};
 use crate::cluster::{Cluster, Scale};
 use crate::dataset::{DatasetDetail, DatasetList, PartitionRow};
 use crate::definition::{Applied, Definition, Diff, Validation, VersionRow};
-use crate::incident::Incident;
+use crate::incident::{Incident, IncidentDetail};
 use crate::metric::{MetricRow, Points};
 use crate::node::{NodeDetail, NodeList};
 use crate::overview::{Overview, Version};
@@ -192,8 +192,8 @@ pub trait Facts: Send + Sync {
     /// Incidents, open ones first.
     async fn incidents(&self, who: &Reader, query: &IncidentsQuery) -> Answer<List<Incident>>;
 
-    /// One incident.
-    async fn incident(&self, who: &Reader, incident: &str) -> Answer<Incident>;
+    /// One incident, with what happened to it and its broken checks.
+    async fn incident(&self, who: &Reader, incident: &str) -> Answer<IncidentDetail>;
 
     /// The data nodes.
     async fn nodes(&self, who: &Reader) -> Answer<NodeList>;

@@ -21,6 +21,7 @@ pub mod incident;
 pub mod log;
 pub mod metric;
 pub mod node;
+pub mod notice;
 pub mod overview;
 pub mod problem;
 pub mod run;

@@ -38,6 +38,10 @@ words! {
     assay_model::node::NodeState = "Where a node is in its life.";
     assay_model::feedback::FeedbackKind = "What is answered back to the judge.";
     assay_model::incident::IncidentStatus = "Whether an incident is still open.";
+    assay_model::notice::NoticeKind = "What one can be told of.";
+    assay_model::notice::ChannelKind = "How one is told.";
+    assay_model::notice::SubscriptionOrigin = "Where a subscription comes from.";
+    assay_model::notice::DeliveryState = "How a message stands.";
     assay_model::dataset::DatasetStatus = "Where a definition is in its life.";
     assay_model::ledger::LedgerState = "Where a partition is in its life.";
 }

@@ -187,6 +187,7 @@ fn notice(word: &str) -> Option<&'static str> {
         "muted" => "The incident is muted.",
         "resolved" => "The incident is resolved.",
         "tested" => "A test was sent.",
+        "again" => "The message is sent again.",
         _ => return None,
     })
 }

@@ -126,6 +126,7 @@ async fn page(pages: &Pages, cx: &Cx<'_>, parts: &[&str]) -> Body {
         ["cluster"] => view::cluster::page(pages, cx).await,
         ["subscriptions"] => view::subscriptions::page(pages, cx).await,
         ["session"] => view::session::page(cx),
+        ["subscriptions", id] => view::subscriptions::messages(pages, cx, id).await,
         ["settings"] => view::settings::page(pages, cx),
         ["about"] => view::settings::about(pages, cx).await,
         ["api", "docs"] => view::api::page(pages, cx),
@@ -173,6 +174,7 @@ async fn change(pages: &Pages, cx: &Cx<'_>, parts: &[&str]) -> Result<Next, Prob
         ["nodes", node, verb] => view::nodes::change(pages, cx, node, verb).await,
         ["cluster", "scale"] => view::cluster::scale(pages, cx).await,
         ["subscriptions", id, "test"] => view::subscriptions::test(pages, cx, id).await,
+        ["subscriptions", id, "again"] => view::subscriptions::again(pages, cx, id).await,
         _ => Err(view::problem::no_page(&cx.asked.path)),
     };
     to.map(Next::To)

@@ -180,11 +180,34 @@ pub struct Subscription {
     pub dead: u64,
 }
 
+/// A message to somebody who is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id.
+    pub id: String,
+    /// What it tells of (`opened`, `resolved`).
+    pub kind: String,
+    /// What it says.
+    pub words: String,
+    /// How it stands: `pending`, `delivered`, `dead`.
+    pub state: String,
+    /// Attempts that were begun.
+    pub attempts: u32,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What went wrong last.
+    pub error: Option<String>,
+}
+
 /// Subscriptions.
 #[async_trait]
 pub trait Subscriptions: Send + Sync {
     /// All that who asks may see.
     async fn list(&self, who: &Reader) -> Result<Vec<Subscription>, Problem>;
+    /// The newest messages to one, newest first; at most `limit`.
+    async fn messages(&self, who: &Reader, id: &str, limit: u32) -> Result<Vec<Message>, Problem>;
+    /// Sends a message that was given up again.
+    async fn again(&self, who: &Reader, id: &str, message: &str) -> Result<(), Problem>;
     /// Sends a test, and says how it went.
     async fn test(&self, who: &Reader, id: &str) -> Result<String, Problem>;
 }

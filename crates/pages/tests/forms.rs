@@ -99,6 +99,12 @@ async fn each_button_is_one_wish_and_leads_to_what_shows_it() {
             "test sub_1".to_owned(),
         ),
         (
+            "/subscriptions/sub_1/again".to_owned(),
+            "id=dlv_dead",
+            "/subscriptions/sub_1?done=again".to_owned(),
+            "again dlv_dead to sub_1".to_owned(),
+        ),
+        (
             "/datasets/orders/checks/email_format/answer".to_owned(),
             "saying=exclude_window&from=2026-11-11&to=2026-11-14&why=outage&key=k4",
             "/datasets/orders/checks/email_format?done=kept".to_owned(),

@@ -13,7 +13,6 @@ use assay_answers::check::{CheckResult, CheckRow};
 use assay_answers::cluster::{Cluster, Scale};
 use assay_answers::dataset::{DatasetDetail, DatasetList, PartitionRow};
 use assay_answers::definition::{Applied, Definition, Diff, Validation, VersionRow};
-use assay_answers::incident::Incident;
 use assay_answers::metric::{MetricRow, Points};
 use assay_answers::node::{Drain, NodeDetail, NodeList};
 use assay_answers::overview::{Overview, Version};
@@ -26,7 +25,7 @@ use serde_json::Value;
 
 use super::endpoint::{Body, Endpoint, Gives};
 use super::handlers as h;
-use super::queries::{CUT, DATASETS, DIFF, DRY_RUN, INCIDENTS, METRICS, POINTS, RESULTS, RUNS};
+use super::queries::{CUT, DATASETS, DIFF, DRY_RUN, METRICS, POINTS, RESULTS, RUNS};
 use crate::problem as p;
 
 /// The schema of a type.
@@ -53,6 +52,16 @@ const WISH: &[p::Kind] = &[
     p::CONFLICT,
     p::BAD_BODY,
     p::KEY_REUSED,
+    p::NO_LEADER,
+    p::UNCONFIRMED,
+];
+
+const TOLD: &[p::Kind] = &[
+    p::FORBIDDEN,
+    p::NOT_FOUND,
+    p::CONFLICT,
+    p::BAD_CURSOR,
+    p::STORE_AWAY,
     p::NO_LEADER,
     p::UNCONFIRMED,
 ];
@@ -105,6 +114,9 @@ pub fn endpoints() -> &'static [Endpoint] {
             of_versions(),
             of_judgements(),
             people::answering_back(),
+            people::incidents(),
+            people::being_told(),
+            people::messages(),
             of_runs(),
             records::on_record(),
             moving_runs(),
@@ -146,24 +158,6 @@ fn of_everything() -> Vec<Endpoint> {
             &[],
             READ,
             "The overview at once, and whenever it changes."
-        ),
-        get!(
-            "/api/v1/incidents",
-            "incidents",
-            h::incidents,
-            Told(of::<List<Incident>>),
-            INCIDENTS,
-            LISTED,
-            "Incidents, open ones first, of all time."
-        ),
-        get!(
-            "/api/v1/incidents/{incident}",
-            "incident",
-            h::incident,
-            Told(of::<Incident>),
-            &[],
-            READ,
-            "One incident."
         ),
     ]
 }

@@ -8,6 +8,7 @@ use super::endpoint::{Body, Endpoint, Gives};
 use super::list::endpoints;
 use super::reply::{JSON, PROBLEM, YAML};
 use crate::problem as p;
+use crate::repeats::KEY_MAX;
 
 /// Bytes of a body.
 pub const BODY_MAX: usize = 1 << 20;
@@ -90,11 +91,12 @@ fn operation(endpoint: &Endpoint, book: &mut Book) -> Value {
             });
         }
         Body::Document => {
-            let document = json!({ "schema": { "type": "string" } });
+            // Whatever is sent is read as a document, and what it lacks is said.
+            let document = json!({ "schema": {} });
             operation["requestBody"] = json!({
                 "required": true,
                 "description": "A dataset file of the Open Data Contract Standard.",
-                "content": { YAML: document, JSON: { "schema": { "type": "object" } } },
+                "content": { YAML: document, JSON: document },
             });
         }
     }
@@ -120,7 +122,11 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
     }));
     if endpoint.verb() == http::Method::POST {
         let about = "Repeats under one key are one request.";
-        all.push(header("Idempotency-Key", about));
+        let mut key = header("Idempotency-Key", about);
+        key["schema"] = json!({
+            "type": "string", "minLength": 1, "maxLength": KEY_MAX, "pattern": "^[ -~]+$",
+        });
+        all.push(key);
     }
     if matches!(endpoint.name, "apply" | "retire") {
         all.push(header(

@@ -117,3 +117,21 @@ pub(super) const INCIDENTS: &[Param] = &[
     LIMIT,
     CURSOR,
 ];
+pub(super) const SUBSCRIPTIONS: &[Param] = &[
+    param(
+        "dataset",
+        Kind::Text,
+        "Only of this dataset; those of all datasets are among them.",
+    ),
+    LIMIT,
+    CURSOR,
+];
+pub(super) const DELIVERIES: &[Param] = &[
+    param(
+        "state",
+        Kind::Word(&["pending", "delivered", "dead"]),
+        "Only those that stand so.",
+    ),
+    LIMIT,
+    CURSOR,
+];

@@ -1,4 +1,4 @@
-//! What people do, as calls to the leader: answers to the judge.
+//! What people do, as calls to the leader: answers to the judge, incidents, who is told.
 //!
 //! Comes in: wishes, each with who has it. Goes out: what the leader says. It must never carry a wish
 //! in the name of somebody who did not send it.
@@ -9,10 +9,11 @@ use assay_answers::Problem;
 use assay_proto::limits::ANSWER_BYTES_MAX;
 use assay_proto::v1;
 use assay_proto::v1::feedback_service_client::FeedbackServiceClient;
+use assay_proto::v1::notice_service_client::NoticeServiceClient;
 use tonic::Request;
 use tonic::transport::Channel;
 
-use super::Managers;
+use super::{Managers, call};
 
 /// How long a call may take that judges the past over again.
 const BACKTEST: Duration = Duration::from_secs(30);
@@ -25,6 +26,10 @@ fn patient<T>(message: T) -> Request<T> {
 
 fn feedback(channel: Channel) -> FeedbackServiceClient<Channel> {
     FeedbackServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
+}
+
+fn notices(channel: Channel) -> NoticeServiceClient<Channel> {
+    NoticeServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 
 impl Managers {
@@ -65,5 +70,75 @@ impl Managers {
             async move { feedback(channel).withdraw(patient(wish)).await }
         })
         .await
+    }
+
+    /// Acknowledges, mutes, resolves or assigns an incident; a repeat leaves it as it is.
+    pub async fn change_incident(
+        &self,
+        wish: v1::ChangeCauseRequest,
+    ) -> Result<v1::Cause, Problem> {
+        let answer = self.ask(true, |channel| {
+            let wish = wish.clone();
+            async move { notices(channel).change_cause(call(wish)).await }
+        });
+        Ok(answer.await?.cause.unwrap_or_default())
+    }
+
+    /// Who is told of a dataset, or of all: those that definitions make are among them.
+    pub async fn subscriptions(&self, dataset: &str) -> Result<Vec<v1::Subscription>, Problem> {
+        let wish = v1::ListSubscriptionsRequest {
+            dataset: dataset.to_owned(),
+            with_removed: false,
+        };
+        let answer = self.ask(true, |channel| {
+            let wish = wish.clone();
+            async move { notices(channel).list_subscriptions(patient(wish)).await }
+        });
+        Ok(answer.await?.subscriptions)
+    }
+
+    /// Tells somebody more. It is not repeated: a repeat would tell them twice.
+    pub async fn subscribe(
+        &self,
+        wish: v1::AddSubscriptionRequest,
+    ) -> Result<v1::Subscription, Problem> {
+        let answer = self.ask(false, |channel| {
+            let wish = wish.clone();
+            async move { notices(channel).add_subscription(call(wish)).await }
+        });
+        Ok(answer.await?.subscription.unwrap_or_default())
+    }
+
+    /// Pauses, resumes or removes a subscription.
+    pub async fn change_subscription(
+        &self,
+        wish: v1::ChangeSubscriptionRequest,
+    ) -> Result<v1::Subscription, Problem> {
+        let answer = self.ask(true, |channel| {
+            let wish = wish.clone();
+            async move { notices(channel).change_subscription(call(wish)).await }
+        });
+        Ok(answer.await?.subscription.unwrap_or_default())
+    }
+
+    /// Sends a message that only shows that messages come; gives its id.
+    pub async fn test_subscription(
+        &self,
+        wish: v1::TestSubscriptionRequest,
+    ) -> Result<String, Problem> {
+        let answer = self.ask(false, |channel| {
+            let wish = wish.clone();
+            async move { notices(channel).test_subscription(call(wish)).await }
+        });
+        Ok(answer.await?.delivery)
+    }
+
+    /// Sends a message that was given up again.
+    pub async fn send_again(&self, wish: v1::SendAgainRequest) -> Result<(), Problem> {
+        let answer = self.ask(false, |channel| {
+            let wish = wish.clone();
+            async move { notices(channel).send_again(call(wish)).await }
+        });
+        answer.await.map(|_| ())
     }
 }

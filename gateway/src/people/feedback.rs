@@ -16,9 +16,10 @@ use assay_proto::v1::preview_feedback_request::What;
 use assay_store::feedback::READ_MAX;
 use uuid::Uuid;
 
+use super::unreadable;
 use crate::api::Api;
 use crate::memory::{Found, Good, Key, Source};
-use crate::problem::{DAMAGED, FORBIDDEN, KEY_REUSED, Miss, no};
+use crate::problem::{FORBIDDEN, KEY_REUSED, Miss, no};
 use crate::reads::{BRIEF, Known, page};
 use crate::rights::Action;
 
@@ -51,9 +52,7 @@ fn wire(who: &Reader, dataset: &DatasetId, draft: &FeedbackDraft) -> v1::Feedbac
 
 /// What the leader says, in the API's words.
 fn told(response: v1::FeedbackResponse, kept: bool) -> Result<FeedbackTold, Problem> {
-    let wrong = |error: convert::WireError| {
-        DAMAGED.because(format!("the leader's answer cannot be read: {error}"))
-    };
+    let wrong = |error: convert::WireError| unreadable(&error);
     let feedback = convert::feedback(response.feedback).map_err(wrong)?;
     let backtest = convert::backtest(response.backtest).map_err(wrong)?;
     Ok(FeedbackTold {

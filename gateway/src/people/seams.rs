@@ -7,12 +7,19 @@ use std::sync::Arc;
 
 use assay_answers::facts::Cut;
 use assay_answers::feedback::{Feedback, FeedbackDraft, FeedbackTold, WithdrawFeedback};
+use assay_answers::incident::IncidentChange;
+use assay_answers::notice;
 use assay_answers::value::MetricName;
 use assay_answers::{Problem, Reader};
 use assay_model::feedback::{FeedbackKind, FeedbackScope};
 use assay_model::metric::MetricKey;
-use assay_pages::seams::{Answering, Backtest, Kept, Said, Saying, Seams};
+use assay_model::notice::{Delivery, SubscriptionOrigin, shown_as};
+use assay_pages::seams::{
+    Answering, Backtest, Change, Incidents, Kept, Message, Said, Saying, Seams, Subscription,
+    Subscriptions,
+};
 use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Api;
 use crate::reads::LIST_MOST;
@@ -20,8 +27,12 @@ use crate::reads::LIST_MOST;
 /// The ports of pages: what `others` leaves out is asked of `api`, where it answers that.
 pub(crate) fn over(api: &Api, others: Seams) -> Seams {
     let answering = || Some(Arc::new(api.clone()) as Arc<dyn Answering>);
+    let incidents = || Some(Arc::new(api.clone()) as Arc<dyn Incidents>);
+    let subscriptions = || Some(Arc::new(api.clone()) as Arc<dyn Subscriptions>);
     Seams {
         answering: others.answering.or_else(answering),
+        incidents: others.incidents.or_else(incidents),
+        subscriptions: others.subscriptions.or_else(subscriptions),
         ..others
     }
 }
@@ -157,6 +168,123 @@ impl Answering for Api {
         };
         self.withdraw_feedback(who, dataset, id, &how).await?;
         Ok(())
+    }
+}
+
+/// What is changed, in the words of the API.
+fn change(change: &Change, now: Timestamp) -> IncidentChange {
+    let none = IncidentChange::default();
+    match change {
+        Change::Acknowledge => IncidentChange {
+            acknowledge: Some(true),
+            ..none
+        },
+        Change::Resolve => IncidentChange {
+            resolve: Some(true),
+            ..none
+        },
+        Change::Mute { hours } => {
+            let until = now.checked_add(SignedDuration::from_hours(i64::from(*hours)));
+            IncidentChange {
+                mute_until: Some(until.unwrap_or(Timestamp::MAX)),
+                ..none
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Incidents for Api {
+    async fn change(&self, who: &Reader, incident: &str, what: &Change) -> Result<(), Problem> {
+        let wish = change(what, (self.parts.now)());
+        self.change_incident(who, incident, &wish).await?;
+        Ok(())
+    }
+}
+
+/// What somebody is told of, in words.
+fn filter(of: &notice::Subscription) -> String {
+    if of.operator {
+        return "what could not be evaluated".to_owned();
+    }
+    let mut words = vec![format!("{} and graver", of.severity)];
+    for (what, of) in [("dimension", &of.dimensions), ("column", &of.columns)] {
+        if !of.is_empty() {
+            words.push(format!("{what} {}", of.join(", ")));
+        }
+    }
+    let events: Vec<&str> = of.events.iter().map(|event| event.as_str()).collect();
+    words.push(events.join(", "));
+    words.join("; ")
+}
+
+fn subscription(of: &notice::Subscription, newest: &[Delivery]) -> Subscription {
+    let last = newest
+        .iter()
+        .find(|one| shown_as("sub", one.subscription) == of.id);
+    Subscription {
+        id: of.id.clone(),
+        dataset: of.dataset.clone().unwrap_or_default(),
+        tool: of.channel.to_string(),
+        channel: of.target.clone(),
+        filter: filter(of),
+        declared: of.origin == SubscriptionOrigin::Definition,
+        mine: of.mine,
+        paused: of.paused_by.is_some(),
+        last: last.map(|one| {
+            let at = one.ended_at.unwrap_or(one.created_at);
+            (at, one.state.to_string())
+        }),
+        dead: u64::from(of.dead),
+    }
+}
+
+#[async_trait]
+impl Subscriptions for Api {
+    async fn list(&self, who: &Reader) -> Result<Vec<Subscription>, Problem> {
+        let mut cut = Cut {
+            limit: Some(LIST_MOST),
+            cursor: None,
+        };
+        let mut found = Vec::new();
+        loop {
+            let part = self.subscription_list(who, None, &cut).await?.it;
+            let ids: Vec<String> = part.items.iter().map(|one| one.id.clone()).collect();
+            let newest = self.newest_deliveries(&ids).await?;
+            found.extend(part.items.iter().map(|one| subscription(one, &newest)));
+            if part.next_cursor.is_none() {
+                return Ok(found);
+            }
+            cut.cursor = part.next_cursor;
+        }
+    }
+
+    async fn messages(&self, who: &Reader, id: &str, limit: u32) -> Result<Vec<Message>, Problem> {
+        let cut = Cut {
+            limit: Some(limit),
+            cursor: None,
+        };
+        let found = self.delivery_list(who, id, None, &cut).await?.it.items;
+        let shown = found.into_iter().map(|one| Message {
+            id: one.id,
+            kind: one.kind.to_string(),
+            words: one.message,
+            state: one.state.to_string(),
+            attempts: one.attempts,
+            at: one.created_at,
+            error: one.error,
+        });
+        Ok(shown.collect())
+    }
+
+    async fn again(&self, who: &Reader, id: &str, message: &str) -> Result<(), Problem> {
+        self.send_again(who, id, message).await?;
+        Ok(())
+    }
+
+    async fn test(&self, who: &Reader, id: &str) -> Result<String, Problem> {
+        let sent = self.test_subscription(who, id).await?;
+        Ok(sent.state.to_string())
     }
 }
 

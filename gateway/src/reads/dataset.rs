@@ -10,6 +10,7 @@ use assay_answers::{List, Problem, Told};
 use assay_model::ids::DatasetId;
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::outcome::Health;
+use assay_store::notices::CauseFilter;
 use assay_store::standing::{Look, Standing, standing};
 
 use super::page;
@@ -66,9 +67,15 @@ impl Api {
 
     /// The open incidents of a dataset.
     async fn open_incidents(&self, id: &DatasetId) -> Result<Found<Vec<Incident>>, Problem> {
-        let (store, dataset) = (Arc::clone(&self.parts.store), id.clone());
+        let notices = Arc::clone(&self.parts.notices);
+        let filter = CauseFilter {
+            dataset: Some(id.clone()),
+            open: true,
+            limit: INCIDENTS,
+            ..CauseFilter::default()
+        };
         let load = async move {
-            let open = store.incidents(Some(&dataset), true, INCIDENTS).await?;
+            let open = notices.causes(&filter).await?;
             Ok::<_, Miss>(open.iter().map(Incident::from).collect())
         };
         let key = Key::of(id, "open incidents");

@@ -12,6 +12,7 @@ use assay_model::ids::DatasetId;
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::outcome::{Health, OutcomeCounts};
 use assay_model::run::RunState;
+use assay_store::notices::CauseFilter;
 use assay_store::port::{RunFilter, Verdict};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
@@ -102,6 +103,7 @@ impl Api {
     /// The newest run of each dataset, and its open incidents.
     pub(crate) async fn lately(&self) -> Result<Found<Lately>, Problem> {
         let store = Arc::clone(&self.parts.store);
+        let notices = Arc::clone(&self.parts.notices);
         let load = async move {
             let filter = RunFilter {
                 limit: RUNS,
@@ -129,7 +131,12 @@ impl Api {
                 runs: runs.collect(),
                 incidents: BTreeMap::new(),
             };
-            for incident in store.incidents(None, true, INCIDENTS).await? {
+            let open = CauseFilter {
+                open: true,
+                limit: INCIDENTS,
+                ..CauseFilter::default()
+            };
+            for incident in notices.causes(&open).await? {
                 *lately.incidents.entry(incident.dataset).or_default() += 1;
             }
             Ok::<_, Miss>(lately)

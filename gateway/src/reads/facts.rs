@@ -8,7 +8,7 @@ use assay_answers::definition::{Definition, Diff, VersionRow};
 use assay_answers::facts::{
     Answer, Cut, DatasetsQuery, Facts, IncidentsQuery, PointsQuery, ResultsQuery, RunsQuery,
 };
-use assay_answers::incident::Incident;
+use assay_answers::incident::{Incident, IncidentDetail};
 use assay_answers::metric::{MetricRow, Points};
 use assay_answers::node::{NodeDetail, NodeList};
 use assay_answers::overview::{Overview, Version};
@@ -120,7 +120,7 @@ impl Facts for Api {
         self.incident_list(who, query).await
     }
 
-    async fn incident(&self, who: &Reader, incident: &str) -> Answer<Incident> {
+    async fn incident(&self, who: &Reader, incident: &str) -> Answer<IncidentDetail> {
         self.incident_of(who, incident).await
     }
 

@@ -1,35 +1,61 @@
 //! Incidents, open ones first.
+//!
+//! Comes in: who asks, and which. Goes out: what is broken by its cause, as people handle it. It must
+//! never tell one of a dataset that who asks may not read from one that there is not.
 
 use std::sync::Arc;
 
 use assay_answers::facts::{Answer, IncidentsQuery};
-use assay_answers::incident::Incident;
+use assay_answers::incident::{BrokenCheck, Incident, IncidentDetail, IncidentEvent};
 use assay_answers::{List, Problem, Reader, Told};
 use assay_model::check::Severity;
 use assay_model::ids::DatasetId;
-use assay_model::incident::IncidentStatus;
+use assay_model::incident::{self, IncidentStatus};
+use assay_model::notice::{Cause, id_in};
+use assay_store::notices::CauseFilter;
+use uuid::Uuid;
 
 use super::{BRIEF, page};
 use crate::api::Api;
 use crate::memory::{Found, Good, Key, Source};
+use crate::people::away;
 use crate::problem::{BAD_PARAMETER, Miss, no};
 use crate::rights::Action;
 
 /// Incidents that are read.
 const MOST: u32 = 5000;
+/// What happened to one incident, at most; the newest of it.
+const EVENTS: u32 = 200;
+/// Broken checks of a dataset that are looked through for those of an incident.
+const BROKEN: u32 = 10_000;
+
+/// The cause that a broken check belongs to: open ones say so, and of others the one in which the
+/// check was found last. `None` where that is not known any more.
+fn cause_of<'a>(of: &incident::Incident, causes: &'a [Cause]) -> Option<&'a Cause> {
+    let holds = |cause: &&Cause| cause.members.iter().any(|m| m.incident == of.id);
+    let found = |cause: &&Cause| cause.column == of.column && cause.finding.check == of.check;
+    let mut all = causes.iter();
+    all.clone().find(holds).or_else(|| all.find(found))
+}
 
 impl Api {
+    /// The causes of a dataset, or of all.
     async fn all_incidents(
         &self,
         dataset: Option<DatasetId>,
     ) -> Result<Found<Vec<Incident>>, Problem> {
-        let store = Arc::clone(&self.parts.store);
+        let notices = Arc::clone(&self.parts.notices);
         let key = Key {
             dataset: dataset.clone(),
             question: "incidents".to_owned(),
         };
         let load = async move {
-            let found = store.incidents(dataset.as_ref(), false, MOST).await?;
+            let filter = CauseFilter {
+                dataset,
+                limit: MOST,
+                ..CauseFilter::default()
+            };
+            let found = notices.causes(&filter).await?;
             Ok::<_, Miss>(found.iter().map(Incident::from).collect())
         };
         self.memory
@@ -37,9 +63,81 @@ impl Api {
                 Source::Store,
                 key,
                 Good::For(BRIEF),
-                |found: &Vec<Incident>| found.len() * 600,
+                |found: &Vec<Incident>| found.len() * 900,
                 load,
             )
+            .await
+    }
+
+    /// One cause with all that belongs to it, by its id or by that of a broken check, whoever asks:
+    /// charts lead there by the check.
+    async fn one_incident(&self, id: &str) -> Result<Found<Option<IncidentDetail>>, Problem> {
+        let uuid = id_in("inc", id).map_err(|_| no("incident", id))?;
+        let found = self.cause_detail(uuid).await?;
+        if found.it.is_some() {
+            return Ok(found);
+        }
+        let broken = self.broken_checks().await?;
+        let Some(broken) = broken.it.iter().find(|one| one.id == uuid) else {
+            return Ok(found);
+        };
+        let filter = CauseFilter {
+            dataset: Some(broken.dataset.clone()),
+            limit: MOST,
+            ..CauseFilter::default()
+        };
+        let causes = self.parts.notices.causes(&filter).await.map_err(away)?;
+        match cause_of(broken, &causes) {
+            Some(cause) => self.cause_detail(cause.id).await,
+            None => Ok(found),
+        }
+    }
+
+    /// The incidents of single checks.
+    async fn broken_checks(&self) -> Result<Found<Vec<incident::Incident>>, Problem> {
+        let store = Arc::clone(&self.parts.store);
+        let load = async move { Ok::<_, Miss>(store.incidents(None, false, MOST).await?) };
+        let key = Key::about_all("broken checks");
+        let weight = |found: &Vec<incident::Incident>| found.len() * 600;
+        self.memory
+            .value(Source::Store, key, Good::For(BRIEF), weight, load)
+            .await
+    }
+
+    /// One cause with all that belongs to it, by its id.
+    async fn cause_detail(&self, id: Uuid) -> Result<Found<Option<IncidentDetail>>, Problem> {
+        let (notices, store) = (
+            Arc::clone(&self.parts.notices),
+            Arc::clone(&self.parts.store),
+        );
+        let load = async move {
+            let filter = CauseFilter {
+                id: Some(id),
+                limit: 1,
+                ..CauseFilter::default()
+            };
+            let Some(cause) = notices.causes(&filter).await?.pop() else {
+                return Ok::<_, Miss>(None);
+            };
+            let events = notices.cause_events(id, EVENTS).await?;
+            let mut broken = Vec::new();
+            if !cause.members.is_empty() {
+                broken = store.incidents(Some(&cause.dataset), true, BROKEN).await?;
+                broken.retain(|one| cause.members.iter().any(|m| m.incident == one.id));
+            }
+            Ok(Some(IncidentDetail {
+                incident: Incident::from(&cause),
+                events: events.iter().map(IncidentEvent::from).collect(),
+                checks: broken.iter().map(BrokenCheck::from).collect(),
+            }))
+        };
+        let weight = |found: &Option<IncidentDetail>| match found {
+            None => 0,
+            Some(found) => 900 + (found.events.len() + found.checks.len()) * 300,
+        };
+        let key = Key::about_all(format!("incident {id}"));
+        self.memory
+            .value(Source::Store, key, Good::For(BRIEF), weight, load)
             .await
     }
 
@@ -75,15 +173,18 @@ impl Api {
     }
 
     /// One incident.
-    pub(crate) async fn incident_of(&self, who: &Reader, id: &str) -> Answer<Incident> {
-        let found = self.all_incidents(None).await?;
-        let incident = found.it.iter().find(|incident| incident.id == id);
-        let incident = incident.ok_or_else(|| no("incident", id))?;
-        if !self.reads(who, &incident.dataset).await? {
+    pub(crate) async fn incident_of(&self, who: &Reader, id: &str) -> Answer<IncidentDetail> {
+        let found = self.one_incident(id).await?;
+        let detail = found
+            .it
+            .as_ref()
+            .clone()
+            .ok_or_else(|| no("incident", id))?;
+        if !self.reads(who, &detail.incident.dataset).await? {
             return Err(no("incident", id));
         }
         Ok(Told {
-            it: incident.clone(),
+            it: detail,
             as_of: found.as_of,
             stale_s: found.stale_s,
         })

@@ -138,12 +138,22 @@ impl Api {
 
     /// Whether `who` may read what is about this dataset.
     pub(crate) async fn may_read(&self, who: &Reader, id: &DatasetId) -> Result<bool, Problem> {
+        self.may_of(who, Action::Read, id).await
+    }
+
+    /// Whether `who` may do this with what is about this dataset.
+    pub(crate) async fn may_of(
+        &self,
+        who: &Reader,
+        action: Action,
+        id: &DatasetId,
+    ) -> Result<bool, Problem> {
         let all = self.known().await?;
         let known = all.it.datasets.get(id);
         // What nobody remembers has no owner.
         Ok(known.map_or_else(
-            || self.parts.rights.may(who, Action::Read, None),
-            |known| self.may(who, Action::Read, &known.dataset),
+            || self.parts.rights.may(who, action, None),
+            |known| self.may(who, action, &known.dataset),
         ))
     }
 }

@@ -21,6 +21,7 @@ mod test_tasks;
 
 pub(crate) use cut::{MOST as LIST_MOST, page};
 pub(crate) use definition::diff;
+pub(crate) use incidents::word;
 pub(crate) use known::Known;
 pub(crate) use runs::{Snapshot, segments};
 

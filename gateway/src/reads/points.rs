@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_answers::facts::PointsQuery;
-use assay_answers::incident::{Incident, IncidentWindow};
+use assay_answers::incident::IncidentWindow;
 use assay_answers::metric::{DefinitionChange, Point, Points};
 use assay_answers::value::{MetricName, Value};
 use assay_answers::{Problem, Reader};
@@ -15,6 +15,7 @@ use assay_model::dataset::Dataset;
 use assay_model::ids::{CheckId, DatasetId};
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::metric::MetricKey;
+use assay_model::notice::shown_as;
 use assay_model::outcome::Outcome;
 use assay_model::partition::PartitionKey;
 use assay_store::MetricStore;
@@ -176,7 +177,7 @@ async fn load(
         .iter()
         .filter(|incident| checks.contains(incident.check.as_str()))
         .map(|incident| IncidentWindow {
-            id: Incident::shown(incident),
+            id: shown_as("inc", incident.id),
             check: incident.check.to_string(),
             severity: incident.severity,
             status: incident.status,

@@ -58,6 +58,7 @@ impl Scene {
         let nowhere = Door::Tcp("http://127.0.0.1:1".to_owned());
         Parts {
             store: Arc::new(self.store.clone()),
+            notices: Arc::new(self.store.clone()),
             news: Arc::new(self.store.clone()),
             registry: self.registry.clone(),
             managers: Managers::new(Way::One(nowhere)),

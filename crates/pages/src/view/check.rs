@@ -155,7 +155,10 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, dataset: &str, check: &str) -> Bod
     let mut incidents = frame
         .take(pages.facts.incidents(cx.who, &incidents).await?)
         .items;
-    incidents.retain(|incident| incident.check == check);
+    incidents.retain(|incident| {
+        let mut failing = incident.failing_checks.iter();
+        incident.check == check || failing.any(|failing| failing == check)
+    });
     let kept = match &pages.seams.answering {
         Some(answering) => answering.kept(cx.who, dataset, check).await?,
         None => Vec::new(),

@@ -4,7 +4,7 @@ use askama::Template;
 use assay_answers::Problem;
 use assay_answers::check::CheckResult;
 use assay_answers::facts::{IncidentsQuery, PointsQuery, ResultsQuery};
-use assay_answers::incident::Incident;
+use assay_answers::incident::{Incident, IncidentDetail};
 use assay_model::check::Severity;
 use assay_model::incident::IncidentStatus;
 
@@ -33,6 +33,7 @@ struct ListPage {
 struct Page {
     frame: Frame,
     of: Incident,
+    more: IncidentDetail,
     curve: Option<Curve>,
     results: Vec<CheckResult>,
     may: bool,
@@ -114,14 +115,18 @@ pub async fn list(pages: &Pages, cx: &Cx<'_>) -> Body {
 /// What the reads answer.
 pub async fn page(pages: &Pages, cx: &Cx<'_>, incident: &str) -> Body {
     let told = pages.facts.incident(cx.who, incident).await?;
-    let mut frame = Frame::new(cx, shortened(&told.it.message, 80), Section::Incidents)
+    let of = &told.it.incident;
+    let mut frame = Frame::new(cx, shortened(&of.message, 80), Section::Incidents)
         .crumb("Incidents", "/incidents")
         .same(
-            format!("/api/v1/incidents/{}", part(&told.it.id)),
-            format!("assay incident get {}", sh(&told.it.id)),
+            format!("/api/v1/incidents/{}", part(&of.id)),
+            format!("assay incident get {}", sh(&of.id)),
         )
         .poll(30);
-    let of = frame.take(told);
+    let more = frame.take(told);
+    let of = more.incident.clone();
+    let broken = more.checks.iter().find(|broken| broken.check == of.check);
+    let series = broken.map(|broken| broken.series.clone());
     // The check may have left the definition since: then there is no chart, and the rest stays.
     let curve = match pages.facts.check(cx.who, &of.dataset, &of.check).await {
         Err(problem) if problem.status == 404 => None,
@@ -129,7 +134,7 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, incident: &str) -> Body {
         Ok(check) => {
             let check = frame.take(check);
             let query = PointsQuery {
-                series: Some(of.series.clone()).filter(|s| !s.is_empty()),
+                series: series.filter(|s| !s.is_empty()),
                 ..PointsQuery::default()
             };
             match pages
@@ -141,7 +146,7 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, incident: &str) -> Body {
                 Err(problem) => return Err(problem),
                 Ok(points) => {
                     let mut points = frame.take(points);
-                    points.incidents.retain(|i| i.id == of.id);
+                    points.incidents.retain(|i| i.check == of.check);
                     let range = Range {
                         last: Some(90),
                         from: None,
@@ -159,7 +164,7 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, incident: &str) -> Body {
     };
     let query = ResultsQuery {
         from: Some(of.first_partition.clone()),
-        to: Some(of.last_partition.clone()),
+        to: Some(broken.map_or_else(|| of.partition.clone(), |b| b.last_partition.clone())),
         cut: super::cut(cx, 100),
         ..ResultsQuery::default()
     };
@@ -178,6 +183,7 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, incident: &str) -> Body {
         curve,
         results,
         frame,
+        more,
         of,
     })
 }

@@ -1,4 +1,4 @@
-//! Who is told of what.
+//! Who is told of what, and the messages that tell them.
 
 use askama::Template;
 use assay_answers::Problem;
@@ -7,8 +7,9 @@ use assay_answers::dataset::Channel;
 use super::Body;
 use super::problem::absent;
 use crate::Pages;
-use crate::frame::{Cx, Frame, Section};
-use crate::seams::Subscription;
+use crate::frame::{Cx, Frame, Section, sh};
+use crate::html::part;
+use crate::seams::{Message, Subscription, Subscriptions};
 
 #[derive(Template)]
 #[template(path = "subscriptions.html")]
@@ -57,18 +58,65 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>) -> Body {
     })
 }
 
+/// Messages of one subscription that are shown.
+const MESSAGES: u32 = 200;
+
+#[derive(Template)]
+#[template(path = "messages.html")]
+struct Messages {
+    frame: Frame,
+    id: String,
+    items: Vec<Message>,
+    /// There may be more than are shown.
+    cut: bool,
+}
+
+fn port(pages: &Pages) -> Result<&dyn Subscriptions, Problem> {
+    let port = pages.seams.subscriptions.as_deref();
+    port.ok_or_else(|| {
+        absent(
+            "Nobody is told by this server.",
+            "The dataset's file names channels under `support`.",
+        )
+    })
+}
+
+/// The page of the messages to one.
+///
+/// # Errors
+/// What the port answers.
+pub async fn messages(pages: &Pages, cx: &Cx<'_>, id: &str) -> Body {
+    let items = port(pages)?.messages(cx.who, id, MESSAGES).await?;
+    let frame = Frame::new(cx, "Messages", Section::Subscriptions)
+        .crumb("Subscriptions", "/subscriptions")
+        .same(
+            format!("/api/v1/subscriptions/{}/deliveries", part(id)),
+            format!("assay subscribe deliveries {}", sh(id)),
+        )
+        .poll(15);
+    super::render(&Messages {
+        frame,
+        id: id.to_owned(),
+        cut: items.len() >= MESSAGES as usize,
+        items,
+    })
+}
+
 /// Sends a test.
 ///
 /// # Errors
 /// What the port answers.
 pub async fn test(pages: &Pages, cx: &Cx<'_>, id: &str) -> Result<String, Problem> {
-    let port = pages.seams.subscriptions.as_ref();
-    let port = port.ok_or_else(|| {
-        absent(
-            "Nobody is told by this server.",
-            "The dataset's file names channels under `support`.",
-        )
-    })?;
-    port.test(cx.who, id).await?;
+    port(pages)?.test(cx.who, id).await?;
     Ok("/subscriptions?done=tested".to_owned())
+}
+
+/// Sends a message that was given up again.
+///
+/// # Errors
+/// What the port answers.
+pub async fn again(pages: &Pages, cx: &Cx<'_>, id: &str) -> Result<String, Problem> {
+    let message = cx.asked.f("id").unwrap_or_default();
+    port(pages)?.again(cx.who, id, message).await?;
+    Ok(format!("/subscriptions/{}?done=again", part(id)))
 }

@@ -9,7 +9,7 @@ use assay_answers::definition::{Definition, Diff, DiffLine, LineKind, VersionRow
 use assay_answers::facts::{
     Answer, Cut, DatasetsQuery, IncidentsQuery, PointsQuery, ResultsQuery, RunsQuery,
 };
-use assay_answers::incident::Incident;
+use assay_answers::incident::{Incident, IncidentDetail};
 use assay_answers::metric::{MetricRow, Points};
 use assay_answers::node::{Held, NodeDetail, NodeList};
 use assay_answers::overview::{
@@ -477,9 +477,9 @@ impl Facts for World {
         self.all(items)
     }
 
-    async fn incident(&self, _: &Reader, incident: &str) -> Answer<Incident> {
+    async fn incident(&self, _: &Reader, incident: &str) -> Answer<IncidentDetail> {
         if incident == INCIDENT {
-            self.told(self.names.incident())
+            self.told(self.names.incident_detail())
         } else {
             Err(missing())
         }

@@ -7,6 +7,7 @@
 )]
 
 pub mod facts;
+pub mod incidents;
 pub mod server;
 pub mod state;
 pub mod wishes;

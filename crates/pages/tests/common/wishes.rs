@@ -7,8 +7,8 @@ use assay_answers::problem::Diagnostic;
 use assay_answers::run::{Done, StartRun, Started};
 use assay_answers::{Deeds, Problem, Reader};
 use assay_pages::seams::{
-    Answering, Backtest, Change, Incidents, Kept, Said, Saying, Setting, Settings, Subscription,
-    Subscriptions,
+    Answering, Backtest, Change, Incidents, Kept, Message, Said, Saying, Setting, Settings,
+    Subscription, Subscriptions,
 };
 use async_trait::async_trait;
 
@@ -247,6 +247,33 @@ impl Subscriptions for World {
                 one("sub_1", "webhook", &self.names.message, true),
             ]
         })
+    }
+
+    async fn messages(&self, _: &Reader, id: &str, limit: u32) -> Result<Vec<Message>, Problem> {
+        let one = |state: &str, error: bool| Message {
+            id: format!("dlv_{state}"),
+            kind: "opened".to_owned(),
+            words: self.names.message.clone(),
+            state: state.to_owned(),
+            attempts: 3,
+            at: hours_ago(5),
+            error: error.then(|| self.names.message.clone()),
+        };
+        if id == "sub_empty" {
+            return Ok(Vec::new());
+        }
+        let mut all = vec![
+            one("pending", true),
+            one("dead", true),
+            one("delivered", false),
+        ];
+        all.truncate(limit as usize);
+        Ok(all)
+    }
+
+    async fn again(&self, _: &Reader, id: &str, message: &str) -> Result<(), Problem> {
+        self.wish(format!("again {message} to {id}"));
+        Ok(())
     }
 
     async fn test(&self, _: &Reader, id: &str) -> Result<String, Problem> {

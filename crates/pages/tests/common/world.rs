@@ -9,7 +9,7 @@ use assay_answers::check::{CheckResult, CheckRow, OutcomeSquare};
 use assay_answers::dataset::{
     Channel, Column, DatasetDetail, DatasetRow, LastRun, Partition, Rows, Square,
 };
-use assay_answers::incident::{Incident, IncidentWindow};
+use assay_answers::incident::IncidentWindow;
 use assay_answers::metric::{DefinitionChange, Point, Points};
 use assay_answers::value::{Counts, Limits, MetricName, Span, Value};
 use assay_model::check::{CheckOrigin, Severity};
@@ -218,25 +218,6 @@ impl Names {
                 Vec::new()
             },
             row,
-        }
-    }
-
-    pub fn incident(&self) -> Incident {
-        Incident {
-            id: INCIDENT.to_owned(),
-            dataset: self.dataset.clone(),
-            check: self.check.clone(),
-            column: self.column.clone(),
-            severity: Severity::Error,
-            status: IncidentStatus::Open,
-            series: String::new(),
-            first_partition: self.key(80),
-            last_partition: self.key(83),
-            partitions: 4,
-            message: self.message.clone(),
-            opened_at: hours_ago(96),
-            updated_at: hours_ago(3),
-            resolved_at: None,
         }
     }
 

@@ -67,6 +67,7 @@ pub async fn parts(
     let now: Clock = patiently("the store's clock", clock, StoreError::is_retryable).await?;
     let parts = Parts {
         store: Arc::new(store.clone()),
+        notices: Arc::new(store.clone()),
         news: Arc::new(store.clone()),
         registry: registry(settings, now.clone()).await?,
         managers: Managers::new(Way::Several {

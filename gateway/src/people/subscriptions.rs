@@ -1,0 +1,373 @@
+//! Who is told of what, and the messages that tell them.
+//!
+//! Comes in: who asks, and for what. Goes out: subscriptions and messages as the leader and the store
+//! have them. It must never show an address that may hold a secret, one to somebody who neither made it
+//! nor answers for its dataset, or let anybody but an operator have everything told, or name a secret.
+
+use std::sync::Arc;
+
+use assay_answers::facts::{Answer, Cut};
+use assay_answers::notice::{Delivery, Subscription, SubscriptionDraft, masked, without};
+use assay_answers::{List, Problem, Reader, Role, Told};
+use assay_model::ids::DatasetId;
+use assay_model::notice::{self, DeliveryState, id_in};
+use assay_proto::convert::{self, WireError, opt_time, time};
+use assay_proto::v1;
+use assay_store::notices::DeliveryFilter;
+
+use super::{away, or_none, unreadable};
+use crate::api::Api;
+use crate::problem::{FORBIDDEN, no};
+use crate::reads::{page, word};
+use crate::rights::Action;
+
+/// Messages of one subscription that are read.
+const MOST: u32 = 1000;
+
+/// What is done to a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Pause,
+    Resume,
+    Remove,
+}
+
+impl Turn {
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// Whether `who` made what `by` made: a manager writes down with whose certificate, too.
+fn is_by(who: &Reader, by: &str) -> bool {
+    let by = by.rsplit_once(" (client ").map_or(by, |(by, _)| by);
+    who.role != Role::Anonymous && by == who.id
+}
+
+/// A subscription as the leader tells it, fit to be shown to `who`.
+fn of_wire(who: &Reader, of: v1::Subscription) -> Result<Subscription, WireError> {
+    let channel = convert::word("channel", of.channel)?;
+    let trouble = without(&of.trouble, channel, &of.target);
+    let events = of.events.into_iter();
+    let events: Result<_, _> = events.map(|event| convert::word("events", event)).collect();
+    Ok(Subscription {
+        id: of.id,
+        dataset: or_none(of.dataset),
+        origin: convert::word("origin", of.origin)?,
+        channel,
+        target: masked(channel, &of.target),
+        secret: or_none(of.secret),
+        operator: of.operator,
+        severity: convert::word("severity", of.severity)?,
+        dimensions: of.dimensions,
+        columns: of.columns,
+        events: events?,
+        paused_by: or_none(of.paused_by),
+        mine: is_by(who, &of.created_by),
+        created_by: of.created_by,
+        created_at: time("created_at", of.created_at)?,
+        removed_at: opt_time("removed_at", of.removed_at)?,
+        pending: of.pending,
+        dead: of.dead,
+        trouble: or_none(trouble),
+    })
+}
+
+fn shown(who: &Reader, of: v1::Subscription) -> Result<Subscription, Problem> {
+    of_wire(who, of).map_err(|error| unreadable(&error))
+}
+
+/// A message, fit to be shown.
+fn message(of: &notice::Delivery, to: &notice::Subscription) -> Delivery {
+    let mut shown = Delivery::from(of);
+    let error = shown.error.as_deref();
+    shown.error = error.map(|error| without(error, to.channel, &to.target));
+    shown
+}
+
+impl Api {
+    /// Whether `who` may see what somebody is told of: operators all of it, who answers for a dataset
+    /// what is of that, and everybody else what they made of what they may read.
+    async fn may_see(
+        &self,
+        who: &Reader,
+        dataset: Option<&DatasetId>,
+        by: &str,
+    ) -> Result<bool, Problem> {
+        if who.role == Role::Operator {
+            return Ok(true);
+        }
+        let Some(dataset) = dataset else {
+            return Ok(false);
+        };
+        if !self.may_read(who, dataset).await? {
+            return Ok(false);
+        }
+        // Also by a credential that only reads.
+        let writer = Reader {
+            writes: true,
+            ..who.clone()
+        };
+        Ok(is_by(who, by) || self.may_of(&writer, Action::Answer, dataset).await?)
+    }
+
+    /// A subscription that `who` may see; every other one is answered as none.
+    async fn seen(&self, who: &Reader, id: &str) -> Result<notice::Subscription, Problem> {
+        let none = || no("subscription", id);
+        let uuid = id_in("sub", id).map_err(|_| none())?;
+        let all = self.parts.notices.subscriptions(None).await.map_err(away)?;
+        let found = all.into_iter().find(|one| one.id == uuid);
+        let found = found.filter(|one| one.removed_at.is_none());
+        let found = found.ok_or_else(none)?;
+        match self
+            .may_see(who, found.dataset.as_ref(), &found.created_by)
+            .await?
+        {
+            true => Ok(found),
+            false => Err(none()),
+        }
+    }
+
+    /// The same of one that `who` may change.
+    async fn turned(&self, who: &Reader, id: &str) -> Result<notice::Subscription, Problem> {
+        let found = self.seen(who, id).await?;
+        let may = match &found.dataset {
+            Some(dataset) => self.may_of(who, Action::Subscribe, dataset).await?,
+            None => self.parts.rights.may(who, Action::Operate, None),
+        };
+        let what = "you may see this subscription, and not change it";
+        if may {
+            Ok(found)
+        } else {
+            Err(FORBIDDEN.because(what))
+        }
+    }
+
+    /// Subscriptions that `who` may see: of a dataset those for all datasets are among them.
+    pub(crate) async fn subscription_list(
+        &self,
+        who: &Reader,
+        dataset: Option<&str>,
+        cut: &Cut,
+    ) -> Answer<List<Subscription>> {
+        let of = match dataset {
+            None => String::new(),
+            Some(id) => {
+                let known = self.permitted(who, Action::Read, id).await?;
+                known.dataset.id.to_string()
+            }
+        };
+        let mut items = Vec::new();
+        for one in self.parts.managers.subscriptions(&of).await? {
+            let dataset = match one.dataset.as_str() {
+                "" => None,
+                // What cannot be named is of nobody's dataset.
+                name => match DatasetId::new(name) {
+                    Ok(id) => Some(id),
+                    Err(_) => continue,
+                },
+            };
+            if self.may_see(who, dataset.as_ref(), &one.created_by).await? {
+                items.push(shown(who, one)?);
+            }
+        }
+        let now = (self.parts.now)();
+        Ok(Told::fresh(page(items, cut, |one| one.id.clone())?, now))
+    }
+
+    /// One subscription.
+    pub(crate) async fn subscription_of(&self, who: &Reader, id: &str) -> Answer<Subscription> {
+        let found = self.seen(who, id).await?;
+        let of = found.dataset.as_ref().map(ToString::to_string);
+        let of = of.unwrap_or_default();
+        let all = self.parts.managers.subscriptions(&of).await?;
+        let shown_as = found.shown();
+        let one = all.into_iter().find(|one| one.id == shown_as);
+        let one = one.ok_or_else(|| no("subscription", id))?;
+        Ok(Told::fresh(shown(who, one)?, (self.parts.now)()))
+    }
+
+    /// Tells somebody more.
+    pub(crate) async fn subscribe(
+        &self,
+        who: &Reader,
+        draft: &SubscriptionDraft,
+    ) -> Result<Subscription, Problem> {
+        let operates = self.parts.rights.may(who, Action::Operate, None);
+        let dataset = match draft.dataset.as_deref() {
+            Some(id) => {
+                let known = self.permitted(who, Action::Read, id).await?;
+                if !self.may(who, Action::Subscribe, &known.dataset) {
+                    let what = "you may read this dataset, and not subscribe to it";
+                    return Err(FORBIDDEN.because(what));
+                }
+                known.dataset.id.to_string()
+            }
+            None if operates => String::new(),
+            None => {
+                let what = "name a `dataset`: only operators subscribe to all of them";
+                return Err(FORBIDDEN.because(what));
+            }
+        };
+        if draft.secret.is_some() && !operates {
+            return Err(FORBIDDEN.because("only operators may name a `secret`"));
+        }
+        let severity = draft.severity.map(|severity| severity.to_string());
+        let wish = v1::AddSubscriptionRequest {
+            subscription: Some(v1::Subscription {
+                dataset,
+                channel: draft.channel.to_string(),
+                target: draft.target.clone(),
+                secret: draft.secret.clone().unwrap_or_default(),
+                operator: draft.operator,
+                severity: severity.unwrap_or_default(),
+                dimensions: draft.dimensions.clone(),
+                columns: draft.columns.clone(),
+                events: draft.events.iter().map(ToString::to_string).collect(),
+                ..Default::default()
+            }),
+            by: who.id.clone(),
+        };
+        shown(who, self.parts.managers.subscribe(wish).await?)
+    }
+
+    /// Pauses, resumes or removes a subscription.
+    pub(crate) async fn turn_subscription(
+        &self,
+        who: &Reader,
+        id: &str,
+        turn: Turn,
+    ) -> Result<Subscription, Problem> {
+        let wish = v1::ChangeSubscriptionRequest {
+            id: self.turned(who, id).await?.shown(),
+            verb: turn.verb().to_owned(),
+            by: who.id.clone(),
+        };
+        shown(who, self.parts.managers.change_subscription(wish).await?)
+    }
+
+    /// Sends a message that only shows that messages come.
+    pub(crate) async fn test_subscription(
+        &self,
+        who: &Reader,
+        id: &str,
+    ) -> Result<Delivery, Problem> {
+        let to = self.turned(who, id).await?;
+        let wish = v1::TestSubscriptionRequest {
+            id: to.shown(),
+            by: who.id.clone(),
+        };
+        let sent = self.parts.managers.test_subscription(wish).await?;
+        self.delivery_to(&to, &sent).await
+    }
+
+    /// A message to a subscription that may be seen.
+    async fn delivery_to(
+        &self,
+        to: &notice::Subscription,
+        delivery: &str,
+    ) -> Result<Delivery, Problem> {
+        let none = || no("delivery", delivery);
+        let filter = DeliveryFilter {
+            id: Some(id_in("dlv", delivery).map_err(|_| none())?),
+            subscription: Some(to.id),
+            limit: 1,
+            ..DeliveryFilter::default()
+        };
+        let found = self.parts.notices.deliveries(&filter).await.map_err(away)?;
+        let found = found.first().ok_or_else(none)?;
+        Ok(message(found, to))
+    }
+
+    /// The messages to a subscription, newest first.
+    pub(crate) async fn delivery_list(
+        &self,
+        who: &Reader,
+        id: &str,
+        state: Option<&str>,
+        cut: &Cut,
+    ) -> Answer<List<Delivery>> {
+        let to = self.seen(who, id).await?;
+        let filter = DeliveryFilter {
+            subscription: Some(to.id),
+            state: word::<DeliveryState>("state", state)?,
+            limit: MOST,
+            ..DeliveryFilter::default()
+        };
+        let notices = Arc::clone(&self.parts.notices);
+        let found = notices.deliveries(&filter).await.map_err(away)?;
+        let items: Vec<Delivery> = found.iter().map(|one| message(one, &to)).collect();
+        let now = (self.parts.now)();
+        Ok(Told::fresh(page(items, cut, |one| one.id.clone())?, now))
+    }
+
+    /// One message.
+    pub(crate) async fn delivery_of(
+        &self,
+        who: &Reader,
+        id: &str,
+        delivery: &str,
+    ) -> Answer<Delivery> {
+        let to = self.seen(who, id).await?;
+        let found = self.delivery_to(&to, delivery).await?;
+        Ok(Told::fresh(found, (self.parts.now)()))
+    }
+
+    /// Sends a message that was given up again.
+    pub(crate) async fn send_again(
+        &self,
+        who: &Reader,
+        id: &str,
+        delivery: &str,
+    ) -> Result<Delivery, Problem> {
+        let to = self.turned(who, id).await?;
+        let found = self.delivery_to(&to, delivery).await?;
+        let wish = v1::SendAgainRequest {
+            id: found.id.clone(),
+            by: who.id.clone(),
+        };
+        self.parts.managers.send_again(wish).await?;
+        self.delivery_to(&to, &found.id).await
+    }
+
+    /// The newest message to each of `ids`, which may be seen.
+    pub(crate) async fn newest_deliveries(
+        &self,
+        ids: &[String],
+    ) -> Result<Vec<notice::Delivery>, Problem> {
+        let mut newest = Vec::new();
+        for id in ids {
+            let filter = DeliveryFilter {
+                subscription: id_in("sub", id).ok(),
+                limit: 1,
+                ..DeliveryFilter::default()
+            };
+            let found = self.parts.notices.deliveries(&filter).await.map_err(away)?;
+            newest.extend(found);
+        }
+        Ok(newest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscription_is_of_who_made_it_by_whatever_gateway() {
+        let ada = Reader {
+            id: "ada".to_owned(),
+            ..Reader::of_this_machine()
+        };
+        assert!(is_by(&ada, "ada"));
+        assert!(is_by(&ada, "ada (client gateway-1)"));
+        assert!(!is_by(&ada, "adam"));
+        assert!(!is_by(&ada, "bob (client ada)"));
+        let nobody = crate::parts::anonymous();
+        assert!(!is_by(&nobody, &nobody.id));
+    }
+}
