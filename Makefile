@@ -70,7 +70,7 @@ screenshots: ## every page as a picture, light and dark, wide and narrow, in FOL
 
 images: ## images of the development build, built twice and looked at; needs root, buildah and debootstrap
 	$(CARGO) build --locked -p assay-manager -p assay-datanode -p assay-query -p assay --features $(FEATURES),assay-manager/cloud,assay-datanode/cloud
-	infra/images/test "$${CARGO_TARGET_DIR:-target}/debug" manager datanode cli
+	infra/images/test "$${CARGO_TARGET_DIR:-target}/debug" manager datanode gateway cli
 
 bench: tools ## the yardstick beside DuckDB and Polars, with ratios
 	@bash docs/bench/run "$(PY)"

@@ -127,14 +127,15 @@ module "cluster" {
   }
 
   store = {
-    host             = module.store.host
-    port             = module.store.port
-    database_name    = module.store.database_name
-    role_name        = module.store.role_name
-    connect_policy   = module.store.connect_policy
-    admin_name       = module.store.admin_name
-    admin_secret_arn = module.store.admin_secret_arn
-    role_sql         = module.store.role_sql
+    host              = module.store.host
+    port              = module.store.port
+    database_name     = module.store.database_name
+    role_name         = module.store.role_name
+    gateway_role_name = module.store.gateway_role_name
+    connect_policy    = module.store.connect_policy
+    admin_name        = module.store.admin_name
+    admin_secret_arn  = module.store.admin_secret_arn
+    role_sql          = module.store.role_sql
   }
 
   registry = {
@@ -159,6 +160,8 @@ module "gateway" {
   architecture         = var.architecture
   running              = var.running && var.gateway.running
   gateway              = var.gateway
+  identity             = var.identity
+  quotas               = var.quotas
   managers             = module.cluster.managers
   tls_server_name      = module.cluster.manager_host
   deletion_protection  = var.deletion_protection
@@ -169,6 +172,15 @@ module "gateway" {
   security_group_ids = {
     alb     = module.network.security_group_ids["alb"]
     gateway = module.network.security_group_ids["gateway"]
+  }
+
+  # A role of its own: it reads, and appends to the audit log.
+  store = {
+    host           = module.store.host
+    port           = module.store.port
+    database_name  = module.store.database_name
+    role_name      = module.store.gateway_role_name
+    connect_policy = module.store.gateway_connect_policy
   }
 
   repository = {

@@ -52,8 +52,13 @@ output "certificate_secrets" {
   )
 }
 
+output "tokens_secret" {
+  description = "Secret that waits for the tokens that gateways take: the file of `assay token new`."
+  value       = module.gateway.tokens_secret_arn
+}
+
 output "store_init" {
-  description = "What `aws ecs run-task` needs to make the database's role, once."
+  description = "What `aws ecs run-task` needs to make the database's roles, once."
   value = {
     cluster         = module.cluster.cluster_name
     task_definition = module.cluster.store_init_task

@@ -232,7 +232,7 @@ variable "node" {
 }
 
 variable "gateway" {
-  description = "Gateways: how many, how large each is, and whether they run (off as long as there is no image of them); see modules/gateway."
+  description = "Gateways: how many, how large each is, and whether they run; see modules/gateway."
   type = object({
     running   = optional(bool, true)
     count     = optional(number, 2)
@@ -244,6 +244,46 @@ variable "gateway" {
   validation {
     condition     = var.gateway.count >= 2
     error_message = "gateway.count must be at least 2."
+  }
+}
+
+variable "identity" {
+  description = "Who may ask the gateways beside those who bring a token; see modules/gateway."
+  type = object({
+    anonymous = optional(list(string), [])
+    oidc = optional(object({
+      issuer       = string
+      audience     = string
+      owners_claim = optional(string)
+      roles_claim  = optional(string)
+      id_claim     = optional(string)
+      roles        = optional(map(list(string)), {})
+    }))
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for grant in var.identity.anonymous : startswith(grant, "subscriber:")])
+    error_message = "identity.anonymous: who brings no credential may be a subscriber only."
+  }
+
+  validation {
+    condition     = var.identity.oidc == null || try(startswith(var.identity.oidc.issuer, "https://"), false)
+    error_message = "identity.oidc.issuer must be https."
+  }
+}
+
+variable "quotas" {
+  description = "How often somebody may ask the gateways; see modules/gateway."
+  type = object({
+    principal = optional(object({ per_second = number, burst = number }), { per_second = 100, burst = 200 })
+    anonymous = optional(object({ per_second = number, burst = number }), { per_second = 20, burst = 40 })
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue(flatten([for rate in values(var.quotas) : [rate.per_second >= 1, rate.burst >= 1]]))
+    error_message = "quotas: per_second and burst must be at least 1."
   }
 }
 

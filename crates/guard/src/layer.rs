@@ -28,7 +28,7 @@ use crate::address::{Encrypted, Peer, client, group};
 use crate::body::Bounds;
 use crate::identity::Identity;
 use crate::principal::Principal;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, REASONS};
 use crate::queue::{Place, Queue, Rank};
 use crate::quota::{Bucket, Quotas, Uptime};
 use crate::refusals::{
@@ -159,6 +159,12 @@ impl Guard {
             active: AtomicUsize::new(0),
             settings,
         };
+        for reason in REASONS {
+            let labels = [("reason", reason)];
+            let telemetry = &inner.parts.telemetry;
+            telemetry.count("assay_requests_rejected_total", &labels, 0);
+        }
+        inner.show_active(0);
         if inner.identity.is_local() {
             tracing::info!("the gateway is {}", loopback::OPEN);
         }

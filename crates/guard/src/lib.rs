@@ -30,6 +30,7 @@ pub mod jwks;
 pub mod jwt;
 mod layer;
 pub mod loopback;
+mod paced;
 pub mod principal;
 pub mod problem;
 pub mod queue;

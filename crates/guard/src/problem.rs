@@ -48,6 +48,15 @@ pub enum Kind {
     Internal,
 }
 
+/// The words in `assay_requests_rejected_total{reason}`.
+pub(crate) const REASONS: [&str; 5] = [
+    "rate_limited",
+    "overloaded",
+    "draining",
+    "unauthorized",
+    "invalid",
+];
+
 impl Kind {
     /// Every kind.
     pub const ALL: [Self; 14] = [
@@ -283,6 +292,7 @@ mod tests {
         for kind in Kind::ALL {
             let status = kind.words().2;
             assert!(status.is_client_error() || status.is_server_error());
+            assert!(REASONS.contains(&kind.reason()));
         }
         let open = Problem::new(Kind::Unauthorized, "").answer("/", None);
         assert!(open.headers().contains_key(WWW_AUTHENTICATE));

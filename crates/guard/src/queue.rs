@@ -228,6 +228,10 @@ impl Queue {
             patience,
             telemetry,
         };
+        // A series that is there from the start tells nothing from nobody.
+        for rank in Rank::ALL {
+            inner.show(rank);
+        }
         Self {
             inner: Arc::new(inner),
         }

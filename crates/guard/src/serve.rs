@@ -2,7 +2,7 @@
 //!
 //! Comes in: a listener and a router with its guard. Goes out: answers over HTTP/1.1, encrypted if it
 //! is given a certificate. It must never wait without end for a client that shakes hands or sends its
-//! head by and by, hold more connections than it is told, or break off an answer that was begun when
+//! head by and by or does not take its answer, hold more connections than it is told, or break off an answer that was begun when
 //! it is told to stop.
 
 use std::io;
@@ -24,6 +24,7 @@ use tower::ServiceExt as _;
 
 use crate::address::{Encrypted, Peer, group};
 use crate::layer::Guard;
+use crate::paced::Paced;
 use crate::settings::{LimitSettings, Mode};
 use crate::streams::{Refused, Stream, Streams};
 
@@ -235,7 +236,7 @@ async fn speak(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head())
         .max_buf_size(limits.head_bytes)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Paced::new(stream, limits.write())), service);
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,

@@ -200,6 +200,8 @@ pub struct LimitSettings {
     pub head_seconds: u64,
     /// Bytes of a request's head.
     pub head_bytes: usize,
+    /// Seconds that a client may take nothing of an answer.
+    pub write_seconds: u64,
     /// Connections at the same time; more wait to be accepted.
     pub connections: usize,
     /// The same of one address, balancers of ours apart; more are closed.
@@ -219,6 +221,7 @@ impl Default for LimitSettings {
             body_seconds: 30,
             head_seconds: 10,
             head_bytes: 32 << 10,
+            write_seconds: 30,
             connections: 1_024,
             connections_each: 256,
             streams_each: 8,
@@ -232,6 +235,12 @@ impl LimitSettings {
     #[must_use]
     pub const fn head(&self) -> Duration {
         Duration::from_secs(self.head_seconds)
+    }
+
+    /// The time for a piece of an answer.
+    #[must_use]
+    pub const fn write(&self) -> Duration {
+        Duration::from_secs(self.write_seconds)
     }
 }
 
@@ -257,6 +266,7 @@ impl GuardSettings {
             ("limits.head_seconds", self.limits.head_seconds),
             ("limits.body_seconds", self.limits.body_seconds),
             ("limits.body_idle_seconds", self.limits.body_idle_seconds),
+            ("limits.write_seconds", self.limits.write_seconds),
         ] {
             if seconds == 0 {
                 faults.push(format!("{name} is 0: every request would be cut"));

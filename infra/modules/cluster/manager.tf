@@ -24,6 +24,7 @@ module "manager" {
       ASSAY_NODES_MAX         = tostring(var.node.max)
       ASSAY_EMF_NAMESPACE     = "Assay"
     },
+    var.store.gateway_role_name == null ? {} : { ASSAY_STORE_GATEWAY_ROLE = var.store.gateway_role_name },
     var.registry == null ? {} : {
       ASSAY_REGISTRY_TABLE   = var.registry.table_name
       ASSAY_SCHEDULE_EVERY_S = tostring(var.schedule_every_s)

@@ -106,17 +106,18 @@ variable "etcd" {
 }
 
 variable "store" {
-  description = "The state of record: outputs of the module store. ca_file is where the image keeps the authorities of RDS."
+  description = "The state of record: outputs of the module store. ca_file is where the image keeps the authorities of RDS; gateway_role_name is the role that managers let in, null where there are no gateways."
   type = object({
-    host             = string
-    port             = number
-    database_name    = string
-    role_name        = string
-    connect_policy   = string
-    admin_name       = string
-    admin_secret_arn = string
-    role_sql         = string
-    ca_file          = optional(string, "/etc/assay/rds-ca.pem")
+    host              = string
+    port              = number
+    database_name     = string
+    role_name         = string
+    gateway_role_name = optional(string)
+    connect_policy    = string
+    admin_name        = string
+    admin_secret_arn  = string
+    role_sql          = string
+    ca_file           = optional(string, "/etc/assay/rds-ca.pem")
   })
 
   validation {

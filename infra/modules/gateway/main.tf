@@ -9,7 +9,7 @@ resource "aws_lb" "this" {
   enable_deletion_protection = var.deletion_protection
   drop_invalid_header_fields = true
   desync_mitigation_mode     = "strictest"
-  idle_timeout               = 120
+  idle_timeout               = local.idle_s
 
   access_logs {
     bucket  = aws_s3_bucket.access_log.id

@@ -33,6 +33,11 @@ output "log_group_name" {
   value       = module.gateway.log_group_name
 }
 
+output "tokens_secret_arn" {
+  description = "ARN of the secret of the tokens that gateways take."
+  value       = aws_secretsmanager_secret.tokens.arn
+}
+
 output "tls_secret_arn" {
   description = "ARN of the secret of the gateways' certificate."
   value       = aws_secretsmanager_secret.tls.arn

@@ -2,6 +2,55 @@
 
 locals {
   parts = { CA = "ca", CERT = "cert", KEY = "key" }
+
+  # Seconds that the load balancer keeps a connection that says nothing. A gateway keeps it for longer:
+  # one that is closed while a request is on its way is an error that nobody made.
+  idle_s = 120
+
+  # A token of IAM for each connection, checked against the authorities of RDS.
+  store_url = "postgres://${var.store.role_name}@${var.store.host}:${var.store.port}/${var.store.database_name}?sslmode=verify-full&sslrootcert=${var.store.ca_file}"
+
+  # Texts and lists of TOML are spelt like those of JSON.
+  guard = join("\n", concat(
+    [
+      "[identity]",
+      "mode = \"credentials\"",
+      "tokens = \"env:TOKENS\"",
+      "anonymous = ${jsonencode(var.identity.anonymous)}",
+      "trusted_proxies = ${jsonencode(data.aws_subnet.balancer[*].cidr_block)}",
+    ],
+    [for oidc in var.identity.oidc[*] : join("\n", concat(
+      ["[identity.oidc]"],
+      [for key in ["issuer", "audience", "owners_claim", "roles_claim", "id_claim"] : "${key} = ${jsonencode(oidc[key])}" if oidc[key] != null],
+      ["[identity.oidc.roles]"],
+      [for group, roles in oidc.roles : "${jsonencode(group)} = ${jsonencode(roles)}"],
+    ))],
+    [
+      "[quotas]",
+      "gateways = ${var.gateway.count}",
+      "principal = { per_second = ${var.quotas.principal.per_second}, burst = ${var.quotas.principal.burst} }",
+      "anonymous = { per_second = ${var.quotas.anonymous.per_second}, burst = ${var.quotas.anonymous.burst} }",
+      "[limits]",
+      "head_seconds = ${local.idle_s + 10}",
+      "",
+    ],
+  ))
+}
+
+# Where the load balancer asks from: it alone is believed whom it asks for.
+data "aws_subnet" "balancer" {
+  count = length(var.public_subnet_ids)
+
+  id = var.public_subnet_ids[count.index]
+}
+
+# The tokens that gateways take, as hashes: a place without a value, filled from the file of
+# `assay token new`. Gateways read it when they start.
+resource "aws_secretsmanager_secret" "tokens" {
+  name                    = "${var.name}/gateway/tokens"
+  description             = "Tokens that gateways take: the file of `assay token new`, which holds their hashes"
+  kms_key_id              = var.kms_key_arn
+  recovery_window_in_days = var.secret_recovery_days
 }
 
 # The gateways' certificate towards managers: a place without a value, filled from `assay cluster certs`.
@@ -47,6 +96,10 @@ module "gateway" {
       ASSAY_CLUSTER_NAME     = var.name
       ASSAY_GATEWAY_LISTEN   = "0.0.0.0:${var.ports.gateway}"
       ASSAY_TELEMETRY_LISTEN = "0.0.0.0:${var.ports.gateway_telemetry}"
+      ASSAY_GUARD            = "env:GUARD"
+      GUARD                  = local.guard
+      ASSAY_STORE_URL        = local.store_url
+      ASSAY_STORE_AUTH       = "iam"
       ASSAY_MANAGERS         = var.managers
       ASSAY_TLS_SERVER_NAME  = var.tls_server_name
       ASSAY_TLS_CA           = "env:TLS_CA"
@@ -56,9 +109,13 @@ module "gateway" {
     var.environment,
   )
 
-  secrets     = { for name, key in local.parts : "TLS_${name}" => "${aws_secretsmanager_secret.tls.arn}:${key}::" }
-  secret_arns = [aws_secretsmanager_secret.tls.arn]
-  policies    = var.policies
+  secrets = merge(
+    { for name, key in local.parts : "TLS_${name}" => "${aws_secretsmanager_secret.tls.arn}:${key}::" },
+    { TOKENS = aws_secretsmanager_secret.tokens.arn },
+  )
+
+  secret_arns = [aws_secretsmanager_secret.tls.arn, aws_secretsmanager_secret.tokens.arn]
+  policies    = merge({ store = var.store.connect_policy }, var.policies)
 
   kms_key_arn        = var.kms_key_arn
   log_retention_days = var.log_retention_days

@@ -195,6 +195,63 @@ variable "tls_server_name" {
   }
 }
 
+variable "store" {
+  description = "The state of record: outputs of the module store, with the role and the policy of gateways. ca_file is where the image keeps the authorities of RDS."
+  type = object({
+    host           = string
+    port           = number
+    database_name  = string
+    role_name      = string
+    connect_policy = string
+    ca_file        = optional(string, "/etc/assay/rds-ca.pem")
+  })
+
+  validation {
+    condition     = can(jsondecode(var.store.connect_policy).Statement) && startswith(var.store.ca_file, "/")
+    error_message = "store: connect_policy is an IAM policy in JSON, ca_file an absolute path."
+  }
+}
+
+variable "identity" {
+  description = "Who may ask beside those who bring a token: people of an OpenID Connect provider, with roles by group and owners by a claim, and what anybody may read without a credential (subscriber:NAME, subscriber:*). See docs/guard.md."
+  type = object({
+    anonymous = optional(list(string), [])
+    oidc = optional(object({
+      issuer       = string
+      audience     = string
+      owners_claim = optional(string)
+      roles_claim  = optional(string)
+      id_claim     = optional(string)
+      roles        = optional(map(list(string)), {})
+    }))
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for grant in var.identity.anonymous : startswith(grant, "subscriber:")])
+    error_message = "identity.anonymous: who brings no credential may be a subscriber only (subscriber:NAME, subscriber:*)."
+  }
+
+  validation {
+    condition     = var.identity.oidc == null || try(startswith(var.identity.oidc.issuer, "https://") && var.identity.oidc.audience != "" && (length(var.identity.oidc.roles) > 0 || var.identity.oidc.owners_claim != null), false)
+    error_message = "identity.oidc: issuer must be https, audience not empty, and roles or owners_claim say who is who."
+  }
+}
+
+variable "quotas" {
+  description = "Requests per second, and at once, over all gateways: of each principal that is known, and of each address without a credential."
+  type = object({
+    principal = optional(object({ per_second = number, burst = number }), { per_second = 100, burst = 200 })
+    anonymous = optional(object({ per_second = number, burst = number }), { per_second = 20, burst = 40 })
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue(flatten([for rate in values(var.quotas) : [rate.per_second >= 1, rate.burst >= 1]]))
+    error_message = "quotas: per_second and burst must be at least 1."
+  }
+}
+
 variable "policies" {
   description = "What gateways may do: IAM policies (JSON) by name. The registry's, where datasets are registered through them."
   type        = map(string)

@@ -40,6 +40,7 @@ locals {
     { from = "etcd", to = "etcd", port = "etcd_peer", why = "replication among members" },
     { from = "manager", to = "store", port = "store", why = "the state of record" },
     { from = "node", to = "store", port = "store", why = "results and history" },
+    { from = "gateway", to = "store", port = "store", why = "reads, and the audit log" },
     { from = "collector", to = "manager", port = "manager_telemetry", why = "series of managers" },
     { from = "collector", to = "node", port = "node_telemetry", why = "series of data nodes" },
     { from = "collector", to = "gateway", port = "gateway_telemetry", why = "series of gateways" },

@@ -9,15 +9,16 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.name
 
-  connect_policy = jsonencode({
+  # Who may log in as which role.
+  connect_policies = { for role in [var.role_name, var.gateway_role_name] : role => jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Sid      = "LogInAsItsRole"
       Effect   = "Allow"
       Action   = ["rds-db:connect"]
-      Resource = ["arn:${local.partition}:rds-db:${local.region}:${local.account}:dbuser:${aws_db_instance.this.resource_id}/${var.role_name}"]
+      Resource = ["arn:${local.partition}:rds-db:${local.region}:${local.account}:dbuser:${aws_db_instance.this.resource_id}/${role}"]
     }]
-  })
+  }) }
 }
 
 resource "aws_iam_role" "monitoring" {

@@ -35,10 +35,20 @@ output "admin_secret_arn" {
 
 output "connect_policy" {
   description = "IAM policy (JSON) of a process that logs in as the role."
-  value       = local.connect_policy
+  value       = local.connect_policies[var.role_name]
+}
+
+output "gateway_role_name" {
+  description = "Name of the role that gateways log in as: it reads, and appends to the audit log."
+  value       = var.gateway_role_name
+}
+
+output "gateway_connect_policy" {
+  description = "IAM policy (JSON) of a gateway, which logs in as its role."
+  value       = local.connect_policies[var.gateway_role_name]
 }
 
 output "role_sql" {
-  description = "What the administrator runs once: the role that processes log in as by IAM, and that owns the schema."
+  description = "What the administrator runs once: the role that processes log in as by IAM, and that owns the schema, and the one of gateways."
   value       = local.role_sql
 }

@@ -123,6 +123,17 @@ variable "role_name" {
   }
 }
 
+variable "gateway_role_name" {
+  description = "Name of the role that gateways log in as, by IAM and without a password: it reads, and appends to the audit log."
+  type        = string
+  default     = "assay_gateway"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9_]{0,62}$", var.gateway_role_name)) && var.gateway_role_name != var.role_name
+    error_message = "gateway_role_name must have lower-case letters, digits and underscores, beginning with a letter, and be another role than role_name."
+  }
+}
+
 variable "maintenance" {
   description = "Windows in UTC: of backups (hh:mm-hh:mm) and of maintenance (ddd:hh:mm-ddd:hh:mm), not overlapping."
   type = object({

@@ -55,6 +55,8 @@ run "sizes_sources_and_addresses" {
     manager          = { count = 1 }
     node             = { min = 0 }
     gateway          = { count = 1 }
+    identity         = { anonymous = ["operator"] }
+    quotas           = { anonymous = { per_second = 0, burst = 1 } }
     sources          = { object_arns = ["arn:aws:s3:::bucket"] }
     alarm_emails     = ["everyone"]
     budget           = { limit_usd = 10, emails = [] }
@@ -63,7 +65,7 @@ run "sizes_sources_and_addresses" {
 
   expect_failures = [
     var.etcd, var.lambda_extra_env, var.web_acl_arn, var.network, var.store, var.manager, var.node, var.gateway,
-    var.sources, var.alarm_emails, var.budget, var.prometheus,
+    var.identity, var.quotas, var.sources, var.alarm_emails, var.budget, var.prometheus,
   ]
 }
 
@@ -211,9 +213,12 @@ run "a_listener_without_tls" {
     managers           = "http://manager:8081"
     tls_server_name    = "manager"
     gateway            = { count = 1 }
+    store              = { host = "h", port = 5432, database_name = "d", role_name = "r", connect_policy = "none" }
+    identity           = { anonymous = ["operator"] }
+    quotas             = { principal = { per_second = 0, burst = 1 } }
   }
 
-  expect_failures = [var.public_subnet_ids, var.certificate_arn, var.tls_policy, var.managers, var.gateway]
+  expect_failures = [var.public_subnet_ids, var.certificate_arn, var.tls_policy, var.managers, var.gateway, var.store, var.identity, var.quotas]
 }
 
 run "a_budget_of_nobody" {

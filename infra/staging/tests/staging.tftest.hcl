@@ -306,6 +306,23 @@ run "the_load_balancer_spreads_by_what_is_under_way_and_speaks_tls" {
     repository         = { url = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/assay-test/gateway", arn = "arn:aws:ecr:eu-central-1:123456789012:repository/assay-test/gateway" }
     managers           = "https://manager.assay-test.internal:8081"
     tls_server_name    = "manager.assay-test.internal"
+    store              = { host = "db.example", port = 5432, database_name = "assay", role_name = "assay_gateway", connect_policy = "{\"Statement\":[]}" }
+    identity           = { oidc = { issuer = "https://login.example.com", audience = "assay", roles = { platform = ["operator"] } } }
+  }
+
+  assert {
+    condition     = strcontains(local.guard, "mode = \"credentials\"\ntokens = \"env:TOKENS\"") && strcontains(local.guard, "issuer = \"https://login.example.com\"") && strcontains(local.guard, "\"platform\" = [\"operator\"]")
+    error_message = "credentials are asked for"
+  }
+
+  assert {
+    condition     = strcontains(local.guard, "gateways = 2") && strcontains(local.guard, "head_seconds = 130") && aws_lb.this.idle_timeout == 120
+    error_message = "quotas are shared out, and a gateway keeps a silent connection for longer than the load balancer"
+  }
+
+  assert {
+    condition     = startswith(local.store_url, "postgres://assay_gateway@db.example:5432/assay?sslmode=verify-full")
+    error_message = "a role of their own, over TLS"
   }
 
   assert {

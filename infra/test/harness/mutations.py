@@ -146,7 +146,7 @@ UNPROTECTED = [
 
 def _call_widened(rs):
     values = _ingress(rs, "node-store")
-    values["referenced_security_group_id"] = first(rs, "aws_security_group", '"gateway"').values["id"]
+    values["referenced_security_group_id"] = first(rs, "aws_security_group", '"collector"').values["id"]
 
 
 def _call_of_another_port(rs):
@@ -154,7 +154,7 @@ def _call_of_another_port(rs):
 
 
 # Of the state, where groups have ids.
-WIDENED = [("the gateways reach Postgres", _call_widened), ("nodes reach another port of Postgres's group", _call_of_another_port)]
+WIDENED = [("the collector reaches Postgres", _call_widened), ("nodes reach another port of Postgres's group", _call_of_another_port)]
 
 
 def unnoticed(plan, state):

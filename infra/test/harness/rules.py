@@ -55,6 +55,7 @@ CALLS = {
     ("etcd", "etcd", 2380),
     ("manager", "store", 5432),
     ("node", "store", 5432),
+    ("gateway", "store", 5432),
     ("collector", "manager", 9181),
     ("collector", "node", 9191),
     ("collector", "gateway", 9171),

@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 
 /// How they are built.
-const BUILD: &str = "cargo build -p assay-manager -p assay-datanode -p assay-gateway -p assay-query -p assay-scheduler \
-                     --features assay-manager/cloud,assay-datanode/cluster,assay-gateway/cluster,assay-scheduler/lambda";
+const BUILD: &str = "cargo build -p assay-manager -p assay-datanode -p assay-query -p assay-scheduler --features \
+                     assay-manager/cloud,assay-datanode/cluster,assay-scheduler/lambda";
 
-/// The path of `assay-manager`, `assay-datanode`, `assay-gateway` or `bootstrap`: in the folder `ASSAY_BIN_DIR`, or beside this
+/// The path of `assay-manager`, `assay-datanode` or `bootstrap`: in the folder `ASSAY_BIN_DIR`, or beside this
 /// program in cargo's target folder.
 ///
 /// # Panics

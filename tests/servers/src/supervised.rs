@@ -75,6 +75,26 @@ impl Supervised {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Asks it to end (SIGTERM).
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn terminate(&mut self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// The code that it ends with by itself; `None` when it has none within `limit`.
+    pub fn code_within(&mut self, limit: Duration) -> Option<i32> {
+        let until = Instant::now() + limit;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(ended)) => return ended.code(),
+                Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+
     /// Stops it where it is (SIGSTOP), as a machine that hangs.
     ///
     /// # Panics
@@ -126,6 +146,20 @@ mod tests {
             assert!(Instant::now() < until, "it outlives its owner");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    #[test]
+    fn the_code_that_it_ends_with_is_told() {
+        let log = || tempfile::tempfile().expect("a file");
+        let mut ends = Supervised::start("sh", &["-c".into(), "exit 3".into()], &[], log());
+        let ends = ends.as_mut().expect("a shell starts");
+        assert_eq!(ends.code_within(Duration::from_secs(10)), Some(3));
+        let mut asked = sleeper();
+        assert_eq!(asked.code_within(Duration::from_millis(50)), None);
+        asked.terminate();
+        // A signal is no code.
+        assert_eq!(asked.code_within(Duration::from_secs(10)), None);
+        assert!(!asked.runs());
     }
 
     #[test]

@@ -419,7 +419,10 @@ async fn a_browser_logs_in_by_a_form_and_only_its_own_pages_change_anything() {
         forget.contains("Max-Age=0"),
         "the next request is let in as anybody's: {forget}"
     );
-    let left = client.post(stage.url("/session/end")).send().await.unwrap();
+    let leave = || client.post(stage.url("/session/end"));
+    let foreign = leave().header("origin", "https://evil.example").send();
+    assert_eq!(foreign.await.unwrap().status(), 403);
+    let left = leave().header("origin", &own).send().await.unwrap();
     assert_eq!(left.status(), 303);
     assert!(
         left.headers()["set-cookie"]
