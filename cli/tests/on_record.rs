@@ -31,14 +31,16 @@ async fn cluster(place: &Place) -> (Running, Site) {
     );
     let dev = ["dev", "--grpc-port", "0", "--poll-s", "3600"];
     let dev = Running::start(place.command(&dev), &place.path("log"));
-    place.settled(1, PATIENCE).await;
+    place.settled(2, PATIENCE).await;
     let site = Site::of_log(&place.path("log"));
     (dev, site)
 }
 
 fn run_of(site: &Site) -> String {
-    let runs = site.get("/api/v1/runs?limit=1").ok();
-    runs["items"][0]["id"].as_str().unwrap().to_owned()
+    // The first one is that of the past; later ones found nothing new.
+    let runs = site.get("/api/v1/runs").ok();
+    let first = runs["items"].as_array().unwrap().last().unwrap();
+    first["id"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -50,7 +52,10 @@ async fn the_event_of_a_run_is_the_one_that_lineage_was_told() {
     let told = loop {
         let file = std::fs::read_to_string(place.path("lineage.jsonl")).unwrap_or_default();
         let events = file.lines().map(|line| serde_json::from_str(line).unwrap());
-        let mut ended = events.filter(|event: &Value| event["eventType"] == "COMPLETE");
+        let mut ended = events.filter(|event: &Value| {
+            let of = event["run"]["runId"].as_str().unwrap().replace('-', "");
+            event["eventType"] == "COMPLETE" && run.ends_with(&of)
+        });
         if let Some(event) = ended.next() {
             break event;
         }

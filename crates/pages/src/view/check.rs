@@ -48,7 +48,7 @@ fn by_check(mut points: Points, check: &str, results: &[CheckResult]) -> Points 
             point.expected = result.limits.as_ref().and_then(|l| l.expected);
             point.upper = result.limits.as_ref().and_then(|l| l.upper);
             point.run_id = Some(result.run_id.clone());
-        } else if point.status != "missing" {
+        } else if !matches!(point.status.as_str(), "missing" | "error") {
             // Measured, and not judged by this check: it had not been written yet, or was skipped.
             (point.outcome, point.lower, point.expected, point.upper) = (None, None, None, None);
         }

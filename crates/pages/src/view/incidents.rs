@@ -34,6 +34,8 @@ struct Page {
     frame: Frame,
     of: Incident,
     more: IncidentDetail,
+    /// Whether there is a page of its check.
+    has_check: bool,
     curve: Option<Curve>,
     results: Vec<CheckResult>,
     may: bool,
@@ -127,9 +129,14 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, incident: &str) -> Body {
     let of = more.incident.clone();
     let broken = more.checks.iter().find(|broken| broken.check == of.check);
     let series = broken.map(|broken| broken.series.clone());
-    // The check may have left the definition since: then there is no chart, and the rest stays.
+    // The check may have left the definition since, or be none of a value: that a partition has not
+    // come, or could not be measured. Then there is no chart, and no page of it; the rest stays.
+    let mut has_check = true;
     let curve = match pages.facts.check(cx.who, &of.dataset, &of.check).await {
-        Err(problem) if problem.status == 404 => None,
+        Err(problem) if problem.status == 404 => {
+            has_check = false;
+            None
+        }
         Err(problem) => return Err(problem),
         Ok(check) => {
             let check = frame.take(check);
@@ -180,6 +187,7 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, incident: &str) -> Body {
     super::render(&Page {
         may: pages.seams.incidents.is_some(),
         open: of.status != IncidentStatus::Resolved,
+        has_check,
         curve,
         results,
         frame,
