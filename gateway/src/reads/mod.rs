@@ -6,6 +6,7 @@ mod dataset;
 mod datasets;
 mod definition;
 mod facts;
+mod history;
 mod incidents;
 mod known;
 mod metrics;
@@ -13,6 +14,7 @@ mod nodes;
 mod overview;
 mod points;
 mod runs;
+mod standing;
 
 pub(crate) use cut::page;
 pub(crate) use definition::diff;
