@@ -50,7 +50,8 @@ pub struct Global {
     /// Folder of the embedded store [default: ./.assay].
     #[arg(long, global = true, value_name = "DIR", env = "ASSAY_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Manager to speak to, or several with commas between [default: the one running on --data-dir].
+    /// Gateway to speak to (https://HOST), or managers with commas between (HOST:8081) [default: the
+    /// manager running on --data-dir].
     #[arg(long, global = true, value_name = "URL", env = "ASSAY_SERVER")]
     pub server: Option<String>,
     /// Certificates (PEM) of the authority that managers are signed by.

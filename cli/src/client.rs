@@ -1,9 +1,15 @@
-//! The way to a manager: which one, how to reach it, and what its refusals mean.
+//! The way to a cluster: to a gateway by its HTTP API ([`http`]), or to a manager by gRPC, which is
+//! what this file is about: which one, how to reach it, and what its refusals mean.
 //!
-//! Comes in: settings and the data folder. Goes out: gRPC clients whose calls have deadlines, and
-//! errors that know their exit code. It must never guess an address that nobody named.
+//! Comes in: settings and the data folder. Goes out: what the commands ask ([`port`]), gRPC clients
+//! whose calls have deadlines, and errors that know their exit code. It must never guess an address
+//! that nobody named.
 
+mod grpc;
+pub mod http;
 mod leader;
+pub mod port;
+mod way;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +29,8 @@ use tonic::{Code, Status};
 use crate::context::Context;
 use crate::exit::{Coded, Exit, OrExit};
 use crate::lock::holder_of;
+
+pub use way::{connect, find, gateway, is_elsewhere, named as name_server};
 
 /// What to do when no server answers.
 const REMEDY: &str = "start one: assay dev; or name one: --server URL";
@@ -56,6 +64,7 @@ impl Client {
 
     /// The same; `None` when none is named and none runs on the data folder.
     pub async fn find(cx: &Context) -> Result<Option<Self>> {
+        way::only_managers(cx)?;
         let timeout = timeout_of(cx)?;
         if let Some(ways) = named(cx)? {
             return leader::find(&Arc::new(ways), timeout).await.map(Some);

@@ -5,143 +5,17 @@
 //! `[profile.NAME]` of the same files < `ASSAY_SECTION__KEY` < flags. An unknown key is an error with
 //! a suggestion; so is a profile that no file has. A secret is never a setting.
 
+mod keys;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use assay_model::dataset::Credential;
 
 use crate::args::{parse_bytes, parse_nodes};
 
-/// Every setting: key, default, what it is. The keys of a file are `section.key`.
-pub const KEYS: &[Key] = &[
-    Key::new(
-        "store.data_dir",
-        Kind::Text,
-        "./.assay",
-        "folder of the embedded store",
-    ),
-    Key::new(
-        "registry.dir",
-        Kind::Text,
-        "./datasets",
-        "folder of dataset definitions",
-    ),
-    Key::new(
-        "registry.url",
-        Kind::Text,
-        "",
-        "definitions that are shared: dynamodb://TABLE?region=REGION; empty is the folder",
-    ),
-    Key::new(
-        "dev.grpc_port",
-        Kind::Port,
-        "8081",
-        "loopback port of the embedded manager",
-    ),
-    Key::new(
-        "dev.port",
-        Kind::Port,
-        "8080",
-        "loopback port of the embedded HTTP API",
-    ),
-    Key::new(
-        "dev.nodes",
-        Kind::Nodes,
-        "",
-        "data nodes, or bounds (`1..4`); empty is one per core, at most 4",
-    ),
-    Key::new(
-        "dev.slots",
-        Kind::Count,
-        "1",
-        "task slots of each embedded data node",
-    ),
-    Key::new(
-        "dev.poll_s",
-        Kind::Seconds,
-        "10",
-        "seconds between looks at the data for what is new",
-    ),
-    Key::new(
-        "scan.memory",
-        Kind::Size,
-        "",
-        "memory for scans (`512MiB`); empty is a quarter of the machine's, at most 1 GiB",
-    ),
-    Key::new(
-        "ingest.url",
-        Kind::Text,
-        "",
-        "Postgres that copies of partitions are stored in (`mode: ingest`): postgres://USER@HOST/DATABASE, or env:NAME or file:PATH of what holds that address with its password; empty is none",
-    ),
-    Key::new(
-        "notify.file",
-        Kind::Text,
-        "",
-        "file of notifications that `assay dev` tells people by (docs/notifications.md); empty is none",
-    ),
-    Key::new(
-        "lineage.url",
-        Kind::Text,
-        "",
-        "endpoint that `assay dev` tells runs to as OpenLineage events, by POST; empty is none",
-    ),
-    Key::new(
-        "lineage.credential",
-        Kind::Text,
-        "",
-        "where the endpoint's bearer token is kept: env:NAME or file:PATH",
-    ),
-    Key::new(
-        "lineage.file",
-        Kind::Text,
-        "",
-        "file that such events are appended to, one a line; empty is none",
-    ),
-    Key::new(
-        "lineage.namespace",
-        Kind::Text,
-        "assay",
-        "namespace of the jobs in such events",
-    ),
-    Key::new(
-        "client.server",
-        Kind::Text,
-        "",
-        "manager to speak to, or several with commas between; empty is the one running on the data folder",
-    ),
-    Key::new(
-        "client.tls_ca",
-        Kind::Text,
-        "",
-        "file with the authority that managers are signed by (PEM); env:NAME is a variable that holds the text, so for the other two",
-    ),
-    Key::new(
-        "client.tls_cert",
-        Kind::Text,
-        "",
-        "file with the certificate that managers know you by (PEM)",
-    ),
-    Key::new("client.tls_key", Kind::Text, "", "file with its key (PEM)"),
-    Key::new(
-        "schedule.function",
-        Kind::Text,
-        "",
-        "AWS Lambda function that `assay schedule` asks; empty looks at the definitions itself",
-    ),
-    Key::new(
-        "client.tls_server_name",
-        Kind::Text,
-        "",
-        "name that managers must have in their certificate; empty is the one in the address",
-    ),
-    Key::new(
-        "client.timeout_s",
-        Kind::Seconds,
-        "10",
-        "seconds that a call to a manager may take",
-    ),
-];
+pub use keys::KEYS;
 
 /// One setting.
 #[derive(Debug, Clone, Copy)]
@@ -171,6 +45,8 @@ pub enum Kind {
     Nodes,
     /// Bytes.
     Size,
+    /// Where a secret is kept. What is none is never shown: it may be the secret.
+    Reference,
 }
 
 impl Kind {
@@ -190,6 +66,10 @@ impl Kind {
             ),
             Self::Nodes => parse_nodes(value).err(),
             Self::Size => parse_bytes(value).err(),
+            Self::Reference => match value.parse() {
+                Ok(Credential::Env(_) | Credential::File(_)) => None,
+                _ => Some("not a reference to a secret: write env:NAME or file:PATH".to_owned()),
+            },
         }
     }
 }
@@ -370,6 +250,9 @@ impl Settings {
         for (key, value, source) in self.rows() {
             let wrong = Some(value).filter(|value| !value.is_empty());
             if let Some(why) = wrong.and_then(|value| key.kind.refuses(value)) {
+                if key.kind == Kind::Reference {
+                    bail!("{source}: {} is {why}", key.name);
+                }
                 bail!("{source}: `{value}` is no value for {}: {why}", key.name);
             }
         }
@@ -541,6 +424,30 @@ mod tests {
         let empty = environment(&[("ASSAY_DEV__NODES", ""), ("ASSAY_DEV__POLL_S", "3")]);
         let good = Settings::layered(&[], None, None, &empty).unwrap();
         assert!(good.check().is_ok());
+    }
+
+    #[test]
+    fn a_token_that_is_written_out_is_refused_and_not_repeated() {
+        for value in [
+            "assay_9f86d081884c",
+            "literal:hunter2",
+            "aws-sm:prod",
+            "anonymous",
+        ] {
+            let set = environment(&[("ASSAY_SERVER__TOKEN", value)]);
+            let settings = Settings::layered(&[], None, None, &set).unwrap();
+            let error = settings.check().unwrap_err().to_string();
+            assert!(
+                error.contains("server.token") && error.contains("env:NAME"),
+                "{error}"
+            );
+            assert!(!error.contains(value), "{error}");
+        }
+        for value in ["env:ASSAY_TOKEN", "file:/run/secrets/assay"] {
+            let set = environment(&[("ASSAY_SERVER__TOKEN", value)]);
+            let settings = Settings::layered(&[], None, None, &set).unwrap();
+            assert!(settings.check().is_ok(), "{value}");
+        }
     }
 
     #[test]

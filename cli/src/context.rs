@@ -9,6 +9,7 @@ use assay_scan::storage::StorageAt;
 use clap::CommandFactory as _;
 
 use crate::args::{Cli, Global, NodeRange};
+use crate::client::name_server;
 use crate::config::{KEYS, Settings, variable};
 use crate::exit::{Exit, OrExit};
 use crate::show::Screen;
@@ -37,9 +38,6 @@ impl Context {
                 "flag --data-dir",
             )?;
         }
-        if let Some(server) = &global.server {
-            settings.set("client.server", server.clone(), "flag --server")?;
-        }
         for (path, key, flag) in [
             (&global.tls_ca, "client.tls_ca", "flag --tls-ca"),
             (&global.tls_cert, "client.tls_cert", "flag --tls-cert"),
@@ -52,6 +50,9 @@ impl Context {
         if let Some(name) = &global.tls_server_name {
             let flag = "flag --tls-server-name";
             settings.set("client.tls_server_name", name.clone(), flag)?;
+        }
+        if let Some(server) = &global.server {
+            name_server(&mut settings, server)?;
         }
         settings.check().or_exit(Exit::Usage)?;
         let screen = Screen::new(&global);

@@ -17,7 +17,6 @@ use assay_proto::v1;
 use assay_store::MetricStore;
 use assay_store::port::{ResultFilter, RunFilter};
 use serde_json::{Value, json};
-use tonic::Code;
 
 mod named;
 
@@ -25,7 +24,8 @@ use named::{Wanted, wanted};
 
 use super::by_prefix;
 use crate::args::MetricCommand;
-use crate::client::{Client, coded, refused};
+use crate::client::port::{Cluster, Why};
+use crate::client::{coded, find};
 use crate::context::Context;
 use crate::dev::open_reader;
 use crate::exit::{Exit, OrExit};
@@ -250,8 +250,8 @@ async fn read(
     limit: u32,
     cx: &Context,
 ) -> Result<(DatasetId, Vec<Series>)> {
-    if let Some(client) = Client::find(cx).await? {
-        return from_manager(&client, dataset, metric, limit).await;
+    if let Some(cluster) = find(cx).await? {
+        return from_cluster(cluster.as_ref(), dataset, metric, limit).await;
     }
     let folder = cx.data_dir();
     let Some(store) = open_reader(&folder).await? else {
@@ -269,39 +269,36 @@ async fn read(
     Ok((id, series))
 }
 
-async fn from_manager(
-    client: &Client,
+async fn from_cluster(
+    cluster: &dyn Cluster,
     dataset: &str,
     metric: Option<Metric>,
     limit: u32,
 ) -> Result<(DatasetId, Vec<Series>)> {
-    let known = client.call(v1::ListDatasetsRequest {});
-    let known = client.cluster().list_datasets(known).await;
-    let known = known.map_err(|status| refused(&status))?.into_inner();
-    let names: Vec<String> = known.datasets.into_iter().map(|d| d.id).collect();
+    let known = cluster.datasets().await?;
+    let names: Vec<String> = known.into_iter().map(|d| d.id).collect();
     // A dataset that is no longer defined still has its history, under its whole name.
     let id = match by_prefix("dataset", dataset, &names) {
         Ok(name) => DatasetId::new(name)?,
         Err(error) => DatasetId::new(dataset).map_err(|_| error)?,
     };
-    let request = client.call(v1::HistoryRequest {
+    let which = v1::HistoryRequest {
         dataset: id.to_string(),
         metric: metric.map(|m| m.to_string()).unwrap_or_default(),
         column: None,
         limit,
-    });
-    let answer = client.metrics().history(request).await;
-    let answer = match answer {
-        Ok(answer) => answer.into_inner(),
-        Err(status) if status.code() == Code::NotFound => {
-            // Says what may have been meant.
-            by_prefix("dataset", dataset, &names)?;
-            return Err(refused(&status));
-        }
-        Err(status) => return Err(refused(&status)),
     };
-    let series: Result<Vec<Series>, WireError> =
-        answer.series.into_iter().map(series_of_wire).collect();
+    let series = match cluster.history(which).await {
+        Ok(series) => series,
+        Err(refusal) => {
+            if refusal.why == Why::NotFound {
+                // Says what may have been meant.
+                by_prefix("dataset", dataset, &names)?;
+            }
+            return Err(refusal.into());
+        }
+    };
+    let series: Result<Vec<Series>, WireError> = series.into_iter().map(series_of_wire).collect();
     let series = series.context("the manager's answer cannot be read; compare: assay version")?;
     Ok((id, series))
 }

@@ -11,33 +11,28 @@ use serde_json::{Value, json};
 
 use super::by_prefix;
 use crate::args::NodeCommand;
-use crate::client::{Client, refused};
+use crate::client::connect;
+use crate::client::port::Cluster;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::show::{table, text};
 
 /// Runs the command.
 pub async fn run(command: NodeCommand, cx: &Context) -> Result<Exit> {
-    let client = Client::connect(cx).await?;
+    let cluster = connect(cx).await?;
+    let cluster = cluster.as_ref();
     match command {
-        NodeCommand::List => list(&client, cx).await,
+        NodeCommand::List => list(cluster, cx).await,
         NodeCommand::Drain { node, reason } => {
-            let node = known(&client, &node).await?;
-            let request = client.call(v1::DrainNodeRequest {
-                node: node.clone(),
-                reason,
-            });
-            let done = client.cluster().drain_node(request).await;
-            done.map_err(|status| refused(&status))?;
+            let node = known(cluster, &node).await?;
+            cluster.drain(&node, &reason).await?;
             cx.screen
                 .note("it finishes what it has, then leaves: assay node list");
             told(&node, "draining", cx)
         }
         NodeCommand::Uncordon { node } => {
-            let node = known(&client, &node).await?;
-            let request = client.call(v1::UncordonNodeRequest { node: node.clone() });
-            let done = client.cluster().uncordon_node(request).await;
-            done.map_err(|status| refused(&status))?;
+            let node = known(cluster, &node).await?;
+            cluster.uncordon(&node).await?;
             told(&node, "takes tasks again", cx)
         }
     }
@@ -51,21 +46,14 @@ fn told(node: &str, done: &str, cx: &Context) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// How the cluster stands.
-pub async fn status(client: &Client) -> Result<v1::StatusResponse> {
-    let asked = client.call(v1::StatusRequest {});
-    let answer = client.cluster().status(asked).await;
-    Ok(answer.map_err(|status| refused(&status))?.into_inner())
-}
-
-async fn known(client: &Client, wanted: &str) -> Result<String> {
-    let nodes = status(client).await?.nodes;
+async fn known(cluster: &dyn Cluster, wanted: &str) -> Result<String> {
+    let nodes = cluster.status().await?.nodes;
     let names: Vec<String> = nodes.into_iter().map(|node| node.id).collect();
     by_prefix("node", wanted, &names)
 }
 
-async fn list(client: &Client, cx: &Context) -> Result<Exit> {
-    let status = status(client).await?;
+async fn list(cluster: &dyn Cluster, cx: &Context) -> Result<Exit> {
+    let status = cluster.status().await?;
     if status.nodes.is_empty() {
         cx.screen
             .note("no data node is registered; tasks wait until one is");

@@ -108,6 +108,8 @@ pub struct DatasetRow {
     pub file: String,
     /// The digest of its document: its ETag.
     pub digest: String,
+    /// The digest of what the document defines, as runs and verdicts name it.
+    pub definition: String,
     /// Whether the document has become invalid since, so that this version is kept in force.
     pub kept: bool,
     /// Its health in one word: that of the newest judged partition of each of its series.

@@ -20,6 +20,9 @@ pub struct Definition {
     pub status: DatasetStatus,
     /// The document, as it was put.
     pub text: String,
+    /// What the document defines, decoded: what runs are planned with; `null` for a version that is
+    /// not in force.
+    pub decoded: Option<serde_json::Value>,
     /// Its digest: the ETag that a change must name in `If-Match`.
     pub digest: String,
     /// Where it is kept.

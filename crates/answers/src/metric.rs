@@ -5,8 +5,9 @@ use assay_model::outcome::Outcome;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::Partition;
 use crate::incident::IncidentWindow;
-use crate::value::{MetricName, Value};
+use crate::value::{Limits, MetricName, Value};
 
 described! {
 /// A metric of a dataset with its newest value.
@@ -68,6 +69,42 @@ pub struct Point {
     pub judged_at: Option<Timestamp>,
     /// The digest of the definition that it was judged by.
     pub definition: Option<String>,
+}
+}
+
+described! {
+/// One stored value of a metric with all that it was held against then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PastValue {
+    /// The partition.
+    pub partition: Partition,
+    /// The version of the partition.
+    pub version: String,
+    /// `computed`, `error` or `overflow`.
+    pub status: String,
+    /// The value.
+    pub value: Value,
+    /// For an estimate, its error relative to the value.
+    pub error_bound: Option<f64>,
+    /// The outcome of the check on it: of several, the gravest.
+    pub outcome: Option<Outcome>,
+    /// The limits of that check.
+    pub limits: Option<Limits>,
+    /// What other checks on the value expect, in words.
+    pub also_expected: Vec<String>,
+}
+}
+
+described! {
+/// A metric over partitions: an item of `GET /datasets/{id}/history`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricSeries {
+    /// Its identity.
+    pub key: MetricName,
+    /// Its values, oldest first.
+    pub points: Vec<PastValue>,
 }
 }
 

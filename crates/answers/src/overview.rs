@@ -22,6 +22,24 @@ pub struct Version {
 }
 
 described! {
+/// `GET /me`: who asks, as the gateway knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Me {
+    /// What they are called in logs and in what they change.
+    pub id: String,
+    /// `anonymous`, `subscriber`, `owner` or `operator`.
+    pub role: String,
+    /// The owners in whose name they act.
+    pub owners: Vec<String>,
+    /// The owners whose objects they may read besides; `*` is all.
+    pub reads: Vec<String>,
+    /// Whether what they have shown lets them change anything.
+    pub writes: bool,
+}
+}
+
+described! {
 /// Datasets by health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -16,7 +16,7 @@ use crate::value::Counts;
 described! {
 /// Which partitions a run looks at. Empty: all that are new or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Selection {
     /// Only these partition keys.
     #[serde(default)]
@@ -192,6 +192,29 @@ pub struct RunDetail {
     pub ignored_count: u64,
     /// Nodes whose loss interrupted an attempt of this run.
     pub lost_nodes: Vec<String>,
+}
+}
+
+described! {
+/// `GET /runs/{id}/standing`: what the look of a run answers for. The counts have no bound; they come
+/// from verdicts, not from the results that are listed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    /// Results in force, in the order of the partitions: all of the partitions that the run judged (or
+    /// that it names, or that the last run judged, when this one judged none), and those of other
+    /// partitions that need a look; at most 10,000.
+    pub results: Vec<CheckResult>,
+    /// The counts of the former.
+    pub judged: Counts,
+    /// Their partitions.
+    pub judged_partitions: u64,
+    /// The counts of what needs a look in other partitions.
+    pub elsewhere: Counts,
+    /// Those partitions.
+    pub elsewhere_partitions: u64,
+    /// Whether the run judged nothing, so that earlier verdicts stand.
+    pub unchanged: bool,
 }
 }
 

@@ -8,9 +8,10 @@ use assay_answers::facts::{
     DatasetsQuery, Deeds as _, IncidentsQuery, Match, PointsQuery, ResultsQuery, RunsQuery,
 };
 use assay_answers::node::Drain;
+use assay_answers::overview::Me;
 use assay_answers::run::{CancelRun, StartRun};
 use assay_answers::schema::Book;
-use assay_answers::{Problem, Told};
+use assay_answers::{Problem, Role, Told};
 use axum::response::Response;
 use http::header::{IF_MATCH, IF_NONE_MATCH, LOCATION};
 use http::{HeaderValue, StatusCode};
@@ -61,6 +62,27 @@ pub(super) fn number(ask: &Ask, name: &str) -> Result<u64, Problem> {
 
 pub(super) async fn version(api: Api, _: Ask) -> Gives {
     reply::told(&api.version_of_build())
+}
+
+pub(super) async fn me(api: Api, ask: Ask) -> Gives {
+    let who = ask.who;
+    let me = Me {
+        role: word_of(who.role).to_owned(),
+        id: who.id,
+        owners: who.owners,
+        reads: who.reads,
+        writes: who.writes,
+    };
+    reply::told(&Told::fresh(me, (api.parts.now)()))
+}
+
+const fn word_of(role: Role) -> &'static str {
+    match role {
+        Role::Anonymous => "anonymous",
+        Role::Subscriber => "subscriber",
+        Role::Owner => "owner",
+        Role::Operator => "operator",
+    }
 }
 
 pub(super) async fn status(api: Api, ask: Ask) -> Gives {
@@ -238,6 +260,16 @@ pub(super) async fn points(api: Api, ask: Ask) -> Gives {
     Ok(reply::found(found))
 }
 
+pub(super) async fn history(api: Api, ask: Ask) -> Gives {
+    let (metric, column) = (ask.query.text("metric"), ask.query.text("column"));
+    let last = ask.query.number("last").and_then(|n| u32::try_from(n).ok());
+    let (dataset, who) = (ask.part("dataset"), &ask.who);
+    let found = api
+        .history_of(who, dataset, metric.as_deref(), column.as_deref(), last)
+        .await?;
+    Ok(reply::found(found))
+}
+
 pub(super) async fn partitions(api: Api, ask: Ask) -> Gives {
     let (dataset, cut) = (ask.part("dataset"), ask.query.cut());
     reply::told(&api.partition_list(&ask.who, dataset, &cut).await?)
@@ -272,6 +304,19 @@ pub(super) async fn run(api: Api, ask: Ask) -> Gives {
 pub(super) async fn tasks(api: Api, ask: Ask) -> Gives {
     let (run, cut) = (ask.part("run"), ask.query.cut());
     reply::told(&api.task_list(&ask.who, run, &cut).await?)
+}
+
+pub(super) async fn run_results(api: Api, ask: Ask) -> Gives {
+    let (partition, cut) = (ask.query.text("partition"), ask.query.cut());
+    let (run, who) = (ask.part("run"), &ask.who);
+    reply::told(
+        &api.run_results(who, run, partition.as_deref(), &cut)
+            .await?,
+    )
+}
+
+pub(super) async fn run_standing(api: Api, ask: Ask) -> Gives {
+    reply::told(&api.run_standing(&ask.who, ask.part("run")).await?)
 }
 
 pub(super) async fn task(api: Api, ask: Ask) -> Gives {

@@ -13,19 +13,18 @@ use assay_answers::check::{CheckResult, CheckRow};
 use assay_answers::cluster::{Cluster, Scale};
 use assay_answers::dataset::{DatasetDetail, DatasetList, PartitionRow};
 use assay_answers::definition::{Applied, Definition, Diff, Validation, VersionRow};
-use assay_answers::metric::{MetricRow, Points};
+use assay_answers::metric::{MetricRow, MetricSeries, Points};
 use assay_answers::node::{Drain, NodeDetail, NodeList};
-use assay_answers::overview::{Overview, Version};
-use assay_answers::run::{CancelRun, Done, Run, RunDetail, RunEvent, StartRun, Started};
+use assay_answers::overview::{Me, Overview, Version};
+use assay_answers::run::Done;
 use assay_answers::schema::{Book, Described};
-use assay_answers::task::Task;
 use assay_answers::told::List;
 use http::Method;
 use serde_json::Value;
 
 use super::endpoint::{Body, Endpoint, Gives};
 use super::handlers as h;
-use super::queries::{CUT, DATASETS, DIFF, DRY_RUN, METRICS, POINTS, RESULTS, RUNS};
+use super::queries::{CUT, DATASETS, DIFF, DRY_RUN, HISTORY, METRICS, POINTS, RESULTS};
 use crate::problem as p;
 
 /// The schema of a type.
@@ -104,6 +103,7 @@ macro_rules! get {
 // After the macros, which it uses.
 mod people;
 mod records;
+mod runs;
 
 /// Every endpoint.
 pub fn endpoints() -> &'static [Endpoint] {
@@ -117,9 +117,11 @@ pub fn endpoints() -> &'static [Endpoint] {
             people::incidents(),
             people::being_told(),
             people::messages(),
-            of_runs(),
+            of_measurements(),
+            runs::looking(),
+            runs::results(),
             records::on_record(),
-            moving_runs(),
+            runs::moving(),
             of_machines(),
             moving_machines(),
             outside(),
@@ -140,6 +142,15 @@ fn of_everything() -> Vec<Endpoint> {
             &[],
             &[],
             "Which build answers."
+        ),
+        get!(
+            "/api/v1/me",
+            "me",
+            h::me,
+            Told(of::<Me>),
+            &[],
+            &[],
+            "Who asks, and what they may, as the gateway knows them."
         ),
         get!(
             "/api/v1/status",
@@ -291,6 +302,12 @@ fn of_judgements() -> Vec<Endpoint> {
             LISTED,
             "The results of a check with the limits that applied, newest partition first."
         ),
+    ]
+}
+
+fn of_measurements() -> Vec<Endpoint> {
+    use Gives::Told;
+    vec![
         get!(
             "/api/v1/datasets/{dataset}/metrics",
             "metrics",
@@ -310,6 +327,15 @@ fn of_judgements() -> Vec<Endpoint> {
             "The values of a metric over partitions, with the limits and outcomes of then."
         ),
         get!(
+            "/api/v1/datasets/{dataset}/history",
+            "history",
+            h::history,
+            Told(of::<List<MetricSeries>>),
+            HISTORY,
+            READ,
+            "The values of metrics over the last partitions, with the whole limits of then."
+        ),
+        get!(
             "/api/v1/datasets/{dataset}/partitions",
             "partitions",
             h::partitions,
@@ -326,95 +352,6 @@ fn of_judgements() -> Vec<Endpoint> {
             &[],
             READ,
             "A dataset's health as a small picture."
-        ),
-    ]
-}
-
-fn of_runs() -> Vec<Endpoint> {
-    use Gives::Told;
-    vec![
-        endpoint!(
-            POST,
-            "/api/v1/datasets/{dataset}/runs",
-            "startRun",
-            h::start_run,
-            Body::Json(of::<StartRun>),
-            Gives::Json(202, of::<Started>),
-            &[],
-            WISH,
-            "Starts a run. Repeats under one `Idempotency-Key` are one run."
-        ),
-        get!(
-            "/api/v1/runs",
-            "runs",
-            h::runs,
-            Told(of::<List<Run>>),
-            RUNS,
-            LISTED,
-            "Runs, newest first: of the newest 1,000."
-        ),
-        get!(
-            "/api/v1/runs/{run}",
-            "run",
-            h::run,
-            Told(of::<RunDetail>),
-            &[],
-            READ,
-            "One run: its segments, its timeline, why its tasks wait, what needs a look."
-        ),
-        get!(
-            "/api/v1/runs/{run}/tasks",
-            "tasks",
-            h::tasks,
-            Told(of::<List<Task>>),
-            CUT,
-            LISTED,
-            "The tasks of a run with their attempts, in the order of its plan."
-        ),
-        get!(
-            "/api/v1/runs/{run}/tasks/{no}",
-            "task",
-            h::task,
-            Told(of::<Task>),
-            &[],
-            READ,
-            "One task of a run."
-        ),
-        get!(
-            "/api/v1/runs/{run}/events",
-            "runEvents",
-            h::run_events,
-            Gives::Events(of::<RunEvent>),
-            &[],
-            READ,
-            "What happens to a run, until it ends. `Last-Event-ID` takes up the thread."
-        ),
-    ]
-}
-
-fn moving_runs() -> Vec<Endpoint> {
-    vec![
-        endpoint!(
-            POST,
-            "/api/v1/runs/{run}:cancel",
-            "cancelRun",
-            h::cancel,
-            Body::Json(of::<CancelRun>),
-            Gives::Json(202, of::<Done>),
-            &[],
-            WISH,
-            "Stops a run."
-        ),
-        endpoint!(
-            POST,
-            "/api/v1/runs/{run}:retry",
-            "retryRun",
-            h::retry,
-            Body::None,
-            Gives::Json(202, of::<Done>),
-            &[],
-            WISH,
-            "Makes the tasks of an ended run that did not succeed ready again."
         ),
     ]
 }

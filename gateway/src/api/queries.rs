@@ -100,6 +100,24 @@ pub(super) const LINEAGE: &[Param] = &[param(
     Kind::Text,
     "The namespace of its job, as the managers are told; `assay` when absent.",
 )];
+pub(super) const HISTORY: &[Param] = &[
+    param(
+        "metric",
+        Kind::Text,
+        "Only this metric (`rowCount`), of every column.",
+    ),
+    param("column", Kind::Text, "Only of this column."),
+    param(
+        "last",
+        Kind::Number(1, 2000),
+        "Only of the last so many partitions; 30 when absent.",
+    ),
+];
+pub(super) const RUN_RESULTS: &[Param] = &[
+    param("partition", Kind::Text, "Only of this partition."),
+    LIMIT,
+    CURSOR,
+];
 pub(super) const RUNS: &[Param] = &[
     param("dataset", Kind::Text, "Only of this dataset."),
     param(

@@ -175,6 +175,7 @@ impl Api {
             next_run: next_slot(dataset, now),
             file: definition.map_or_else(|| "the store".to_owned(), |d| d.origin.clone()),
             digest: definition.map_or_else(|| dataset.digest(), |d| d.digest.clone()),
+            definition: dataset.digest(),
             kept: definition.is_some_and(|d| d.kept),
             health,
             counts: Counts::from(standing.it.counts),

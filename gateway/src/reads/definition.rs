@@ -35,6 +35,8 @@ impl Api {
                 version: found.dataset.version.clone(),
                 status: found.dataset.status,
                 text: found.text.to_string(),
+                // A definition has text keys and finite numbers, so it always prints.
+                decoded: serde_json::to_value(&*found.dataset).ok(),
                 digest: found.digest,
                 file: found.origin,
                 since: Some(found.since),
@@ -102,6 +104,7 @@ impl Api {
                 status: status.unwrap_or(DatasetStatus::Draft),
                 digest: row.digest.unwrap_or_else(|| assay_registry::digest(&text)),
                 text,
+                decoded: None,
                 file: format!("revision {number}"),
                 since: row.at,
                 revision: Some(number),

@@ -6,6 +6,7 @@ mod dataset;
 mod datasets;
 mod definition;
 mod facts;
+mod history;
 mod incidents;
 mod known;
 mod lineage;
@@ -16,6 +17,7 @@ mod overview;
 mod points;
 mod progress;
 mod runs;
+mod standing;
 #[cfg(test)]
 mod test_tasks;
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::node;
 use crate::args::{ClusterCommand, NodeRange};
-use crate::client::{Client, refused};
+use crate::client::connect;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::show::text;
@@ -27,16 +27,24 @@ pub async fn run(command: ClusterCommand, cx: &Context) -> Result<Exit> {
 }
 
 async fn status(cx: &Context) -> Result<Exit> {
-    let client = Client::connect(cx).await?;
-    let status = node::status(&client).await?;
-    cx.screen.text(&words(&status, &client.address, cx))?;
+    let cluster = connect(cx).await?;
+    let status = cluster.status().await?;
+    let address = leader_at(&status, cluster.address());
+    cx.screen.text(&words(&status, address, cx))?;
     for unknown in &status.unknown {
         cx.screen.note(unknown);
     }
-    let item = item(&status, &client.address);
+    let item = item(&status, address);
     cx.screen
         .items("ClusterStatus", &[item], &json!({}), Exit::Ok)?;
     Ok(Exit::Ok)
+}
+
+/// Where the leader is: where it says it is, or else what was asked.
+fn leader_at<'a>(status: &'a v1::StatusResponse, asked: &'a str) -> &'a str {
+    let leads = status.managers.iter().find(|manager| manager.leads);
+    let told = leads.map(|manager| manager.address.as_str());
+    told.filter(|told| !told.is_empty()).unwrap_or(asked)
 }
 
 /// Since when the store does not answer.
@@ -142,13 +150,8 @@ fn stand_by(status: &v1::StatusResponse) -> String {
 }
 
 async fn scale(nodes: NodeRange, cx: &Context) -> Result<Exit> {
-    let client = Client::connect(cx).await?;
     let NodeRange { min, max } = nodes;
-    let done = client
-        .cluster()
-        .scale(client.call(v1::ScaleRequest { min, max }))
-        .await;
-    done.map_err(|status| refused(&status))?;
+    connect(cx).await?.scale(min, max).await?;
     cx.screen.text(&format!(
         "the fleet is sized between {min} and {max} nodes\n"
     ))?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use assay_contract::{Parsed, parse, render_fancy};
+use assay_contract::{Parsed, parse, parse_with, render_fancy};
 use assay_model::dataset::{Dataset, Location};
 use assay_model::ids::DatasetId;
 use assay_registry::{Definition, Precondition, Registry, RegistryError, digest};
@@ -19,6 +19,7 @@ use super::init::{clean, relative};
 use super::validate::diagnostic_json;
 use super::{Source, expand};
 use crate::client::coded;
+pub(super) use crate::client::port::Done;
 use crate::context::Context;
 use crate::dev::open_registry;
 use crate::exit::Exit;
@@ -33,24 +34,6 @@ pub(super) struct Wanted {
     pub(super) text: String,
     /// Paths that were written anew: before and after.
     pub(super) moved: Vec<(String, String)>,
-}
-
-/// What becomes of one definition.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Done {
-    Created,
-    Changed,
-    Unchanged,
-}
-
-impl Done {
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Changed => "changed",
-            Self::Unchanged => "unchanged",
-        }
-    }
 }
 
 /// Runs the command.
@@ -98,6 +81,28 @@ fn read(files: &[PathBuf], base: &Path, cx: &Context) -> Result<Option<Vec<Wante
         .into_iter()
         .map(|(source, dataset)| placed(source, dataset, base));
     placed.collect::<Result<_>>().map(Some)
+}
+
+/// Refuses a definition that would mean something else at `place`, which knows neither this machine's
+/// variables nor the folder of its file.
+pub(super) fn alike(source: &Source, dataset: &Dataset, place: &str) -> Result<()> {
+    let name = source.path.display().to_string();
+    let there = parse_with(&name, &source.text, Path::new("/"), &|_| None);
+    if there.dataset.as_ref() == Some(dataset) {
+        return Ok(());
+    }
+    let why = there.diagnostics.iter().find(|d| d.is_error()).map_or_else(
+        || {
+            let address = dataset.source.location.address();
+            format!("{name}: write its path in full, as {address}")
+        },
+        ToString::to_string,
+    );
+    let text = format!(
+        "{name} would mean something else at {place}, which knows neither its folder nor your \
+         environment\n  {why}"
+    );
+    Err(coded(Exit::Invalid, text))
 }
 
 /// Reads every file; prints what is wrong with any; `None` when one is invalid.

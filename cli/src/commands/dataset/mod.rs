@@ -5,6 +5,7 @@
 
 mod apply;
 mod init;
+mod kept;
 mod place;
 mod remote;
 mod shared;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use assay_answers::definition::VersionRow;
 use assay_contract::{Code, Diagnostic, Parsed, parse_bytes};
 use assay_model::ids::DatasetId;
 use assay_registry::{Definition, Listing, Registry};
@@ -23,7 +25,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::by_prefix;
-use crate::client::coded;
+use crate::client::{coded, gateway, is_elsewhere};
 use crate::context::Context;
 use crate::dev::open_registry;
 use crate::exit::{Exit, OrExit};
@@ -145,18 +147,24 @@ pub async fn run(command: DatasetCommand, cx: &Context) -> Result<Exit> {
         }
         DatasetCommand::List { dir } => list(dir, cx).await,
         DatasetCommand::Get { id, dir } => get(&id, dir, cx).await,
-        DatasetCommand::Retire { id, dir } if is_remote(dir.as_ref(), cx) => Err(coded(
-            Exit::Usage,
-            format!(
-                "a manager keeps no registry: write `status: retired` into the definition of \
-                 `{id}` and apply it, or name the registry: registry.url, or --dir DIR"
-            ),
-        )),
+        DatasetCommand::Retire { id, dir } if is_remote(dir.as_ref(), cx) => match gateway(cx)? {
+            Some(http) => kept::retire(&http, &id, cx).await,
+            None => Err(coded(
+                Exit::Usage,
+                format!(
+                    "a manager keeps no registry: write `status: retired` into the definition of \
+                     `{id}` and apply it, or name the registry: registry.url, or --dir DIR"
+                ),
+            )),
+        },
         DatasetCommand::Retire { id, dir } => {
             let dir = dir.unwrap_or_else(|| cx.registry_dir());
             retire(existing_registry(&dir)?.as_ref(), &id, cx).await
         }
         DatasetCommand::History { id, revision } => {
+            if let Some(http) = gateway(cx)? {
+                return kept::history(&http, &id, revision, cx).await;
+            }
             let what = revision.map_or_else(String::new, |no| format!("revision {no} of "));
             let why = format!(
                 "{what}`{id}`: only a shared registry (registry.url) keeps versions; those of a \
@@ -186,7 +194,7 @@ fn shared_url(command: &DatasetCommand, cx: &Context) -> Option<String> {
 
 /// Whether a cluster is meant and no folder.
 fn is_remote(dir: Option<&PathBuf>, cx: &Context) -> bool {
-    dir.is_none() && cx.settings.text("client.server").is_some()
+    dir.is_none() && is_elsewhere(cx)
 }
 
 /// Retires a dataset of any registry.
@@ -196,11 +204,58 @@ async fn retire(registry: &dyn Registry, id: &str, cx: &Context) -> Result<Exit>
         return Err(coded(Exit::Usage, format!("there is no dataset `{id}`")));
     };
     let retired = registry.retire(&known, &found.digest).await?;
+    retired_shown(&retired, cx)
+}
+
+/// Shows that a definition is retired.
+fn retired_shown(retired: &Definition, cx: &Context) -> Result<Exit> {
+    let dataset = &retired.dataset;
     cx.screen
-        .text(&format!("retired    {id} {}\n", retired.dataset.version))?;
-    let items = [item(&retired)];
+        .text(&format!("retired    {} {}\n", dataset.id, dataset.version))?;
+    let items = [item(retired)];
     cx.screen
         .items("DatasetChangeList", &items, &json!({}), Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+/// Shows a version of a definition.
+fn version_shown(number: u64, digest: Option<&str>, text: &str, cx: &Context) -> Result<Exit> {
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    cx.screen.text(&format!("{text}{end}"))?;
+    let items = [json!({"revision": number, "digest": digest, "text": text})];
+    cx.screen
+        .items("DatasetRevision", &items, &json!({}), Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+/// Shows the versions of a definition, newest first.
+fn versions_shown(versions: &[VersionRow], cx: &Context) -> Result<Exit> {
+    let mut rows = table::table(&["REVISION", "VERSION", "STATUS", "OWNER", "PUT", "BY"]);
+    let mut items = Vec::new();
+    for one in versions {
+        let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let when = |at| text::when(at, Timestamp::now(), cx.screen.times);
+        rows.add_row([
+            one.revision.to_string(),
+            or(&one.version),
+            or(&one.status),
+            or(&one.owner),
+            one.at.map_or_else(|| "-".to_owned(), when),
+            or(&one.by),
+        ]);
+        items.push(json!({
+            "revision": one.revision,
+            "version": one.version,
+            "status": one.status,
+            "owner": one.owner,
+            "digest": (!one.digest.is_empty()).then_some(&one.digest),
+            "at": one.at,
+            "by": one.by,
+        }));
+    }
+    cx.screen.text(&table::print(&rows))?;
+    cx.screen
+        .items("DatasetRevisionList", &items, &json!({}), Exit::Ok)?;
     Ok(Exit::Ok)
 }
 

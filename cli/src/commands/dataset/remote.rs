@@ -8,29 +8,20 @@ use assay_model::dataset::Dataset;
 use assay_proto::v1;
 use serde_json::{Value, json};
 
-use crate::client::{Client, refused};
+use crate::client::connect;
 use crate::commands::by_prefix;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::show::table;
 
-async fn known(client: &Client) -> Result<Vec<v1::DatasetSummary>> {
-    let known = client.call(v1::ListDatasetsRequest {});
-    let known = client.cluster().list_datasets(known).await;
-    Ok(known
-        .map_err(|status| refused(&status))?
-        .into_inner()
-        .datasets)
-}
-
 /// `assay dataset list`.
 pub async fn list(cx: &Context) -> Result<Exit> {
-    let client = Client::connect(cx).await?;
-    let datasets = known(&client).await?;
+    let cluster = connect(cx).await?;
+    let datasets = cluster.datasets().await?;
     if datasets.is_empty() {
         cx.screen.text(&format!(
             "No datasets at {}. Send one: assay dataset apply FILE\n",
-            client.address
+            cluster.address()
         ))?;
     } else {
         let mut table = table::table(&[
@@ -50,7 +41,7 @@ pub async fn list(cx: &Context) -> Result<Exit> {
         cx.screen.text(&table::print(&table))?;
     }
     let items: Vec<Value> = datasets.iter().map(item).collect();
-    let summary = json!({"datasets": items.len(), "server": client.address});
+    let summary = json!({"datasets": items.len(), "server": cluster.address()});
     cx.screen.items("DatasetList", &items, &summary, Exit::Ok)?;
     Ok(Exit::Ok)
 }
@@ -70,17 +61,16 @@ fn item(dataset: &v1::DatasetSummary) -> Value {
 
 /// `assay dataset get`.
 pub async fn get(id: &str, cx: &Context) -> Result<Exit> {
-    let client = Client::connect(cx).await?;
-    let names: Vec<String> = known(&client).await?.into_iter().map(|d| d.id).collect();
+    let cluster = connect(cx).await?;
+    let known = cluster.datasets().await?;
+    let names: Vec<String> = known.into_iter().map(|d| d.id).collect();
     let dataset = by_prefix("dataset", id, &names)?;
-    let request = client.call(v1::GetDefinitionRequest { dataset });
-    let got = client.cluster().get_definition(request).await;
-    let got = got.map_err(|status| refused(&status))?.into_inner();
+    let got = cluster.definition(&dataset).await?;
     let definition: Dataset = serde_json::from_str(&got.definition_json)
         .context("the manager's answer cannot be read; compare: assay version")?;
     cx.screen
         .text(&format!("{}\n", serde_json::to_string_pretty(&definition)?))?;
-    let summary = json!({"server": client.address, "digest": got.digest});
+    let summary = json!({"server": cluster.address(), "digest": got.digest});
     cx.screen
         .items("Dataset", &[&definition], &summary, Exit::Ok)?;
     Ok(Exit::Ok)

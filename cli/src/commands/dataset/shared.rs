@@ -22,24 +22,23 @@ pub use table::run;
 
 #[cfg(feature = "cloud")]
 mod table {
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     use anyhow::bail;
-    use assay_contract::parse_with;
+    use assay_answers::definition::VersionRow;
     use assay_model::dataset::Dataset;
     use assay_model::ids::DatasetId;
     use assay_registry::{Conflict, Precondition, Registry, RegistryError};
-    use jiff::Timestamp;
-    use serde_json::json;
 
-    use super::super::apply::{Done, Wanted, tell, valid};
-    use super::super::{Source, expand, invalid, listed, retire, rows, shown};
+    use super::super::apply::{Done, Wanted, alike, tell, valid};
+    use super::super::{
+        Source, expand, invalid, listed, retire, rows, shown, version_shown, versions_shown,
+    };
     use super::{Context, DatasetCommand, Exit, Result};
     use crate::client::coded;
     use crate::cloud::{Shared, open};
     use crate::commands::by_prefix;
     use crate::exit::OrExit;
-    use crate::show::{table, text};
 
     /// Runs the command on the registry at `url`.
     pub async fn run(command: DatasetCommand, url: &str, cx: &Context) -> Result<Exit> {
@@ -72,7 +71,7 @@ mod table {
         let Some(sources) = valid(&files, cx)? else {
             return Ok(Exit::Invalid);
         };
-        let wanted: Result<Vec<Wanted>> = sources.into_iter().map(alike).collect();
+        let wanted: Result<Vec<Wanted>> = sources.into_iter().map(kept).collect();
         let wanted = wanted?;
         let mut done: Vec<(Done, &Wanted)> = Vec::new();
         for one in &wanted {
@@ -92,31 +91,15 @@ mod table {
         Ok(Exit::Ok)
     }
 
-    /// A definition that means the same wherever it is read: without this machine's variables, and
-    /// without the folder of its file.
-    fn alike((source, dataset): (Source, Dataset)) -> Result<Wanted> {
-        let name = source.path.display().to_string();
-        let there = parse_with(&name, &source.text, Path::new("/"), &|_| None);
-        if there.dataset.as_ref() == Some(&dataset) {
-            return Ok(Wanted {
-                path: source.path,
-                dataset,
-                text: source.text,
-                moved: Vec::new(),
-            });
-        }
-        let why = there.diagnostics.iter().find(|d| d.is_error()).map_or_else(
-            || {
-                let address = dataset.source.location.address();
-                format!("{name}: write its path in full, as {address}")
-            },
-            ToString::to_string,
-        );
-        let text = format!(
-            "{name} would mean something else in the shared registry, which knows neither its folder \
-             nor your environment\n  {why}"
-        );
-        Err(coded(Exit::Invalid, text))
+    /// A definition that means the same wherever it is read.
+    fn kept((source, dataset): (Source, Dataset)) -> Result<Wanted> {
+        alike(&source, &dataset, "the shared registry")?;
+        Ok(Wanted {
+            path: source.path,
+            dataset,
+            text: source.text,
+            moved: Vec::new(),
+        })
     }
 
     async fn put(shared: &Shared, wanted: &Wanted, dry_run: bool, take_over: bool) -> Result<Done> {
@@ -224,43 +207,23 @@ mod table {
                 let why = format!("`{id}` has no revision {number}: assay dataset history {id}");
                 return Err(coded(Exit::Usage, why));
             };
-            let end = if text.ends_with('\n') { "" } else { "\n" };
-            cx.screen.text(&format!("{text}{end}"))?;
-            let items = [json!({"revision": found.revision, "digest": found.digest, "text": text})];
-            cx.screen
-                .items("DatasetRevision", &items, &json!({}), Exit::Ok)?;
-            return Ok(Exit::Ok);
+            return version_shown(found.revision, found.digest.as_deref(), &text, cx);
         }
         let versions = shared.versions(&known).await?;
         if versions.is_empty() {
             return Err(coded(Exit::Usage, format!("there is no dataset `{id}`")));
         }
-        let mut rows = table::table(&["REVISION", "VERSION", "STATUS", "OWNER", "PUT", "BY"]);
-        let mut items = Vec::new();
-        for one in &versions {
-            let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-            let when = |at| text::when(at, Timestamp::now(), cx.screen.times);
-            rows.add_row([
-                one.revision.to_string(),
-                or(&one.version),
-                or(&one.status),
-                or(&one.owner),
-                one.at.map_or_else(|| "-".to_owned(), when),
-                or(&one.by),
-            ]);
-            items.push(json!({
-                "revision": one.revision,
-                "version": one.version,
-                "status": one.status,
-                "owner": one.owner,
-                "digest": one.digest,
-                "at": one.at,
-                "by": one.by,
-            }));
-        }
-        cx.screen.text(&table::print(&rows))?;
-        cx.screen
-            .items("DatasetRevisionList", &items, &json!({}), Exit::Ok)?;
-        Ok(Exit::Ok)
+        let rows = versions.into_iter().map(|one| VersionRow {
+            // Which one is in force is not shown.
+            in_force: false,
+            revision: one.revision,
+            version: one.version,
+            status: one.status,
+            owner: one.owner,
+            digest: one.digest.unwrap_or_default(),
+            at: one.at,
+            by: one.by,
+        });
+        versions_shown(&rows.collect::<Vec<_>>(), cx)
     }
 }

@@ -2,18 +2,19 @@
 //!
 //! Comes in: dataset files. Goes out: what the leader has taken into its store. Nothing is sent
 //! before every file is known to be valid. A path of local files has to mean the same place on
-//! every data node: it is sent in full.
+//! every data node: to a manager it is sent in full, and a gateway keeps the document itself, which
+//! has to name it so.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use assay_proto::v1;
 use serde_json::{Value, json};
 
-use super::apply::{Done, valid};
+use super::apply::{alike, valid};
 use super::expand;
-use crate::client::{Client, refused};
+use crate::client::connect;
+use crate::client::port::{Done, Put};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::show::text;
@@ -24,29 +25,27 @@ pub async fn run(files: &[PathBuf], dry_run: bool, cx: &Context) -> Result<Exit>
     let Some(wanted) = valid(&files, cx)? else {
         return Ok(Exit::Invalid);
     };
-    let client = Client::connect(cx).await?;
-    let known = client.call(v1::ListDatasetsRequest {});
-    let known = client.cluster().list_datasets(known).await;
-    let known = known.map_err(|status| refused(&status))?.into_inner();
+    let cluster = connect(cx).await?;
+    if cluster.keeps_documents() {
+        for (source, dataset) in &wanted {
+            alike(source, dataset, cluster.address())?;
+        }
+    }
+    let known = cluster.datasets().await?;
     let known: BTreeMap<String, String> = known
-        .datasets
         .into_iter()
         .map(|dataset| (dataset.id, dataset.digest))
         .collect();
     let mut items: Vec<Value> = Vec::new();
     for (source, dataset) in &wanted {
-        let done = match known.get(dataset.id.as_str()) {
-            None => Done::Created,
-            Some(digest) if *digest == dataset.digest() => Done::Unchanged,
-            Some(_) => Done::Changed,
+        let put = Put {
+            dataset,
+            text: &source.text,
+            there: known.get(dataset.id.as_str()).map(String::as_str),
+            dry_run,
         };
-        if !dry_run && done != Done::Unchanged {
-            let request = client.call(v1::SubmitDefinitionRequest {
-                definition_json: serde_json::to_string(dataset)?,
-            });
-            let taken = client.cluster().submit_definition(request).await;
-            taken.map_err(|status| refused(&status))?;
-        }
+        let done = cluster.put(put).await;
+        let done = done.map_err(|refusal| refusal.error.context(dataset.id.to_string()))?;
         cx.screen.text(&format!(
             "{:<9}  {} {}  {}  from {}\n",
             done.word(),
@@ -65,7 +64,7 @@ pub async fn run(files: &[PathBuf], dry_run: bool, cx: &Context) -> Result<Exit>
     if dry_run {
         cx.screen.text(&format!(
             "dry run: nothing was sent to {}\n",
-            client.address
+            cluster.address()
         ))?;
     }
     let count = |done: Done| {

@@ -13,6 +13,7 @@ use assay_proto::v1;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Finding;
+use crate::client::port::Cluster;
 use crate::client::{Client, identity};
 use crate::context::Context;
 use crate::exit::said;
@@ -21,9 +22,9 @@ use crate::show::text;
 /// A certificate that holds for less is renewed soon.
 const RENEW: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Clocks that differ by less are right: partitions are expected and sealed to the minute.
-const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(2);
+pub(super) const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(2);
 /// Clocks that differ by more are wrong: certificates and signatures of requests are refused.
-const CLOCKS_WRONG: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const CLOCKS_WRONG: SignedDuration = SignedDuration::from_secs(60);
 /// A copy of the database that is behind by more would lose this much when it takes over.
 const BEHIND_MS: u64 = 10_000;
 /// An answer that takes longer holds up work.
@@ -317,7 +318,7 @@ fn clock(ahead: Option<SignedDuration>) -> Finding {
 async fn status(cx: &Context) -> Result<v1::StatusResponse, Finding> {
     let asked = async {
         let client = Client::connect(cx).await?;
-        super::super::node::status(&client).await
+        Ok::<_, anyhow::Error>(Cluster::status(&client).await?)
     };
     asked.await.map_err(|error| {
         let error = said(&error);
@@ -330,7 +331,7 @@ async fn status(cx: &Context) -> Result<v1::StatusResponse, Finding> {
     })
 }
 
-fn nodes(status: &v1::StatusResponse) -> Finding {
+pub(super) fn nodes(status: &v1::StatusResponse) -> Finding {
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();
     for node in &status.nodes {
         *states.entry(&node.state).or_default() += 1;

@@ -4,6 +4,7 @@
 //! what it creates to see whether it may, it removes.
 
 mod cluster;
+mod gateway;
 pub mod port;
 mod shared;
 mod sources;
@@ -80,7 +81,11 @@ impl Finding {
 /// Runs the command.
 pub async fn run(cx: &Context) -> Result<Exit> {
     let mut found = vec![config(cx)];
-    match cluster::look(cx).await {
+    let elsewhere = match gateway::look(cx).await {
+        Some(found) => Some(found),
+        None => cluster::look(cx).await,
+    };
+    match elsewhere {
         // What lies on this machine has no part in a cluster elsewhere.
         Some(elsewhere) => {
             found.extend(elsewhere);

@@ -1,9 +1,11 @@
 //! Follows a run to its end.
 //!
-//! Comes in: the manager's stream of events. Goes out, on standard error: a bar on a terminal, one
-//! line per change of state elsewhere. A stream that breaks is opened again: a run outlives its
-//! manager, and so does the wish to see its end.
+//! Comes in: the cluster's stream of events. Goes out, on standard error: a bar on a terminal, one
+//! line per change of state elsewhere. A stream that breaks is opened again where it broke: a run
+//! outlives its manager and any gateway, and so does the wish to see its end.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -13,9 +15,8 @@ use assay_proto::v1;
 use assay_proto::v1::run_event::Kind;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
-use tonic::Code;
 
-use crate::client::{Client, refused};
+use crate::client::port::{Answer, Cluster, Why};
 use crate::context::Context;
 use crate::show::{Screen, text};
 
@@ -36,7 +37,7 @@ pub enum Ended {
 
 /// Follows `run` to its end, or until `deadline`; shows how it goes when `show`.
 pub async fn follow(
-    client: &Client,
+    cluster: &Arc<dyn Cluster>,
     run: RunId,
     show: bool,
     deadline: Option<Instant>,
@@ -44,24 +45,27 @@ pub async fn follow(
 ) -> Result<Ended> {
     let mut teller = Teller::new(run, show, cx.screen);
     let ended = async {
-        let mut client = client.clone();
+        let mut cluster = Arc::clone(cluster);
+        let mut mark = None;
         loop {
-            match stream(&client, run, &mut teller).await {
+            let mut pause = PAUSE;
+            match stream(cluster.as_ref(), run, &mut mark, &mut teller).await {
                 Ok(true) => return Ok(Ended::Yes),
                 // A stream that ends without an end of the run is one that broke.
                 Ok(false) => {}
-                Err(status) => {
+                Err(refusal) => {
                     let patient = teller.heard.elapsed() < SILENT_MAX;
-                    if !is_passing(status.code()) || !patient {
-                        return Err(refused(&status));
+                    if refusal.why != Why::Passing || !patient {
+                        return Err(refusal.into());
                     }
+                    pause = pause.max(refusal.after.unwrap_or_default()).min(SILENT_MAX);
                 }
             }
-            teller.away(&client.address);
-            tokio::time::sleep(PAUSE).await;
-            // Another manager may lead since; while none does, the one that led is asked again.
-            if let Ok(found) = client.again().await {
-                client = found;
+            teller.away(cluster.address(), cluster.search());
+            tokio::time::sleep(pause).await;
+            // Another one may answer since; while none does, the one that did is asked again.
+            if let Ok(found) = cluster.again().await {
+                cluster = found;
             }
         }
     };
@@ -75,27 +79,20 @@ pub async fn follow(
     ended
 }
 
-const fn is_passing(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unavailable
-            | Code::Unknown
-            | Code::Cancelled
-            | Code::Internal
-            | Code::DeadlineExceeded
-            | Code::FailedPrecondition
-    )
-}
-
-/// Reads one stream; says whether the run has ended.
-async fn stream(client: &Client, run: RunId, teller: &mut Teller) -> Result<bool, tonic::Status> {
-    let request = v1::WatchRequest {
-        run_id: run.to_string(),
-    };
-    let mut events = client.runs().watch(request).await?.into_inner();
-    while let Some(event) = events.message().await? {
+/// Reads one stream from `mark` on; says whether the run has ended.
+async fn stream(
+    cluster: &dyn Cluster,
+    run: RunId,
+    mark: &mut Option<String>,
+    teller: &mut Teller,
+) -> Answer<bool> {
+    let mut events = cluster.watch(run, mark.as_deref()).await?;
+    while let Some(heard) = events.next().await? {
         teller.hear();
-        match event.kind {
+        if heard.mark.is_some() {
+            *mark = heard.mark;
+        }
+        match heard.event.and_then(|event| event.kind) {
             Some(Kind::Run(moved)) => {
                 let ended = moved
                     .state
@@ -126,6 +123,8 @@ struct Teller {
     heard: Instant,
     /// It is said that nothing is heard.
     away: bool,
+    /// What was told of each task last: a thread that is taken up again tells some of it twice.
+    told: BTreeMap<u32, (String, u32)>,
 }
 
 impl Teller {
@@ -151,6 +150,7 @@ impl Teller {
             failed: 0,
             heard: Instant::now(),
             away: false,
+            told: BTreeMap::new(),
         }
     }
 
@@ -159,12 +159,10 @@ impl Teller {
         self.away = false;
     }
 
-    /// The stream of the manager at `address` broke.
-    fn away(&mut self, address: &str) {
+    /// The stream from `address` broke.
+    fn away(&mut self, address: &str, search: &str) {
         if !std::mem::replace(&mut self.away, true) {
-            self.line(&format!(
-                "  {address} does not answer any more; looking for the manager that leads"
-            ));
+            self.line(&format!("  {address} does not answer any more; {search}"));
         }
     }
 
@@ -195,9 +193,11 @@ impl Teller {
         self.line(&line);
     }
 
-    fn task_moved(&self, moved: &v1::TaskMoved) {
+    fn task_moved(&mut self, moved: &v1::TaskMoved) {
+        let is = (moved.state.clone(), moved.attempt);
+        let known = self.told.insert(moved.no, is.clone());
         // First attempts are the rule, and the bar shows them; a repeat is worth a line.
-        if moved.attempt > 1 {
+        if moved.attempt > 1 && known != Some(is) {
             self.line(&format!(
                 "  task {} {}  {}  attempt {} on {}",
                 moved.no, moved.kind, moved.state, moved.attempt, moved.node

@@ -13,7 +13,8 @@ use serde_json::json;
 
 use super::report::{self, run_json};
 use super::sum::Sum;
-use crate::client::{Client, coded, refused};
+use crate::client::coded;
+use crate::client::port::Cluster;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::show::{table, text};
@@ -23,7 +24,7 @@ pub const LOOKED_AT: u32 = 1000;
 
 /// Lists runs, newest first.
 pub async fn list(
-    client: &Client,
+    cluster: &dyn Cluster,
     dataset: Option<&str>,
     active: bool,
     limit: u32,
@@ -33,7 +34,7 @@ pub async fn list(
         let why = format!("--limit {limit}: use 1 to {LOOKED_AT}");
         return Err(coded(Exit::Usage, why));
     }
-    let runs = runs(client, dataset.unwrap_or_default(), active, limit).await?;
+    let runs = runs(cluster, dataset.unwrap_or_default(), active, limit).await?;
     let now = Timestamp::now();
     if runs.is_empty() {
         let which = if active { "unfinished runs" } else { "runs" };
@@ -79,20 +80,18 @@ pub async fn list(
 
 /// Runs with what they have come to, newest first.
 pub async fn runs(
-    client: &Client,
+    cluster: &dyn Cluster,
     dataset: &str,
     unfinished: bool,
     limit: u32,
 ) -> Result<Vec<(Run, Sum)>> {
-    let request = client.call(v1::ListRunsRequest {
+    let which = v1::ListRunsRequest {
         dataset: dataset.to_owned(),
         unfinished,
         limit,
-    });
-    let answer = client.runs().list(request).await;
-    let answer = answer.map_err(|status| refused(&status))?.into_inner();
-    let runs: Result<Vec<(Run, Sum)>, WireError> = answer
-        .runs
+    };
+    let listed = cluster.runs(which).await?;
+    let runs: Result<Vec<(Run, Sum)>, WireError> = listed
         .into_iter()
         .map(|mut wire| {
             let sum = Sum::read(wire.sum.take())?;

@@ -1,4 +1,4 @@
-//! `assay run`: runs of a cluster, through its manager.
+//! `assay run`: runs of a cluster, through its gateway or its manager.
 //!
 //! Comes in: what to start, watch, stop or repeat. Goes out: how the runs went, and the exit code
 //! that they mean. It must never report a run as good of which it has not seen every result.
@@ -9,6 +9,7 @@ mod report;
 mod sum;
 mod tasks;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -19,7 +20,8 @@ use serde_json::json;
 
 use super::{by_prefix, partition_key};
 use crate::args::RunCommand;
-use crate::client::{Client, coded, refused};
+use crate::client::port::Cluster;
+use crate::client::{coded, connect};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::stop::Stop;
@@ -28,9 +30,14 @@ use follow::{Ended, follow};
 use list::{LOOKED_AT, list, runs};
 use report::{Report, Stands};
 
+/// How long an answer may be behind what was told of a run.
+const BEHIND_MAX: Duration = Duration::from_secs(10);
+/// Between two looks at such a one.
+const BEHIND_LOOK: Duration = Duration::from_millis(250);
+
 /// Runs the command.
 pub async fn run(command: RunCommand, cx: &Context) -> Result<Exit> {
-    let client = Client::connect(cx).await?;
+    let cluster = connect(cx).await?;
     match command {
         RunCommand::Start {
             datasets,
@@ -48,9 +55,9 @@ pub async fn run(command: RunCommand, cx: &Context) -> Result<Exit> {
                 rescan,
                 key: idempotency_key,
             };
-            let started = start(&client, &datasets, &wish, cx).await?;
+            let started = start(cluster.as_ref(), &datasets, &wish, cx).await?;
             if wait || watch || timeout.is_some() {
-                ends(&client, &started, watch, timeout, cx).await
+                ends(&cluster, &started, watch, timeout, cx).await
             } else {
                 tell_started(&started, cx)
             }
@@ -59,20 +66,20 @@ pub async fn run(command: RunCommand, cx: &Context) -> Result<Exit> {
             dataset,
             active,
             limit,
-        } => list(&client, dataset.as_deref(), active, limit, cx).await,
+        } => list(cluster.as_ref(), dataset.as_deref(), active, limit, cx).await,
         RunCommand::Get { id } => {
-            let run = resolve(&client, &id).await?;
-            let report = Report::read(&client, run, Stands::WhenAlone).await?;
+            let run = resolve(cluster.as_ref(), &id).await?;
+            let report = Report::read(cluster.as_ref(), run, Stands::WhenAlone).await?;
             report.print(Exit::Ok, cx)?;
             Ok(Exit::Ok)
         }
         RunCommand::Watch { id, timeout } => {
-            let run = resolve(&client, &id).await?;
+            let run = resolve(cluster.as_ref(), &id).await?;
             let started = [Started::known(run)];
-            ends(&client, &started, true, timeout, cx).await
+            ends(&cluster, &started, true, timeout, cx).await
         }
-        RunCommand::Cancel { id } => cancel(&client, &id, cx).await,
-        RunCommand::Retry { id } => retry(&client, &id, cx).await,
+        RunCommand::Cancel { id } => cancel(cluster.as_ref(), &id, cx).await,
+        RunCommand::Retry { id } => retry(cluster.as_ref(), &id, cx).await,
     }
 }
 
@@ -120,15 +127,11 @@ fn window(text: &str) -> Result<Option<u32>> {
 }
 
 /// The keys of the partitions that were named, as those of the dataset are spelt.
-async fn keys_of(client: &Client, dataset: &str, named: &[String]) -> Result<Vec<String>> {
+async fn keys_of(cluster: &dyn Cluster, dataset: &str, named: &[String]) -> Result<Vec<String>> {
     if !named.iter().any(|key| key.contains('=')) {
         return Ok(named.to_vec());
     }
-    let request = client.call(v1::GetDefinitionRequest {
-        dataset: dataset.to_owned(),
-    });
-    let answer = client.cluster().get_definition(request).await;
-    let answer = answer.map_err(|status| refused(&status))?.into_inner();
+    let answer = cluster.definition(dataset).await?;
     let dataset = convert::definition(answer.definition_json)
         .context("the manager's answer cannot be read; compare: assay version")?;
     let keys = named.iter().map(|named| partition_key(&dataset, named));
@@ -136,15 +139,13 @@ async fn keys_of(client: &Client, dataset: &str, named: &[String]) -> Result<Vec
 }
 
 async fn start(
-    client: &Client,
+    cluster: &dyn Cluster,
     datasets: &[String],
     wish: &Wish,
     cx: &Context,
 ) -> Result<Vec<Started>> {
-    let known = client.call(v1::ListDatasetsRequest {});
-    let known = client.cluster().list_datasets(known).await;
-    let known = known.map_err(|status| refused(&status))?.into_inner();
-    let names: Vec<String> = known.datasets.into_iter().map(|d| d.id).collect();
+    let known = cluster.datasets().await?;
+    let names: Vec<String> = known.into_iter().map(|d| d.id).collect();
     // Every name is looked up before anything is started.
     let ids: Result<Vec<String>> = datasets
         .iter()
@@ -154,9 +155,9 @@ async fn start(
                 coded(
                     Exit::Usage,
                     format!(
-                        "{error}\n  the manager at {} knows {} datasets; add one: \
+                        "{error}\n  {} knows {} datasets; add one: \
                          assay dataset apply -f FILE --dir {}",
-                        client.address,
+                        cluster.address(),
                         names.len(),
                         dir.display()
                     ),
@@ -171,25 +172,24 @@ async fn start(
         } else {
             "manual"
         };
-        let request = client.call(v1::SubmitRequest {
+        let wished = v1::SubmitRequest {
             what: Some(v1::submit_request::What::DatasetId(dataset.clone())),
             trigger: trigger.to_owned(),
             selection: Some(v1::Selection {
-                keys: keys_of(client, &dataset, &wish.partitions).await?,
+                keys: keys_of(cluster, &dataset, &wish.partitions).await?,
                 last_days: wish.window.flatten().unwrap_or(0),
                 rescan: wish.rescan,
             }),
             idempotency_key: wish.key.clone().unwrap_or_default(),
             slot: None,
-        });
-        let answer = client.runs().submit(request).await.map_err(|status| {
+        };
+        let answer = cluster.start(wished).await.map_err(|refusal| {
             let before = match started.len() {
                 0 => String::new(),
                 n => format!("{n} runs were started before this: "),
             };
-            refused(&status).context(format!("{before}{dataset}"))
+            refusal.error.context(format!("{before}{dataset}"))
         })?;
-        let answer = answer.into_inner();
         started.push(Started {
             run: convert::run_id(answer.run_id)?,
             dataset,
@@ -221,7 +221,7 @@ fn tell_started(started: &[Started], cx: &Context) -> Result<Exit> {
 
 /// Waits for the end of runs, shows each, and says what they mean together.
 async fn ends(
-    client: &Client,
+    cluster: &Arc<dyn Cluster>,
     started: &[Started],
     watch: bool,
     timeout: Option<Duration>,
@@ -233,14 +233,14 @@ async fn ends(
     let mut reports = Vec::new();
     for one in started {
         let ended = tokio::select! {
-            ended = follow(client, one.run, watch, deadline, cx) => ended?,
+            ended = follow(cluster, one.run, watch, deadline, cx) => ended?,
             _ = stop.asked() => Ended::Interrupted,
         };
         match ended {
             Ended::Yes => {
-                // The leader may be another one by then.
-                let leader = client.again().await?;
-                let report = Report::read(&leader, one.run, Stands::Too).await?;
+                // Another one may answer by then.
+                let cluster = cluster.again().await?;
+                let report = after_its_end(cluster.as_ref(), one.run).await?;
                 exit = exit.max(report.exit());
                 reports.push(report);
             }
@@ -266,13 +266,33 @@ async fn ends(
     Ok(exit)
 }
 
+/// What became of a run that has ended. Whoever answers may be a moment behind the one that told of
+/// the end, and what it knew before is no verdict.
+async fn after_its_end(cluster: &dyn Cluster, run: RunId) -> Result<Report> {
+    let until = tokio::time::Instant::now() + BEHIND_MAX;
+    loop {
+        let report = Report::read(cluster, run, Stands::Too).await?;
+        if report.has_ended() {
+            return Ok(report);
+        }
+        if tokio::time::Instant::now() >= until {
+            let why = format!(
+                "{run} has ended, and {} shows it as it was before\n  ask again: assay run get {run}",
+                cluster.address()
+            );
+            return Err(coded(Exit::NotEvaluated, why));
+        }
+        tokio::time::sleep(BEHIND_LOOK).await;
+    }
+}
+
 /// The run that `wanted` names in whole or, uniquely, begins; `run_` may be left out.
-async fn resolve(client: &Client, wanted: &str) -> Result<RunId> {
+async fn resolve(cluster: &dyn Cluster, wanted: &str) -> Result<RunId> {
     let wanted = with_mark(wanted);
     if let Ok(id) = wanted.parse() {
         return Ok(id);
     }
-    let newest = runs(client, "", false, LOOKED_AT).await?;
+    let newest = runs(cluster, "", false, LOOKED_AT).await?;
     let names: Vec<String> = newest.iter().map(|(run, _)| run.id.to_string()).collect();
     let found = by_prefix("run", &wanted, &names).map_err(|error| {
         if names.len() < LOOKED_AT as usize {
@@ -293,22 +313,9 @@ fn with_mark(wanted: &str) -> String {
     }
 }
 
-/// A wish that does not fit the state of the run is a wrong command, not an evaluation that failed.
-fn unfit(status: &tonic::Status) -> anyhow::Error {
-    match status.code() {
-        tonic::Code::FailedPrecondition => coded(Exit::Usage, status.message()),
-        _ => refused(status),
-    }
-}
-
-async fn cancel(client: &Client, id: &str, cx: &Context) -> Result<Exit> {
-    let run = resolve(client, id).await?;
-    let request = client.call(v1::CancelRequest {
-        run_id: run.to_string(),
-        reason: "cancelled by assay run cancel".to_owned(),
-    });
-    let done = client.runs().cancel(request).await;
-    done.map_err(|status| unfit(&status))?;
+async fn cancel(cluster: &dyn Cluster, id: &str, cx: &Context) -> Result<Exit> {
+    let run = resolve(cluster, id).await?;
+    cluster.cancel(run, "cancelled by assay run cancel").await?;
     cx.screen.text(&format!("cancelled  {run}\n"))?;
     let item = json!({"id": run, "done": "cancelled"});
     cx.screen
@@ -316,13 +323,9 @@ async fn cancel(client: &Client, id: &str, cx: &Context) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-async fn retry(client: &Client, id: &str, cx: &Context) -> Result<Exit> {
-    let run = resolve(client, id).await?;
-    let request = client.call(v1::RetryRequest {
-        run_id: run.to_string(),
-    });
-    let done = client.runs().retry(request).await;
-    done.map_err(|status| unfit(&status))?;
+async fn retry(cluster: &dyn Cluster, id: &str, cx: &Context) -> Result<Exit> {
+    let run = resolve(cluster, id).await?;
+    cluster.retry(run).await?;
     cx.screen.text(&format!("tried again  {run}\n"))?;
     cx.screen.note(&format!("follow it: assay run watch {run}"));
     let item = json!({"id": run, "done": "retried"});

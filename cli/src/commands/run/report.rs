@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::sum::Sum;
 use super::tasks;
-use crate::client::{Client, refused};
+use crate::client::port::Cluster;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::show::columns::{self, Line};
@@ -77,12 +77,8 @@ impl Report {
     ///
     /// # Errors
     /// When the manager cannot be asked, or its answer cannot be read.
-    pub async fn read(client: &Client, run: RunId, stands: Stands) -> Result<Self> {
-        let request = client.call(v1::GetRunRequest {
-            run_id: run.to_string(),
-        });
-        let answer = client.runs().get(request).await;
-        let answer = answer.map_err(|status| refused(&status))?.into_inner();
+    pub async fn read(cluster: &dyn Cluster, run: RunId, stands: Stands) -> Result<Self> {
+        let answer = cluster.run(run).await?;
         let (run, sum) = convert::present("run", answer.run)
             .and_then(|mut wire| {
                 let sum = Sum::read(wire.sum.take())?;
@@ -106,7 +102,7 @@ impl Report {
             unchanged: false,
             elsewhere: 0,
         };
-        let results = report.results(client).await?;
+        let results = report.results(cluster).await?;
         report.counts = report.sum.counts();
         let missing = results
             .iter()
@@ -114,7 +110,7 @@ impl Report {
             .filter_map(|result| result.partition.as_ref().map(|p| p.key.as_str()));
         report.missing = missing.collect::<BTreeSet<&str>>().len();
         let standing = if stands.told(report.run.state, results.len()) {
-            report.stand(client, &results).await?
+            report.stand(cluster, &results).await?
         } else {
             Vec::new()
         };
@@ -122,7 +118,7 @@ impl Report {
         Ok(report)
     }
 
-    async fn results(&mut self, client: &Client) -> Result<Vec<v1::Result>> {
+    async fn results(&mut self, cluster: &dyn Cluster) -> Result<Vec<v1::Result>> {
         let mut query = v1::ResultsRequest {
             dataset: self.run.dataset.to_string(),
             run_id: self.run.id.to_string(),
@@ -130,7 +126,7 @@ impl Report {
             limit: RESULTS_MAX,
             ..v1::ResultsRequest::default()
         };
-        let all = ask(client, &query).await?;
+        let all = cluster.results(&query).await?;
         if all.len() < RESULTS_MAX as usize {
             return Ok(all);
         }
@@ -144,22 +140,25 @@ impl Report {
         let mut all = Vec::new();
         for partition in partitions {
             query.partition.clone_from(partition);
-            all.extend(ask(client, &query).await?);
+            all.extend(cluster.results(&query).await?);
         }
         Ok(all)
     }
 
     /// What the look of an ended run answers for besides its own results: verdicts of earlier runs
     /// that need a look, or all of the last run that judged when this one judged nothing.
-    async fn stand(&mut self, client: &Client, own: &[v1::Result]) -> Result<Vec<v1::Result>> {
-        let request = client.call(v1::StandingRequest {
+    async fn stand(
+        &mut self,
+        cluster: &dyn Cluster,
+        own: &[v1::Result],
+    ) -> Result<Vec<v1::Result>> {
+        let which = v1::StandingRequest {
             dataset: self.run.dataset.to_string(),
             run_ids: vec![self.run.id.to_string()],
             keys: self.run.selection.keys.clone(),
             limit: RESULTS_MAX,
-        });
-        let answer = client.metrics().standing(request).await;
-        let answer = answer.map_err(|status| refused(&status))?.into_inner();
+        };
+        let answer = cluster.standing(which).await?;
         let (judged, elsewhere) = convert::present("judged", answer.judged)
             .and_then(convert::counts)
             .and_then(|judged| {
@@ -212,6 +211,11 @@ impl Report {
         self.tasks
             .iter()
             .filter(|task| matches!(task.state.as_str(), "failed" | "quarantined"))
+    }
+
+    /// Whether the run has ended, as far as this was told.
+    pub const fn has_ended(&self) -> bool {
+        self.run.state.is_terminal()
     }
 
     /// The exit code that the run means, once it has ended.
@@ -322,15 +326,6 @@ impl Report {
         item["results"] = Value::Array(results);
         item
     }
-}
-
-async fn ask(client: &Client, query: &v1::ResultsRequest) -> Result<Vec<v1::Result>> {
-    let request = client.call(query.clone());
-    let answer = client.metrics().results(request).await;
-    Ok(answer
-        .map_err(|status| refused(&status))?
-        .into_inner()
-        .results)
 }
 
 /// Shows runs, and what they mean together.

@@ -264,6 +264,7 @@ impl Facts for World {
     async fn definition(&self, _: &Reader, dataset: &str) -> Answer<Definition> {
         self.known(dataset)?;
         self.told(Definition {
+            decoded: None,
             id: dataset.to_owned(),
             version: "1.2.0".to_owned(),
             status: DatasetStatus::Active,

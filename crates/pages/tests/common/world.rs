@@ -141,6 +141,7 @@ impl Names {
             next_run: (id != "events").then(|| now() + jiff::SignedDuration::from_mins(15)),
             file: "datasets/orders.odcs.yaml".to_owned(),
             digest: NEW.to_owned(),
+            definition: "d1".to_owned(),
             kept: false,
             health,
             counts,

@@ -1,0 +1,89 @@
+//! The values of metrics over the last partitions, with all that they were held against.
+//!
+//! Comes in: a dataset, perhaps a metric. Goes out: one series a metric, as `assay metric` shows them.
+
+use assay_answers::dataset::Partition;
+use assay_answers::metric::{MetricSeries, PastValue};
+use assay_answers::value::{Limits, MetricName, Value};
+use assay_answers::{List, Problem, Reader};
+use assay_model::metric::{Metric, MetricKey};
+use assay_model::outcome::CheckResult;
+use assay_store::port::{HistoryPoint, ResultFilter};
+
+use super::incidents::word;
+use super::metrics::{Judged, judged};
+use crate::api::Api;
+use crate::convert;
+use crate::memory::{Found, Good, Key, Source};
+use crate::rights::Action;
+
+/// Partitions when nobody says how many.
+const USUAL: u32 = 30;
+/// Results that values are joined with, as the managers do.
+const JOINED_MAX: u32 = 200_000;
+
+fn past(key: &MetricKey, of: &HistoryPoint, judged: &Judged<'_>) -> PastValue {
+    let results = judged.get(&(key, &of.partition.key, &*of.version));
+    let shown = results.and_then(|results| CheckResult::shown(results));
+    let (result, also_expected) = match shown {
+        Some((result, others)) => (Some(result), others),
+        None => (None, Vec::new()),
+    };
+    let partition: Partition = convert::partition(&of.partition);
+    PastValue {
+        partition,
+        version: of.version.to_string(),
+        status: of.status.to_string(),
+        value: Value::from(&of.value),
+        error_bound: of.error_bound,
+        outcome: result.map(|result| result.outcome),
+        limits: result.and_then(|result| result.limits.as_ref().map(Limits::from)),
+        also_expected,
+    }
+}
+
+impl Api {
+    /// The values of a metric, or of all, over the last partitions of a dataset.
+    pub(crate) async fn history_of(
+        &self,
+        who: &Reader,
+        dataset: &str,
+        metric: Option<&str>,
+        column: Option<&str>,
+        last: Option<u32>,
+    ) -> Result<Found<List<MetricSeries>>, Problem> {
+        let known = self.permitted(who, Action::Read, dataset).await?;
+        let metric: Option<Metric> = word("metric", metric)?;
+        let column = column.map(str::to_owned);
+        let (api, id) = (self.clone(), known.dataset.id.clone());
+        let limit = last.unwrap_or(USUAL);
+        let key = Key::of(&id, format!("history {metric:?} {column:?} {limit}"));
+        let load = async move {
+            let store = &api.parts.store;
+            let mut history = store.history(&id, None, limit).await?;
+            history.retain(|(key, _)| {
+                metric.is_none_or(|metric| key.metric == metric)
+                    && column.as_ref().is_none_or(|column| key.column == *column)
+            });
+            let filter = ResultFilter {
+                limit: JOINED_MAX,
+                ..ResultFilter::default()
+            };
+            let results = store.results(&id, &filter).await?;
+            let judged = judged(&results);
+            let series = history.iter().map(|(key, points)| MetricSeries {
+                key: MetricName::from(key),
+                points: points.iter().map(|of| past(key, of, &judged)).collect(),
+            });
+            let items: Vec<MetricSeries> = series.collect();
+            Ok(List {
+                total: Some(items.len() as u64),
+                items,
+                next_cursor: None,
+            })
+        };
+        self.memory
+            .answer(Source::Store, key, Good::UntilTold, load)
+            .await
+    }
+}
