@@ -12,7 +12,7 @@ FEATURES := assay-store/postgres,assay-coordination/etcd,assay-manager/cluster,a
 CLOUD := assay-registry/dynamodb,assay-scheduler/lambda,assay/cloud,assay-manager/cloud,assay-datanode/cloud,assay-gateway/cloud
 PY := $(TOOLS)/python/bin/python
 
-.PHONY: help tools images verify fix lint deny test unit infra chaos drills fuzz bench bench-cluster score screenshots
+.PHONY: help tools images verify fix lint deny test unit infra chaos drills fuzz bench bench-cluster bench-gateway score screenshots
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -78,3 +78,6 @@ bench: tools ## the yardstick beside DuckDB and Polars, with ratios
 bench-cluster: ## the cluster's figures: PARTS (throughput takeover faults; all without), on etcd and Postgres
 	$(CARGO) build --release --locked -p assay-manager --features assay-manager/cluster
 	$(CARGO) bench --locked -p assay-cluster-tests --features bench --bench cluster -- $(PARTS)
+
+bench-gateway: ## the gateway's figures: PARTS (cached uncached told overload; all without), on Postgres; needs wrk
+	$(CARGO) bench --locked -p assay-gateway --features assay-gateway/cluster --bench load -- $(PARTS)

@@ -23,9 +23,11 @@ use assay_answers::{Problem, Told};
 use assay_model::ids::DatasetId;
 use assay_telemetry::Telemetry;
 use bytes::Bytes;
+use http::HeaderValue;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::parts::Clock;
 use crate::problem::{INTERNAL, Kind, Miss, NO_LEADER, REGISTRY_AWAY, STORE_AWAY};
@@ -48,8 +50,14 @@ const WEIGHT_FACTOR: usize = 3;
 /// Bytes of a kept answer besides its content, about.
 const ENTRY_BYTES: usize = 512;
 
-/// An answer as JSON, and about how much memory it takes.
-type Printed = (Bytes, usize);
+/// An answer as it is sent, made once.
+struct Printed {
+    json: Bytes,
+    /// The ETag of these bytes.
+    tag: Option<HeaderValue>,
+    /// About how much memory it takes.
+    weight: usize,
+}
 
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +110,10 @@ impl Key {
 struct Entry {
     it: Arc<dyn Any + Send + Sync>,
     json: Bytes,
+    tag: Option<HeaderValue>,
     weight: u32,
+    /// When its reading began, and when it had ended.
+    begun_at: Instant,
     read_at: Instant,
     as_of: Timestamp,
     mark: Mark,
@@ -114,6 +125,8 @@ pub struct Found<T> {
     pub it: Arc<T>,
     /// The same as JSON, with `asOf`; empty for what is no answer by itself.
     pub json: Bytes,
+    /// The ETag of these bytes, if there are any.
+    pub tag: Option<HeaderValue>,
     /// When it was read.
     pub as_of: Timestamp,
     /// Seconds since it could last be confirmed, while it cannot.
@@ -242,7 +255,9 @@ impl Memory {
             let told = Told::fresh(T::clone(it), as_of);
             let json = serde_json::to_vec(&told).map(Bytes::from)?;
             let weight = json.len().saturating_mul(WEIGHT_FACTOR);
-            Ok((json, weight))
+            let tag = format!("\"{:016x}\"", xxh3_64(&json));
+            let tag = HeaderValue::from_str(&tag).ok();
+            Ok(Printed { json, tag, weight })
         })
         .await
     }
@@ -264,7 +279,10 @@ impl Memory {
         T: Send + Sync + 'static,
         L: Future<Output = Result<T, Miss>> + Send + 'static,
     {
-        let print = move |it: &Arc<T>, _| Ok((Bytes::new(), bytes(it)));
+        let print = move |it: &Arc<T>, _| {
+            let (json, tag, weight) = (Bytes::new(), None, bytes(it));
+            Ok(Printed { json, tag, weight })
+        };
         self.find(source, key, good, load, print).await
     }
 
@@ -281,6 +299,7 @@ impl Memory {
         L: Future<Output = Result<T, Miss>> + Send + 'static,
         P: FnOnce(&Arc<T>, Timestamp) -> Result<Printed, serde_json::Error> + Send + 'static,
     {
+        let asked_at = Instant::now();
         let known = self.inner.kept.get(&key);
         if let Some(entry) = known.as_ref().filter(|e| self.in_force(&key, e, good)) {
             self.count("hit");
@@ -300,9 +319,11 @@ impl Memory {
         let flight = self.inner.flights.get_with(key.clone(), Arc::default);
         let work = async {
             let place = flight.lock_owned().await;
-            // Whoever held the place before has left an answer, or the word that there is none.
+            // Whoever held the place before has left an answer, or the word that there is none. What
+            // was read after this asker came is an answer to them, also if more was committed since:
+            // else each of a crowd would read for themselves while commits come in.
             if let Some(entry) = self.inner.kept.get(&key)
-                && self.in_force(&key, &entry, good)
+                && (entry.begun_at >= asked_at || self.in_force(&key, &entry, good))
             {
                 self.count("shared");
                 return Ok(entry);
@@ -351,6 +372,7 @@ impl Memory {
         L: Future<Output = Result<T, Miss>> + Send,
         P: FnOnce(&Arc<T>, Timestamp) -> Result<Printed, serde_json::Error>,
     {
+        let begun_at = Instant::now();
         // What is heard of while it is read makes it old.
         let mark = self.inner.marks.of(key.dataset.as_ref());
         let as_of = (self.inner.now)();
@@ -362,12 +384,13 @@ impl Memory {
         }
         let it = Arc::new(loaded?);
         let printed = print(&it, as_of).map_err(|e| INTERNAL.because(e.to_string()))?;
-        let (json, weight) = printed;
-        let weight = weight.saturating_add(ENTRY_BYTES);
+        let weight = printed.weight.saturating_add(ENTRY_BYTES);
         let entry = Arc::new(Entry {
             it,
-            json,
+            json: printed.json,
+            tag: printed.tag,
             weight: u32::try_from(weight).unwrap_or(u32::MAX),
+            begun_at,
             read_at: Instant::now(),
             as_of,
             mark,
@@ -395,7 +418,10 @@ impl Memory {
         known: Option<&Arc<Entry>>,
         why: &str,
     ) -> Result<Found<T>, Problem> {
-        let Some(entry) = known else {
+        // Somebody else may have had an answer since this one was looked for: a reader that has seen
+        // the newer one is not shown the older one.
+        let newest = self.inner.kept.get(key);
+        let Some(entry) = newest.as_ref().or(known) else {
             self.count("none");
             let kind: Kind = match source {
                 Source::Store => STORE_AWAY,
@@ -429,7 +455,41 @@ fn found<T: Send + Sync + 'static>(
     Ok(Found {
         it,
         json: entry.json.clone(),
+        tag: entry.tag.clone(),
         as_of: entry.as_of,
         stale_s,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_crowd_is_one_read_also_while_commits_come_in() {
+        let memory = Memory::new(Arc::new(Timestamp::now), Telemetry::default());
+        memory.follows();
+        let orders = DatasetId::new("orders").unwrap();
+        let reads = Arc::new(AtomicU32::new(0));
+        let ask = || {
+            let (heard, told, reads) = (memory.clone(), orders.clone(), Arc::clone(&reads));
+            let load = async move {
+                let read = reads.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                heard.told(&told);
+                Ok(read)
+            };
+            let (key, bytes): (_, fn(&u32) -> usize) = (Key::of(&orders, "crowd"), |_| 4);
+            memory.value(Source::Store, key, Good::UntilTold, bytes, load)
+        };
+        // All have asked before the first one reads.
+        for answer in futures::future::join_all((0..100).map(|_| ask())).await {
+            assert_eq!(answer.map(|found| *found.it).ok(), Some(0));
+        }
+        // One that asks after the commit is not told what was read before it.
+        assert_eq!(ask().await.map(|found| *found.it).ok(), Some(1));
+        assert_eq!(reads.load(Ordering::SeqCst), 2);
+    }
 }

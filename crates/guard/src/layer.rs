@@ -354,15 +354,16 @@ impl Inner {
             Decision::Hidden | Decision::Forbidden => return Err(forbidden(&who)),
         }
         let rank = self.rank(&who, &asked);
-        let reads = asked.action.reads();
-        let id = RequestId(Uuid::now_v7());
-        let record = (!reads).then(|| record(&request, &who, route, address, id));
+        let change = (!asked.action.reads()).then(|| {
+            let id = RequestId(Uuid::now_v7());
+            (id, record(&request, &who, route, address, id))
+        });
         let mut request = self.whole(request).await?;
         let place = self.queue.enter(rank).await.map_err(full)?;
         self.attach(who.clone(), &mut request);
-        let answer = match record {
+        let answer = match change {
             None => self.read(request, next, place).await,
-            Some(record) => {
+            Some((id, record)) => {
                 request.extensions_mut().insert(id);
                 let audit = Arc::clone(&self.parts.audit);
                 changes::make(audit, record, request, next, place).await?

@@ -6,7 +6,6 @@
 //! force, and says so.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -98,11 +97,10 @@ pub fn mint(
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
+    let pairs = bytes.iter().flat_map(|b| [digit(b >> 4), digit(*b)]);
+    pairs.collect()
 }
 
 /// A secret has 256 random bits: one round of a hash is enough.

@@ -86,30 +86,20 @@ impl Telemetry {
 
     /// Takes an observation into a histogram with these bounds, ascending.
     pub fn observe(&self, name: &str, labels: Labels<'_>, bounds: &'static [f64], value: f64) {
-        let mut families = self.families();
-        let family = families
-            .entry(plain(name))
-            .or_insert_with(|| Family::new(Kind::Histogram));
         let key = spell(labels);
-        if family.histograms.len() >= FAMILY_MAX && !family.histograms.contains_key(&key) {
-            dropped(&mut families);
-            return;
-        }
-        let histogram = family.histograms.entry(key).or_insert_with(|| Histogram {
-            bounds,
-            counts: vec![0; bounds.len()],
-            count: 0,
-            sum: 0.0,
-            labels: labels
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
+        self.within(Kind::Histogram, name, |family| {
+            if let Some(histogram) = family.histograms.get_mut(&key) {
+                histogram.take(value);
+                return true;
+            }
+            if family.histograms.len() >= FAMILY_MAX {
+                return false;
+            }
+            let mut histogram = Histogram::new(bounds, labels);
+            histogram.take(value);
+            family.histograms.insert(key, histogram);
+            true
         });
-        for (bound, count) in histogram.bounds.iter().zip(&mut histogram.counts) {
-            *count += u64::from(value <= *bound);
-        }
-        histogram.count += 1;
-        histogram.sum += value;
     }
 
     /// Takes a duration into a histogram with these bounds, in seconds.
@@ -179,16 +169,34 @@ impl Telemetry {
     }
 
     fn change(&self, kind: Kind, name: &str, labels: Labels<'_>, with: impl FnOnce(&mut f64)) {
-        let mut families = self.families();
-        let family = families
-            .entry(plain(name))
-            .or_insert_with(|| Family::new(kind));
         let key = spell(labels);
-        if family.samples.len() >= FAMILY_MAX && !family.samples.contains_key(&key) {
+        self.within(kind, name, |family| {
+            if let Some(sample) = family.samples.get_mut(&key) {
+                with(sample);
+                return true;
+            }
+            if family.samples.len() >= FAMILY_MAX {
+                return false;
+            }
+            with(family.samples.entry(key).or_insert(0.0));
+            true
+        });
+    }
+
+    /// Changes the family of this name; `false` of `change` is a label set that was not taken. A
+    /// family that is there is found without memory being asked for.
+    fn within(&self, kind: Kind, name: &str, change: impl FnOnce(&mut Family) -> bool) {
+        let mut families = self.families();
+        let taken = match families.get_mut(name) {
+            Some(family) => change(family),
+            None => {
+                let new = || Family::new(kind);
+                change(families.entry(plain(name)).or_insert_with(new))
+            }
+        };
+        if !taken {
             dropped(&mut families);
-            return;
         }
-        with(family.samples.entry(key).or_insert(0.0));
     }
 
     fn families(&self) -> MutexGuard<'_, BTreeMap<String, Family>> {
@@ -208,6 +216,25 @@ impl Family {
 }
 
 impl Histogram {
+    fn new(bounds: &'static [f64], labels: Labels<'_>) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self {
+            bounds,
+            counts: vec![0; bounds.len()],
+            count: 0,
+            sum: 0.0,
+            labels: labels.iter().map(owned).collect(),
+        }
+    }
+
+    fn take(&mut self, value: f64) {
+        for (bound, count) in self.bounds.iter().zip(&mut self.counts) {
+            *count += u64::from(value <= *bound);
+        }
+        self.count += 1;
+        self.sum += value;
+    }
+
     fn render(&self, name: &str, text: &mut String) {
         let spelt = |le: Option<&str>| {
             let mut labels: Vec<(&str, &str)> = self
@@ -249,21 +276,38 @@ fn plain(name: &str) -> String {
         .collect()
 }
 
+/// Labels as they are printed, which is also how they are found: in one piece of memory, since a
+/// request of the gateway has several of them spelt.
 fn spell(labels: Labels<'_>) -> String {
     if labels.is_empty() {
         return String::new();
     }
-    let parts: Vec<String> = labels
-        .iter()
-        .map(|(name, value)| {
-            let value = value
-                .replace('\\', "\\\\")
-                .replace('"', "\\\"")
-                .replace('\n', "\\n");
-            format!("{}=\"{value}\"", plain(name))
-        })
-        .collect();
-    format!("{{{}}}", parts.join(","))
+    let room = |(name, value): &(&str, &str)| name.len() + value.len() + 4;
+    let mut text = String::with_capacity(2 + labels.iter().map(room).sum::<usize>());
+    for (n, (name, value)) in labels.iter().enumerate() {
+        text.push(if n == 0 { '{' } else { ',' });
+        if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            text.push_str(name);
+        } else {
+            text.push_str(&plain(name));
+        }
+        text.push_str("=\"");
+        if value.bytes().any(|b| matches!(b, b'\\' | b'"' | b'\n')) {
+            for c in value.chars() {
+                match c {
+                    '\\' => text.push_str("\\\\"),
+                    '"' => text.push_str("\\\""),
+                    '\n' => text.push_str("\\n"),
+                    c => text.push(c),
+                }
+            }
+        } else {
+            text.push_str(value);
+        }
+        text.push('"');
+    }
+    text.push('}');
+    text
 }
 
 #[cfg(test)]

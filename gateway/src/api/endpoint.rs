@@ -58,6 +58,8 @@ pub enum Body {
 pub enum Gives {
     /// JSON with the instant that it was read at.
     Told(Schema),
+    /// The same with an ETag: whoever has these very bytes is answered 304.
+    Kept(Schema),
     /// JSON, with this status.
     Json(u16, Schema),
     /// A definition, by the header `Accept`: JSON, or the document itself as YAML.

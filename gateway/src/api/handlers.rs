@@ -215,7 +215,7 @@ pub(super) async fn start_run(api: Api, ask: Ask) -> Gives {
 
 pub(super) async fn checks(api: Api, ask: Ask) -> Gives {
     let found = api.check_rows(&ask.who, ask.part("dataset")).await?;
-    Ok(reply::found(found))
+    Ok(reply::found(found, &ask.headers))
 }
 
 pub(super) async fn check(api: Api, ask: Ask) -> Gives {
@@ -257,7 +257,7 @@ pub(super) async fn points(api: Api, ask: Ask) -> Gives {
     };
     let (dataset, metric) = (ask.part("dataset"), ask.part("metric"));
     let found = api.point_list(&ask.who, dataset, metric, &query).await?;
-    Ok(reply::found(found))
+    Ok(reply::found(found, &ask.headers))
 }
 
 pub(super) async fn history(api: Api, ask: Ask) -> Gives {

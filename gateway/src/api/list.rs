@@ -279,7 +279,7 @@ fn of_judgements() -> Vec<Endpoint> {
             "/api/v1/datasets/{dataset}/checks",
             "checks",
             h::checks,
-            Told(of::<List<CheckRow>>),
+            Gives::Kept(of::<List<CheckRow>>),
             &[],
             READ,
             "The checks of a dataset with their newest results, failing ones first."
@@ -321,7 +321,7 @@ fn of_measurements() -> Vec<Endpoint> {
             "/api/v1/datasets/{dataset}/metrics/{metric}/points",
             "points",
             h::points,
-            Told(of::<Points>),
+            Gives::Kept(of::<Points>),
             POINTS,
             READ,
             "The values of a metric over partitions, with the limits and outcomes of then."

@@ -37,6 +37,7 @@ pub(super) fn describe(book: &mut Book) {
         }
         match endpoint.gives {
             Gives::Told(schema)
+            | Gives::Kept(schema)
             | Gives::Json(_, schema)
             | Gives::Definition(schema)
             | Gives::Events(schema) => {
@@ -135,8 +136,8 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
         ));
         all.push(header("If-None-Match", "`*`: only if nothing is there."));
     }
-    if matches!(endpoint.gives, Gives::Definition(_)) {
-        let about = "Answer 304 when the definition still has this ETag.";
+    if matches!(endpoint.gives, Gives::Definition(_) | Gives::Kept(_)) {
+        let about = "Answer 304 when it still has this ETag.";
         all.push(header("If-None-Match", about));
     }
     if matches!(endpoint.gives, Gives::Events(_)) {
@@ -163,15 +164,22 @@ fn stale() -> Value {
     })
 }
 
+fn unchanged() -> Value {
+    json!({ "description": "It still has this ETag." })
+}
+
 fn responses(endpoint: &Endpoint, book: &mut Book) -> Value {
     let mut all: Map<String, Value> = Map::new();
     let good = |kind: &str, schema: Value| json!({ "description": "Done.", "content": { kind: { "schema": schema } } });
     match endpoint.gives {
-        Gives::Told(schema) => {
+        Gives::Told(schema) | Gives::Kept(schema) => {
             let schema = told(&schema(book));
             let mut answer = good(JSON, schema);
             answer["headers"] = stale();
             all.insert("200".to_owned(), answer);
+            if matches!(endpoint.gives, Gives::Kept(_)) {
+                all.insert("304".to_owned(), unchanged());
+            }
         }
         Gives::Json(status, schema) => {
             all.insert(status.to_string(), good(JSON, schema(book)));
@@ -183,8 +191,7 @@ fn responses(endpoint: &Endpoint, book: &mut Book) -> Value {
             let mut answer = good(JSON, told(&schema(book)));
             answer["content"][YAML] = json!({ "schema": { "type": "string" } });
             all.insert("200".to_owned(), answer);
-            let unchanged = json!({ "description": "It still has this ETag." });
-            all.insert("304".to_owned(), unchanged);
+            all.insert("304".to_owned(), unchanged());
         }
         Gives::Events(schema) => {
             let answer = json!({

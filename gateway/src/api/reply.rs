@@ -4,7 +4,9 @@ use assay_answers::{Problem, Told};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{
+    AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
+};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
@@ -42,10 +44,25 @@ pub fn aged(mut response: Response, stale_s: Option<u64>) -> Response {
     response
 }
 
-/// A kept answer, as its bytes are.
+/// A kept answer, as its bytes are; 304 to one who has these very bytes.
 #[must_use]
-pub fn found<T>(found: Found<T>) -> Response {
-    aged(of_type(StatusCode::OK, JSON, found.json), found.stale_s)
+pub fn found<T>(found: Found<T>, asked: &HeaderMap) -> Response {
+    let has_it = |tag: &HeaderValue| {
+        asked.contains_key(IF_NONE_MATCH) && {
+            let tag = tag.to_str().unwrap_or_default().trim_matches('"');
+            let known = tags(asked, IF_NONE_MATCH);
+            known.iter().any(|known| known == "*" || known == tag)
+        }
+    };
+    let mut response = if found.tag.as_ref().is_some_and(has_it) {
+        of_type(StatusCode::NOT_MODIFIED, JSON, Body::empty())
+    } else {
+        of_type(StatusCode::OK, JSON, found.json)
+    };
+    if let Some(tag) = found.tag {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    aged(response, found.stale_s)
 }
 
 /// An answer with the instant that it was read at.

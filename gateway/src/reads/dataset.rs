@@ -29,7 +29,7 @@ const INCIDENTS: u32 = 200;
 
 impl Api {
     /// The ledger of a dataset, in key order.
-    async fn ledger(&self, id: &DatasetId) -> Result<Found<Vec<LedgerEntry>>, Problem> {
+    pub(crate) async fn ledger(&self, id: &DatasetId) -> Result<Found<Vec<LedgerEntry>>, Problem> {
         let (store, dataset) = (Arc::clone(&self.parts.store), id.clone());
         let load = async move { Ok::<_, Miss>(store.ledger(&dataset).await?) };
         self.memory

@@ -5,6 +5,7 @@
 //! over a partition that is missing, or a limit that never applied.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use assay_answers::facts::PointsQuery;
 use assay_answers::incident::IncidentWindow;
@@ -19,7 +20,7 @@ use assay_model::notice::shown_as;
 use assay_model::outcome::Outcome;
 use assay_model::partition::PartitionKey;
 use assay_store::MetricStore;
-use assay_store::port::{HistoryPoint, ResultFilter, ResultRow, Verdict};
+use assay_store::port::{HistoryPoint, MetricHistory, ResultFilter, ResultRow, Verdict};
 
 use super::metrics::{judged, point};
 use crate::api::Api;
@@ -67,6 +68,35 @@ impl Api {
         let load = async move { load(&api, &id, &metric, &query).await };
         self.memory
             .answer(Source::Store, key, Good::UntilTold, load)
+            .await
+    }
+}
+
+/// What the points of every metric of a dataset are made of.
+struct Past {
+    history: MetricHistory,
+    verdicts: Vec<Verdict>,
+}
+
+/// About how much memory that takes.
+fn weight(past: &Past) -> usize {
+    let values: usize = past.history.iter().map(|(_, values)| values.len()).sum();
+    // A partition is shared by the values of all metrics.
+    values * size_of::<HistoryPoint>() + past.verdicts.len() * 1000
+}
+
+impl Api {
+    /// The last partitions of a dataset: one question to the store, whichever metrics are asked for.
+    async fn past(&self, id: &DatasetId, limit: u32) -> Result<Found<Past>, Problem> {
+        let (store, dataset) = (Arc::clone(&self.parts.store), id.clone());
+        let load = async move {
+            let history = store.history(&dataset, None, limit).await?;
+            let verdicts = store.verdicts(&dataset, None, limit).await?;
+            Ok::<_, Miss>(Past { history, verdicts })
+        };
+        let key = Key::of(id, format!("past {limit}"));
+        self.memory
+            .value(Source::Store, key, Good::UntilTold, weight, load)
             .await
     }
 }
@@ -137,16 +167,17 @@ async fn load(
     let store = api.parts.store.as_ref();
     let bounded = query.from.is_none() && query.to.is_none();
     let limit = if bounded { USUAL } else { MOST };
-    let history = store.history(id, None, limit).await?;
+    let past = api.past(id, limit).await?.in_force()?;
     let column = query.column.as_deref();
-    let found = history
+    let found = past
+        .history
         .iter()
         .find(|(key, _)| is_meant(key, metric, column));
     let Some((key, values)) = found else {
         return Err(no("metric", metric).into());
     };
-    let verdicts = store.verdicts(id, None, limit).await?;
-    let results = results_on(api, id, key, values, &verdicts).await?;
+    let verdicts = &past.verdicts;
+    let results = results_on(api, id, key, values, verdicts).await?;
     let judged = judged(&results);
     let older = verdicts.len() == limit as usize;
     let of: BTreeMap<&PartitionKey, &Verdict> =
@@ -157,7 +188,7 @@ async fn load(
         let verdict = of.get(&value.partition.key).copied();
         points.insert(at, point(key, value, &judged, verdict));
     }
-    let ledger = store.ledger(id).await?;
+    let ledger = api.ledger(id).await?.in_force()?;
     let first = verdicts.first().map(|v| v.partition.order.as_str());
     let gaps = ledger.iter().filter_map(|entry| Some((entry, gap(entry)?)));
     for (entry, outcome) in gaps {
