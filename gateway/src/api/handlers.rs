@@ -267,7 +267,7 @@ pub(super) async fn history(api: Api, ask: Ask) -> Gives {
     let found = api
         .history_of(who, dataset, metric.as_deref(), column.as_deref(), last)
         .await?;
-    Ok(reply::found(found))
+    Ok(reply::found(found, &ask.headers))
 }
 
 pub(super) async fn partitions(api: Api, ask: Ask) -> Gives {
