@@ -35,7 +35,7 @@ use crate::refusals::{
     BUSY, broke, draining, forbidden, foreign, full, not_identified, unidentified,
 };
 use crate::rights::{Decision, Object, decide};
-use crate::route::{Asked, asked};
+use crate::route::{Asked, asked, is_read};
 use crate::settings::GuardSettings;
 use crate::streams::{self, Streams};
 use crate::{body, changes, loopback, session};
@@ -354,7 +354,9 @@ impl Inner {
             Decision::Hidden | Decision::Forbidden => return Err(forbidden(&who)),
         }
         let rank = self.rank(&who, &asked);
-        let change = (!asked.action.reads()).then(|| {
+        // An operator's look at the series or at the audit log changes nothing, either.
+        let reads = asked.action.reads() || is_read(request.method());
+        let change = (!reads).then(|| {
             let id = RequestId(Uuid::now_v7());
             (id, record(&request, &who, route, address, id))
         });

@@ -16,6 +16,12 @@ pub struct Asked<'a> {
     pub dataset: Option<&'a str>,
 }
 
+/// Whether a method changes nothing, whatever it asks for.
+#[must_use]
+pub fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
 /// What `method` on `path` asks for.
 #[must_use]
 pub fn asked<'a>(method: &Method, path: &'a str) -> Asked<'a> {
@@ -26,8 +32,7 @@ pub fn asked<'a>(method: &Method, path: &'a str) -> Asked<'a> {
     let second = parts.next().map(|part| self::verb(part).0);
     let dataset = second.filter(|name| noun == "datasets" && !name.is_empty());
     let third = parts.next().map(|part| self::verb(part).0);
-    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let action = if reads || (noun, verb) == ("datasets", Some("validate")) {
+    let action = if is_read(method) || (noun, verb) == ("datasets", Some("validate")) {
         reading(noun, api)
     } else {
         changing(noun, third)

@@ -33,6 +33,9 @@ async fn a_change_is_written_down_before_and_after_and_a_read_is_not() {
     let owner = &texts[0];
     stage.ask("GET", "/api/v1/datasets/orders", owner).await;
     stage.ask("POST", "/api/v1/nodes/n1:drain", owner).await;
+    // What only operators read is a read as well.
+    let series = stage.ask("GET", "/metrics", &texts[1]).await;
+    assert_eq!(series.status(), 200);
     assert_eq!(
         entries(&stage).await,
         [],
