@@ -258,7 +258,16 @@ fn crawl(site: &Site) -> BTreeMap<String, Vec<String>> {
             continue;
         }
         of_kind.push(path.clone());
-        let answer = site.get(&path);
+        let mut answer = site.get(&path);
+        // On a machine that is busy a first read may take longer than it is waited for: the answer
+        // says when to ask again.
+        for _ in 0..10 {
+            if answer.status != 503 || answer.header("retry-after").is_none() {
+                break;
+            }
+            std::thread::sleep(Duration::from_secs(1));
+            answer = site.get(&path);
+        }
         if answer.status != 200 {
             let said: String = answer.text().chars().take(300).collect();
             wrong.push(format!(

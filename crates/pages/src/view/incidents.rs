@@ -2,7 +2,7 @@
 
 use askama::Template;
 use assay_answers::Problem;
-use assay_answers::check::CheckResult;
+use assay_answers::check::{CheckResult, CheckRow};
 use assay_answers::facts::{IncidentsQuery, PointsQuery, ResultsQuery};
 use assay_answers::incident::{Incident, IncidentDetail};
 use assay_model::check::Severity;
@@ -111,6 +111,76 @@ pub async fn list(pages: &Pages, cx: &Cx<'_>) -> Body {
     })
 }
 
+/// The check of an incident. It may have left the definition since, or be none of a value: that a
+/// partition has not come, or could not be measured. Then there is no chart, and the rest stays.
+async fn check_of(
+    pages: &Pages,
+    cx: &Cx<'_>,
+    frame: &mut Frame,
+    of: &Incident,
+) -> Result<Option<CheckRow>, Problem> {
+    match pages.facts.check(cx.who, &of.dataset, &of.check).await {
+        Err(problem) if problem.status == 404 => Ok(None),
+        Err(problem) => Err(problem),
+        Ok(check) => Ok(Some(frame.take(check))),
+    }
+}
+
+/// The chart of what an incident is about, with its window alone.
+async fn curve_of(
+    pages: &Pages,
+    cx: &Cx<'_>,
+    frame: &mut Frame,
+    of: &Incident,
+    series: Option<String>,
+    metric: &str,
+) -> Result<Option<Curve>, Problem> {
+    let query = PointsQuery {
+        series: series.filter(|s| !s.is_empty()),
+        ..PointsQuery::default()
+    };
+    let told = pages.facts.points(cx.who, &of.dataset, metric, &query);
+    let mut points = match told.await {
+        Err(problem) if problem.status == 404 => return Ok(None),
+        Err(problem) => return Err(problem),
+        Ok(points) => frame.take(points),
+    };
+    points.incidents.retain(|i| i.check == of.check);
+    let range = Range {
+        last: Some(90),
+        from: None,
+        to: None,
+        zero: false,
+    };
+    let title = format!("{metric} of {}", of.dataset);
+    Ok(Some(curve::of(&points, &range, &title)))
+}
+
+/// The results of its partitions up to `last`, newest first; none where none is kept any more.
+async fn results_of(
+    pages: &Pages,
+    cx: &Cx<'_>,
+    frame: &mut Frame,
+    of: &Incident,
+    last: String,
+) -> Result<Vec<CheckResult>, Problem> {
+    let query = ResultsQuery {
+        from: Some(of.first_partition.clone()),
+        to: Some(last),
+        cut: super::cut(cx, 100),
+        ..ResultsQuery::default()
+    };
+    let found = pages
+        .facts
+        .results(cx.who, &of.dataset, &of.check, &query)
+        .await;
+    match found {
+        Err(problem) if problem.status == 404 => Ok(Vec::new()),
+        Err(problem) => Err(problem),
+        Ok(results) => Ok(frame.take(results).items),
+    }
+}
+
 /// The page of one.
 ///
 /// # Errors
@@ -128,66 +198,20 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, incident: &str) -> Body {
     let more = frame.take(told);
     let of = more.incident.clone();
     let broken = more.checks.iter().find(|broken| broken.check == of.check);
-    let series = broken.map(|broken| broken.series.clone());
-    // The check may have left the definition since, or be none of a value: that a partition has not
-    // come, or could not be measured. Then there is no chart, and no page of it; the rest stays.
-    let mut has_check = true;
-    let curve = match pages.facts.check(cx.who, &of.dataset, &of.check).await {
-        Err(problem) if problem.status == 404 => {
-            has_check = false;
-            None
-        }
-        Err(problem) => return Err(problem),
-        Ok(check) => {
-            let check = frame.take(check);
-            let query = PointsQuery {
-                series: series.filter(|s| !s.is_empty()),
-                ..PointsQuery::default()
-            };
-            match pages
-                .facts
-                .points(cx.who, &of.dataset, &check.of.name, &query)
-                .await
-            {
-                Err(problem) if problem.status == 404 => None,
-                Err(problem) => return Err(problem),
-                Ok(points) => {
-                    let mut points = frame.take(points);
-                    points.incidents.retain(|i| i.check == of.check);
-                    let range = Range {
-                        last: Some(90),
-                        from: None,
-                        to: None,
-                        zero: false,
-                    };
-                    Some(curve::of(
-                        &points,
-                        &range,
-                        &format!("{} of {}", check.of.name, of.dataset),
-                    ))
-                }
-            }
+    let check = check_of(pages, cx, &mut frame, &of).await?;
+    let curve = match &check {
+        None => None,
+        Some(check) => {
+            let series = broken.map(|broken| broken.series.clone());
+            curve_of(pages, cx, &mut frame, &of, series, &check.of.name).await?
         }
     };
-    let query = ResultsQuery {
-        from: Some(of.first_partition.clone()),
-        to: Some(broken.map_or_else(|| of.partition.clone(), |b| b.last_partition.clone())),
-        cut: super::cut(cx, 100),
-        ..ResultsQuery::default()
-    };
-    let results = match pages
-        .facts
-        .results(cx.who, &of.dataset, &of.check, &query)
-        .await
-    {
-        Err(problem) if problem.status == 404 => Vec::new(),
-        Err(problem) => return Err(problem),
-        Ok(results) => frame.take(results).items,
-    };
+    let last = broken.map_or_else(|| of.partition.clone(), |b| b.last_partition.clone());
+    let results = results_of(pages, cx, &mut frame, &of, last).await?;
     super::render(&Page {
         may: pages.seams.incidents.is_some(),
         open: of.status != IncidentStatus::Resolved,
-        has_check,
+        has_check: check.is_some(),
         curve,
         results,
         frame,
