@@ -162,21 +162,8 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, incident: &str) -> Body {
             }
         }
     };
-    let query = ResultsQuery {
-        from: Some(of.first_partition.clone()),
-        to: Some(broken.map_or_else(|| of.partition.clone(), |b| b.last_partition.clone())),
-        cut: super::cut(cx, 100),
-        ..ResultsQuery::default()
-    };
-    let results = match pages
-        .facts
-        .results(cx.who, &of.dataset, &of.check, &query)
-        .await
-    {
-        Err(problem) if problem.status == 404 => Vec::new(),
-        Err(problem) => return Err(problem),
-        Ok(results) => frame.take(results).items,
-    };
+    let last = broken.map_or_else(|| of.partition.clone(), |b| b.last_partition.clone());
+    let results = results_of(pages, cx, &mut frame, &of, last).await?;
     super::render(&Page {
         may: pages.seams.incidents.is_some(),
         open: of.status != IncidentStatus::Resolved,
@@ -186,6 +173,31 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, incident: &str) -> Body {
         more,
         of,
     })
+}
+
+/// The results of its partitions up to `last`, newest first; none where none is kept any more.
+async fn results_of(
+    pages: &Pages,
+    cx: &Cx<'_>,
+    frame: &mut Frame,
+    of: &Incident,
+    last: String,
+) -> Result<Vec<CheckResult>, Problem> {
+    let query = ResultsQuery {
+        from: Some(of.first_partition.clone()),
+        to: Some(last),
+        cut: super::cut(cx, 100),
+        ..ResultsQuery::default()
+    };
+    let found = pages
+        .facts
+        .results(cx.who, &of.dataset, &of.check, &query)
+        .await;
+    match found {
+        Err(problem) if problem.status == 404 => Ok(Vec::new()),
+        Err(problem) => Err(problem),
+        Ok(results) => Ok(frame.take(results).items),
+    }
 }
 
 /// Changes one.
