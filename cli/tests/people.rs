@@ -6,6 +6,8 @@ mod common;
 mod marked;
 #[path = "people/notices.rs"]
 mod notices;
+#[path = "people/others.rs"]
+mod others;
 mod web;
 
 use std::time::{Duration, Instant};
