@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+#[path = "people/fuzzed.rs"]
+mod fuzzed;
 #[path = "people/marked.rs"]
 mod marked;
 #[path = "people/notices.rs"]
