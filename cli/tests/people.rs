@@ -2,10 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+#[path = "people/fuzzed.rs"]
+mod fuzzed;
 #[path = "people/marked.rs"]
 mod marked;
 #[path = "people/notices.rs"]
 mod notices;
+#[path = "people/others.rs"]
+mod others;
 mod web;
 
 use std::time::{Duration, Instant};

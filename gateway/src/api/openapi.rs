@@ -125,7 +125,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
         let about = "Repeats under one key are one request.";
         let mut key = header("Idempotency-Key", about);
         key["schema"] = json!({
-            "type": "string", "minLength": 1, "maxLength": KEY_MAX, "pattern": "^[ -~]+$",
+            "type": "string", "minLength": 1, "maxLength": KEY_MAX, "pattern": "^[\t -~]+$",
         });
         all.push(key);
     }
