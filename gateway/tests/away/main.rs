@@ -1,0 +1,9 @@
+//! The gateway on a real Postgres: what is committed is seen at once, what is known is told while the
+//! store is away, and a crowd is answered by rank.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod crowd;
+mod kept;
+mod scene;
+mod stopped;
+mod whose;
