@@ -47,7 +47,8 @@ deny: ## bans, licences, sources and unused dependencies; builds cargo-deny and 
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) machete
 
 chaos: export ASSAY_DRILL_CROWD ?= 1000
-chaos: drills ## the drills of a cluster of up to ASSAY_DRILL_CROWD (1000) nodes, then the manager's core under SEEDS (2000) hostile worlds from seed FIRST (0)
+chaos: drills ## the drills of a cluster of up to ASSAY_DRILL_CROWD (1000) nodes, the gateway for AWAY (300) seconds without its store, then the manager's core under SEEDS (2000) hostile worlds from seed FIRST (0)
+	ASSAY_AWAY_SECONDS=$(or $(AWAY),300) $(CARGO) test --locked -p assay-gateway --features assay-gateway/cluster --test away stopped -- --nocapture
 	ASSAY_SIM_SEEDS=$(or $(SEEDS),2000) ASSAY_SIM_FIRST=$(or $(FIRST),0) $(CARGO) test --locked -p assay-manager-core every_seed -- --nocapture
 
 drills: ## ROUNDS (1) rounds of the drills of a cluster of processes, their timings drawn from SEED (1) on

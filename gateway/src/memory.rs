@@ -311,11 +311,7 @@ impl Memory {
         if let Some(why) = reach.blocked(patient) {
             return self.last_known(source, &key, known.as_ref(), &why);
         }
-        let patience = if known.is_some() {
-            KNOWN_WAITS
-        } else {
-            UNKNOWN_WAITS
-        };
+        let patience = patience(known.is_some());
         let flight = self.inner.flights.get_with(key.clone(), Arc::default);
         let work = async {
             let place = flight.lock_owned().await;
@@ -442,6 +438,11 @@ impl Memory {
         let telemetry = &self.inner.telemetry;
         telemetry.count("assay_gateway_reads_total", &labels, 1);
     }
+}
+
+/// How long a reader waits for a new answer.
+const fn patience(known: bool) -> Duration {
+    if known { KNOWN_WAITS } else { UNKNOWN_WAITS }
 }
 
 fn found<T: Send + Sync + 'static>(

@@ -220,31 +220,6 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, incident: &str) -> Body {
     })
 }
 
-/// The results of its partitions up to `last`, newest first; none where none is kept any more.
-async fn results_of(
-    pages: &Pages,
-    cx: &Cx<'_>,
-    frame: &mut Frame,
-    of: &Incident,
-    last: String,
-) -> Result<Vec<CheckResult>, Problem> {
-    let query = ResultsQuery {
-        from: Some(of.first_partition.clone()),
-        to: Some(last),
-        cut: super::cut(cx, 100),
-        ..ResultsQuery::default()
-    };
-    let found = pages
-        .facts
-        .results(cx.who, &of.dataset, &of.check, &query)
-        .await;
-    match found {
-        Err(problem) if problem.status == 404 => Ok(Vec::new()),
-        Err(problem) => Err(problem),
-        Ok(results) => Ok(frame.take(results).items),
-    }
-}
-
 /// Changes one.
 ///
 /// # Errors

@@ -1,18 +1,16 @@
 //! Pages of a gateway on a real Postgres, in a real browser: what is known is shown with its age while
 //! the store is away, and is in force again as soon as it is back.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod scene;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use assay_gateway::{GuardSettings, Seams};
 use assay_test_servers::browser::Browser;
-use scene::Scene;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::block_in_place;
+
+use crate::scene::Scene;
 
 /// Pages that were looked at before the store went away.
 const KNOWN: [&str; 5] = [
