@@ -115,7 +115,7 @@ mod tests {
         let action =
             r#"method="post" action="/session?to=%2Fincidents%2Finc_1%3Fa%3Db%26c%3D%22d""#;
         assert!(page.contains(action), "{page}");
-        assert!(page.contains("the &#60;token&#62; is not known"), "{page}");
+        assert!(page.contains("the &lt;token&gt; is not known"), "{page}");
         assert!(refused(401, "/").contains(r#"action="/session""#));
     }
 
