@@ -28,7 +28,7 @@ use crate::{PATIENCE, told};
 /// A gateway with a guard, in this process.
 struct Guarded {
     address: SocketAddr,
-    served: JoinHandle<()>,
+    served: JoinHandle<std::io::Result<()>>,
 }
 
 impl Guarded {
@@ -46,6 +46,7 @@ impl Guarded {
         let grpc = format!("http://{}", grpc.trim_start_matches("http://"));
         let gateway = Gateway::new(Parts {
             store: Arc::new(store.clone()),
+            notices: Arc::new(store.clone()),
             news: Arc::new(store),
             registry: Arc::new(registry),
             managers: Managers::new(Way::One(Door::Tcp(grpc))),
