@@ -27,8 +27,8 @@ struct Page {
 /// What the port answers.
 pub async fn page(pages: &Pages, cx: &Cx<'_>) -> Body {
     let dataset = cx.asked.q("dataset");
-    let mut frame =
-        Frame::new(cx, "Subscriptions", Section::Subscriptions).same("", "assay subscribe list");
+    let mut frame = Frame::new(cx, "Subscriptions", Section::Subscriptions)
+        .same("/api/v1/subscriptions", "assay subscribe list");
     let channels = match dataset {
         Some(dataset) => {
             frame
