@@ -132,10 +132,10 @@ impl Http {
     }
 
     /// Tells people something once.
-    fn note(&self, line: String) {
+    fn note(&self, line: &str) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(line.clone()) {
-            self.screen.note(&line);
+        if told.insert(line.to_owned()) {
+            self.screen.note(line);
         }
     }
 }

@@ -64,7 +64,7 @@ impl Asker {
     }
 
     async fn more(&mut self) -> Result<()> {
-        let mut piece = [0; 65_536];
+        let mut piece = vec![0; 65_536];
         match self.stream.read(&mut piece).await? {
             0 => Err(ErrorKind::UnexpectedEof.into()),
             n => {

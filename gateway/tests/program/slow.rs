@@ -56,7 +56,9 @@ async fn trickle(address: SocketAddr, first: String, piece: &[u8]) -> (String, D
 
 /// What a client sends first and then each second, what it is told, and between which seconds its
 /// connection ends.
-fn clients() -> Vec<(String, &'static [u8], &'static str, (u64, u64))> {
+type Client = (String, &'static [u8], &'static str, (u64, u64));
+
+fn clients() -> Vec<Client> {
     let head = "GET / HTTP/1.1\r\nhost: a\r\nx-long: ".to_owned();
     let length = |bytes: usize| format!("{VALIDATE}content-length: {bytes}\r\n\r\n");
     let chunked = format!("{VALIDATE}transfer-encoding: chunked\r\n\r\n");

@@ -252,7 +252,7 @@ impl Http {
             return Ok(Err(Refused::answered(self, status, &headers, &body)));
         }
         if let Some(seconds) = headers.get(STALE).and_then(|value| value.to_str().ok()) {
-            self.note(format!(
+            self.note(&format!(
                 "{}: what the cluster is made of does not answer; this is what was known {seconds} s ago",
                 self.address
             ));

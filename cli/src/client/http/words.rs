@@ -4,6 +4,8 @@
 //! not know are left alone. Words that it does not know (a state of a later version) are carried as
 //! they are: whoever decides by a word refuses one it does not know, and whoever only shows it shows it.
 
+use std::fmt::Display;
+
 use assay_answers::check::CheckResult;
 use assay_answers::cluster::Cluster;
 use assay_answers::dataset::Partition;
@@ -28,7 +30,7 @@ use serde_json::{Map, Value};
 pub(super) type Read<T> = Result<T, serde_json::Error>;
 
 /// Takes the word of `field` out, and leaves one that every version knows in its place.
-fn lift(of: &mut Value, field: &str, known: impl ToString) -> String {
+fn lift(of: &mut Value, field: &str, known: &dyn Display) -> String {
     match of.get_mut(field) {
         Some(Value::String(word)) => std::mem::replace(word, known.to_string()),
         // What is not there, or is no word, is refused by whoever reads the whole.
@@ -73,9 +75,9 @@ fn selection(of: Selection) -> v1::Selection {
 
 /// A run with what it has come to.
 pub(super) fn run(mut value: Value) -> Read<v1::Run> {
-    let state = lift(&mut value, "state", RunState::Queued);
-    let trigger = lift(&mut value, "trigger", Trigger::Manual);
-    let priority = lift(&mut value, "priority", Priority::Live);
+    let state = lift(&mut value, "state", &RunState::Queued);
+    let trigger = lift(&mut value, "trigger", &Trigger::Manual);
+    let priority = lift(&mut value, "priority", &Priority::Live);
     let states = value.get_mut("taskStates");
     let states = states.map_or(Value::Null, |states| {
         std::mem::replace(states, Value::Object(Map::new()))
@@ -140,8 +142,8 @@ fn attempt(of: Try) -> v1::Attempt {
 
 /// A task with its attempts.
 pub(super) fn task(mut value: Value) -> Read<v1::Task> {
-    let kind = lift(&mut value, "kind", TaskKind::Discover);
-    let state = lift(&mut value, "state", TaskState::Ready);
+    let kind = lift(&mut value, "kind", &TaskKind::Discover);
+    let state = lift(&mut value, "state", &TaskState::Ready);
     let of: Task = typed(value)?;
     let charged = of.tries.iter().filter(|one| one.charged).count();
     Ok(v1::Task {
@@ -235,12 +237,12 @@ fn limits(of: Limits) -> v1::Limits {
 
 /// A result with what it is about.
 pub(super) fn result(mut value: Value) -> Read<v1::Result> {
-    let outcome = lift(&mut value, "outcome", Outcome::Error);
-    let severity = lift(&mut value, "severity", Severity::Error);
-    let origin = lift(&mut value, "origin", CheckOrigin::Declared);
+    let outcome = lift(&mut value, "outcome", &Outcome::Error);
+    let severity = lift(&mut value, "severity", &Severity::Error);
+    let origin = lift(&mut value, "origin", &CheckOrigin::Declared);
     let metric = value
         .get_mut("of")
-        .map(|of| lift(of, "metric", Metric::RowCount))
+        .map(|of| lift(of, "metric", &Metric::RowCount))
         .unwrap_or_default();
     let of: CheckResult = typed(value)?;
     Ok(v1::Result {
@@ -263,7 +265,7 @@ pub(super) fn result(mut value: Value) -> Read<v1::Result> {
 }
 
 fn past(mut value: Value) -> Read<v1::HistoryPoint> {
-    let outcome = lift(&mut value, "outcome", Outcome::Error);
+    let outcome = lift(&mut value, "outcome", &Outcome::Error);
     let of: PastValue = typed(value)?;
     Ok(v1::HistoryPoint {
         partition: Some(partition(of.partition)),
@@ -281,7 +283,7 @@ fn past(mut value: Value) -> Read<v1::HistoryPoint> {
 pub(super) fn series(mut value: Value) -> Read<v1::MetricSeries> {
     let metric = value
         .get_mut("key")
-        .map(|of| lift(of, "metric", Metric::RowCount))
+        .map(|of| lift(of, "metric", &Metric::RowCount))
         .unwrap_or_default();
     let points = match value.get_mut("points") {
         Some(Value::Array(points)) => std::mem::take(points),

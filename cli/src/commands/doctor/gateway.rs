@@ -28,33 +28,33 @@ pub(super) async fn look(cx: &Context) -> Option<Vec<Finding>> {
     };
     let told = match http.look().await {
         Ok(told) => told,
-        Err(refusal) => return Some(vec![refused("server", refusal)]),
+        Err(refusal) => return Some(vec![refused("server", &refusal)]),
     };
     let mut found = vec![server(&http, &told), clock(told.ahead)];
     match http.me().await {
         Ok(me) => found.push(token(&http, &me)),
         // Whoever is not known is told nothing else.
         Err(refusal) => {
-            found.push(refused("token", refusal));
+            found.push(refused("token", &refusal));
             return Some(found);
         }
     }
     found.push(match http.datasets().await {
         Ok(datasets) => Finding::good("datasets", text::counted(datasets.len(), "dataset")),
-        Err(refusal) => refused("datasets", refusal),
+        Err(refusal) => refused("datasets", &refusal),
     });
     match http.status().await {
         Ok(status) => {
             found.push(store(&status));
             found.push(nodes(&status));
         }
-        Err(refusal) => found.push(refused("cluster", refusal)),
+        Err(refusal) => found.push(refused("cluster", &refusal)),
     }
     Some(found)
 }
 
 /// A refusal as a finding: its first line is what, the rest is what to do.
-fn refused(what: &'static str, refusal: Refusal) -> Finding {
+fn refused(what: &'static str, refusal: &Refusal) -> Finding {
     let said = said(&refusal.error);
     let (first, rest) = said
         .split_once("\n  ")
