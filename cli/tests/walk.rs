@@ -51,7 +51,7 @@ fn demo() -> &'static Place {
 struct Shop {
     site: Site,
     origin: String,
-    _dev: Running,
+    dev: Running,
     _place: Place,
 }
 
@@ -93,7 +93,7 @@ impl Shop {
         let shop = Self {
             origin: format!("http://{}", site.address()),
             site,
-            _dev: dev,
+            dev,
             _place: place,
         };
         // What changed while nobody looked is looked at first.
@@ -333,6 +333,7 @@ fn a_run_that_is_started_on_its_page_moves_by_itself() {
     let shop = Shop::open();
     let mut browser = shop.browse("/datasets/orders/backfill");
     browser.value("document.querySelector('input[name=rescan]').checked = true");
+    let slowed = shop.dev.slowed();
     browser.click("form[method=post] button.main");
     // The list is at most a second old.
     let begun = Instant::now();
@@ -356,6 +357,7 @@ fn a_run_that_is_started_on_its_page_moves_by_itself() {
         guesses.extend(told.contains(" left;").then_some(told));
         std::thread::sleep(Duration::from_millis(50));
     }
+    drop(slowed);
     println!("{seen:?}\n{guesses:?}\nended after {:?}", begun.elapsed());
     assert!(seen.len() > 3, "{seen:?}");
     assert!(!guesses.is_empty(), "it never said how much time is left");

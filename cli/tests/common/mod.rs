@@ -13,6 +13,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use assay_model::run::Run;
@@ -46,9 +47,48 @@ impl Running {
         self.0.wait().unwrap();
     }
 
+    /// From now on it works for a tenth of the time, until what is returned is dropped: what it does
+    /// is then seen in the making, on however fast a machine.
+    pub fn slowed(&self) -> Slowed {
+        let (end, ended) = std::sync::mpsc::channel();
+        let pid = self.0.id().to_string();
+        let signal = move |name: &str| {
+            let sent = Command::new("kill").args([name, &pid]).status();
+            assert!(sent.unwrap().success(), "{name}");
+        };
+        let beats = std::thread::spawn(move || {
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(Duration::from_millis(20))
+            {
+                signal("-STOP");
+                std::thread::sleep(Duration::from_millis(180));
+                signal("-CONT");
+            }
+        });
+        Slowed {
+            end: Some(end),
+            beats: Some(beats),
+        }
+    }
+
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.0.try_wait().unwrap().is_some()
+    }
+}
+
+/// A process that is slowed; dropped, it is not any more.
+pub struct Slowed {
+    end: Option<std::sync::mpsc::Sender<()>>,
+    beats: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Slowed {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(beats) = self.beats.take() {
+            // One that failed to send a signal has said so.
+            let _ = beats.join();
+        }
     }
 }
 

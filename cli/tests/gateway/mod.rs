@@ -218,6 +218,7 @@ async fn a_watch_goes_on_when_the_gateway_is_gone_for_a_while() {
         assert!(Instant::now() < until, "no run is started");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    let slowed = dev.slowed();
     let run = place.runs().await.remove(0).id.to_string();
     let gateway = Guarded::start(&place, None, None).await;
     let (address, url) = (gateway.address, gateway.url());
@@ -249,6 +250,7 @@ async fn a_watch_goes_on_when_the_gateway_is_gone_for_a_while() {
         "the run was over too soon for this test"
     );
     let gateway = Guarded::start(&place, Some(address), None).await;
+    drop(slowed);
     let ended = tokio::task::spawn_blocking(move || watch.wait_with_output().unwrap());
     let ended = ended.await.unwrap();
     assert_eq!(ended.status.code(), Some(0), "{}", heard());
