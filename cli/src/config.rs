@@ -104,7 +104,12 @@ pub struct Settings {
     profiles: BTreeMap<String, Vec<(String, String, String)>>,
     /// The profile in force, and who chose it.
     profile: Option<(String, String)>,
+    /// Whether the folder's own file was read because it lies there, and not because it was named.
+    unasked: bool,
 }
+
+/// The settings file of the folder in which a command runs.
+const OF_FOLDER: &str = "assay.toml";
 
 impl Settings {
     /// Reads the layers; `explicit` is `--config`, `profile` is `--profile`.
@@ -129,6 +134,7 @@ impl Settings {
         let mut settings = Self {
             profiles: BTreeMap::new(),
             profile: None,
+            unasked: explicit.is_none(),
             values: KEYS
                 .iter()
                 .map(|k| (k.name, (k.default.to_owned(), "built-in".to_owned())))
@@ -152,6 +158,15 @@ impl Settings {
         }
         settings.read_environment(environment)?;
         Ok(settings)
+    }
+
+    /// Those of a folder's own file alone, named or not.
+    #[cfg(test)]
+    pub fn of_own(text: &str, named: bool) -> Self {
+        let file = Path::new(OF_FOLDER);
+        let mut settings = Self::layered(&[], named.then_some(file), None, &[]).unwrap();
+        settings.read_file(file, text).unwrap();
+        settings
     }
 
     /// Puts what a profile sets over what the files set.
@@ -267,6 +282,18 @@ impl Settings {
             .filter(|value| !value.is_empty())
     }
 
+    /// Whether a value is that of a file that only happens to lie in this folder: whoever made the
+    /// folder chose it, and not who runs the command.
+    pub fn is_of_folder(&self, key: &str) -> bool {
+        let set = self.values.get(key).filter(|(value, _)| !value.is_empty());
+        set.is_some_and(|(_, source)| {
+            let file = source
+                .rsplit_once(" in ")
+                .map_or(source.as_str(), |at| at.1);
+            self.unasked && file == OF_FOLDER
+        })
+    }
+
     /// The value of `key` read as `T`.
     pub fn parse<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>> {
         let Some((value, source)) = self.values.get(key).filter(|(v, _)| !v.is_empty()) else {
@@ -357,7 +384,7 @@ pub fn files(explicit: Option<&Path>) -> Vec<PathBuf> {
     if let Some(home) = home() {
         found.push(home.join("assay.toml"));
     }
-    found.push(explicit.map_or_else(|| PathBuf::from("assay.toml"), Path::to_path_buf));
+    found.push(explicit.map_or_else(|| PathBuf::from(OF_FOLDER), Path::to_path_buf));
     found
 }
 

@@ -14,6 +14,10 @@ END $$;
 -- is called by the owner of the tables, and again when there are new ones.
 CREATE FUNCTION let_gateway_in(p_role text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    -- A keyword, not a role: it would let everybody in.
+    IF lower(p_role) = 'public' THEN
+        RAISE EXCEPTION 'public is everybody, and no role of gateways';
+    END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema, p_role);
     EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', current_schema, p_role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION append_audit(uuid, text, text, text, text, text, text) TO %I',

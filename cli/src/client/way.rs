@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::http::Http;
 use super::port::Cluster;
 use super::{Client, coded};
 use crate::config::Settings;
 use crate::context::Context;
-use crate::exit::Exit;
+use crate::exit::{Exit, OrExit as _};
 
 /// Where the HTTP API begins at a gateway.
 pub const API: &str = "/api/v1";
@@ -48,8 +48,33 @@ pub fn is_elsewhere(cx: &Context) -> bool {
 
 /// The gateway that the settings name, if they do.
 pub fn gateway(cx: &Context) -> Result<Option<Http>> {
-    let address = cx.settings.text(KEYS[0]);
-    address.map(|address| Http::new(address, cx)).transpose()
+    let Some(address) = cx.settings.text(KEYS[0]) else {
+        return Ok(None);
+    };
+    trusted(&cx.settings).or_exit(Exit::Usage)?;
+    Http::new(address, cx).map(Some)
+}
+
+/// A folder may come from anybody (a clone, an archive): its settings file neither says what is sent
+/// as a token, nor whose word for a gateway is good, nor where a token goes that others name.
+fn trusted(settings: &Settings) -> Result<()> {
+    for key in ["server.token", "server.ca"] {
+        if settings.is_of_folder(key) {
+            bail!(
+                "{key} is not taken from ./assay.toml, which came with the folder\n  \
+                 write it in your own settings (assay config path), in the environment, or name the \
+                 file: --config assay.toml"
+            );
+        }
+    }
+    if settings.text("server.token").is_some() && settings.is_of_folder(KEYS[0]) {
+        bail!(
+            "your token is not sent to the gateway that ./assay.toml names, which came with the folder\n  \
+             name the gateway yourself: --server URL, server.url in your own settings, or \
+             --config assay.toml"
+        );
+    }
+    Ok(())
 }
 
 /// The cluster that is named, or the one that runs on the data folder.
@@ -88,6 +113,39 @@ pub fn only_managers(cx: &Context) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_neither_names_a_token_nor_where_it_goes() {
+        let own = |text: &str, named: bool| Settings::of_own(text, named);
+        let evil = "[server]\nurl = 'https://evil.example'\n";
+        let mut settings = own(evil, false);
+        assert!(trusted(&settings).is_ok(), "nothing is sent");
+        settings
+            .set("server.token", "env:TOKEN".to_owned(), "environment")
+            .unwrap();
+        assert!(trusted(&settings).is_err());
+        settings
+            .set(
+                "server.url",
+                "https://assay.example".to_owned(),
+                "flag --server",
+            )
+            .unwrap();
+        assert!(trusted(&settings).is_ok());
+        let leaks = format!("{evil}token = 'env:AWS_SECRET_ACCESS_KEY'\n");
+        assert!(trusted(&own(&leaks, false)).is_err());
+        assert!(trusted(&own(&leaks, true)).is_ok(), "it was named");
+        let profiles = "[profile.far]\nserver.ca = 'evil.pem'\n";
+        let mut settings = own(profiles, false);
+        settings
+            .set(
+                "server.ca",
+                "evil.pem".to_owned(),
+                "profile far in assay.toml",
+            )
+            .unwrap();
+        assert!(trusted(&settings).is_err());
+    }
 
     #[test]
     fn an_address_is_told_by_its_looks_and_by_the_certificate_beside_it() {

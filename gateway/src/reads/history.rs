@@ -15,6 +15,7 @@ use super::metrics::{Judged, judged};
 use crate::api::Api;
 use crate::convert;
 use crate::memory::{Found, Good, Key, Source};
+use crate::problem::{BAD_PARAMETER, Miss};
 use crate::rights::Action;
 
 /// Partitions when nobody says how many.
@@ -70,6 +71,17 @@ impl Api {
                 ..ResultFilter::default()
             };
             let results = store.results(&id, &filter).await?;
+            // They come newest first: what lies beyond the last of so many would look unjudged.
+            let full = results.len() >= JOINED_MAX as usize;
+            if let Some(last) = results.last().filter(|_| full) {
+                let mut shown = history.iter().flat_map(|(_, points)| points);
+                if shown.any(|point| point.partition.order <= last.partition.order) {
+                    let what = format!(
+                        "the verdicts of so many partitions are more than {JOINED_MAX}: ask for fewer by `last`"
+                    );
+                    return Err(Miss::from(BAD_PARAMETER.because(what)));
+                }
+            }
             let judged = judged(&results);
             let series = history.iter().map(|(key, points)| MetricSeries {
                 key: MetricName::from(key),

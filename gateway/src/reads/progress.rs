@@ -20,9 +20,10 @@ struct Past {
 }
 
 impl Past {
-    /// What a task of so many bytes may take, in milliseconds.
+    /// What a task of so many bytes may take, in milliseconds. What ended says nothing of a task more
+    /// than a hundred times as large as all of it: a tiny file takes its time for other reasons.
     fn expects(self, bytes: u64) -> Option<u64> {
-        if self.tasks == 0 {
+        if self.tasks == 0 || bytes / 100 > self.bytes.max(1) {
             return None;
         }
         let each = self.ms as f64 / self.tasks as f64;
@@ -41,6 +42,10 @@ fn between(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0)
 }
 
+fn total<'a>(tasks: impl Iterator<Item = &'a Task>) -> u64 {
+    tasks.fold(0, |sum, task| task.bytes.saturating_add(sum))
+}
+
 /// What has been spent on a task that succeeded.
 fn spent(task: &Task) -> Option<u64> {
     let good = task.tries.iter().find(|one| one.outcome == "ok")?;
@@ -51,11 +56,11 @@ fn spent(task: &Task) -> Option<u64> {
 pub(crate) fn progress(tasks: &[Task], began: Option<Timestamp>, until: Timestamp) -> Progress {
     let measures = || tasks.iter().filter(|task| task.kind == TaskKind::Measure);
     let done = measures().filter(|task| task.state == TaskState::Succeeded);
-    let bytes_done: u64 = done.map(|task| task.bytes).sum();
+    let bytes_done = total(done);
     let elapsed = began.map_or(0, |began| between(began, until));
     Progress {
         bytes_done,
-        bytes_planned: measures().map(|task| task.bytes).sum(),
+        bytes_planned: total(measures()),
         bytes_per_s: (elapsed > 0 && bytes_done > 0)
             .then(|| bytes_done as f64 * 1000.0 / elapsed as f64),
         left_ms: left(tasks, until),
@@ -70,8 +75,8 @@ fn left(tasks: &[Task], now: Timestamp) -> Option<u64> {
         if let Some(ms) = spent(task) {
             let of = past.entry(task.kind).or_default();
             of.tasks += 1;
-            of.bytes += task.bytes;
-            of.ms += ms;
+            of.bytes = of.bytes.saturating_add(task.bytes);
+            of.ms = of.ms.saturating_add(ms);
         }
     }
     let open = tasks.iter().filter(|task| !task.state.is_terminal());
@@ -91,10 +96,10 @@ fn left(tasks: &[Task], now: Timestamp) -> Option<u64> {
             task.state,
             TaskState::Running | TaskState::Assigned
         ));
-        slowest = slowest.max(waits + rest);
-        all += rest;
+        slowest = slowest.max(waits.saturating_add(rest));
+        all = rest.saturating_add(all);
         if task.kind == TaskKind::Evaluate {
-            in_turn += rest;
+            in_turn = rest.saturating_add(in_turn);
         }
     }
     any.then(|| slowest.max(all / slots.max(1)).max(in_turn))
@@ -146,6 +151,10 @@ mod tests {
         discovers.kind = TaskKind::Discover;
         let tasks = [succeeded(1, 100, 0, 10), discovers];
         assert_eq!(progress(&tasks, Some(at(0)), at(20)).left_ms, None);
+        // What ended is nothing beside what is left.
+        let tasks = [succeeded(1, 10, 0, 1), running(2, u64::MAX, 1)];
+        let told = progress(&tasks, Some(at(0)), at(20));
+        assert_eq!((told.left_ms, told.bytes_planned), (None, u64::MAX));
         // Everything has ended.
         let tasks = [succeeded(1, 100, 0, 10)];
         assert_eq!(progress(&tasks, Some(at(0)), at(20)).left_ms, None);

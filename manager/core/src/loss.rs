@@ -96,12 +96,16 @@ impl Core {
         let Some(record) = self.nodes.get(id) else {
             return;
         };
+        // The instant of its decision, however long the store is away before it is written.
+        let decided = record.death.as_ref().map(|d| (d.when, d.open_until));
+        let (when, open_until) =
+            decided.unwrap_or_else(|| (self.lost_now(record), self.correlation_ends()));
         let fallen = Fallen {
             node: id.clone(),
             incarnation: record.node.incarnation,
             zone: record.node.zone.clone(),
-            when: self.lost_now(record),
-            open_until: self.correlation_ends(),
+            when,
+            open_until,
             forgive: None,
         };
         let now = self.now;

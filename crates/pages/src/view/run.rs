@@ -275,7 +275,10 @@ pub fn left(of: &Progress) -> Option<String> {
     let seconds = of.left_ms?.div_ceil(1000).max(1);
     Some(match seconds {
         0..60 => format!("about {seconds} s left"),
-        _ => format!("about {} left", words::duration_ms(seconds * 1000)),
+        _ => format!(
+            "about {} left",
+            words::duration_ms(seconds.saturating_mul(1000))
+        ),
     })
 }
 
