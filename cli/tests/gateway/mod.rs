@@ -17,7 +17,7 @@ use assay_store::{OpenOptions, SqliteStore};
 use jiff::Timestamp;
 use rcgen::{CertificateParams, KeyPair};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
@@ -28,14 +28,24 @@ use crate::{PATIENCE, told};
 /// A gateway with a guard, in this process.
 struct Guarded {
     address: SocketAddr,
-    served: JoinHandle<std::io::Result<()>>,
+    /// Its own: with it, all its connections end.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Guarded {
     /// One before the cluster of `place`, on the address or any.
     async fn start(place: &Place, at: Option<SocketAddr>, tls: Option<TlsAcceptor>) -> Self {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let listener = TcpListener::bind(at.unwrap_or(any)).await.unwrap();
+        let listener = std::net::TcpListener::bind(at.unwrap_or(any)).unwrap();
+        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let store = place.store().await;
         let audit = SqliteStore::open(place.path("audit.sqlite"), OpenOptions::default());
@@ -64,17 +74,21 @@ impl Guarded {
         let gateway = gateway
             .guarded(settings, Arc::new(audit.await.unwrap()))
             .unwrap();
-        let served = gateway.secured(tls).serve(listener, std::future::pending());
+        let runtime = Runtime::new().unwrap();
+        runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).unwrap();
+            let gateway = gateway.secured(tls);
+            gateway.serve(listener, std::future::pending()).await
+        });
         Self {
             address,
-            served: tokio::spawn(served),
+            runtime: Some(runtime),
         }
     }
 
     /// Gone, with all its connections.
-    async fn vanish(self) {
-        self.served.abort();
-        let _ = self.served.await;
+    fn vanish(self) {
+        drop(self);
     }
 
     fn url(&self) -> String {
@@ -204,7 +218,7 @@ async fn a_token_opens_what_its_roles_may_and_no_more() {
             .out
             .contains("orders")
     );
-    gateway.vanish().await;
+    gateway.vanish();
     dev.kill();
 }
 
@@ -242,7 +256,7 @@ async fn a_watch_goes_on_when_the_gateway_is_gone_for_a_while() {
     };
     // It is told of the run as it stands, whatever that is by then.
     waits(&run).await;
-    gateway.vanish().await;
+    gateway.vanish();
     waits("does not answer any more; asking again").await;
     let goes_on = place.runs().await.remove(0);
     assert!(
@@ -257,7 +271,7 @@ async fn a_watch_goes_on_when_the_gateway_is_gone_for_a_while() {
     let out = String::from_utf8(ended.stdout).unwrap();
     assert!(out.contains("succeeded"), "{out}");
     assert!(heard().contains("succeeded"), "{}", heard());
-    gateway.vanish().await;
+    gateway.vanish();
     dev.kill();
 }
 
@@ -300,6 +314,6 @@ async fn a_gateway_is_believed_by_the_authority_that_is_named() {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap());
     let listed = Said::of(&output.await.unwrap()).ended(0).json();
     assert_eq!(listed["items"][0]["dataset"], "orders");
-    gateway.vanish().await;
+    gateway.vanish();
     dev.kill();
 }
