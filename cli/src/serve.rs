@@ -234,7 +234,10 @@ impl Shown<'_> {
             format!("{min} to {max}, by load")
         };
         let http = self.http.map_or_else(String::new, |at| {
-            format!("HTTP API   http://{at}/api/v1     metrics: http://{at}/metrics\n  ")
+            format!(
+                "Web pages  http://{at}/\n  \
+                 HTTP API   http://{at}/api/v1     metrics: http://{at}/metrics\n  "
+            )
         });
         cx.screen.note(&format!(
             "assay {}  development cluster: loopback only, no log-in, not for production\n\n  \

@@ -130,3 +130,13 @@ async fn the_audit_log_is_listed_and_an_altered_one_is_found() {
         (&Value::Bool(false), &2.into())
     );
 }
+
+#[test]
+fn what_lies_on_this_machine_is_not_shown_for_a_cluster_elsewhere() {
+    let place = Place::new();
+    for command in [["audit", "verify"], ["audit", "list"], ["schedule", "list"]] {
+        let named = [&["--server", "https://nowhere.example"], &command[..]].concat();
+        let said = place.assay(&named).ended(2).all();
+        assert!(said.contains("--server"), "{command:?}: {said}");
+    }
+}

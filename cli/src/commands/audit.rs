@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::args::guard::AuditCommand;
-use crate::client::coded;
+use crate::client::{coded, is_elsewhere};
 use crate::context::Context;
 use crate::dev::open_audit;
 use crate::exit::Exit;
@@ -18,6 +18,13 @@ use crate::show::{table, text};
 
 /// Runs the command.
 pub async fn run(command: AuditCommand, cx: &Context) -> Result<Exit> {
+    // A log that is whole says nothing of another one.
+    if is_elsewhere(cx) {
+        let why = "this command reads the log of a store on this machine, and the settings name a cluster\n  \
+                   leave --server, server.url and client.server out to read the local one; that of a \
+                   cluster is in its Postgres";
+        return Err(coded(Exit::Usage, why.to_owned()));
+    }
     let folder = cx.data_dir();
     let Some(audit) = open_audit(&folder).await? else {
         return Err(coded(

@@ -65,15 +65,19 @@ pub fn span(milliseconds: u64) -> String {
     }
 }
 
-/// `5 min ago`.
+/// `5 min ago`, `in 3 h`.
 pub fn ago(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second() - then.as_second();
-    match seconds {
-        ..0 => "in the future".to_owned(),
-        0..60 => format!("{seconds} s ago"),
-        60..3600 => format!("{} min ago", seconds / 60),
-        3600..86_400 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} d ago", seconds / 86_400),
+    let away = match seconds.unsigned_abs() {
+        away @ 0..60 => format!("{away} s"),
+        away @ 60..3600 => format!("{} min", away / 60),
+        away @ 3600..86_400 => format!("{} h", away / 3600),
+        away => format!("{} d", away / 86_400),
+    };
+    if seconds < 0 {
+        format!("in {away}")
+    } else {
+        format!("{away} ago")
     }
 }
 
@@ -253,6 +257,16 @@ mod tests {
         assert_eq!(float(0.012_345_678), "0.0123457");
         assert_eq!(float(1.0e-9), "1.00000e-9");
         assert_eq!(float(56000.0), "56 000");
+    }
+
+    #[test]
+    fn instants_are_told_from_now_on_either_side() {
+        let now = Timestamp::UNIX_EPOCH;
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        assert_eq!(ago(at(-300), now), "5 min ago");
+        assert_eq!(ago(now, now), "0 s ago");
+        assert_eq!(ago(at(90 * 86_400), now), "in 90 d");
+        assert_eq!(ago(at(7200), now), "in 2 h");
     }
 
     #[test]

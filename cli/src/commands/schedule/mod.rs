@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::by_prefix;
-use crate::client::{Client, coded};
+use crate::client::{Client, coded, is_elsewhere};
 use crate::context::Context;
 use crate::dev::{open_reader, open_registry};
 use crate::exit::Exit;
@@ -46,6 +46,14 @@ pub enum ScheduleCommand {
 pub async fn run(command: ScheduleCommand, cx: &Context) -> Result<Exit> {
     if let Some(function) = cx.settings.text("schedule.function") {
         return remote(command, function, cx).await;
+    }
+    let ticks = matches!(command, ScheduleCommand::Tick);
+    if !ticks && is_elsewhere(cx) && cx.settings.text("registry.url").is_none() {
+        let why = "schedules are read from a registry or asked of the scheduled function, and the settings \
+                   name a cluster only\n  \
+                   name its registry (registry.url) or its function (schedule.function), or leave \
+                   --server out for the datasets of this folder";
+        return Err(coded(Exit::Usage, why.to_owned()));
     }
     let here = Here::open(cx).await?;
     match command {
