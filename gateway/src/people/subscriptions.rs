@@ -17,7 +17,7 @@ use assay_store::notices::DeliveryFilter;
 
 use super::{away, or_none, unreadable};
 use crate::api::Api;
-use crate::problem::{FORBIDDEN, no};
+use crate::problem::{FORBIDDEN, UNCONFIRMED, no};
 use crate::reads::{page, word};
 use crate::rights::Action;
 
@@ -87,6 +87,23 @@ fn message(of: &notice::Delivery, to: &notice::Subscription) -> Delivery {
     let error = shown.error.as_deref();
     shown.error = error.map(|error| without(error, to.channel, &to.target));
     shown
+}
+
+/// What is answered once the leader has taken a message: where it cannot be read back, nobody may take
+/// that for «nothing was done», and send it once more.
+fn taken(to: &str, delivery: &str, read: Result<Delivery, Problem>) -> Result<Delivery, Problem> {
+    read.map_err(|problem| {
+        let what = format!(
+            "{delivery} was taken to be sent, and how it stands cannot be read ({}); do not send it \
+             again, look at /api/v1/subscriptions/{to}/deliveries/{delivery}",
+            problem.detail
+        );
+        Problem {
+            // A repeat would be another message.
+            retry_after_ms: None,
+            ..UNCONFIRMED.because(what)
+        }
+    })
 }
 
 impl Api {
@@ -262,7 +279,7 @@ impl Api {
             by: who.id.clone(),
         };
         let sent = self.parts.managers.test_subscription(wish).await?;
-        self.delivery_to(&to, &sent).await
+        taken(&to.shown(), &sent, self.delivery_to(&to, &sent).await)
     }
 
     /// A message to a subscription that may be seen.
@@ -331,7 +348,11 @@ impl Api {
             by: who.id.clone(),
         };
         self.parts.managers.send_again(wish).await?;
-        self.delivery_to(&to, &found.id).await
+        taken(
+            &to.shown(),
+            &found.id,
+            self.delivery_to(&to, &found.id).await,
+        )
     }
 
     /// The newest message to each of `ids`, which may be seen.
@@ -369,5 +390,19 @@ mod tests {
         assert!(!is_by(&ada, "bob (client ada)"));
         let nobody = crate::parts::anonymous();
         assert!(!is_by(&nobody, &nobody.id));
+    }
+
+    #[test]
+    fn a_message_that_was_taken_and_cannot_be_read_is_not_told_as_not_sent() {
+        let to = notice::shown_as("sub", uuid::Uuid::from_u128(7));
+        for read in [
+            away(assay_store::StoreError::Unavailable("gone".into())),
+            no("delivery", "dlv_1"),
+        ] {
+            let told = taken(&to, "dlv_1", Err(read)).unwrap_err();
+            assert_eq!((told.slug(), told.retry_after_ms), ("unconfirmed", None));
+            let path = format!("/api/v1/subscriptions/{to}/deliveries/dlv_1");
+            assert!(told.detail.contains(&path), "{}", told.detail);
+        }
     }
 }
