@@ -97,12 +97,19 @@ impl Managers {
         Ok(answer.await?.subscriptions)
     }
 
-    /// Tells somebody more. It is not repeated: a repeat would tell them twice.
+    /// Tells somebody more; under an id of the caller's, a repeat is the same subscription.
     pub async fn subscribe(
         &self,
         wish: v1::AddSubscriptionRequest,
     ) -> Result<v1::Subscription, Problem> {
-        let answer = self.ask(Sort::Harmful, |channel| {
+        let chosen = wish.subscription.as_ref().is_some_and(|s| !s.id.is_empty());
+        // Without one, a repeat would tell them twice.
+        let sort = if chosen {
+            Sort::Harmless
+        } else {
+            Sort::Harmful
+        };
+        let answer = self.ask(sort, |channel| {
             let wish = wish.clone();
             async move { notices(channel).add_subscription(call(wish)).await }
         });

@@ -14,6 +14,7 @@ use assay_model::notice::{self, DeliveryState, id_in};
 use assay_proto::convert::{self, WireError, opt_time, time};
 use assay_proto::v1;
 use assay_store::notices::DeliveryFilter;
+use uuid::Uuid;
 
 use super::{away, or_none, unreadable};
 use crate::api::Api;
@@ -23,6 +24,19 @@ use crate::rights::Action;
 
 /// Messages of one subscription that are read.
 const MOST: u32 = 1000;
+
+/// The names of subscriptions that are made under a key.
+const NAMES: Uuid = Uuid::from_u128(0x2b8e_41d7_90c3_4f6a_8a15_e3d2_5c74_b9f0);
+
+/// The id of the subscription that `who` makes under `key`, the same at every gateway; without a key
+/// none is chosen.
+fn id_of(who: &Reader, key: &str) -> String {
+    if key.is_empty() {
+        return String::new();
+    }
+    let name = format!("{}\u{0}{key}", who.id);
+    notice::shown_as("sub", Uuid::new_v5(&NAMES, name.as_bytes()))
+}
 
 /// What is done to a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,11 +222,12 @@ impl Api {
         Ok(Told::fresh(shown(who, one)?, (self.parts.now)()))
     }
 
-    /// Tells somebody more.
+    /// Tells somebody more; repeats under one `key` are one subscription.
     pub(crate) async fn subscribe(
         &self,
         who: &Reader,
         draft: &SubscriptionDraft,
+        key: &str,
     ) -> Result<Subscription, Problem> {
         let operates = self.parts.rights.may(who, Action::Operate, None);
         let dataset = match draft.dataset.as_deref() {
@@ -236,6 +251,7 @@ impl Api {
         let severity = draft.severity.map(|severity| severity.to_string());
         let wish = v1::AddSubscriptionRequest {
             subscription: Some(v1::Subscription {
+                id: id_of(who, key),
                 dataset,
                 channel: draft.channel.to_string(),
                 target: draft.target.clone(),
@@ -394,7 +410,7 @@ mod tests {
 
     #[test]
     fn a_message_that_was_taken_and_cannot_be_read_is_not_told_as_not_sent() {
-        let to = notice::shown_as("sub", uuid::Uuid::from_u128(7));
+        let to = notice::shown_as("sub", Uuid::from_u128(7));
         for read in [
             away(assay_store::StoreError::Unavailable("gone".into())),
             no("delivery", "dlv_1"),
@@ -404,5 +420,20 @@ mod tests {
             let path = format!("/api/v1/subscriptions/{to}/deliveries/dlv_1");
             assert!(told.detail.contains(&path), "{}", told.detail);
         }
+    }
+
+    #[test]
+    fn a_key_names_one_subscription_of_one_sender() {
+        let ada = Reader::of_this_machine();
+        let bob = Reader {
+            id: "bob".to_owned(),
+            ..ada.clone()
+        };
+        let first = id_of(&ada, "monday");
+        assert_eq!(id_of(&ada, "monday"), first);
+        assert!(id_in("sub", &first).is_ok(), "{first}");
+        assert_ne!(id_of(&ada, "tuesday"), first);
+        assert_ne!(id_of(&bob, "monday"), first);
+        assert_eq!(id_of(&ada, ""), "");
     }
 }
