@@ -253,6 +253,10 @@ pub fn refused(status: &Status) -> anyhow::Error {
              is it a manager's port, and does it want https://? compare: --server"
         )),
         Code::Unavailable => no_server(format!("the manager is away: {said}\n  {REMEDY}")),
+        Code::DeadlineExceeded if !of_transport && !said.is_empty() => no_server(format!(
+            "the manager has no certain answer: {said}\n  \
+             look at it: assay doctor"
+        )),
         Code::DeadlineExceeded | Code::Cancelled => no_server(
             "the manager did not answer in time\n  \
              allow more: ASSAY_CLIENT__TIMEOUT_S=60, or look at it: assay doctor"
@@ -352,6 +356,9 @@ mod tests {
     fn a_refusal_knows_its_exit_code() {
         let of = |status: Status| exit::of(&refused(&status));
         assert_eq!(of(Status::unavailable("x")), Exit::NoServer);
+        assert_eq!(of(Status::deadline_exceeded("x")), Exit::NoServer);
+        let lost = refused(&Status::deadline_exceeded("the write was not confirmed"));
+        assert!(lost.to_string().contains("was not confirmed"), "{lost}");
         assert_eq!(of(Status::permission_denied("x")), Exit::NoServer);
         assert_eq!(of(Status::not_found("x")), Exit::Usage);
         assert_eq!(of(Status::failed_precondition("x")), Exit::NotEvaluated);

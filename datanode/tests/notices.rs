@@ -475,3 +475,32 @@ async fn a_subscription_that_cannot_be_reached_is_refused_with_what_to_do() {
     assert!(ask(nobody).await.contains("no dataset"));
     assert_eq!(receiver.heard().len(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_under_a_chosen_id_is_one_however_often_it_is_asked_for() {
+    let receiver = Receiver::start(|_, _| Behaviour::Status(200));
+    let world = World::new(&[&receiver]).await;
+    let id = format!("sub_{:032x}", 7);
+    let chosen = || v1::Subscription {
+        id: id.clone(),
+        ..webhook(&receiver)
+    };
+    let first = world.subscribe(chosen()).await;
+    assert_eq!(first.id, id);
+    assert_eq!(world.subscribe(chosen()).await, first);
+    // Another one under the same id is refused, and changes nothing.
+    let request = v1::AddSubscriptionRequest {
+        subscription: Some(v1::Subscription {
+            severity: "error".to_owned(),
+            ..chosen()
+        }),
+        by: "ada".to_owned(),
+    };
+    let refused = world.client().await.add_subscription(request).await;
+    assert_eq!(refused.unwrap_err().code(), tonic::Code::FailedPrecondition);
+    let kept = world.cluster.sqlite.subscriptions(None).await.unwrap();
+    let kept: Vec<_> = kept.iter().map(|s| (s.id, s.severity)).collect();
+    assert_eq!(kept, [(uuid::Uuid::from_u128(7), Severity::Warning)]);
+    let nameless = world.subscribe(webhook(&receiver)).await;
+    assert_ne!(nameless.id, id);
+}

@@ -17,6 +17,7 @@ use async_trait::async_trait;
 
 use crate::api::Api;
 use crate::convert;
+use crate::people::away;
 use crate::problem::{
     BAD_BODY, CONFLICT, FORBIDDEN, INVALID_DEFINITION, PRECONDITION_FAILED, PRECONDITION_REQUIRED,
     REGISTRY_AWAY, TOO_LARGE, UNCONFIRMED, no,
@@ -130,6 +131,19 @@ impl Api {
         Err(FORBIDDEN.because(format!("you may define nothing that belongs to `{owner}`")))
     }
 
+    /// Refuses a writer of what has no document where the store remembers it as another's: all that
+    /// is kept of it would be theirs.
+    async fn may_begin(&self, who: &Reader, id: &DatasetId) -> Result<(), Problem> {
+        // Asked itself, not what is remembered of it: who owns it decides, and may be new.
+        let stored = self.parts.store.definition(id).await.map_err(away)?;
+        match stored {
+            Some(stored) if !self.may(who, Action::Define, &stored) => {
+                Err(no("dataset", id.as_str()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The definition that a run is to be started with: the registry's, as it is at this moment.
     async fn definition_json(&self, id: &DatasetId) -> Result<Option<String>, Problem> {
         let found = match self.parts.registry.get(id).await {
@@ -201,6 +215,9 @@ impl Deeds for Api {
         self.may_give(who, owner)?;
         let found = self.present(&id).await?;
         self.may_define(who, dataset, found.as_ref(), owner)?;
+        if found.is_none() {
+            self.may_begin(who, &id).await?;
+        }
         let before = found.as_ref().map(|found| &*found.text);
         let word = match before {
             None => "created",

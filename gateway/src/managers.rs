@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-use crate::problem::{NO_LEADER, of_status};
+use crate::problem::{NO_LEADER, UNCONFIRMED, of_status, of_wish};
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -51,6 +51,36 @@ struct Inner {
     way: Way,
     // Held while a leader is looked for, so that all wait for the same search.
     channel: Mutex<Option<Channel>>,
+}
+
+/// What is asked of the leader, by what a repeat of it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    /// A question: nothing is done by it.
+    Question,
+    /// A wish that is one, however often it comes.
+    Harmless,
+    /// A wish that is carried out each time.
+    Harmful,
+}
+
+impl Sort {
+    fn meaning(self, refusal: &Status) -> Problem {
+        match self {
+            Self::Question => of_status(refusal),
+            Self::Harmless | Self::Harmful => of_wish(refusal),
+        }
+    }
+}
+
+/// What two attempts mean, neither of which has an answer: the second not having reached anybody
+/// says nothing of the first.
+fn both(first: Problem, again: Problem) -> Problem {
+    let lost = first.slug() == UNCONFIRMED.slug;
+    match again.slug() == NO_LEADER.slug && lost {
+        true => first,
+        false => again,
+    }
 }
 
 /// A call with its deadline.
@@ -106,7 +136,7 @@ impl Managers {
     }
 
     /// Asks the leader; once more where another one leads by now, or when a repeat does no harm.
-    async fn ask<T, F, A>(&self, repeatable: bool, question: F) -> Result<T, Problem>
+    async fn ask<T, F, A>(&self, sort: Sort, question: F) -> Result<T, Problem>
     where
         F: Fn(Channel) -> A,
         A: Future<Output = Result<tonic::Response<T>, Status>>,
@@ -118,23 +148,32 @@ impl Managers {
         let elsewhere = leader_of(&refusal).is_some();
         let broken = matches!(
             refusal.code(),
-            Code::Unavailable | Code::Unknown | Code::Cancelled
+            Code::Unavailable
+                | Code::Unknown
+                | Code::Cancelled
+                | Code::Internal
+                | Code::DeadlineExceeded
         );
         if elsewhere || broken {
             *self.inner.channel.lock().await = None;
         }
-        if !elsewhere && (!broken || !repeatable) {
-            return Err(self.meaning(&refusal).await);
+        if !elsewhere && (!broken || sort == Sort::Harmful) {
+            return Err(Box::pin(self.meaning(sort, &refusal)).await);
         }
-        match question(self.channel().await?).await {
-            Ok(answer) => Ok(answer.into_inner()),
-            Err(refusal) => Err(self.meaning(&refusal).await),
-        }
+        let first = sort.meaning(&refusal);
+        let again = match self.channel().await {
+            Ok(channel) => match question(channel).await {
+                Ok(answer) => return Ok(answer.into_inner()),
+                Err(refusal) => Box::pin(self.meaning(sort, &refusal)).await,
+            },
+            Err(problem) => problem,
+        };
+        Err(both(first, again))
     }
 
     /// What a refusal means: one of somebody who does not lead says nothing of the wish.
-    async fn meaning(&self, refusal: &Status) -> Problem {
-        let problem = of_status(refusal);
+    async fn meaning(&self, sort: Sort, refusal: &Status) -> Problem {
+        let problem = sort.meaning(refusal);
         if refusal.code() != Code::FailedPrecondition {
             return problem;
         }
@@ -156,7 +195,7 @@ impl Managers {
     /// # Errors
     /// [`Problem`]; so for the others.
     pub async fn status(&self) -> Result<v1::StatusResponse, Problem> {
-        self.ask(true, |channel| async move {
+        self.ask(Sort::Question, |channel| async move {
             cluster(channel).status(call(v1::StatusRequest {})).await
         })
         .await
@@ -164,7 +203,7 @@ impl Managers {
 
     /// A run with its tasks, and why they wait.
     pub async fn run(&self, run_id: &str) -> Result<v1::GetRunResponse, Problem> {
-        self.ask(true, |channel| {
+        self.ask(Sort::Question, |channel| {
             let run_id = run_id.to_owned();
             async move { runs(channel).get(call(v1::GetRunRequest { run_id })).await }
         })
@@ -173,8 +212,11 @@ impl Managers {
 
     /// Starts a run; with a key, a repeat is the same run.
     pub async fn submit(&self, wish: v1::SubmitRequest) -> Result<v1::SubmitResponse, Problem> {
-        let repeatable = !wish.idempotency_key.is_empty();
-        self.ask(repeatable, |channel| {
+        let sort = match wish.idempotency_key.is_empty() {
+            true => Sort::Harmful,
+            false => Sort::Harmless,
+        };
+        self.ask(sort, |channel| {
             let wish = wish.clone();
             async move { runs(channel).submit(call(wish)).await }
         })
@@ -187,7 +229,7 @@ impl Managers {
             run_id: run_id.to_owned(),
             reason: reason.to_owned(),
         };
-        self.ask(true, |channel| {
+        self.ask(Sort::Harmless, |channel| {
             let wish = wish.clone();
             async move { runs(channel).cancel(call(wish)).await }
         })
@@ -197,7 +239,7 @@ impl Managers {
 
     /// Makes the tasks of a run that did not succeed ready again.
     pub async fn retry(&self, run_id: &str) -> Result<(), Problem> {
-        self.ask(false, |channel| {
+        self.ask(Sort::Harmful, |channel| {
             let run_id = run_id.to_owned();
             async move { runs(channel).retry(call(v1::RetryRequest { run_id })).await }
         })
@@ -211,7 +253,7 @@ impl Managers {
             node: node.to_owned(),
             reason: reason.to_owned(),
         };
-        self.ask(true, |channel| {
+        self.ask(Sort::Harmless, |channel| {
             let wish = wish.clone();
             async move { cluster(channel).drain_node(call(wish)).await }
         })
@@ -221,7 +263,7 @@ impl Managers {
 
     /// Lets a node take tasks again.
     pub async fn uncordon(&self, node: &str) -> Result<(), Problem> {
-        self.ask(true, |channel| {
+        self.ask(Sort::Harmless, |channel| {
             let node = node.to_owned();
             async move {
                 let wish = v1::UncordonNodeRequest { node };
@@ -234,7 +276,7 @@ impl Managers {
 
     /// Sets the bounds of the fleet.
     pub async fn scale(&self, min: u32, max: u32) -> Result<(), Problem> {
-        self.ask(true, |channel| async move {
+        self.ask(Sort::Harmless, |channel| async move {
             cluster(channel)
                 .scale(call(v1::ScaleRequest { min, max }))
                 .await
@@ -250,4 +292,22 @@ fn cluster(channel: Channel) -> ClusterServiceClient<Channel> {
 
 fn runs(channel: Channel) -> RunServiceClient<Channel> {
     RunServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_attempt_that_reaches_nobody_says_nothing_of_the_first() {
+        let (lost, nobody) = (
+            || UNCONFIRMED.because("lost"),
+            || NO_LEADER.because("nobody"),
+        );
+        assert_eq!(both(lost(), nobody()).slug(), "unconfirmed");
+        assert_eq!(both(nobody(), nobody()).slug(), "no-leader");
+        assert_eq!(both(nobody(), lost()).slug(), "unconfirmed");
+        let refused = of_wish(&Status::not_found("no such run"));
+        assert_eq!(both(lost(), refused).slug(), "not-found");
+    }
 }

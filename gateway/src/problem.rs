@@ -4,6 +4,7 @@
 //! or tell the owner of somebody else's object that it exists.
 
 use assay_answers::Problem;
+use assay_proto::link::leader_of;
 use assay_registry::RegistryError;
 use assay_store::StoreError;
 use tonic::{Code, Status};
@@ -193,7 +194,7 @@ impl From<RegistryError> for Miss {
     }
 }
 
-/// What a manager's refusal means.
+/// What a manager's refusal of a question means, by which nothing is done.
 #[must_use]
 pub fn of_status(status: &Status) -> Problem {
     let said = assay_proto::link::why(status);
@@ -203,9 +204,37 @@ pub fn of_status(status: &Status) -> Problem {
         Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted => CONFLICT.because(said),
         Code::DataLoss => DAMAGED.because(said),
         Code::ResourceExhausted => STORE_AWAY.because(said),
-        Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => UNCONFIRMED.because(said),
         _ => NO_LEADER.because(said),
     }
+}
+
+/// What a manager's refusal of a wish means: where its answer was lost, it may have been done.
+#[must_use]
+pub fn of_wish(status: &Status) -> Problem {
+    let lost = match status.code() {
+        Code::Unavailable
+        | Code::Internal
+        | Code::Unknown
+        | Code::Cancelled
+        | Code::DeadlineExceeded => !unsent(status) && leader_of(status).is_none(),
+        _ => false,
+    };
+    match lost {
+        true => UNCONFIRMED.because(assay_proto::link::why(status)),
+        false => of_status(status),
+    }
+}
+
+/// Whether connecting failed, so that nothing was sent.
+fn unsent(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 #[cfg(test)]
@@ -226,5 +255,42 @@ mod tests {
     fn a_name_is_shown_without_what_would_break_a_line() {
         assert_eq!(shown("a\nb\u{7}c"), "abc…");
         assert!(shown(&"x".repeat(10_000)).chars().count() <= 121);
+    }
+
+    #[test]
+    fn a_wish_whose_answer_was_lost_may_have_been_done_and_a_question_does_nothing() {
+        for (code, wish, question) in [
+            (Code::Unavailable, "unconfirmed", "no-leader"),
+            (Code::Internal, "unconfirmed", "no-leader"),
+            (Code::Unknown, "unconfirmed", "no-leader"),
+            (Code::Cancelled, "unconfirmed", "no-leader"),
+            (Code::DeadlineExceeded, "unconfirmed", "no-leader"),
+            (Code::NotFound, "not-found", "not-found"),
+            (Code::InvalidArgument, "bad-body", "bad-body"),
+            (Code::FailedPrecondition, "conflict", "conflict"),
+            (Code::DataLoss, "damaged", "damaged"),
+            (Code::ResourceExhausted, "store-away", "store-away"),
+            (Code::PermissionDenied, "no-leader", "no-leader"),
+        ] {
+            let status = Status::new(code, "why");
+            assert_eq!(of_wish(&status).slug(), wish, "{code:?}");
+            assert_eq!(of_status(&status).slug(), question, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_wish_that_was_not_sent_was_surely_not_done() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let unsent = Status::from_error(Box::new(tonic::ConnectError(Box::new(refused))));
+        assert_eq!(unsent.code(), Code::Unavailable);
+        assert_eq!(of_wish(&unsent).slug(), "no-leader");
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let lost = Status::from_error(Box::new(broken));
+        assert_eq!(of_wish(&lost).slug(), "unconfirmed");
+        let mut elsewhere = Status::unavailable("another leads");
+        let address = "http://127.0.0.1:2".parse().unwrap();
+        let header = assay_proto::link::LEADER_HEADER;
+        elsewhere.metadata_mut().insert(header, address);
+        assert_eq!(of_wish(&elsewhere).slug(), "no-leader");
     }
 }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use assay_answers::{Reader, Role};
 use assay_gateway::{Api, ByRole, Managers, Mode, Parts, Way, anonymous};
+use assay_model::dataset::Dataset;
 use assay_proto::link::Door;
 use assay_registry::FolderRegistry;
-use assay_store::{OpenOptions, SqliteStore};
+use assay_store::conformance::fixtures::dataset;
+use assay_store::{JobStore as _, MetricStore as _, OpenOptions, SqliteStore};
 use assay_telemetry::Telemetry;
 use axum::Router;
 use axum::body::Body;
@@ -35,7 +37,8 @@ team:
 
 struct Scene {
     router: Router,
-    _folder: tempfile::TempDir,
+    store: SqliteStore,
+    folder: tempfile::TempDir,
 }
 
 impl Scene {
@@ -52,7 +55,7 @@ impl Scene {
         let api = Api::new(Parts {
             store: Arc::new(store.clone()),
             notices: Arc::new(store.clone()),
-            news: Arc::new(store),
+            news: Arc::new(store.clone()),
             registry: Arc::new(registry),
             managers: Managers::new(Way::One(nowhere)),
             rights: Arc::new(ByRole),
@@ -63,16 +66,21 @@ impl Scene {
         });
         Self {
             router: assay_gateway::api::router::router(&api),
-            _folder: folder,
+            store,
+            folder,
         }
     }
 
     /// The status and the kind of problem of a request that `who` makes.
     async fn asked(&self, who: &Reader, method: &str, path: &str, body: &str) -> (u16, String) {
+        let kind = match method {
+            "PUT" => "application/yaml",
+            _ => "application/json",
+        };
         let mut request = Request::builder()
             .method(method)
             .uri(format!("/api/v1/{path}"))
-            .header("content-type", "application/json")
+            .header("content-type", kind)
             .body(Body::from(body.to_owned()))
             .unwrap();
         request.extensions_mut().insert(who.clone());
@@ -145,4 +153,40 @@ async fn owners_answer_back_for_what_is_theirs_and_nobody_else_does() {
     assert_eq!(scene.asked(&told, "GET", list, "").await.0, 200);
     let finance = reader(Role::Owner, &["finance"], &[], true);
     assert_eq!(scene.asked(&finance, "GET", list, "").await.0, 404);
+}
+
+#[tokio::test]
+async fn what_only_the_store_remembers_is_not_taken_over_by_another_owner() {
+    let scene = Scene::new().await;
+    let wages = Dataset {
+        owner: Some("finance".to_owned()),
+        ..dataset("wages")
+    };
+    scene.store.put_definition(&wages).await.unwrap();
+    let document = |id: &str, owner: &str| {
+        let text = ORDERS.replace("orders", id);
+        text.replace("name: sales", &format!("name: {owner}"))
+    };
+    let sales = reader(Role::Owner, &["sales"], &[], true);
+    let theirs = document("wages", "sales");
+    for path in ["datasets/wages?dryRun=true", "datasets/wages"] {
+        let (status, slug) = scene.asked(&sales, "PUT", path, &theirs).await;
+        assert_eq!((status, slug.as_str()), (404, "not-found"), "{path}");
+    }
+    let files = || std::fs::read_dir(scene.folder.path()).unwrap();
+    let documents = files().filter(|file| {
+        let name = file.as_ref().unwrap().file_name();
+        name.to_string_lossy().ends_with(".odcs.yaml")
+    });
+    assert_eq!(documents.count(), 1);
+    let kept = scene.store.definition(&wages.id).await.unwrap().unwrap();
+    assert_eq!(kept.owner.as_deref(), Some("finance"));
+    // Whose it is gives it a document, and what nobody has is there for the taking.
+    let finance = reader(Role::Owner, &["finance"], &[], true);
+    let own = document("wages", "finance");
+    let (status, slug) = scene.asked(&finance, "PUT", "datasets/wages", &own).await;
+    assert_eq!((status, slug.as_str()), (201, ""));
+    let fresh = document("refunds", "sales");
+    let (status, slug) = scene.asked(&sales, "PUT", "datasets/refunds", &fresh).await;
+    assert_eq!((status, slug.as_str()), (201, ""));
 }

@@ -62,7 +62,7 @@ pub enum SubmitError {
     #[error("{0}")]
     Refused(String),
     /// The term ended before there was an answer: whether it was done is not known.
-    #[error("the leader changed or did not answer in time; ask again (a repeat is harmless)")]
+    #[error("the leader changed or did not answer in time; look at how it stands, then ask again")]
     NoAnswer,
     /// The store refused.
     #[error(transparent)]

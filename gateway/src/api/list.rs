@@ -43,6 +43,7 @@ const DEFINES: &[p::Kind] = &[
     p::BAD_BODY,
     p::PRECONDITION_REQUIRED,
     p::REGISTRY_AWAY,
+    p::STORE_AWAY,
     p::UNCONFIRMED,
 ];
 const WISH: &[p::Kind] = &[

@@ -81,7 +81,7 @@ pub(super) async fn subscription(api: Api, ask: Ask) -> Gives {
 
 pub(super) async fn subscribe(api: Api, ask: Ask) -> Gives {
     let draft: SubscriptionDraft = body(&ask)?;
-    let made = api.subscribe(&ask.who, &draft).await?;
+    let made = api.subscribe(&ask.who, &draft, key(&ask)).await?;
     let path = format!("/api/v1/subscriptions/{}", made.id);
     Ok(at(reply::json(StatusCode::CREATED, &made)?, &path))
 }

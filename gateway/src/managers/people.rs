@@ -13,7 +13,7 @@ use assay_proto::v1::notice_service_client::NoticeServiceClient;
 use tonic::Request;
 use tonic::transport::Channel;
 
-use super::{Managers, call};
+use super::{Managers, Sort, call};
 
 /// How long a call may take that judges the past over again.
 const BACKTEST: Duration = Duration::from_secs(30);
@@ -41,7 +41,7 @@ impl Managers {
         &self,
         wish: v1::PreviewFeedbackRequest,
     ) -> Result<v1::FeedbackResponse, Problem> {
-        self.ask(true, |channel| {
+        self.ask(Sort::Question, |channel| {
             let wish = wish.clone();
             async move { feedback(channel).preview(patient(wish)).await }
         })
@@ -53,7 +53,7 @@ impl Managers {
         &self,
         wish: v1::KeepFeedbackRequest,
     ) -> Result<v1::FeedbackResponse, Problem> {
-        self.ask(true, |channel| {
+        self.ask(Sort::Harmless, |channel| {
             let wish = wish.clone();
             async move { feedback(channel).keep(patient(wish)).await }
         })
@@ -65,7 +65,7 @@ impl Managers {
         &self,
         wish: v1::WithdrawFeedbackRequest,
     ) -> Result<v1::FeedbackResponse, Problem> {
-        self.ask(true, |channel| {
+        self.ask(Sort::Harmless, |channel| {
             let wish = wish.clone();
             async move { feedback(channel).withdraw(patient(wish)).await }
         })
@@ -77,7 +77,7 @@ impl Managers {
         &self,
         wish: v1::ChangeCauseRequest,
     ) -> Result<v1::Cause, Problem> {
-        let answer = self.ask(true, |channel| {
+        let answer = self.ask(Sort::Harmless, |channel| {
             let wish = wish.clone();
             async move { notices(channel).change_cause(call(wish)).await }
         });
@@ -90,19 +90,26 @@ impl Managers {
             dataset: dataset.to_owned(),
             with_removed: false,
         };
-        let answer = self.ask(true, |channel| {
+        let answer = self.ask(Sort::Question, |channel| {
             let wish = wish.clone();
             async move { notices(channel).list_subscriptions(patient(wish)).await }
         });
         Ok(answer.await?.subscriptions)
     }
 
-    /// Tells somebody more. It is not repeated: a repeat would tell them twice.
+    /// Tells somebody more; under an id of the caller's, a repeat is the same subscription.
     pub async fn subscribe(
         &self,
         wish: v1::AddSubscriptionRequest,
     ) -> Result<v1::Subscription, Problem> {
-        let answer = self.ask(false, |channel| {
+        let chosen = wish.subscription.as_ref().is_some_and(|s| !s.id.is_empty());
+        // Without one, a repeat would tell them twice.
+        let sort = if chosen {
+            Sort::Harmless
+        } else {
+            Sort::Harmful
+        };
+        let answer = self.ask(sort, |channel| {
             let wish = wish.clone();
             async move { notices(channel).add_subscription(call(wish)).await }
         });
@@ -114,7 +121,7 @@ impl Managers {
         &self,
         wish: v1::ChangeSubscriptionRequest,
     ) -> Result<v1::Subscription, Problem> {
-        let answer = self.ask(true, |channel| {
+        let answer = self.ask(Sort::Harmless, |channel| {
             let wish = wish.clone();
             async move { notices(channel).change_subscription(call(wish)).await }
         });
@@ -126,7 +133,7 @@ impl Managers {
         &self,
         wish: v1::TestSubscriptionRequest,
     ) -> Result<String, Problem> {
-        let answer = self.ask(false, |channel| {
+        let answer = self.ask(Sort::Harmful, |channel| {
             let wish = wish.clone();
             async move { notices(channel).test_subscription(call(wish)).await }
         });
@@ -135,7 +142,7 @@ impl Managers {
 
     /// Sends a message that was given up again.
     pub async fn send_again(&self, wish: v1::SendAgainRequest) -> Result<(), Problem> {
-        let answer = self.ask(false, |channel| {
+        let answer = self.ask(Sort::Harmful, |channel| {
             let wish = wish.clone();
             async move { notices(channel).send_again(call(wish)).await }
         });

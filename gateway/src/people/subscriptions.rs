@@ -14,15 +14,29 @@ use assay_model::notice::{self, DeliveryState, id_in};
 use assay_proto::convert::{self, WireError, opt_time, time};
 use assay_proto::v1;
 use assay_store::notices::DeliveryFilter;
+use uuid::Uuid;
 
 use super::{away, or_none, unreadable};
 use crate::api::Api;
-use crate::problem::{FORBIDDEN, no};
+use crate::problem::{FORBIDDEN, UNCONFIRMED, no};
 use crate::reads::{page, word};
 use crate::rights::Action;
 
 /// Messages of one subscription that are read.
 const MOST: u32 = 1000;
+
+/// The names of subscriptions that are made under a key.
+const NAMES: Uuid = Uuid::from_u128(0x2b8e_41d7_90c3_4f6a_8a15_e3d2_5c74_b9f0);
+
+/// The id of the subscription that `who` makes under `key`, the same at every gateway; without a key
+/// none is chosen.
+fn id_of(who: &Reader, key: &str) -> String {
+    if key.is_empty() {
+        return String::new();
+    }
+    let name = format!("{}\u{0}{key}", who.id);
+    notice::shown_as("sub", Uuid::new_v5(&NAMES, name.as_bytes()))
+}
 
 /// What is done to a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +101,23 @@ fn message(of: &notice::Delivery, to: &notice::Subscription) -> Delivery {
     let error = shown.error.as_deref();
     shown.error = error.map(|error| without(error, to.channel, &to.target));
     shown
+}
+
+/// What is answered once the leader has taken a message: where it cannot be read back, nobody may take
+/// that for «nothing was done», and send it once more.
+fn taken(to: &str, delivery: &str, read: Result<Delivery, Problem>) -> Result<Delivery, Problem> {
+    read.map_err(|problem| {
+        let what = format!(
+            "{delivery} was taken to be sent, and how it stands cannot be read ({}); do not send it \
+             again, look at /api/v1/subscriptions/{to}/deliveries/{delivery}",
+            problem.detail
+        );
+        Problem {
+            // A repeat would be another message.
+            retry_after_ms: None,
+            ..UNCONFIRMED.because(what)
+        }
+    })
 }
 
 impl Api {
@@ -191,11 +222,12 @@ impl Api {
         Ok(Told::fresh(shown(who, one)?, (self.parts.now)()))
     }
 
-    /// Tells somebody more.
+    /// Tells somebody more; repeats under one `key` are one subscription.
     pub(crate) async fn subscribe(
         &self,
         who: &Reader,
         draft: &SubscriptionDraft,
+        key: &str,
     ) -> Result<Subscription, Problem> {
         let operates = self.parts.rights.may(who, Action::Operate, None);
         let dataset = match draft.dataset.as_deref() {
@@ -219,6 +251,7 @@ impl Api {
         let severity = draft.severity.map(|severity| severity.to_string());
         let wish = v1::AddSubscriptionRequest {
             subscription: Some(v1::Subscription {
+                id: id_of(who, key),
                 dataset,
                 channel: draft.channel.to_string(),
                 target: draft.target.clone(),
@@ -262,7 +295,7 @@ impl Api {
             by: who.id.clone(),
         };
         let sent = self.parts.managers.test_subscription(wish).await?;
-        self.delivery_to(&to, &sent).await
+        taken(&to.shown(), &sent, self.delivery_to(&to, &sent).await)
     }
 
     /// A message to a subscription that may be seen.
@@ -331,7 +364,11 @@ impl Api {
             by: who.id.clone(),
         };
         self.parts.managers.send_again(wish).await?;
-        self.delivery_to(&to, &found.id).await
+        taken(
+            &to.shown(),
+            &found.id,
+            self.delivery_to(&to, &found.id).await,
+        )
     }
 
     /// The newest message to each of `ids`, which may be seen.
@@ -369,5 +406,34 @@ mod tests {
         assert!(!is_by(&ada, "bob (client ada)"));
         let nobody = crate::parts::anonymous();
         assert!(!is_by(&nobody, &nobody.id));
+    }
+
+    #[test]
+    fn a_message_that_was_taken_and_cannot_be_read_is_not_told_as_not_sent() {
+        let to = notice::shown_as("sub", Uuid::from_u128(7));
+        for read in [
+            away(assay_store::StoreError::Unavailable("gone".into())),
+            no("delivery", "dlv_1"),
+        ] {
+            let told = taken(&to, "dlv_1", Err(read)).unwrap_err();
+            assert_eq!((told.slug(), told.retry_after_ms), ("unconfirmed", None));
+            let path = format!("/api/v1/subscriptions/{to}/deliveries/dlv_1");
+            assert!(told.detail.contains(&path), "{}", told.detail);
+        }
+    }
+
+    #[test]
+    fn a_key_names_one_subscription_of_one_sender() {
+        let ada = Reader::of_this_machine();
+        let bob = Reader {
+            id: "bob".to_owned(),
+            ..ada.clone()
+        };
+        let first = id_of(&ada, "monday");
+        assert_eq!(id_of(&ada, "monday"), first);
+        assert!(id_in("sub", &first).is_ok(), "{first}");
+        assert_ne!(id_of(&ada, "tuesday"), first);
+        assert_ne!(id_of(&bob, "monday"), first);
+        assert_eq!(id_of(&ada, ""), "");
     }
 }

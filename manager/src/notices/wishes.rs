@@ -118,7 +118,33 @@ async fn look_again(
     Ok(())
 }
 
-/// Adds a subscription.
+/// What is there under the id of `asked`: the same one, if it was asked for before.
+fn repeated(
+    known: Option<Subscription>,
+    asked: &Subscription,
+) -> Result<Option<Subscription>, WishError> {
+    let Some(known) = known else {
+        return Ok(None);
+    };
+    let same = Subscription {
+        paused_by: known.paused_by.clone(),
+        created_by: known.created_by.clone(),
+        created_at: known.created_at,
+        since: known.since,
+        removed_at: None,
+        ..asked.clone()
+    };
+    if known == same {
+        return Ok(Some(known));
+    }
+    Err(WishError::Refused(format!(
+        "{} was made before, and is another one or has been removed\n  \
+         take a new id, or a new Idempotency-Key",
+        known.shown()
+    )))
+}
+
+/// Adds a subscription; one that was added before stays as it is.
 pub(crate) async fn subscribe(
     shared: &Shared,
     subscription: Subscription,
@@ -131,6 +157,11 @@ pub(crate) async fn subscribe(
         shared.definition(dataset.clone()).await?;
     }
     let _turn = desk.turn.lock().await;
+    let all = desk.store().subscriptions(None).await?;
+    let known = all.into_iter().find(|known| known.id == subscription.id);
+    if let Some(known) = repeated(known, &subscription)? {
+        return Ok(known);
+    }
     let mut notices = Notices {
         subscriptions: vec![subscription.clone()],
         ..Notices::default()

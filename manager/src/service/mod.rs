@@ -184,9 +184,9 @@ pub(crate) fn store_status(error: &StoreError) -> Status {
             Status::failed_precondition(text)
         }
         StoreError::Full { .. } => Status::resource_exhausted(text),
-        StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::Open { .. } => {
-            Status::unavailable(text)
-        }
+        // Whether it was written is not known: a caller must not take it for «nothing was done».
+        StoreError::Unknown(_) => Status::deadline_exceeded(text),
+        StoreError::Unavailable(_) | StoreError::Open { .. } => Status::unavailable(text),
         StoreError::Corrupt { .. } => Status::data_loss(text),
     }
 }
@@ -199,7 +199,7 @@ impl From<SubmitError> for Status {
                 Self::not_found(error.to_string())
             }
             SubmitError::Refused(reason) => Self::failed_precondition(reason),
-            SubmitError::NoAnswer => Self::unavailable(error.to_string()),
+            SubmitError::NoAnswer => Self::deadline_exceeded(error.to_string()),
             SubmitError::Store(error) => store_status(&error),
         }
     }
@@ -211,5 +211,23 @@ pub(crate) const fn bound(asked: u32, default: u32, max: u32) -> u32 {
         0 => default,
         asked if asked > max => max,
         asked => asked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::Code;
+
+    #[test]
+    fn what_may_have_been_done_is_told_apart_from_what_was_not() {
+        let lost = StoreError::Unknown("the connection broke".into());
+        let away = StoreError::Unavailable("no connection".into());
+        assert_eq!(store_status(&lost).code(), Code::DeadlineExceeded);
+        assert_eq!(store_status(&away).code(), Code::Unavailable);
+        let code = |error: SubmitError| Status::from(error).code();
+        assert_eq!(code(SubmitError::NoAnswer), Code::DeadlineExceeded);
+        assert_eq!(code(SubmitError::Store(lost)), Code::DeadlineExceeded);
+        assert_eq!(code(SubmitError::Store(away)), Code::Unavailable);
     }
 }

@@ -189,8 +189,14 @@ impl NoticeService for Notices {
     ) -> Result<Response<v1::AddSubscriptionResponse>, Status> {
         only(&request, ASKERS)?;
         let by = by(&request, request.get_ref().by.clone())?;
-        let (id, now) = (Uuid::now_v7(), (self.shared.parts.now)());
+        let now = (self.shared.parts.now)();
         let asked = request.into_inner().subscription;
+        // Whoever chooses the id may ask again: it is one subscription.
+        let chosen = asked.as_ref().map(|asked| asked.id.clone());
+        let id = match chosen.filter(|id| !id.is_empty()) {
+            Some(id) => convert::notice_id("sub", id)?,
+            None => Uuid::now_v7(),
+        };
         let made = convert::new_subscription(asked, id, by, now)?;
         let made = wishes::subscribe(&self.shared, made).await?;
         Ok(Response::new(v1::AddSubscriptionResponse {
