@@ -155,6 +155,12 @@ fn from_the_overview_to_the_check_that_failed_and_what_explains_it() {
     let open = open["items"].as_array().unwrap().len();
     let told = text(&mut browser, "main");
     assert!(told.contains(&format!("{open} open incidents")), "{told}");
+    // The overview shows the newest of them, which of several at once is left open.
+    follow(
+        &mut browser,
+        "a[href='/incidents?status=open']",
+        "All open incidents",
+    );
     // An open incident says in a sentence what is wrong, and with which file.
     follow(
         &mut browser,
