@@ -163,7 +163,9 @@ BEGIN
     PERFORM fence(p_epoch);
     PERFORM settle_causes(n);
     PERFORM settle_messages(n);
-    UPDATE outbox SET sent_at = instant((n ->> 'at')::bigint) WHERE sent_at IS NULL AND key = ANY (v_keys);
+    -- The leader's instant is that of when it began to look: what came after it was told later.
+    UPDATE outbox SET sent_at = GREATEST(instant((n ->> 'at')::bigint), created_at)
+     WHERE sent_at IS NULL AND key = ANY (v_keys);
     DELETE FROM outbox WHERE key = ANY (v_keys) AND event = 'partition.finished';
 END $$;
 

@@ -71,7 +71,7 @@ const SETTLE: &[&str] = &[
      claim_epoch = NULL, claim_until = NULL, ended_at = NULL, error = NULL \
      WHERE state <> 'pending' AND id IN (SELECT value FROM json_each(?1, '$.again'))",
     "DELETE FROM delivery WHERE state <> 'pending' AND ended_at < ?1 ->> '$.forget'",
-    "UPDATE outbox SET sent_at = ?1 ->> '$.at' WHERE sent_at IS NULL \
+    "UPDATE outbox SET sent_at = max(?1 ->> '$.at', created_at) WHERE sent_at IS NULL \
      AND key IN (SELECT value FROM json_each(?1, '$.handled'))",
     // That a partition was judged is not kept once it is told.
     "DELETE FROM outbox WHERE event = 'partition.finished' \
