@@ -1,224 +1,80 @@
-//! One batch of a table into the state of its partition.
+//! One batch of a table of MySQL: what is asked of the server.
 //!
-//! In: the ranges of a batch, each with the mark that the listing saw. Out: the state of their rows,
-//! equal to the last digit to that of the same rows in a Parquet file. All of it is read in one
-//! transaction, which sees one state of the database; the rows of every range must be those that were
-//! listed. What the database can compute exactly it computes, the rest is read.
+//! In: statements of [`table::batch`](crate::table::batch). Out: the server's answers, and the rows of
+//! a statement in batches. Values that no type of Arrow has are counted apart, never left out.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
-use assay_metrics::TableState;
-use assay_model::partition::{ObjectSlice, PartitionKey};
-use assay_model::task::MeasureSpec;
+use assay_metrics::{TableState, Wants};
+use assay_model::partition::PartitionKey;
 use assay_scan::columnar::{Feed, Rows};
 use assay_scan::error::{Place, ScanError};
-use assay_scan::plan::{ScanPlan, table_plan};
+use assay_scan::plan::ScanPlan;
 
 use super::AtWork;
 use super::decode::Decoder;
 use super::list::stretch;
 use super::marks::Mark;
 use super::push;
-use super::session::Texts;
-use super::types::{Column, expression, schema};
+use super::types::{Column, expression};
+use crate::table::batch::{Asked, Cells, Told, Work};
 use crate::table::odd::{Odd, add_odd};
-use crate::table::push::{Plan, Totals, plan};
 use crate::table::range::{KeyIs, Range};
 
-/// Ranges that are asked for by one statement.
-const AT_A_TIME: usize = 500;
-/// Aggregates of one statement.
-const AGGREGATES: usize = 1_000;
-
-/// Rows that one statement asks for.
-pub(super) struct Work {
-    from: String,
-    conditions: Vec<String>,
-    pub(super) expected: Mark,
-    pub(super) bytes: u64,
-    /// Whether further ranges may be put to it.
-    open: bool,
-    /// The path of the first range.
-    pub(super) path: String,
-}
-
-impl Work {
-    fn rows_of(&self) -> String {
-        format!(
-            "FROM {} WHERE ({})",
-            self.from,
-            self.conditions.join(" OR ")
-        )
-    }
-}
-
-impl AtWork<'_> {
-    /// What is computed of the table.
-    pub(super) fn scan_plan(&self) -> ScanPlan {
-        let names: Vec<&str> = self.shape.columns.iter().map(|c| c.name.as_str()).collect();
-        table_plan(self.dataset, &names)
+impl<'a> Asked<'a> for AtWork<'a> {
+    fn told(&self) -> Told<'a> {
+        Told {
+            columns: &self.shape.columns,
+            dataset: self.dataset,
+            context: self.context,
+            address: self.address,
+        }
     }
 
-    /// The state of the batch.
-    pub(super) fn measure(
-        &mut self,
-        spec: &MeasureSpec,
-    ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
-        let key = match spec.partitions.as_slice() {
-            [only] => only.key.clone(),
-            several => {
-                let what = format!("a batch of a table is of {} partitions", several.len());
-                return Err(ScanError::corrupt(self.address, Place::file(), what));
-            }
+    fn place(&self, range: &Range) -> Result<(String, String), &'static str> {
+        if range.table != self.shape.path() {
+            return Err("it is no range of rows of this table");
+        }
+        let keyed = match (&range.key, self.key) {
+            (KeyIs::Any, None) => "TRUE".to_owned(),
+            (is, Some(key)) if *is != KeyIs::Any => key.condition(is),
+            _ => return Err("its partitions are told otherwise"),
         };
-        let scan = self.scan_plan();
-        let plan = plan(&self.shape.columns, &scan, push::is_pushable);
-        let mut whole = TableState::default();
-        for work in self.works(&spec.slices)? {
-            self.context.check(&work.path)?;
-            let state = self.state(&work, &scan, &plan, &key)?;
-            whole.merge(&state);
-            self.context.progress.add_bytes(work.bytes);
-        }
-        Ok(BTreeMap::from([(key, whole)]))
+        let stretch =
+            stretch(range, self.shape.number.as_ref()).ok_or("its primary key is another")?;
+        Ok((self.shape.from(), format!("({keyed} AND {stretch})")))
     }
 
-    /// The statements that ranges take.
-    pub(super) fn works(&self, slices: &[ObjectSlice]) -> Result<Vec<Work>, ScanError> {
-        let mut works: Vec<Work> = Vec::new();
-        for slice in slices {
-            let object = &slice.object;
-            let changed = |what: &str| ScanError::Changed {
-                path: format!("{}: {}", self.address, object.path),
-                what: what.to_owned(),
-            };
-            let range = Range::parse(&object.path).filter(|r| r.table == self.shape.path());
-            let range = range.ok_or_else(|| changed("it is no range of rows of this table"))?;
-            let keyed = match (&range.key, self.key) {
-                (KeyIs::Any, None) => "TRUE".to_owned(),
-                (is, Some(key)) if *is != KeyIs::Any => key.condition(is),
-                _ => return Err(changed("its partitions are told otherwise")),
-            };
-            let stretch = stretch(&range, self.shape.number.as_ref())
-                .ok_or_else(|| changed("its primary key is another"))?;
-            let etag = object.etag.as_deref().unwrap_or_default();
-            let expected = self.marking.parse(etag, self.shape.signature);
-            let expected = expected.ok_or_else(|| {
-                changed("its columns, or the way that changes are noticed, are others")
-            })?;
-            let condition = format!("({keyed} AND {stretch})");
-            let open = range.blocks.is_none() && self.marking.adds_up();
-            match works.last_mut() {
-                Some(last) if open && last.open && last.conditions.len() < AT_A_TIME => {
-                    last.conditions.push(condition);
-                    last.expected.add(&expected);
-                    last.bytes += object.size;
-                }
-                _ => works.push(Work {
-                    from: self.shape.from(),
-                    conditions: vec![condition],
-                    expected,
-                    bytes: object.size,
-                    open,
-                    path: object.path.clone(),
-                }),
-            }
-        }
-        Ok(works)
+    fn expected(&self, etag: &str) -> Option<Mark> {
+        self.marking.parse(etag, self.shape.signature)
     }
 
-    fn state(
-        &mut self,
-        work: &Work,
-        scan: &ScanPlan,
-        plan: &Plan,
-        key: &PartitionKey,
-    ) -> Result<TableState, ScanError> {
-        let rows = work.expected.rows;
-        let Totals { states, copied } = self.totals(work, scan, plan)?;
-        let mut state = if copied.is_empty() {
-            self.context
-                .progress
-                .rows
-                .fetch_add(rows, Ordering::Relaxed);
-            TableState {
-                rows,
-                bytes: work.bytes,
-                files: 1,
-                ..TableState::default()
-            }
-        } else {
-            self.read(work, scan, &copied, key)?
-        };
-        if state.rows != rows {
-            let what = format!("{} rows were read of {rows}", state.rows);
-            return Err(ScanError::corrupt(&work.path, Place::file(), what));
-        }
-        self.still(work)?;
-        state.columns.extend(states);
-        state.schema = schema(&self.shape.columns);
-        Ok(state)
+    fn adds_up(&self) -> bool {
+        self.marking.adds_up()
     }
 
-    /// Compares the rows with the listing, and takes the totals of the columns.
-    pub(super) fn totals(
-        &mut self,
-        work: &Work,
-        scan: &ScanPlan,
-        plan: &Plan,
-    ) -> Result<Totals, ScanError> {
-        let columns = &self.shape.columns;
-        let mut all = vec![self.marking.aggregates()];
-        let mut places = Vec::new();
-        let mut at = 2;
-        for (column, wants) in &plan.pushed {
-            let own = push::aggregates(&columns[*column], *wants);
-            places.push(at..at + own.len());
-            at += own.len();
-            all.extend(own);
-        }
-        let mut cells: Texts = Vec::with_capacity(at);
-        for some in all.chunks(AGGREGATES) {
-            let statement = format!("SELECT {} {}", some.join(", "), work.rows_of());
-            let row = self.session.rows(&statement)?.pop();
-            cells.extend(row.unwrap_or_default());
-        }
-        self.compare(work, &cells)?;
-        let rows = work.expected.rows;
-        Ok(Totals::read(columns, scan, plan, rows, &cells, &places))
+    fn marks(&self) -> String {
+        self.marking.aggregates()
     }
 
-    fn compare(&self, work: &Work, cells: &Texts) -> Result<(), ScanError> {
-        let cell = |at: usize| cells.get(at).and_then(Option::as_deref);
-        let found = self.marking.read(cell(0), cell(1), self.address)?;
-        if found == work.expected {
-            return Ok(());
-        }
-        Err(ScanError::Changed {
-            path: format!("{}: {}", self.address, work.path),
-            what: format!(
-                "{} rows were listed, and {} or others are there",
-                work.expected.rows, found.rows
-            ),
-        })
+    fn found(&self, rows: Option<&str>, mark: Option<&str>) -> Result<Option<Mark>, ScanError> {
+        self.marking.read(rows, mark, self.address).map(Some)
     }
 
-    /// Looks once more at the rows of a view: it may be one of tables that the transaction does not
-    /// see in one state.
-    pub(super) fn still(&mut self, work: &Work) -> Result<(), ScanError> {
-        if !self.shape.view {
-            return Ok(());
-        }
-        let statement = format!("SELECT {} {}", self.marking.aggregates(), work.rows_of());
-        let row = self.session.rows(&statement)?.pop();
-        self.compare(work, &row.unwrap_or_default())
+    fn is_pushable(&self, column: &Column, wants: Wants) -> bool {
+        push::is_pushable(column, wants)
     }
 
-    /// The state of columns whose values have to be seen.
+    fn aggregates(&self, column: &Column, wants: Wants) -> Vec<String> {
+        push::aggregates(column, wants)
+    }
+
+    fn row(&mut self, statement: &str) -> Result<Cells, ScanError> {
+        Ok(self.session.rows(statement)?.pop().unwrap_or_default())
+    }
+
     fn read(
         &mut self,
         work: &Work,
@@ -245,6 +101,19 @@ impl AtWork<'_> {
         Ok(state)
     }
 
+    /// Looks once more at the rows of a view: it may be one of tables that the transaction does not
+    /// see in one state.
+    fn still(&mut self, work: &Work) -> Result<(), ScanError> {
+        if !self.shape.view {
+            return Ok(());
+        }
+        let statement = format!("SELECT {} {}", self.marking.aggregates(), work.rows_of());
+        let cells = self.row(&statement)?;
+        self.compare(work, &cells)
+    }
+}
+
+impl AtWork<'_> {
     /// Reads the rows of one statement in batches, each with what was counted apart by then; `take`
     /// says whether more are wanted. What was counted apart in all rows; `None` if not all were
     /// wanted.

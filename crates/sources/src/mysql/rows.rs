@@ -8,35 +8,20 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
-use assay_model::partition::{ObjectRef, ObjectSlice, Part};
+use assay_model::partition::{ObjectRef, ObjectSlice};
 use assay_scan::error::{Place, ScanError};
 
 use super::AtWork;
-use super::measure::Work;
 use super::types::{Column, Reading};
+use crate::table::batch::{Asked, Work};
 use crate::table::odd::Odd;
-use crate::table::push::Plan;
 
 impl AtWork<'_> {
-    /// The statements of ranges.
-    fn of_ranges(&mut self, ranges: &[ObjectRef]) -> Result<Vec<Work>, ScanError> {
-        let whole = |object: &ObjectRef| ObjectSlice {
-            object: object.clone(),
-            part: Part::Whole,
-        };
-        let slices: Vec<ObjectSlice> = ranges.iter().map(whole).collect();
-        self.works(&slices)
-    }
-
-    fn verified(&mut self, work: &Work) -> Result<(), ScanError> {
-        let scan = self.scan_plan();
-        self.totals(work, &scan, &Plan::default()).map(drop)
-    }
-
     /// The columns whose values can be read.
     pub(super) fn columns(&mut self, ranges: &[ObjectRef]) -> Result<SchemaRef, ScanError> {
-        for work in self.of_ranges(ranges)? {
-            self.verified(&work)?;
+        let scan = self.scan_plan();
+        for work in self.works_of(ranges)? {
+            self.verified(&work, &scan)?;
         }
         let columns = self.shape.columns.iter();
         let fields: Vec<_> = columns
@@ -58,7 +43,7 @@ impl AtWork<'_> {
             progress.add_rows(batch.num_rows() as u64);
             Ok(each(batch))
         };
-        for work in self.of_ranges(ranges)? {
+        for work in self.works_of(ranges)? {
             if self.given(&work, asked, &mut counted)?.is_none() {
                 break;
             }
@@ -90,7 +75,8 @@ impl AtWork<'_> {
         each: &mut dyn FnMut(RecordBatch) -> Result<bool, ScanError>,
     ) -> Result<Option<u64>, ScanError> {
         self.context.check(&work.path)?;
-        self.verified(work)?;
+        let scan = self.scan_plan();
+        self.verified(work, &scan)?;
         let shape = self.shape;
         let mut columns: Vec<&Column> = Vec::with_capacity(asked.fields().len());
         for field in asked.fields() {

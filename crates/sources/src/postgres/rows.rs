@@ -8,47 +8,22 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
-use assay_model::partition::{ObjectRef, ObjectSlice, Part};
-use assay_model::task::MeasureSpec;
+use assay_model::partition::ObjectRef;
 use assay_scan::error::{Place, ScanError};
-use assay_scan::plan::{ScanPlan, table_plan};
 
 use super::AtWork;
 use super::decode::{Decoder, Odd};
-use super::measure::{Work, Wrong, digits};
+use super::measure::{Wrong, digits};
 use super::types::{Column, Reading};
-use crate::table::push::Plan;
+use crate::table::batch::{Asked, Work};
 
 /// What ends a copy of which no more rows are wanted.
 const ENOUGH: &str = "enough";
 
 impl AtWork<'_> {
-    /// The statements of ranges, and what compares their rows with the listing.
-    fn of_ranges(&self, ranges: &[ObjectRef]) -> Result<(Vec<Work>, ScanPlan), ScanError> {
-        let whole = |object: &ObjectRef| ObjectSlice {
-            object: object.clone(),
-            part: Part::Whole,
-        };
-        let works = self.works(&MeasureSpec {
-            partitions: Vec::new(),
-            batch: 1,
-            batches: 1,
-            slices: ranges.iter().map(whole).collect(),
-            bytes: 0,
-            queries: true,
-            reading: None,
-        })?;
-        let names: Vec<&str> = self.shape.columns.iter().map(|c| c.name.as_str()).collect();
-        Ok((works, table_plan(self.dataset, &names)))
-    }
-
-    fn verified(&mut self, work: &Work, scan: &ScanPlan) -> Result<(), ScanError> {
-        self.totals(work, scan, &Plan::default()).map(drop)
-    }
-
     /// The columns whose values can be read.
     pub(super) fn columns(&mut self, ranges: &[ObjectRef]) -> Result<SchemaRef, ScanError> {
-        let (works, scan) = self.of_ranges(ranges)?;
+        let (works, scan) = (self.works_of(ranges)?, self.scan_plan());
         for work in &works {
             self.verified(work, &scan)?;
         }
@@ -84,7 +59,7 @@ impl AtWork<'_> {
         asked: &SchemaRef,
         each: &mut dyn FnMut(RecordBatch) -> bool,
     ) -> Result<(), ScanError> {
-        let (works, scan) = self.of_ranges(ranges)?;
+        let (works, scan) = (self.works_of(ranges)?, self.scan_plan());
         for work in works {
             self.context.check(&work.path)?;
             self.verified(&work, &scan)?;

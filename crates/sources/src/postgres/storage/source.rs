@@ -18,12 +18,12 @@ use super::super::AtWork;
 use super::super::PostgresTable;
 use super::super::keys::KeyColumn;
 use super::super::marks::Marking;
-use super::super::measure::Work;
 use super::super::session::{CopyIn, Session};
 use super::super::types::Column;
 use super::bookkeeping::Part;
 use super::encode::{Encoder, HEADER, TRAILER, Unfit};
 use super::kept::Kept;
+use crate::table::batch::{Asked, Work};
 
 /// Objects that are held open between a look at their columns and at their rows.
 const OPEN: usize = 16;
@@ -279,7 +279,7 @@ impl TableSource {
             key: key.as_ref(),
             address: &address,
         };
-        let works = measurer.works(spec)?;
+        let works = measurer.works(&spec.slices)?;
         let one = |column: &Column| {
             Kept::of_column(column).map_err(|what| refused(&address, &column.name, what))
         };
