@@ -16,6 +16,7 @@ pub mod router;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use assay_answers::{Problem, Reader};
 use assay_guard::Holding;
@@ -35,6 +36,8 @@ pub struct Api {
     pub(crate) repeats: Repeats,
     leaving: Arc<AtomicBool>,
     owners: Arc<RwLock<BTreeMap<String, Option<String>>>>,
+    /// When somebody's subscriptions were changed by way of this gateway.
+    resubscribed: Arc<RwLock<Instant>>,
 }
 
 impl Api {
@@ -48,7 +51,20 @@ impl Api {
             repeats: Repeats::default(),
             leaving: Arc::default(),
             owners: Arc::default(),
+            resubscribed: Arc::new(RwLock::new(Instant::now())),
         }
+    }
+
+    /// What is known of subscriptions is as it was: somebody has changed them.
+    pub(crate) fn resubscribes(&self) {
+        let at = self.resubscribed.write();
+        *at.unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Since when no subscription was changed by way of this gateway.
+    pub(crate) fn resubscribed_at(&self) -> Instant {
+        let at = self.resubscribed.read();
+        *at.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether `who` may do this with an object of a dataset's owner.

@@ -39,15 +39,17 @@ pub use reach::Reach;
 const KEPT_BYTES: u64 = 256 << 20;
 /// The last known answer is forgotten after so long without a question.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// Questions at work at the same time whose askers are brought together.
-const FLIGHTS: u64 = 10_000;
+/// Bytes of the questions at work whose askers are brought together.
+const FLIGHT_BYTES: u64 = 8 << 20;
+/// Bytes of one of them besides its question, about.
+const FLIGHT: usize = 256;
 /// How long a reader waits for a new answer while an older one is known.
 const KNOWN_WAITS: Duration = Duration::from_millis(700);
 /// How long a reader waits when nothing is known.
 const UNKNOWN_WAITS: Duration = Duration::from_secs(8);
 /// A kept answer and its typed form take so many times the bytes of its JSON, about.
 const WEIGHT_FACTOR: usize = 3;
-/// Bytes of a kept answer besides its content, about.
+/// Bytes of a kept answer besides its content and its question, about.
 const ENTRY_BYTES: usize = 512;
 
 /// An answer as it is sent, made once.
@@ -57,6 +59,16 @@ struct Printed {
     tag: Option<HeaderValue>,
     /// About how much memory it takes.
     weight: usize,
+}
+
+impl Printed {
+    fn of(it: &impl Serialize, as_of: Timestamp) -> Result<Self, serde_json::Error> {
+        let json = serde_json::to_vec(&Told::fresh(it, as_of)).map(Bytes::from)?;
+        let weight = json.len().saturating_mul(WEIGHT_FACTOR);
+        let tag = format!("\"{:016x}\"", xxh3_64(&json));
+        let tag = HeaderValue::from_str(&tag).ok();
+        Ok(Self { json, tag, weight })
+    }
 }
 
 /// Where an answer comes from.
@@ -75,8 +87,12 @@ pub enum Source {
 pub enum Good {
     /// Until a commit about its dataset is heard of.
     UntilTold,
-    /// For so long.
+    /// For so long, or until such a commit is heard of.
     For(Duration),
+    /// For so long: of what no commit changes.
+    Besides(Duration),
+    /// The same, if its reading began after something was changed from here.
+    Since(Instant, Duration),
 }
 
 /// A question.
@@ -103,6 +119,12 @@ impl Key {
             dataset: None,
             question: question.into(),
         }
+    }
+
+    /// How much memory it takes: who asks chooses its words.
+    fn bytes(&self) -> usize {
+        let dataset = self.dataset.as_ref().map_or(0, |id| id.as_str().len());
+        dataset + self.question.len()
     }
 }
 
@@ -146,6 +168,24 @@ impl<T> Found<T> {
     }
 }
 
+impl<T: Serialize> Found<T> {
+    /// An answer that is made of `other` and is not kept.
+    ///
+    /// # Errors
+    /// [`Problem`] when it cannot be printed, which is a defect.
+    pub fn made_of<U>(other: &Found<U>, it: T) -> Result<Self, Problem> {
+        let printed = Printed::of(&it, other.as_of);
+        let printed = printed.map_err(|e| INTERNAL.because(e.to_string()))?;
+        Ok(Self {
+            it: Arc::new(it),
+            json: printed.json,
+            tag: printed.tag,
+            as_of: other.as_of,
+            stale_s: other.stale_s,
+        })
+    }
+}
+
 impl<T: Clone> Found<T> {
     /// The answer by itself.
     #[must_use]
@@ -166,7 +206,9 @@ pub struct Memory {
 
 struct Inner {
     kept: moka::sync::Cache<Key, Arc<Entry>>,
-    flights: moka::sync::Cache<Key, Arc<Mutex<()>>>,
+    /// Each of the times between two that hearing began or ended: what was asked before the store
+    /// went away may wait for it long after it came back.
+    flights: moka::sync::Cache<(Key, u64), Arc<Mutex<()>>>,
     marks: Marks,
     store: Reach,
     managers: Reach,
@@ -184,10 +226,16 @@ impl Memory {
             .weigher(|_: &Key, entry: &Arc<Entry>| entry.weight)
             .time_to_idle(FORGOTTEN_AFTER)
             .build();
+        let flights = moka::sync::Cache::builder()
+            .max_capacity(FLIGHT_BYTES)
+            .weigher(|(key, _): &(Key, u64), _| {
+                u32::try_from(key.bytes() + FLIGHT).unwrap_or(u32::MAX)
+            })
+            .build();
         Self {
             inner: Arc::new(Inner {
                 kept,
-                flights: moka::sync::Cache::new(FLIGHTS),
+                flights,
                 marks: Marks::default(),
                 store: Reach::default(),
                 managers: Reach::default(),
@@ -252,12 +300,7 @@ impl Memory {
         L: Future<Output = Result<T, Miss>> + Send + 'static,
     {
         self.find(source, key, good, load, |it: &Arc<T>, as_of| {
-            let told = Told::fresh(T::clone(it), as_of);
-            let json = serde_json::to_vec(&told).map(Bytes::from)?;
-            let weight = json.len().saturating_mul(WEIGHT_FACTOR);
-            let tag = format!("\"{:016x}\"", xxh3_64(&json));
-            let tag = HeaderValue::from_str(&tag).ok();
-            Ok(Printed { json, tag, weight })
+            Printed::of(&**it, as_of)
         })
         .await
     }
@@ -312,7 +355,9 @@ impl Memory {
             return self.last_known(source, &key, known.as_ref(), &why);
         }
         let patience = patience(known.is_some());
-        let flight = self.inner.flights.get_with(key.clone(), Arc::default);
+        let period = self.inner.marks.of(None).period();
+        let flight = (key.clone(), period);
+        let flight = self.inner.flights.get_with(flight, Arc::default);
         let work = async {
             let place = flight.lock_owned().await;
             // Whoever held the place before has left an answer, or the word that there is none. What
@@ -380,7 +425,8 @@ impl Memory {
         }
         let it = Arc::new(loaded?);
         let printed = print(&it, as_of).map_err(|e| INTERNAL.because(e.to_string()))?;
-        let weight = printed.weight.saturating_add(ENTRY_BYTES);
+        let asked = key.bytes().saturating_add(ENTRY_BYTES);
+        let weight = printed.weight.saturating_add(asked);
         let entry = Arc::new(Entry {
             it,
             json: printed.json,
@@ -402,6 +448,12 @@ impl Memory {
             Good::For(time) => {
                 entry.read_at.elapsed() < time
                     && self.inner.marks.same(key.dataset.as_ref(), &entry.mark)
+            }
+            Good::Besides(time) => {
+                entry.read_at.elapsed() < time && self.inner.marks.undisturbed(&entry.mark)
+            }
+            Good::Since(changed, time) => {
+                entry.begun_at >= changed && self.in_force(key, entry, Good::Besides(time))
             }
         }
     }
@@ -463,34 +515,4 @@ fn found<T: Send + Sync + 'static>(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_crowd_is_one_read_also_while_commits_come_in() {
-        let memory = Memory::new(Arc::new(Timestamp::now), Telemetry::default());
-        memory.follows();
-        let orders = DatasetId::new("orders").unwrap();
-        let reads = Arc::new(AtomicU32::new(0));
-        let ask = || {
-            let (heard, told, reads) = (memory.clone(), orders.clone(), Arc::clone(&reads));
-            let load = async move {
-                let read = reads.fetch_add(1, Ordering::SeqCst);
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                heard.told(&told);
-                Ok(read)
-            };
-            let (key, bytes): (_, fn(&u32) -> usize) = (Key::of(&orders, "crowd"), |_| 4);
-            memory.value(Source::Store, key, Good::UntilTold, bytes, load)
-        };
-        // All have asked before the first one reads.
-        for answer in futures::future::join_all((0..100).map(|_| ask())).await {
-            assert_eq!(answer.map(|found| *found.it).ok(), Some(0));
-        }
-        // One that asks after the commit is not told what was read before it.
-        assert_eq!(ask().await.map(|found| *found.it).ok(), Some(1));
-        assert_eq!(reads.load(Ordering::SeqCst), 2);
-    }
-}
+mod tests;

@@ -227,6 +227,22 @@ async fn a_subscription_is_made_tested_paused_and_removed_and_its_address_is_nev
         .iter()
         .find(|s| s["id"] == dead.as_str());
     assert_eq!(of_dead.unwrap()["mine"], true);
+    // A list is not asked of the leader for each who looks.
+    let kept = || {
+        let text = scene.site.get("/metrics").text();
+        let series = "assay_gateway_reads_total{outcome=\"hit\"} ";
+        let value = text.lines().find_map(|line| line.strip_prefix(series));
+        value.unwrap_or("0").parse::<f64>().unwrap()
+    };
+    let before = kept();
+    for _ in 0..40 {
+        scene.site.get("/api/v1/subscriptions").ok();
+    }
+    assert!(
+        kept() - before >= 20.0,
+        "{} of 40 were kept",
+        kept() - before
+    );
     let page = scene.site.get("/subscriptions").text();
     assert!(page.contains("webhook") && page.contains("mine"), "{page}");
     // What was given up has a page, too, from which it is sent again.

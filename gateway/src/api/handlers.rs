@@ -162,16 +162,14 @@ fn document(ask: &Ask, told: &Told<assay_answers::definition::Definition>) -> Gi
     })?;
     let digest = &told.it.digest;
     let known = reply::tags(&ask.headers, IF_NONE_MATCH);
-    if known.iter().any(|tag| tag == "*" || tag == digest) {
-        let mut response = Response::new(axum::body::Body::empty());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return Ok(reply::with_etag(response, digest));
-    }
-    let response = if yaml {
-        reply::of_type(StatusCode::OK, reply::YAML, told.it.text.clone())
-    } else {
-        reply::told(told)?
+    let has_it = known.iter().any(|tag| tag == "*" || tag == digest);
+    let response = match (has_it, yaml) {
+        (true, true) => reply::unchanged(reply::YAML),
+        (true, false) => reply::unchanged(reply::JSON),
+        (false, true) => reply::of_type(StatusCode::OK, reply::YAML, told.it.text.clone()),
+        (false, false) => reply::json(StatusCode::OK, told)?,
     };
+    let response = reply::aged(reply::by_accept(response), told.stale_s);
     Ok(reply::with_etag(response, digest))
 }
 

@@ -331,7 +331,7 @@ fn of_measurements() -> Vec<Endpoint> {
             "/api/v1/datasets/{dataset}/history",
             "history",
             h::history,
-            Told(of::<List<MetricSeries>>),
+            Gives::Kept(of::<List<MetricSeries>>),
             HISTORY,
             READ,
             "The values of metrics over the last partitions, with the whole limits of then."

@@ -165,7 +165,7 @@ fn stale() -> Value {
 }
 
 fn unchanged() -> Value {
-    json!({ "description": "It still has this ETag." })
+    json!({ "description": "It still has this ETag.", "headers": stale() })
 }
 
 fn responses(endpoint: &Endpoint, book: &mut Book) -> Value {
@@ -190,6 +190,7 @@ fn responses(endpoint: &Endpoint, book: &mut Book) -> Value {
         Gives::Definition(schema) => {
             let mut answer = good(JSON, told(&schema(book)));
             answer["content"][YAML] = json!({ "schema": { "type": "string" } });
+            answer["headers"] = stale();
             all.insert("200".to_owned(), answer);
             all.insert("304".to_owned(), unchanged());
         }

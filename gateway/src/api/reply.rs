@@ -6,6 +6,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::{
     AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
+    VARY,
 };
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -44,6 +45,20 @@ pub fn aged(mut response: Response, stale_s: Option<u64>) -> Response {
     response
 }
 
+/// Nothing but the word that whoever asks has the answer, which is of this type.
+#[must_use]
+pub fn unchanged(kind: &'static str) -> Response {
+    of_type(StatusCode::NOT_MODIFIED, kind, Body::empty())
+}
+
+/// Says that the answer is another one for another `Accept`.
+#[must_use]
+pub fn by_accept(mut response: Response) -> Response {
+    let vary = HeaderValue::from_static("accept");
+    response.headers_mut().insert(VARY, vary);
+    response
+}
+
 /// A kept answer, as its bytes are; 304 to one who has these very bytes.
 #[must_use]
 pub fn found<T>(found: Found<T>, asked: &HeaderMap) -> Response {
@@ -55,7 +70,7 @@ pub fn found<T>(found: Found<T>, asked: &HeaderMap) -> Response {
         }
     };
     let mut response = if found.tag.as_ref().is_some_and(has_it) {
-        of_type(StatusCode::NOT_MODIFIED, JSON, Body::empty())
+        unchanged(JSON)
     } else {
         of_type(StatusCode::OK, JSON, found.json)
     };

@@ -21,6 +21,13 @@ pub struct Mark {
     period: u64,
 }
 
+impl Mark {
+    /// Which of the times between two that hearing began or ended.
+    pub const fn period(&self) -> u64 {
+        self.period
+    }
+}
+
 /// What was heard so far.
 #[derive(Debug, Default)]
 pub struct Marks {
@@ -110,6 +117,11 @@ impl Marks {
     /// Whether nothing was heard of since; something may have passed unheard.
     pub fn same(&self, dataset: Option<&DatasetId>, mark: &Mark) -> bool {
         self.heard().unchanged(dataset, mark)
+    }
+
+    /// Whether nothing was heard of since that may be about every answer.
+    pub fn undisturbed(&self, mark: &Mark) -> bool {
+        self.heard().all == mark.all
     }
 
     /// Until when an answer was in force for certain: when hearing ended, if it was then.

@@ -18,8 +18,9 @@ use uuid::Uuid;
 
 use super::{away, or_none, unreadable};
 use crate::api::Api;
-use crate::problem::{FORBIDDEN, UNCONFIRMED, no};
-use crate::reads::{page, word};
+use crate::memory::{Found, Good, Key, Source};
+use crate::problem::{FORBIDDEN, Miss, UNCONFIRMED, no};
+use crate::reads::{BRIEF, page, word};
 use crate::rights::Action;
 
 /// Messages of one subscription that are read.
@@ -192,8 +193,9 @@ impl Api {
                 known.dataset.id.to_string()
             }
         };
+        let found = self.subscribed(&of).await?;
         let mut items = Vec::new();
-        for one in self.parts.managers.subscriptions(&of).await? {
+        for one in found.it.iter() {
             let dataset = match one.dataset.as_str() {
                 "" => None,
                 // What cannot be named is of nobody's dataset.
@@ -203,11 +205,36 @@ impl Api {
                 },
             };
             if self.may_see(who, dataset.as_ref(), &one.created_by).await? {
-                items.push(shown(who, one)?);
+                items.push(shown(who, one.clone())?);
             }
         }
-        let now = (self.parts.now)();
-        Ok(Told::fresh(page(items, cut, |one| one.id.clone())?, now))
+        Ok(Told {
+            it: page(items, cut, |one| one.id.clone())?,
+            as_of: found.as_of,
+            stale_s: found.stale_s,
+        })
+    }
+
+    /// The subscriptions of a dataset, or all, as the leader tells them: it looks at every definition
+    /// and counts every message for that, and is asked by one for everybody.
+    async fn subscribed(&self, of: &str) -> Result<Found<Vec<v1::Subscription>>, Problem> {
+        let (managers, dataset) = (self.parts.managers.clone(), of.to_owned());
+        let load = async move {
+            match managers.subscriptions(&dataset).await {
+                Ok(found) => Ok(found),
+                Err(problem) if problem.status == 503 => Err(Miss::Away(problem.detail)),
+                Err(problem) => Err(problem.into()),
+            }
+        };
+        let key = Key::about_all(format!("subscriptions {of}"));
+        let good = Good::Since(self.resubscribed_at(), BRIEF);
+        let weight = |all: &Vec<v1::Subscription>| {
+            let texts = all.iter().map(|one| one.target.len() + one.trouble.len());
+            all.len() * 1000 + texts.sum::<usize>()
+        };
+        self.memory
+            .value(Source::Managers, key, good, weight, load)
+            .await
     }
 
     /// One subscription.
@@ -215,11 +242,15 @@ impl Api {
         let found = self.seen(who, id).await?;
         let of = found.dataset.as_ref().map(ToString::to_string);
         let of = of.unwrap_or_default();
-        let all = self.parts.managers.subscriptions(&of).await?;
+        let all = self.subscribed(&of).await?;
         let shown_as = found.shown();
-        let one = all.into_iter().find(|one| one.id == shown_as);
+        let one = all.it.iter().find(|one| one.id == shown_as);
         let one = one.ok_or_else(|| no("subscription", id))?;
-        Ok(Told::fresh(shown(who, one)?, (self.parts.now)()))
+        Ok(Told {
+            it: shown(who, one.clone())?,
+            as_of: all.as_of,
+            stale_s: all.stale_s,
+        })
     }
 
     /// Tells somebody more; repeats under one `key` are one subscription.
@@ -265,7 +296,10 @@ impl Api {
             }),
             by: who.id.clone(),
         };
-        shown(who, self.parts.managers.subscribe(wish).await?)
+        let made = self.parts.managers.subscribe(wish).await;
+        // Also where its answer was lost it may have been done.
+        self.resubscribes();
+        shown(who, made?)
     }
 
     /// Pauses, resumes or removes a subscription.
@@ -280,7 +314,9 @@ impl Api {
             verb: turn.verb().to_owned(),
             by: who.id.clone(),
         };
-        shown(who, self.parts.managers.change_subscription(wish).await?)
+        let changed = self.parts.managers.change_subscription(wish).await;
+        self.resubscribes();
+        shown(who, changed?)
     }
 
     /// Sends a message that only shows that messages come.
@@ -294,7 +330,10 @@ impl Api {
             id: to.shown(),
             by: who.id.clone(),
         };
-        let sent = self.parts.managers.test_subscription(wish).await?;
+        let sent = self.parts.managers.test_subscription(wish).await;
+        // Messages are counted with their subscriptions.
+        self.resubscribes();
+        let sent = sent?;
         taken(&to.shown(), &sent, self.delivery_to(&to, &sent).await)
     }
 
@@ -363,7 +402,9 @@ impl Api {
             id: found.id.clone(),
             by: who.id.clone(),
         };
-        self.parts.managers.send_again(wish).await?;
+        let sent = self.parts.managers.send_again(wish).await;
+        self.resubscribes();
+        sent?;
         taken(
             &to.shown(),
             &found.id,

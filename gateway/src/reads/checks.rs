@@ -13,7 +13,7 @@ use assay_model::ids::{CheckId, DatasetId};
 use assay_model::outcome::Outcome;
 use assay_store::port::{MetricHistory, ResultFilter, ResultRow};
 
-use super::page;
+use super::page_of;
 use crate::api::Api;
 use crate::convert;
 use crate::memory::{Found, Good, Key, Source};
@@ -183,7 +183,7 @@ impl Api {
         let kept = found.it.items.get(range).unwrap_or_default().iter();
         let kept = kept.filter(|row| outcome.is_none_or(|o| row.outcome == o));
         let name = |row: &CheckResult| format!("{}\u{0}{}", row.partition, row.run_id);
-        let list = page(kept.cloned().collect(), &query.cut, name)?;
+        let list = page_of(kept, &query.cut, name)?;
         Ok(Told {
             it: list,
             as_of: found.as_of,

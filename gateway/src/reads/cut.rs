@@ -42,6 +42,20 @@ pub(crate) fn page<T>(
     })
 }
 
+/// The same of items that are kept: only those of the part are copied.
+pub(crate) fn page_of<'a, T: Clone + 'a>(
+    items: impl IntoIterator<Item = &'a T>,
+    cut: &Cut,
+    name: impl Fn(&T) -> String,
+) -> Result<List<T>, Problem> {
+    let part = page(items.into_iter().collect(), cut, |item: &&T| name(item))?;
+    Ok(List {
+        items: part.items.into_iter().cloned().collect(),
+        next_cursor: part.next_cursor,
+        total: part.total,
+    })
+}
+
 /// How many items a part may have.
 pub(crate) fn limit_of(cut: &Cut) -> Result<usize, Problem> {
     match cut.limit.unwrap_or(USUAL) {
@@ -53,6 +67,31 @@ pub(crate) fn limit_of(cut: &Cut) -> Result<usize, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_items_of_a_part_are_copied() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static COPIES: AtomicUsize = AtomicUsize::new(0);
+        struct Item(u32);
+        impl Clone for Item {
+            fn clone(&self) -> Self {
+                COPIES.fetch_add(1, Ordering::SeqCst);
+                Self(self.0)
+            }
+        }
+        let all: Vec<Item> = (0..1000).map(Item).collect();
+        let name = |item: &Item| item.0.to_string();
+        let mut cut = Cut {
+            limit: Some(10),
+            cursor: None,
+        };
+        cut.cursor = page_of(&all, &cut, name).unwrap().next_cursor;
+        let part = page_of(&all, &cut, name).unwrap();
+        let seen: Vec<u32> = part.items.iter().map(|item| item.0).collect();
+        assert_eq!(seen, (10..20).collect::<Vec<_>>());
+        assert_eq!(part.total, Some(1000));
+        assert_eq!(COPIES.load(Ordering::SeqCst), 20);
+    }
 
     #[test]
     fn parts_make_the_whole_and_a_lost_place_is_told() {

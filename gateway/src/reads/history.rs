@@ -8,7 +8,7 @@ use assay_answers::value::{Limits, MetricName, Value};
 use assay_answers::{List, Problem, Reader};
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::outcome::CheckResult;
-use assay_store::port::{HistoryPoint, ResultFilter};
+use assay_store::port::{HistoryPoint, MetricHistory, ResultFilter};
 
 use super::incidents::word;
 use super::metrics::{Judged, judged};
@@ -43,6 +43,26 @@ fn past(key: &MetricKey, of: &HistoryPoint, judged: &Judged<'_>) -> PastValue {
     }
 }
 
+/// Whether a metric is asked for.
+fn is_meant(key: &MetricKey, metric: Option<Metric>, column: Option<&str>) -> bool {
+    metric.is_none_or(|metric| key.metric == metric)
+        && column.is_none_or(|column| key.column == column)
+}
+
+/// Whether there is anything of what is asked for.
+fn shown(history: &MetricHistory, metric: Option<Metric>, column: Option<&str>) -> bool {
+    let mut keys = history.iter().map(|(key, _)| key);
+    keys.any(|key| is_meant(key, metric, column))
+}
+
+fn list(items: Vec<MetricSeries>) -> List<MetricSeries> {
+    List {
+        total: Some(items.len() as u64),
+        items,
+        next_cursor: None,
+    }
+}
+
 impl Api {
     /// The values of a metric, or of all, over the last partitions of a dataset.
     pub(crate) async fn history_of(
@@ -58,14 +78,19 @@ impl Api {
         let column = column.map(str::to_owned);
         let (api, id) = (self.clone(), known.dataset.id.clone());
         let limit = last.unwrap_or(USUAL);
+        // Who asks chooses the words: for what is not there nothing is kept, and the store not asked.
+        if let Ok(past) = self.past(&id, limit).await
+            && !shown(&past.it.history, metric, column.as_deref())
+        {
+            return Found::made_of(&past, list(Vec::new()));
+        }
         let key = Key::of(&id, format!("history {metric:?} {column:?} {limit}"));
         let load = async move {
             let store = &api.parts.store;
-            let mut history = store.history(&id, None, limit).await?;
-            history.retain(|(key, _)| {
-                metric.is_none_or(|metric| key.metric == metric)
-                    && column.as_ref().is_none_or(|column| key.column == *column)
-            });
+            let read = api.past(&id, limit).await?.in_force()?;
+            let history = read.history.iter();
+            let history = history.filter(|(key, _)| is_meant(key, metric, column.as_deref()));
+            let history: Vec<_> = history.collect();
             let filter = ResultFilter {
                 limit: JOINED_MAX,
                 ..ResultFilter::default()
@@ -74,8 +99,8 @@ impl Api {
             // They come newest first: what lies beyond the last of so many would look unjudged.
             let full = results.len() >= JOINED_MAX as usize;
             if let Some(last) = results.last().filter(|_| full) {
-                let mut shown = history.iter().flat_map(|(_, points)| points);
-                if shown.any(|point| point.partition.order <= last.partition.order) {
+                let mut points = history.iter().flat_map(|(_, points)| points);
+                if points.any(|point| point.partition.order <= last.partition.order) {
                     let what = format!(
                         "the verdicts of so many partitions are more than {JOINED_MAX}: ask for fewer by `last`"
                     );
@@ -87,12 +112,7 @@ impl Api {
                 key: MetricName::from(key),
                 points: points.iter().map(|of| past(key, of, &judged)).collect(),
             });
-            let items: Vec<MetricSeries> = series.collect();
-            Ok(List {
-                total: Some(items.len() as u64),
-                items,
-                next_cursor: None,
-            })
+            Ok(list(series.collect()))
         };
         self.memory
             .answer(Source::Store, key, Good::UntilTold, load)

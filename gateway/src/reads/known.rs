@@ -53,16 +53,17 @@ fn weight(all: &AllKnown) -> usize {
 impl Api {
     /// The datasets that there are, whoever asks.
     pub(crate) async fn known(&self) -> Result<Found<AllKnown>, Problem> {
+        // What is told of commits says nothing of definitions, and comes as fast as partitions do. Of
+        // a folder beside the program a commit is the first word that there is another file in it.
         let good = match self.parts.mode {
-            Mode::Embedded => BRIEF,
-            Mode::Cluster => SHARED_LISTING,
+            Mode::Embedded => Good::For(BRIEF),
+            Mode::Cluster => Good::Besides(SHARED_LISTING),
         };
         let api = self.clone();
         let load = async move { api.load_known().await };
         let key = Key::about_all("known");
-        // What is told of commits says nothing of definitions.
         self.memory
-            .value(Source::Registry, key, Good::For(good), weight, load)
+            .value(Source::Registry, key, good, weight, load)
             .await
     }
 
@@ -72,8 +73,12 @@ impl Api {
         let load = async move { Ok::<_, Miss>(store.definitions(STORED_MAX).await?) };
         let key = Key::about_all("stored");
         let bytes = |stored: &Vec<Dataset>| stored.len() * 4096;
+        let good = match self.parts.mode {
+            Mode::Embedded => Good::For(SHARED_LISTING),
+            Mode::Cluster => Good::Besides(SHARED_LISTING),
+        };
         self.memory
-            .value(Source::Store, key, Good::For(SHARED_LISTING), bytes, load)
+            .value(Source::Store, key, good, bytes, load)
             .await
     }
 

@@ -11,7 +11,7 @@ use assay_model::outcome::CheckResult;
 use assay_model::partition::{PartitionKey, PartitionVersion};
 use assay_store::port::{HistoryPoint, ResultRow, Verdict};
 
-use super::page;
+use super::page_of;
 use crate::api::Api;
 use crate::memory::{Found, Good, Key, Source};
 use crate::rights::Action;
@@ -134,7 +134,7 @@ impl Api {
         let rows = rows.filter(|row| column.is_none_or(|c| row.key.column == c));
         let name = |row: &MetricRow| format!("{}\u{0}{}", row.key.name, row.series);
         Ok(Told {
-            it: page(rows.cloned().collect(), cut, name)?,
+            it: page_of(rows, cut, name)?,
             as_of: found.as_of,
             stale_s: found.stale_s,
         })

@@ -21,7 +21,7 @@ mod standing;
 #[cfg(test)]
 mod test_tasks;
 
-pub(crate) use cut::{MOST as LIST_MOST, page};
+pub(crate) use cut::{MOST as LIST_MOST, page, page_of};
 pub(crate) use definition::diff;
 pub(crate) use incidents::word;
 pub(crate) use known::Known;

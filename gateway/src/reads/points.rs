@@ -73,8 +73,8 @@ impl Api {
 }
 
 /// What the points of every metric of a dataset are made of.
-struct Past {
-    history: MetricHistory,
+pub(super) struct Past {
+    pub(super) history: MetricHistory,
     verdicts: Vec<Verdict>,
 }
 
@@ -87,7 +87,7 @@ fn weight(past: &Past) -> usize {
 
 impl Api {
     /// The last partitions of a dataset: one question to the store, whichever metrics are asked for.
-    async fn past(&self, id: &DatasetId, limit: u32) -> Result<Found<Past>, Problem> {
+    pub(super) async fn past(&self, id: &DatasetId, limit: u32) -> Result<Found<Past>, Problem> {
         let (store, dataset) = (Arc::clone(&self.parts.store), id.clone());
         let load = async move {
             let history = store.history(&dataset, None, limit).await?;

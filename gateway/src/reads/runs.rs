@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::incidents::word;
 use super::progress::progress;
-use super::{BRIEF, LIVE, page};
+use super::{BRIEF, LIVE, page_of};
 use crate::api::Api;
 use crate::convert;
 use crate::memory::{Found, Good, Key, Source};
@@ -104,10 +104,10 @@ impl Api {
         for run in found.it.iter() {
             let wanted = state.is_none_or(|state| run.state == state);
             if wanted && self.reads(who, &run.dataset).await? {
-                items.push(run.clone());
+                items.push(run);
             }
         }
-        let mut list = page(items, &query.cut, |run| run.id.clone())?;
+        let mut list = page_of(items, &query.cut, |run: &Run| run.id.clone())?;
         if found.it.len() == RUNS as usize {
             // There are older ones that were not counted.
             list.total = None;
@@ -266,7 +266,7 @@ impl Api {
     pub(crate) async fn task_list(&self, who: &Reader, id: &str, cut: &Cut) -> Answer<List<Task>> {
         let found = self.readable_run(who, id).await?;
         Ok(Told {
-            it: page(found.it.tasks.clone(), cut, |task| task.no.to_string())?,
+            it: page_of(&found.it.tasks, cut, |task| task.no.to_string())?,
             as_of: found.as_of,
             stale_s: found.stale_s,
         })

@@ -15,7 +15,7 @@ use assay_model::partition::PartitionKey;
 use assay_store::port::ResultFilter;
 use assay_store::standing::{Look, standing};
 
-use super::{BRIEF, page};
+use super::{BRIEF, page_of};
 use crate::api::Api;
 use crate::convert;
 use crate::memory::{Good, Key, Source};
@@ -83,7 +83,7 @@ impl Api {
             .await?;
         let name = |row: &CheckResult| format!("{}\u{0}{}", row.partition, row.check);
         Ok(Told {
-            it: page(rows.it.as_ref().clone(), cut, name)?,
+            it: page_of(rows.it.as_ref(), cut, name)?,
             as_of: rows.as_of,
             stale_s: rows.stale_s,
         })

@@ -28,6 +28,10 @@ use tower::ServiceExt as _;
 pub const CHECKS: &str = "/api/v1/datasets/orders/checks";
 pub const POINTS: &str = "/api/v1/datasets/orders/metrics/rowCount/points";
 
+/// The folder of dataset files, and where it is put when it is taken away.
+const DEFINITIONS: &str = "datasets";
+const AWAY: &str = "away";
+
 /// A gateway on a server of its own, and what keeps them.
 pub struct Scene {
     pub server: Postgres,
@@ -54,7 +58,8 @@ impl Scene {
         store.put_definition(&bench.dataset).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(jiff::Timestamp::now);
-        let registry = FolderRegistry::open(folder.path(), folder.path(), clock).unwrap();
+        let definitions = folder.path().join(DEFINITIONS);
+        let registry = FolderRegistry::open(&definitions, folder.path(), clock).unwrap();
         Self {
             server,
             bench,
@@ -83,6 +88,18 @@ impl Scene {
             telemetry: self.telemetry.clone(),
             mode: Mode::Cluster,
         }
+    }
+
+    /// Writes a dataset file.
+    pub fn define(&self, file: &str, text: &str) {
+        let folder = self.folder.path().join(DEFINITIONS);
+        std::fs::write(folder.join(file), text).unwrap();
+    }
+
+    /// Takes the folder of dataset files away.
+    pub fn lose_definitions(&self) {
+        let at = |name| self.folder.path().join(name);
+        std::fs::rename(at(DEFINITIONS), at(AWAY)).unwrap();
     }
 
     pub fn gateway(&self) -> Gateway {

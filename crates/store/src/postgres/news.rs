@@ -8,6 +8,7 @@ use std::time::Duration;
 use assay_model::ids::DatasetId;
 use async_trait::async_trait;
 use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection};
 use tokio::sync::mpsc;
 
 use super::{PostgresStore, errors};
@@ -16,6 +17,8 @@ use crate::news::News;
 
 /// The channel of the functions of the schema.
 const CHANNEL: &str = "assay_committed";
+/// What a server says that lets nobody else in.
+const TOO_MANY_CONNECTIONS: &str = "53300";
 /// Between two questions to a silent connection.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long its answer may take.
@@ -26,6 +29,17 @@ impl News for PostgresStore {
     async fn follow(&self) -> Result<mpsc::Receiver<DatasetId>, StoreError> {
         let inner = &self.inner;
         let options = inner.readers.connect_options();
+        // A pool asks a server that refuses ever more rarely, until its patience ends. Whoever follows
+        // decides when to ask again: a server that does not let one in is told of at once.
+        let probe = PgConnection::connect_with(&options);
+        match tokio::time::timeout(inner.shared.connect_timeout, probe).await {
+            Ok(Ok(probe)) => drop(probe.close().await),
+            Ok(Err(error)) => return Err(refused(&inner.place, error)),
+            Err(_) => {
+                let why = format!("{} does not answer", inner.place);
+                return Err(StoreError::Unavailable(why.into()));
+            }
+        }
         // A connection of its own, so that reads lose none to it.
         let pool = PgPoolOptions::new()
             .max_connections(1)
@@ -40,6 +54,20 @@ impl News for PostgresStore {
         tokio::spawn(listen(listener, sender));
         Ok(receiver)
     }
+}
+
+/// Why a connection was not made. A server that is full of them still answers those that it has.
+fn refused(place: &str, error: sqlx::Error) -> StoreError {
+    let code = error.as_database_error().and_then(|error| error.code());
+    if code.as_deref() == Some(TOO_MANY_CONNECTIONS) {
+        return StoreError::Open {
+            place: place.to_owned(),
+            detail: format!(
+                "there is no connection left to hear of commits by; raise max_connections ({error})"
+            ),
+        };
+    }
+    errors::of_connect(place, error)
 }
 
 /// Passes words on until a word may have been lost, or nobody reads.

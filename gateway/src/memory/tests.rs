@@ -1,0 +1,105 @@
+//! What is kept, for how long, and what it weighs.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+
+fn memory() -> Memory {
+    Memory::new(Arc::new(Timestamp::now), Telemetry::default())
+}
+
+/// Asks for a number that rises with every reading.
+async fn number(memory: &Memory, key: &Key, good: Good, reads: &Arc<AtomicU32>) -> u32 {
+    let reads = Arc::clone(reads);
+    let load = async move { Ok::<_, Miss>(reads.fetch_add(1, Ordering::SeqCst)) };
+    let found = memory.answer(Source::Managers, key.clone(), good, load);
+    found.await.map(|found| *found.it).expect("an answer")
+}
+
+#[tokio::test]
+async fn what_no_commit_changes_is_not_read_again_for_one() {
+    let (memory, orders) = (memory(), DatasetId::new("orders").unwrap());
+    let (key, reads) = (Key::about_all("all"), Arc::default());
+    let hour = Duration::from_secs(3600);
+    let ask = async |good| number(&memory, &key, good, &reads).await;
+    assert_eq!(ask(Good::Besides(hour)).await, 0);
+    memory.told(&orders);
+    assert_eq!(ask(Good::Besides(hour)).await, 0);
+    assert_eq!(ask(Good::For(hour)).await, 1);
+    memory.redefined(&orders);
+    assert_eq!(ask(Good::Besides(hour)).await, 2);
+    assert_eq!(ask(Good::Besides(Duration::ZERO)).await, 3);
+    let changed = Instant::now();
+    assert_eq!(ask(Good::Since(changed, hour)).await, 4);
+    memory.told(&orders);
+    assert_eq!(ask(Good::Since(changed, hour)).await, 4);
+}
+
+#[tokio::test]
+async fn a_long_question_weighs_what_it_holds() {
+    let (memory, reads) = (memory(), Arc::default());
+    for n in 0..40_u32 {
+        let key = Key::about_all(format!("{n} {}", "x".repeat(1 << 20)));
+        number(&memory, &key, Good::UntilTold, &reads).await;
+    }
+    let inner = &memory.inner;
+    inner.kept.run_pending_tasks();
+    assert!(inner.kept.weighted_size() >= inner.kept.entry_count() << 20);
+    inner.flights.run_pending_tasks();
+    assert!(inner.flights.weighted_size() <= FLIGHT_BYTES);
+    assert!(inner.flights.entry_count() < 10);
+}
+
+#[tokio::test]
+async fn what_was_asked_before_the_store_went_away_holds_up_nobody_after() {
+    let memory = memory();
+    memory.follows();
+    let (key, reads) = (Key::about_all("points"), Arc::<AtomicU32>::default());
+    let ask = |lasts: Duration| {
+        let (memory, key, reads) = (memory.clone(), key.clone(), Arc::clone(&reads));
+        let load = async move {
+            tokio::time::sleep(lasts).await;
+            Ok::<_, Miss>(reads.fetch_add(1, Ordering::SeqCst))
+        };
+        let bytes = |_: &u32| 4;
+        async move {
+            memory
+                .value(Source::Store, key, Good::UntilTold, bytes, load)
+                .await
+        }
+    };
+    let stuck = tokio::spawn(ask(Duration::from_secs(3600)));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    memory.lost();
+    memory.follows();
+    let fresh = tokio::time::timeout(Duration::from_secs(5), ask(Duration::ZERO)).await;
+    let fresh = fresh.expect("nobody is waited for").map(|found| *found.it);
+    assert_eq!(fresh.ok(), Some(0));
+    stuck.abort();
+}
+
+#[tokio::test]
+async fn a_crowd_is_one_read_also_while_commits_come_in() {
+    let memory = Memory::new(Arc::new(Timestamp::now), Telemetry::default());
+    memory.follows();
+    let orders = DatasetId::new("orders").unwrap();
+    let reads = Arc::new(AtomicU32::new(0));
+    let ask = || {
+        let (heard, told, reads) = (memory.clone(), orders.clone(), Arc::clone(&reads));
+        let load = async move {
+            let read = reads.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            heard.told(&told);
+            Ok(read)
+        };
+        let (key, bytes): (_, fn(&u32) -> usize) = (Key::of(&orders, "crowd"), |_| 4);
+        memory.value(Source::Store, key, Good::UntilTold, bytes, load)
+    };
+    // All have asked before the first one reads.
+    for answer in futures::future::join_all((0..100).map(|_| ask())).await {
+        assert_eq!(answer.map(|found| *found.it).ok(), Some(0));
+    }
+    // One that asks after the commit is not told what was read before it.
+    assert_eq!(ask().await.map(|found| *found.it).ok(), Some(1));
+    assert_eq!(reads.load(Ordering::SeqCst), 2);
+}
