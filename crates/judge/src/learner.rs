@@ -15,21 +15,20 @@
 //! corrected by how often the joint past, each partition left out of its own widths, would have
 //! left the limits. Correlated metrics alarm together and are counted once.
 
-use crate::predict::{Calendar, Predictions, Predictor, median};
+use crate::calendar::Calendar;
+use crate::predict::{Predictions, Predictor, median};
 use crate::scale::Scale;
 use crate::series::{Limits, Point, Policy, SeriesInput};
+use crate::width::{Miss, Side, draw_in, lend};
 
 /// The version of the arithmetic in this module; stored with every limit.
-pub const MODEL_VERSION: u16 = 2;
+pub const MODEL_VERSION: u16 = 3;
 
-/// Width of a side in cubic means, for [`REFERENCE_SERIES`] series and [`REFERENCE_BUDGET`].
-const WIDTH: f64 = 5.2;
+/// The number of series and the budget for which a side's width is meant.
 const REFERENCE_SERIES: f64 = 30.0;
 const REFERENCE_BUDGET: f64 = 0.02;
 /// The tail of a Student t with 5 degrees of freedom falls with this power.
 const TAIL: f64 = 5.0;
-/// Misses beyond this multiple of the 0.9 quantile of all misses are drawn in to it.
-const DRAW_IN: f64 = 5.0;
 /// Misses needed before a predictor other than the median may be chosen.
 const EARNED: usize = 14;
 /// What a predictor other than the median must gain in the backtest to be chosen.
@@ -110,7 +109,7 @@ fn learn(series: &SeriesInput<'_>, policy: &Policy) -> Outcome {
 /// One predictor's record: its misses on the scale, with their positions.
 struct Record {
     predictor: Predictor,
-    misses: Vec<(usize, f64)>,
+    misses: Vec<Miss>,
     score: f64,
     center: f64,
 }
@@ -149,6 +148,7 @@ fn fit(
     let floor = scale.floor(level, rows);
     let (mut down, mut up) = (Side::new(&best.misses, -1.0), Side::new(&best.misses, 1.0));
     lend(&mut down, &mut up, best.misses.len(), policy.steady_points);
+    let (below, above) = series.kind.shares();
     let last = values.len();
     let exceeded = best
         .misses
@@ -163,6 +163,7 @@ fn fit(
             } else {
                 side.without(size).max(floor)
             };
+            let width = width * if miss < 0.0 { below } else { above };
             (last - at, if width > 0.0 { size / width } else { 0.0 })
         })
         .collect();
@@ -170,8 +171,8 @@ fn fit(
         model: best.predictor.model(),
         scale,
         center: best.center,
-        down: down.width.max(floor),
-        up: up.width.max(floor),
+        down: below * down.width.max(floor),
+        up: above * up.width.max(floor),
         exceeded,
     })
 }
@@ -209,88 +210,6 @@ fn record(
         score,
         center: said[scaled.len()],
     })
-}
-
-/// Draws misses far outside the bulk in to [`DRAW_IN`] times the 0.9 quantile of those not zero.
-fn draw_in(misses: &mut [(usize, f64)]) {
-    let mut sizes: Vec<f64> = misses
-        .iter()
-        .map(|m| m.1.abs())
-        .filter(|m| *m > 0.0)
-        .collect();
-    if sizes.len() < 10 {
-        return;
-    }
-    let at = (sizes.len() - 1) * 9 / 10;
-    let most = DRAW_IN * *sizes.select_nth_unstable_by(at, f64::total_cmp).1;
-    for miss in misses {
-        miss.1 = miss.1.clamp(-most, most);
-    }
-}
-
-/// The misses towards one side.
-struct Side {
-    /// Sum of the cubes of the misses as shares of the greatest, which neither overflow nor vanish.
-    cubes: f64,
-    count: f64,
-    greatest_of_both: f64,
-    width: f64,
-}
-
-/// While the past is short, a side on which nothing was missed yet is not narrow for that: it
-/// borrows from the other one, less with every partition and nothing from `steady` on.
-fn lend(down: &mut Side, up: &mut Side, known: usize, steady: usize) {
-    let share = 1.0 - known as f64 / steady.max(1) as f64;
-    let borrowed = share.max(0.0) * down.width.max(up.width);
-    down.width = down.width.max(borrowed);
-    up.width = up.width.max(borrowed);
-}
-
-impl Side {
-    fn new(misses: &[(usize, f64)], sign: f64) -> Self {
-        let greatest_of_both = misses.iter().map(|m| m.1.abs()).fold(0.0, f64::max);
-        let unit = if greatest_of_both > 0.0 {
-            greatest_of_both
-        } else {
-            1.0
-        };
-        let mut side = Self {
-            cubes: 0.0,
-            count: 0.0,
-            greatest_of_both,
-            width: 0.0,
-        };
-        for towards in misses
-            .iter()
-            .map(|m| m.1 * sign)
-            .filter(|towards| *towards >= 0.0)
-        {
-            side.cubes += (towards / unit).powi(3);
-            side.count += 1.0;
-        }
-        side.width = side.of(side.cubes, side.count);
-        side
-    }
-
-    /// The width had a miss of this size not been.
-    fn without(&self, miss: f64) -> f64 {
-        let share = if self.greatest_of_both > 0.0 {
-            miss / self.greatest_of_both
-        } else {
-            0.0
-        };
-        self.of((self.cubes - share.powi(3)).max(0.0), self.count - 1.0)
-    }
-
-    fn of(&self, cubes: f64, count: f64) -> f64 {
-        // Too few misses on this side to know it: a little more than the worst seen on either.
-        let multiple = if count < 3.0 {
-            1.3
-        } else {
-            WIDTH * (cubes / count).cbrt()
-        };
-        multiple * self.greatest_of_both
-    }
 }
 
 /// The partition's factor on all widths; see the module's head.
@@ -356,7 +275,7 @@ fn limits(outcome: &Outcome, series: &SeriesInput<'_>, factor: f64, policy: &Pol
     let mut limits = match outcome {
         Outcome::Learning(more) => empty("learning", Some(*more)),
         Outcome::Constant(value) => Limits {
-            lower: Some(*value),
+            lower: Some(value - series.kind.slack_below() * value.abs()),
             expected: Some(*value),
             upper: Some(*value),
             ..empty("constant", None)

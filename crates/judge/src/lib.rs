@@ -6,10 +6,12 @@
 //! the judged value while it learns the limits that the value is held against.
 
 pub mod backtest;
+mod calendar;
 pub mod compare;
 pub mod evaluate;
 pub mod exact;
 mod explain;
+mod follow;
 mod learner;
 mod predict;
 mod regimes;
@@ -18,6 +20,7 @@ pub mod schema;
 pub mod series;
 pub mod series_file;
 pub mod suspect;
+mod width;
 mod words;
 
 pub use backtest::{Alert, backtest};

@@ -4,6 +4,9 @@
 //! Out: for each position, what each predictor says of it from earlier positions only. It must
 //! never use the value at the predicted position or a later one.
 
+use crate::calendar::{Calendar, WEEK};
+use crate::follow::follow;
+
 /// How a prediction is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Predictor {
@@ -17,16 +20,22 @@ pub(crate) enum Predictor {
     Weekday,
     /// The weekday's median, moved by the last week's median distance from it.
     WeekdayLevel,
+    /// The weekday's median, moved by the part of the last miss that misses of this series keep.
+    WeekdayFollowing,
+    /// The mean of the middle of the last 28, moved likewise.
+    MeanFollowing,
 }
 
 impl Predictor {
     /// In the order in which ties are decided: the simplest first.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; COUNT] = [
         Self::Median,
         Self::Recent,
         Self::Drift,
         Self::Weekday,
         Self::WeekdayLevel,
+        Self::WeekdayFollowing,
+        Self::MeanFollowing,
     ];
 
     /// The name of the model that is built on it.
@@ -37,84 +46,16 @@ impl Predictor {
             Self::Drift => "drift+t5",
             Self::Weekday => "weekday-median+t5",
             Self::WeekdayLevel => "weekday-level+t5",
+            Self::WeekdayFollowing => "weekday-following+t5",
+            Self::MeanFollowing => "mean-following+t5",
         }
     }
 }
 
+const COUNT: usize = 7;
 const LONG: usize = 28;
-const WEEK: i32 = 7;
-const WEEKS: usize = 8;
-/// A calendar longer than this many days is not searched for a season.
-const SPAN_MAX: i32 = 20_000;
-
-/// Where each day of a daily calendar is found; empty when the partitions are not daily.
-pub(crate) struct Calendar {
-    first: i32,
-    position: Vec<u32>,
-    days: Vec<i32>,
-}
-
-impl Calendar {
-    /// The calendar of partitions at these days (in order; `None` where undated).
-    pub(crate) fn new(days: &[Option<i32>]) -> Self {
-        let none = Self {
-            first: 0,
-            position: Vec::new(),
-            days: Vec::new(),
-        };
-        let Some(days) = days.iter().copied().collect::<Option<Vec<i32>>>() else {
-            return none;
-        };
-        let mut gaps: Vec<i32> = days.windows(2).map(|w| w[1].saturating_sub(w[0])).collect();
-        let middle = gaps.len() / 2;
-        if gaps.is_empty() || *gaps.select_nth_unstable(middle).1 != 1 {
-            return none;
-        }
-        let (Some(&first), Some(&last)) = (days.iter().min(), days.iter().max()) else {
-            return none;
-        };
-        if last.saturating_sub(first) > SPAN_MAX {
-            return none;
-        }
-        let mut position = vec![u32::MAX; usize::try_from(last - first).unwrap_or(0) + 1];
-        for (at, day) in days.iter().enumerate() {
-            let slot = usize::try_from(day - first).unwrap_or(0);
-            position[slot] = u32::try_from(at).unwrap_or(u32::MAX);
-        }
-        Self {
-            first,
-            position,
-            days,
-        }
-    }
-
-    fn is_daily(&self) -> bool {
-        !self.position.is_empty()
-    }
-
-    /// The median of the same weekday in the eight weeks before position `at`.
-    fn weekday_median(&self, values: &[f64], at: usize) -> f64 {
-        let mut same = [f64::INFINITY; WEEKS];
-        let mut n = 0;
-        let mut day = self.days[at] - WEEK;
-        for _ in 0..WEEKS {
-            let Ok(slot) = usize::try_from(day - self.first) else {
-                break;
-            };
-            let found = self.position[slot] as usize;
-            if found < at && !values[found].is_nan() {
-                same[n] = values[found];
-                n += 1;
-            }
-            day -= WEEK;
-        }
-        if n < 3 {
-            f64::NAN
-        } else {
-            median_of_eight(same, n)
-        }
-    }
-}
+/// The most distances from a weekday's median that are kept.
+const DISTANCES: usize = 8;
 
 /// The median by sorting in place; NaN of nothing.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
@@ -133,7 +74,7 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
 /// The median of the first `n` of eight values; the rest are infinite, so that they sort last.
 ///
 /// A sorting network (Batcher's odd-even merge): no branch for the processor to guess wrong.
-fn median_of_eight(mut v: [f64; 8], n: usize) -> f64 {
+pub(crate) fn median_of_eight(mut v: [f64; 8], n: usize) -> f64 {
     // Written out by a macro: a loop over the pairs would keep the values in memory.
     macro_rules! exchange {
         ($($low:literal $high:literal),+) => {$(
@@ -159,7 +100,7 @@ fn median_of_three(a: f64, b: f64, c: f64) -> f64 {
 
 /// What every predictor says of positions `0..=values.len()`; NaN where it has nothing to say.
 pub(crate) struct Predictions {
-    by: [Vec<f64>; 5],
+    by: [Vec<f64>; COUNT],
 }
 
 impl Predictions {
@@ -182,8 +123,19 @@ impl Predictions {
             recent[at] = recent_median(&values[at.saturating_sub(3)..at]);
             drift[at] = drifted(&values[at.saturating_sub(8)..at]);
         }
+        let (median, middle) = rolling_middles(values);
+        let weekday_following = follow(values, &weekday);
+        let mean_following = follow(values, &middle);
         Self {
-            by: [rolling_median(values), recent, drift, weekday, level],
+            by: [
+                median,
+                recent,
+                drift,
+                weekday,
+                level,
+                weekday_following,
+                mean_following,
+            ],
         }
     }
 
@@ -202,7 +154,7 @@ impl Predictions {
 
 /// The median distance of the last seven values from their weekday's median.
 fn recent_distance(values: &[f64], weekday: &[f64], at: usize) -> f64 {
-    let mut distances = [f64::INFINITY; WEEKS];
+    let mut distances = [f64::INFINITY; DISTANCES];
     let mut n = 0;
     for j in at.saturating_sub(WEEK as usize)..at {
         let distance = values[j] - weekday[j];
@@ -247,10 +199,12 @@ fn drifted(last: &[f64]) -> f64 {
     )
 }
 
-/// The median of up to 28 values before each position, by a window that is kept sorted.
-fn rolling_median(values: &[f64]) -> Vec<f64> {
+/// The median, and the mean of the middle seven tenths, of up to 28 values before each position,
+/// by a window that is kept sorted.
+fn rolling_middles(values: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let mut window: Vec<f64> = Vec::with_capacity(LONG + 1);
     let mut medians = Vec::with_capacity(values.len() + 1);
+    let mut means = Vec::with_capacity(values.len() + 1);
     for at in 0..=values.len() {
         let n = window.len();
         medians.push(match n {
@@ -258,6 +212,10 @@ fn rolling_median(values: &[f64]) -> Vec<f64> {
             _ if n % 2 == 1 => window[n / 2],
             _ => f64::midpoint(window[n / 2 - 1], window[n / 2]),
         });
+        let beyond = n * 15 / 100;
+        let middle = &window[beyond..n - beyond];
+        #[expect(clippy::cast_precision_loss, reason = "at most 28")]
+        means.push(middle.iter().sum::<f64>() / middle.len() as f64);
         if at == values.len() {
             break;
         }
@@ -270,7 +228,7 @@ fn rolling_median(values: &[f64]) -> Vec<f64> {
             window.insert(place, values[at]);
         }
     }
-    medians
+    (medians, means)
 }
 
 #[cfg(test)]

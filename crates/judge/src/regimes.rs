@@ -47,9 +47,9 @@ fn far(kind: SeriesKind, below: f64, above: f64) -> bool {
     match kind {
         SeriesKind::Fraction => above - below >= SHARE,
         SeriesKind::Percent => above - below >= 100.0 * SHARE,
-        SeriesKind::Number if below > 0.0 => above >= FACTOR * below,
+        _ if below > 0.0 => above >= FACTOR * below,
         // Of two signs, or from nothing to something.
-        SeriesKind::Number => above - below >= 0.5 * below.abs().max(above.abs()),
+        _ => above - below >= 0.5 * below.abs().max(above.abs()),
     }
 }
 

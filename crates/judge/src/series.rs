@@ -10,6 +10,12 @@ pub enum SeriesKind {
     Fraction,
     /// A share from 0 to 100.
     Percent,
+    /// A number that grows with the rows: a count of rows or bytes, or a sum.
+    Amount,
+    /// The least of a partition's values.
+    Least,
+    /// The greatest of a partition's values.
+    Greatest,
     /// Any other number. Its own history tells whether it is a positive amount or a level.
     Number,
 }
@@ -27,7 +33,36 @@ impl SeriesKind {
         } else if lower.ends_with("percent") || lower.ends_with("pct") {
             Self::Percent
         } else {
-            Self::Number
+            match lower.as_str() {
+                "rowcount" | "row_count" | "bytecount" | "sum" => Self::Amount,
+                "min" => Self::Least,
+                "max" => Self::Greatest,
+                _ => Self::Number,
+            }
+        }
+    }
+
+    /// How wide limits are below and above what is expected, as multiples of what the misses on
+    /// that side ask for: wider where a value seldom goes by a fault, narrower where it often does.
+    ///
+    /// A maximum falls when there are fewer rows, and a minimum rises when values are of another
+    /// unit or the small ones are gone. Amounts have room to grow on a log scale, so that rows
+    /// twice would pass.
+    pub(crate) const fn shares(self) -> (f64, f64) {
+        match self {
+            Self::Fraction | Self::Percent | Self::Number => (1.0, 1.0),
+            Self::Amount => (1.0, 0.8),
+            Self::Least => (1.0, 0.7),
+            Self::Greatest => (2.0, 1.0),
+        }
+    }
+
+    /// How far below its only value so far one is accepted, as a share of it: the greatest value
+    /// that there can be is not met in every partition.
+    pub(crate) const fn slack_below(self) -> f64 {
+        match self {
+            Self::Greatest => 0.05,
+            _ => 0.0,
         }
     }
 
