@@ -76,7 +76,7 @@ images: ## images of the development build, built twice and looked at; needs roo
 bench: tools ## the yardstick beside DuckDB and Polars, with ratios
 	@bash docs/bench/run "$(PY)"
 
-bench-cluster: ## the cluster's figures: PARTS (throughput takeover faults; all without), on etcd and Postgres
+bench-cluster: ## the cluster's figures: PARTS (throughput takeover faults, all without; embedded million), on etcd and Postgres
 	$(CARGO) build --release --locked -p assay-manager --features assay-manager/cluster
 	$(CARGO) bench --locked -p assay-cluster-tests --features bench --bench cluster -- $(PARTS)
 

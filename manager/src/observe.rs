@@ -98,12 +98,11 @@ pub(crate) fn withdraw(telemetry: &Telemetry) {
 }
 
 impl Observer {
-    pub(crate) fn new(telemetry: Telemetry, runs: &[Run]) -> Self {
+    pub(crate) fn new<'a>(telemetry: Telemetry, runs: impl Iterator<Item = &'a Run>) -> Self {
         Self {
             telemetry,
             tasks: BTreeMap::new(),
             runs: runs
-                .iter()
                 .map(|run| (run.id, (run.dataset.clone(), run.created_at)))
                 .collect(),
             heard: BTreeMap::new(),

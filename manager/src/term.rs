@@ -12,8 +12,9 @@ use assay_coordination::{Lease, LeaseState};
 use assay_manager_core::{Command, Config, Core, Event, IdSource, Snapshot};
 use assay_model::change::Change;
 use assay_model::ids::{Epoch, Incarnation, NodeId, RunId, TaskId};
-use assay_store::StoreError;
+use assay_model::unfinished::{MoreTasks, TasksHeld};
 use assay_store::port::Unfinished;
+use assay_store::{JobStore, StoreError};
 use assay_telemetry::repeat::Repeat;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
@@ -90,7 +91,7 @@ async fn cores(
         let unfinished = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return TermEnd::Stopped,
             () = lease.lost() => return TermEnd::LeaseLost,
-            unfinished = load(shared, epoch) => match unfinished {
+            unfinished = load(shared, epoch, settings.present().tasks_held) => match unfinished {
                 Ok(unfinished) => unfinished,
                 Err(end) => return end,
             },
@@ -125,10 +126,10 @@ async fn cores(
 }
 
 /// Reads what is not finished, for as long as reading again may help.
-async fn load(shared: &Arc<Shared>, epoch: Epoch) -> Result<Unfinished, TermEnd> {
+async fn load(shared: &Arc<Shared>, epoch: Epoch, held: TasksHeld) -> Result<Unfinished, TermEnd> {
     let mut repeat = Repeat::default();
     loop {
-        let read = shared.parts.store.load(epoch).await;
+        let read = shared.parts.store.load(epoch, held).await;
         shared.seats.reach.note((shared.parts.now)(), &read);
         match read {
             Ok(unfinished) => return Ok(unfinished),
@@ -190,7 +191,7 @@ impl Term {
             desk: Desk::default(),
             inbox,
             leased: BTreeMap::new(),
-            observer: Observer::new(shared.parts.telemetry.clone(), &[]),
+            observer: Observer::new(shared.parts.telemetry.clone(), std::iter::empty()),
             probe: None,
             probed: Instant::now(),
             dropped: None,
@@ -199,11 +200,10 @@ impl Term {
     }
 
     fn begin(&mut self, config: Config, unfinished: Unfinished) {
-        self.observer = Observer::new(self.shared.parts.telemetry.clone(), &unfinished.runs);
+        let runs = unfinished.runs.iter().map(|rows| &rows.run);
+        self.observer = Observer::new(self.shared.parts.telemetry.clone(), runs);
         let snapshot = Snapshot {
             runs: unfinished.runs,
-            tasks: unfinished.tasks,
-            plans: unfinished.plans,
             nodes: unfinished.nodes,
         };
         let now = self.now();
@@ -440,8 +440,9 @@ impl Term {
                     incarnation,
                     message,
                 } => self.links.send(&node, incarnation, &message),
-                Command::ReadPlan { task } => self.read_plan(task),
-                Command::ReloadRun { run } => self.reload_run(run),
+                Command::ReadPlan { task, from } => self.read_plan(task, from),
+                Command::ReadTasks(asked) => self.read_tasks(asked),
+                Command::ReloadRun { run, most } => self.reload_run(run, most),
                 Command::Retried { run } => self.desk.retried(run),
                 Command::NodeMoved { node, state } => self.desk.node_moved(&node, state),
                 Command::DesiredNodes { n, reason } => {
@@ -481,23 +482,49 @@ impl Term {
         });
     }
 
-    fn read_plan(&self, task: TaskId) {
+    fn read_plan(&self, task: TaskId, from: u32) {
+        self.read("a plan", move |store| async move {
+            let page = store.plan_page(task, from).await?.map(Box::new);
+            let run = task.run;
+            Ok(Event::PlanRead { run, page })
+        });
+    }
+
+    fn read_tasks(&self, asked: MoreTasks) {
+        self.read("tasks", move |store| {
+            let asked = asked.clone();
+            async move {
+                let read = store.more_tasks(&asked).await?;
+                Ok(Event::TasksRead { asked, read })
+            }
+        });
+    }
+
+    fn reload_run(&self, run: RunId, most: usize) {
+        self.read("a run", move |store| async move {
+            let rows = store.unfinished_run(run, most).await?.map(Box::new);
+            Ok(Event::RunLoaded { run, rows })
+        });
+    }
+
+    /// Reads from the store, again until it answers, and tells the core.
+    fn read<A, R>(&self, what: &'static str, ask: A)
+    where
+        A: Fn(Arc<dyn JobStore>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Event, StoreError>> + Send,
+    {
         let (shared, inbox) = (Arc::clone(&self.shared), self.inbox.clone());
         tokio::spawn(async move {
             let mut repeat = Repeat::default();
             while !inbox.is_closed() {
-                match shared.parts.store.plan_of(task).await {
-                    Ok(plan) => {
-                        let event = Event::PlanRead {
-                            run: task.run,
-                            discovery: plan.map(Box::new),
-                        };
+                match ask(Arc::clone(&shared.parts.store)).await {
+                    Ok(event) => {
                         let _ = inbox.send(Input::Event(event)).await;
                         return;
                     }
                     Err(error) => {
                         if let Some(again) = repeat.fails() {
-                            tracing::warn!(%error, %task, "a plan cannot be read; trying again{again}");
+                            tracing::warn!(%error, "{what} cannot be read; trying again{again}");
                         }
                         tokio::time::sleep(READ_PAUSE).await;
                     }
@@ -505,41 +532,4 @@ impl Term {
             }
         });
     }
-
-    fn reload_run(&self, run: RunId) {
-        let (shared, inbox) = (Arc::clone(&self.shared), self.inbox.clone());
-        tokio::spawn(async move {
-            let mut repeat = Repeat::default();
-            while !inbox.is_closed() {
-                match rows_of(&shared, run).await {
-                    Ok(rows) => {
-                        let _ = inbox
-                            .send(Input::Event(Event::RunLoaded { run, rows }))
-                            .await;
-                        return;
-                    }
-                    Err(error) => {
-                        if let Some(again) = repeat.fails() {
-                            tracing::warn!(%error, %run, "a run cannot be read; trying again{again}");
-                        }
-                        tokio::time::sleep(READ_PAUSE).await;
-                    }
-                }
-            }
-        });
-    }
-}
-
-/// A run that has not ended, with its tasks.
-async fn rows_of(
-    shared: &Shared,
-    run: RunId,
-) -> Result<Option<(Box<assay_model::run::Run>, Vec<assay_model::task::Task>)>, StoreError> {
-    let found = shared.parts.metrics.run(run).await?;
-    let Some(row) = found.filter(|row| !row.state.is_terminal()) else {
-        return Ok(None);
-    };
-    let tasks = shared.parts.metrics.tasks(run).await?;
-    let tasks = tasks.into_iter().map(|(task, _)| task).collect();
-    Ok(Some((Box::new(row), tasks)))
 }

@@ -17,15 +17,26 @@ pub enum Change {
         /// Its discovery.
         discover: Box<Task>,
     },
-    /// The plan of a run: all tasks at once. `Already` when the run has its plan.
+    /// A part of the plan of a run that is not the last one: the run has its plan only with
+    /// [`Change::PlanRun`]. `Already` when its tasks are there; `Fenced` when the run has ended or has
+    /// its plan, and unless the task before its first one is the last one there.
+    PlanPart {
+        /// The run.
+        run: RunId,
+        /// Tasks, one after another.
+        tasks: Vec<Task>,
+    },
+    /// The plan of a run: all tasks that are not there yet. `Already` when the run has its plan;
+    /// `Fenced` unless the task before its first one is the last one there.
     PlanRun {
         /// The run.
         run: RunId,
-        /// The tasks 1 to n.
+        /// The tasks up to the last one, one after another.
         tasks: Vec<Task>,
     },
     /// Moves a run on. `Fenced` when it has ended; an end is also while a task of it has not ended,
-    /// and a success while one has not succeeded.
+    /// a success while one has not succeeded, and both a success and a partial one while the run has
+    /// not the whole of its plan.
     MoveRun {
         /// The run.
         run: RunId,

@@ -26,6 +26,7 @@ pub mod partition;
 pub mod run;
 pub mod source;
 pub mod task;
+pub mod unfinished;
 
 /// The version of the meaning of every metric; part of a metric's identity, so that a change of
 /// meaning starts a new history instead of bending an old one.

@@ -1,14 +1,17 @@
 //! What a task gives: committed in one transaction with its completion.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::ids::{RunId, TaskId};
 use crate::incident::{Incident, OutboxEntry};
 use crate::ledger::{LedgerState, Sighting};
 use crate::metric::MetricPoint;
 use crate::outcome::{CheckResult, OutcomeCounts};
 use crate::partition::{Partition, PartitionKey, PartitionVersion};
-use crate::task::{EvaluateSpec, MeasureSpec};
+use crate::task::{EvaluateSpec, MeasureSpec, Task, TaskSpec};
 
 /// The output of a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +44,53 @@ pub struct Discovery {
     /// What else people should know of the listing, in sentences: shown, never silent.
     #[serde(default)]
     pub notices: Vec<String>,
+}
+
+impl Discovery {
+    /// The tasks of the plan of `run`, in their order.
+    ///
+    /// An evaluation waits for the end of its measurements, however they end, and of the evaluation of
+    /// the partition before it in its series, so that what it learns from the past does not depend on
+    /// timing. Series are judged beside each other: no one learns from another.
+    pub fn tasks(&self, run: RunId) -> impl Iterator<Item = Task> {
+        let measures = self.measures.iter().map(|measure| {
+            let needs: Vec<u32> = Vec::new();
+            (TaskSpec::Measure(measure.clone()), needs)
+        });
+        let mut previous: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut last = u32::try_from(self.measures.len()).unwrap_or(u32::MAX);
+        let evaluations = self.evaluations.iter().map(move |evaluation| {
+            last = last.saturating_add(1);
+            let mut needs = evaluation.measured_by.clone();
+            let series = evaluation.partition.series.as_str();
+            needs.extend(previous.insert(series, last));
+            needs.sort_unstable();
+            needs.dedup();
+            (TaskSpec::Evaluate(evaluation.clone()), needs)
+        });
+        (1..)
+            .zip(measures.chain(evaluations))
+            .map(move |(no, (spec, needs))| Task::new(TaskId { run, no }, spec, needs))
+    }
+
+    /// How many tasks its plan has.
+    #[must_use]
+    pub fn planned(&self) -> usize {
+        self.measures.len() + self.evaluations.len()
+    }
+
+    /// All of it but its plan.
+    #[must_use]
+    pub fn without_plan(&self) -> Self {
+        Self {
+            sightings: Vec::new(),
+            unchanged: self.unchanged,
+            measures: Vec::new(),
+            evaluations: Vec::new(),
+            ignored: self.ignored.clone(),
+            notices: self.notices.clone(),
+        }
+    }
 }
 
 /// What a discovery has to say besides its plan.

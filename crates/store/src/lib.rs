@@ -18,11 +18,13 @@ pub mod dump;
 pub mod error;
 pub mod examined;
 pub mod feedback;
+mod held;
 mod history;
 pub mod invariants;
 pub mod moves;
 pub mod news;
 pub mod notices;
+mod plans;
 pub mod port;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -12,10 +12,11 @@ use assay_model::incident::{Incident, OutboxEntry};
 use assay_model::ledger::LedgerEntry;
 use assay_model::node::Node;
 use assay_model::outcome::{CheckResult, OutcomeCounts};
-use assay_model::output::{Discovery, Remarks, TaskOutput};
+use assay_model::output::{Remarks, TaskOutput};
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use assay_model::run::Run;
 use assay_model::task::{Task, TaskFailure, TaskState};
+use assay_model::unfinished::{MoreTasks, PlanPage, RunRows, TasksHeld, TasksRead};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -26,12 +27,8 @@ use crate::moves::Moves;
 /// All that is not finished: what a new leader starts from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Unfinished {
-    /// Runs that have not ended.
-    pub runs: Vec<Run>,
-    /// All tasks of those runs, ended ones too.
-    pub tasks: Vec<Task>,
-    /// Plans of discoveries that succeeded in runs that have no plan yet.
-    pub plans: Vec<(RunId, Discovery)>,
+    /// Runs that have not ended, oldest first, with the tasks that their leader holds.
+    pub runs: Vec<RunRows>,
     /// Nodes whose life is not over.
     pub nodes: Vec<Node>,
 }
@@ -57,8 +54,15 @@ pub trait JobStore: Send + Sync {
     /// Mints the next epoch for `holder`. Every write of a smaller epoch is refused from then on.
     async fn mint_epoch(&self, holder: &str) -> Result<Epoch, StoreError>;
 
-    /// Reads all that is not finished.
-    async fn load(&self, epoch: Epoch) -> Result<Unfinished, StoreError>;
+    /// Reads all that is not finished, and of its tasks those that a leader holds: all at work, and of
+    /// the ready ones the first of each run.
+    async fn load(&self, epoch: Epoch, held: TasksHeld) -> Result<Unfinished, StoreError>;
+
+    /// The same of one run, with at most `most` ready tasks; `None` when it has ended or never was.
+    async fn unfinished_run(&self, run: RunId, most: usize) -> Result<Option<RunRows>, StoreError>;
+
+    /// More tasks of a run that has not ended.
+    async fn more_tasks(&self, asked: &MoreTasks) -> Result<TasksRead, StoreError>;
 
     /// Keeps a definition under its digest; a repeat changes nothing but which definition of its
     /// dataset is the newest: the one that was put last, whatever the clocks say.
@@ -88,8 +92,9 @@ pub trait JobStore: Send + Sync {
         at: Timestamp,
     ) -> Result<Answer, StoreError>;
 
-    /// The plan that a succeeded discovery left, if it did.
-    async fn plan_of(&self, task: TaskId) -> Result<Option<Discovery>, StoreError>;
+    /// A page of the plan that a succeeded discovery left, if it did: the tasks from number `from` on,
+    /// at most [`assay_model::unfinished::PLAN_PAGE`] of a plan that was kept in pages.
+    async fn plan_page(&self, task: TaskId, from: u32) -> Result<Option<PlanPage>, StoreError>;
 
     /// Marks messages of the outbox as sent; the answer is how many of them were not yet.
     async fn sent(&self, epoch: Epoch, keys: &[String], at: Timestamp) -> Result<u64, StoreError>;

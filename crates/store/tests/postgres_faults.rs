@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use assay_model::change::{Answer, Change};
 use assay_model::ids::{AttemptToken, RunId};
 use assay_model::output::TaskOutput;
-use assay_store::conformance::fixtures::{Bench, at, discovery, measured, ok, tasks};
+use assay_store::conformance::fixtures::{ALL, Bench, at, discovery, measured, ok, tasks};
 use assay_store::invariants::check_invariants;
 use assay_store::{
     Feedback, JobStore, MetricStore, Moves, PostgresOptions, PostgresStore, StoreError,
@@ -216,7 +216,7 @@ async fn a_deposed_leader_writes_nothing_however_many_lead_at_once() {
     assert!(refused > 0, "nobody was deposed");
     assert_eq!(check_invariants(&first).await.unwrap(), []);
     let epoch = ok(first.mint_epoch("last").await);
-    assert_eq!(ok(first.load(epoch).await).runs.len(), written);
+    assert_eq!(ok(first.load(epoch, ALL).await).runs.len(), written);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -303,7 +303,7 @@ async fn nothing_that_grows_is_read_whole() {
     let run = bench.judged("a", verdict).await;
     let node = assay_store::conformance::fixtures::live(&bench.node);
     ok(store.register(bench.epoch, &node).await);
-    ok(store.load(bench.epoch).await);
+    ok(store.load(bench.epoch, ALL).await);
     let id = bench.id();
     let day = assay_store::conformance::fixtures::day("2026-11-21");
     ok(store.ledger(id).await);

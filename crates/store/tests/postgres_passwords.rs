@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use assay_model::dataset::Dataset;
+use assay_model::unfinished::TasksHeld;
 use assay_store::conformance::fixtures::dataset as dataset_of;
 use assay_store::port::{MetricStore as _, RunFilter};
 use assay_store::postgres::{Password, Passwords, PostgresOptions, PostgresStore};
@@ -191,7 +192,10 @@ async fn a_signer_that_is_away_costs_nothing_while_the_token_holds_and_is_told_a
     calls(&store, &dataset(1)).await.unwrap();
     tokio::time::sleep(HOLDS).await;
     door.cut.send_modify(|n| *n += 1);
-    let refused = store.load(assay_model::ids::Epoch(1)).await.unwrap_err();
+    let refused = store
+        .load(assay_model::ids::Epoch(1), TasksHeld::default())
+        .await
+        .unwrap_err();
     assert!(refused.is_retryable(), "{refused}");
     assert!(
         refused.to_string().contains("credentials cannot be had"),

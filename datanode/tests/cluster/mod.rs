@@ -19,11 +19,12 @@ use assay_model::dataset::{
     Dataset, DatasetStatus, Format, FormatKind, LimitPolicy, Location, Partitioning, Profile,
     RunPolicy, ScanPolicy, Sealing, Source,
 };
-use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation, TaskId};
+use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation, RunId, TaskId};
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::node::Node;
-use assay_model::output::{Discovery, TaskOutput};
+use assay_model::output::TaskOutput;
 use assay_model::task::{TaskFailure, TaskKind};
+use assay_model::unfinished::{MoreTasks, PlanPage, RunRows, TasksHeld, TasksRead};
 use assay_proto::link::{Door, Doorway};
 use assay_store::port::{Started, Unfinished};
 use assay_store::sqlite::SqliteStore;
@@ -62,8 +63,14 @@ impl JobStore for FaultyStore {
     async fn mint_epoch(&self, holder: &str) -> Result<Epoch, StoreError> {
         self.inner.mint_epoch(holder).await
     }
-    async fn load(&self, epoch: Epoch) -> Result<Unfinished, StoreError> {
-        self.inner.load(epoch).await
+    async fn load(&self, epoch: Epoch, held: TasksHeld) -> Result<Unfinished, StoreError> {
+        self.inner.load(epoch, held).await
+    }
+    async fn unfinished_run(&self, run: RunId, most: usize) -> Result<Option<RunRows>, StoreError> {
+        self.inner.unfinished_run(run, most).await
+    }
+    async fn more_tasks(&self, asked: &MoreTasks) -> Result<TasksRead, StoreError> {
+        self.inner.more_tasks(asked).await
     }
     async fn put_definition(&self, dataset: &Dataset) -> Result<(), StoreError> {
         self.inner.put_definition(dataset).await
@@ -99,8 +106,8 @@ impl JobStore for FaultyStore {
         }
         Ok(answer)
     }
-    async fn plan_of(&self, task: TaskId) -> Result<Option<Discovery>, StoreError> {
-        self.inner.plan_of(task).await
+    async fn plan_page(&self, task: TaskId, from: u32) -> Result<Option<PlanPage>, StoreError> {
+        self.inner.plan_page(task, from).await
     }
     async fn sent(&self, epoch: Epoch, keys: &[String], at: Timestamp) -> Result<u64, StoreError> {
         self.inner.sent(epoch, keys, at).await

@@ -1,7 +1,7 @@
 //! How the core's steps grow with its queue: `cargo bench -p assay-manager-core`.
 //!
 //! What comes in: 50 nodes of 8 slots, and runs of 10,000 tasks, so many that 10,000, 100,000 and
-//! 1,000,000 tasks are ready. What goes out, per size: bytes per task (resident memory), the time of
+//! 1,000,000 tasks are ready and held. What goes out, per size: bytes per task (resident memory), the time of
 //! a take-over, of a heartbeat, of the view, and per task of assignment and completion, with the
 //! longest single step. It must never assert a time.
 
@@ -15,6 +15,7 @@ use assay_model::node::{Load, Node, NodeState};
 use assay_model::partition::Partition;
 use assay_model::run::{Priority, Run, RunState, Selection, Trigger};
 use assay_model::task::{MeasureSpec, Task, TaskSpec, TaskState};
+use assay_model::unfinished::{RunRows, TasksHeld};
 use jiff::Timestamp;
 
 const NODES: u32 = 50;
@@ -129,8 +130,8 @@ fn snapshot(tasks: u32) -> Snapshot {
         ..Snapshot::default()
     };
     for (run, tasks) in (0..tasks / TASKS_PER_RUN).map(run) {
-        found.runs.push(run);
-        found.tasks.extend(tasks);
+        let most = TASKS_PER_RUN as usize;
+        found.runs.push(RunRows::of(run, true, tasks, most));
     }
     found
 }
@@ -159,6 +160,10 @@ fn figures(tasks: u32) {
     let found = snapshot(tasks);
     let config = Config {
         max_running_runs: u32::MAX,
+        tasks_held: TasksHeld {
+            max: usize::MAX,
+            per_run: usize::MAX,
+        },
         ..Config::default()
     };
     let now = Timestamp::UNIX_EPOCH;

@@ -8,6 +8,7 @@ use assay_model::ids::{AttemptToken, Incarnation, NodeId, RunId, TaskId};
 use assay_model::node::NodeState;
 use assay_model::run::RunState;
 use assay_model::task::TaskKind;
+use assay_model::unfinished::MoreTasks;
 
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,17 +31,24 @@ pub enum Command {
         /// The message.
         message: ToNode,
     },
-    /// Read the plan that a succeeded discovery left; answer with [`crate::Event::PlanRead`],
-    /// repeating the read until the store can be reached.
+    /// Read a page of the plan that a succeeded discovery left; answer with
+    /// [`crate::Event::PlanRead`], repeating the read until the store can be reached.
     ReadPlan {
         /// The discovery.
         task: TaskId,
+        /// The number of the first task that is wanted.
+        from: u32,
     },
-    /// Read a run and all its tasks; answer with [`crate::Event::RunLoaded`], repeating the read
-    /// until the store can be reached.
+    /// Read tasks of a run; answer with [`crate::Event::TasksRead`], repeating the read until the
+    /// store can be reached.
+    ReadTasks(MoreTasks),
+    /// Read a run and the tasks of it that are held; answer with [`crate::Event::RunLoaded`],
+    /// repeating the read until the store can be reached.
     ReloadRun {
         /// The run.
         run: RunId,
+        /// Ready tasks of it, at most.
+        most: usize,
     },
     /// The fleet should have so many nodes.
     DesiredNodes {

@@ -8,6 +8,7 @@ use assay_model::change::{Answer, Change};
 use assay_model::ids::{AttemptToken, Incarnation, NodeId, RunId};
 use assay_model::run::RunState;
 use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskState};
+use assay_model::unfinished::RunRows;
 use jiff::Timestamp;
 
 use crate::config::Config;
@@ -108,7 +109,7 @@ impl Core {
                     self.submissions.remove(&run.id);
                     self.refuse(run.id.to_string(), reason);
                 }
-                Change::PlanRun { run, .. } => {
+                Change::PlanRun { run, .. } | Change::PlanPart { run, .. } => {
                     if let Some(record) = self.runs.get_mut(run) {
                         record.cancel = Some(format!("its plan cannot be stored: {reason}"));
                     }
@@ -168,7 +169,8 @@ impl Core {
     fn apply(&mut self, change: Change, answer: Answer) {
         match change {
             Change::SubmitRun { run, discover } => self.apply_submit(*run, *discover, answer),
-            Change::PlanRun { run, tasks } => self.apply_plan(run, tasks, answer),
+            Change::PlanPart { run, tasks } => self.apply_plan(run, tasks, answer, false),
+            Change::PlanRun { run, tasks } => self.apply_plan(run, tasks, answer, true),
             Change::MoveRun {
                 run, state, reason, ..
             } => self.apply_move_run(run, state, reason),
@@ -210,7 +212,7 @@ impl Core {
                 self.retries.remove(&run);
                 self.awaited.insert(run);
                 self.out.push(Command::Retried { run });
-                self.out.push(Command::ReloadRun { run });
+                self.read_run(run);
             }
             Change::MoveNode {
                 node,
@@ -231,23 +233,7 @@ impl Core {
         self.submissions.remove(&id);
         self.out.push(Command::Submitted { run: id, answer });
         if answer == Answer::Ok && !self.runs.contains_key(&id) {
-            self.insert_run(run, vec![discover]);
-        }
-    }
-
-    fn apply_plan(&mut self, run: RunId, tasks: Vec<Task>, answer: Answer) {
-        let now = self.now;
-        let Some(record) = self.runs.get_mut(&run) else {
-            return;
-        };
-        record.planned = true;
-        if answer == Answer::Already {
-            if !tasks.is_empty() {
-                self.reload(run);
-            }
-        } else {
-            record.run.planned_tasks = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
-            record.add_tasks(tasks, now);
+            self.insert_run(RunRows::of(run, false, vec![discover], 0));
         }
     }
 
@@ -298,7 +284,9 @@ impl Core {
                 self.submissions.remove(&run.id);
                 self.refuse(run.id.to_string(), "the store refused the run");
             }
-            Change::PlanRun { run, .. } | Change::MoveRun { run, .. } => self.reload(*run),
+            Change::PlanPart { run, .. }
+            | Change::PlanRun { run, .. }
+            | Change::MoveRun { run, .. } => self.reload(*run),
             Change::Assign { token, node, .. } => {
                 // The node may have a later life that has not said Hello yet.
                 let until = after(self.now, self.config.commit_retry_ms);
@@ -348,26 +336,28 @@ impl Core {
         {
             record.reloading = true;
             record.reads += 1;
-            self.out.push(Command::ReloadRun { run });
+            self.read_run(run);
         }
     }
 
-    pub(crate) fn on_run_loaded(
-        &mut self,
-        id: RunId,
-        rows: Option<(Box<assay_model::run::Run>, Vec<Task>)>,
-    ) {
+    fn read_run(&mut self, run: RunId) {
+        let active = self.runs.values().filter(|run| run.is_active()).count();
+        let most = self.config.tasks_held.share(active);
+        self.out.push(Command::ReloadRun { run, most });
+    }
+
+    pub(crate) fn on_run_loaded(&mut self, id: RunId, rows: Option<Box<RunRows>>) {
         let retried = self.awaited.remove(&id);
         let known = self.runs.get(&id).is_some_and(|r| r.reloading);
         if !known && !retried {
             return;
         }
-        let Some((run, tasks)) = rows.filter(|rows| !rows.0.state.is_terminal()) else {
+        let Some(rows) = rows.filter(|rows| !rows.run.state.is_terminal()) else {
             self.runs.remove(&id);
             return;
         };
         let before = self.runs.remove(&id);
-        self.insert_run(*run, tasks);
+        self.insert_run(*rows);
         let now = self.now;
         let Some(record) = self.runs.get_mut(&id) else {
             return;
@@ -377,6 +367,7 @@ impl Core {
             settled = keep_observations(record, before, now);
         }
         if retried {
+            record.forgives = true;
             for task in record.tasks.values_mut() {
                 if !task.task.state.is_terminal() {
                     task.forgiven = task.task.attempt;
@@ -421,45 +412,57 @@ fn keep_observations(record: &mut RunRecord, before: RunRecord, now: Timestamp) 
     record.paces = before.paces;
     record.credit_ms = before.credit_ms;
     record.plan = before.plan;
+    record.forget_other_page();
     record.planned |= before.planned;
+    record.forgives = before.forgives;
     for (no, old) in before.tasks {
+        let Some(fresh) = record.tasks.get_mut(&no) else {
+            continue;
+        };
         let token = old.token();
-        if let Some(fresh) = record.tasks.get_mut(&no) {
-            fresh.forgiven = old.forgiven;
-            fresh.copied = fresh.copied.max(old.copied);
-            let twin = fresh.token_of(Copy::Second);
-            if twin.is_some() && twin == old.token_of(Copy::Second) {
-                fresh.twin_open.clone_from(&old.twin_open);
-            }
-            fresh.failed_on.clone_from(&old.failed_on);
-            if fresh.token().is_some() && fresh.token() == token {
-                fresh.open.clone_from(&old.open);
-            }
+        fresh.forgiven = old.forgiven;
+        fresh.copied = fresh.copied.max(old.copied);
+        let twin = fresh.token_of(Copy::Second);
+        if twin.is_some() && twin == old.token_of(Copy::Second) {
+            fresh.twin_open.clone_from(&old.twin_open);
+        }
+        fresh.failed_on.clone_from(&old.failed_on);
+        if fresh.token().is_some() && fresh.token() == token {
+            fresh.open.clone_from(&old.open);
         }
         if old.task.state == TaskState::Succeeded {
-            let ended = |r: &RunRecord| r.tasks.get(&no).is_none_or(|t| t.task.state.is_terminal());
-            if ended(record) {
-                continue;
-            }
-            let Some((token, reads)) = old.told else {
-                continue;
-            };
-            if reads < before.reads {
-                settled.untrue += 1;
-                record.update(no, now, |fresh| fresh.contradict(&token));
-            } else {
-                settled.is_open = true;
-                record.update(no, now, |fresh| {
-                    fresh.told = old.told;
-                    fresh.task.state = TaskState::Succeeded;
-                });
-            }
+            // Only the discovery is held when it has succeeded.
+            record.told.extend(old.told.map(|told| (no, told)));
         } else if old.task.state == TaskState::Running && token.is_some() {
             record.update(no, now, |fresh| {
                 if fresh.token() == token {
                     fresh.task.state = TaskState::Running;
                     fresh.task.started_at = old.task.started_at;
                 }
+            });
+        }
+    }
+    record.told.extend(before.told);
+    let told = std::mem::take(&mut record.told);
+    for (no, (token, reads)) in told {
+        let Some(fresh) = record.tasks.get(&no) else {
+            // It has ended, unless it waits in the store, where the next read finds it.
+            if Core::waits_in_store(record, no) {
+                record.told.insert(no, (token, reads));
+            }
+            continue;
+        };
+        if fresh.task.state.is_terminal() {
+            continue;
+        }
+        if reads < before.reads {
+            settled.untrue += 1;
+            record.update(no, now, |fresh| fresh.contradict(&token));
+        } else {
+            settled.is_open = true;
+            record.update(no, now, |fresh| {
+                fresh.told = Some((token, reads));
+                fresh.task.state = TaskState::Succeeded;
             });
         }
     }

@@ -3,6 +3,8 @@
 //! What comes in: nothing. What goes out: one [`Config`]. It must never be changed while a core
 //! runs on it; a new configuration is a new core.
 
+use assay_model::unfinished::TasksHeld;
+
 /// The numbers that the decisions rest on. Durations are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -39,6 +41,8 @@ pub struct Config {
     pub max_running_runs: u32,
     /// Changes in one commit, at most; the rest follows in the next.
     pub max_changes_per_commit: usize,
+    /// Tasks that the leader holds in memory.
+    pub tasks_held: TasksHeld,
     /// The pause before a commit that was not applied is tried again; doubles up to 16 times.
     pub commit_retry_ms: u64,
     /// The first pause of a source that is away; doubles.
@@ -108,6 +112,7 @@ impl Default for Config {
             max_running_runs_per_dataset: 1,
             max_running_runs: 256,
             max_changes_per_commit: 256,
+            tasks_held: TasksHeld::default(),
             commit_retry_ms: 100,
             breaker_ms: 5_000,
             breaker_max_ms: 60_000,
@@ -162,6 +167,7 @@ impl Config {
             ("max_running_runs", u64::from(self.max_running_runs)),
             ("max_changes_per_commit", self.max_changes_per_commit as u64),
             ("exclude_after", self.exclude_after as u64),
+            ("tasks_held.per_run", self.tasks_held.per_run as u64),
             ("scale.slots_per_node", u64::from(self.scale.slots_per_node)),
             ("scale.tasks_per_slot", u64::from(self.scale.tasks_per_slot)),
         ];

@@ -182,7 +182,9 @@ impl Core {
         if batch.is_full() || !self.config.copies.enabled {
             return;
         }
-        let idle = |run: &RunRecord| run.ready.is_empty() || !run.is_active();
+        let idle = |run: &RunRecord| {
+            !run.is_active() || (run.ready.is_empty() && (!run.planned || run.rest() == 0))
+        };
         if !self.runs.values().all(idle) {
             return;
         }

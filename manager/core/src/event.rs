@@ -6,9 +6,9 @@
 use assay_model::change::Answer;
 use assay_model::ids::{AttemptToken, DatasetId, Incarnation, NodeId, RunId};
 use assay_model::node::{Load, Node};
-use assay_model::output::Discovery;
 use assay_model::run::Run;
-use assay_model::task::{Task, TaskFailure};
+use assay_model::task::TaskFailure;
+use assay_model::unfinished::{MoreTasks, PlanPage, RunRows, TasksRead};
 use jiff::Timestamp;
 
 /// Something that happened.
@@ -26,15 +26,22 @@ pub enum Event {
     PlanRead {
         /// The run.
         run: RunId,
-        /// What its discovery found.
-        discovery: Option<Box<Discovery>>,
+        /// The tasks from the number on that was asked for.
+        page: Option<Box<PlanPage>>,
+    },
+    /// The answer to [`crate::Command::ReadTasks`].
+    TasksRead {
+        /// What was asked for.
+        asked: MoreTasks,
+        /// What there is.
+        read: TasksRead,
     },
     /// The answer to [`crate::Command::ReloadRun`]; `None` when the run has ended or never was.
     RunLoaded {
         /// The run.
         run: RunId,
-        /// Its row and the rows of all its tasks.
-        rows: Option<(Box<Run>, Vec<Task>)>,
+        /// Its row, and the rows of its tasks that are held.
+        rows: Option<Box<RunRows>>,
     },
     /// The store has applied a commit: one answer per change, in order.
     Committed {

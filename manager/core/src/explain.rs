@@ -18,11 +18,13 @@ use crate::state::{NodeRecord, RunRecord, TaskRecord};
 use crate::view::{AttemptView, BreakerState, BreakerView, Explanation, NodeView, RunView, View};
 
 impl Core {
-    /// Why a task is where it is; `None` when it is unknown or its run has ended.
+    /// Why a task is where it is; `None` when it is unknown, or it or its run has ended.
     #[must_use]
     pub fn explain(&self, task: TaskId) -> Option<Explanation> {
         let run = self.runs.get(&task.run)?;
-        let record = run.tasks.get(&task.no)?;
+        let Some(record) = run.tasks.get(&task.no) else {
+            return Self::explain_later(run, task);
+        };
         let waits_for = run.blockers(task.no);
         let (wait, until, text) = match record.task.state {
             TaskState::Ready => self.why_it_waits(run, record, &waits_for),
@@ -46,6 +48,27 @@ impl Core {
             wait,
             waits_for,
             until,
+            text,
+        })
+    }
+
+    /// Why a task that is not held waits, if it does.
+    fn explain_later(run: &RunRecord, task: TaskId) -> Option<Explanation> {
+        if !Self::waits_in_store(run, task.no) {
+            return None;
+        }
+        let text = if run.planned {
+            let before = run.held();
+            format!("its turn in the plan has not come: {before} tasks before it have not ended")
+        } else {
+            "the plan of its run is being written".to_owned()
+        };
+        Some(Explanation {
+            task,
+            state: TaskState::Ready,
+            wait: Some(WaitReason::NoCapacity),
+            waits_for: Vec::new(),
+            until: None,
             text,
         })
     }
@@ -104,7 +127,7 @@ impl Core {
         } else {
             ""
         };
-        let before: usize = self.runs.values().map(|run| run.ready.len()).sum();
+        let before: usize = self.runs.values().map(RunRecord::waiting).sum();
         let text = format!("every slot is taken; {before} tasks are ready{suspect}");
         because(WaitReason::NoCapacity, None, text)
     }
@@ -145,7 +168,7 @@ impl Core {
                 .values()
                 .map(|node| self.view_of_node(node))
                 .collect(),
-            queue_depth: ready().count(),
+            queue_depth: active().map(RunRecord::waiting).sum(),
             queue_bytes: ready().map(|task| self.cost_of(task)).sum(),
             desired_nodes: self.scaler.desired(),
             breakers: self
@@ -217,9 +240,13 @@ impl Core {
 }
 
 fn view_of_run(record: &RunRecord) -> RunView {
-    let mut tasks: BTreeMap<TaskState, u32> = BTreeMap::new();
+    let mut tasks = record.ended.by_state.clone();
     for task in record.tasks.values() {
         *tasks.entry(task.task.state).or_default() += 1;
+    }
+    let rest = u32::try_from(record.rest()).unwrap_or(u32::MAX);
+    if rest > 0 {
+        *tasks.entry(TaskState::Ready).or_default() += rest;
     }
     RunView {
         run: record.run.id,

@@ -15,7 +15,7 @@ use crate::state::{RunRecord, is_open};
 /// J1: a run is terminal only when all its tasks are.
 pub(crate) fn run_ends_after_its_tasks(record: &RunRecord, state: RunState) {
     debug_assert!(
-        !state.is_terminal() || record.unended.is_empty(),
+        !state.is_terminal() || record.has_ended(),
         "J1: {} would end as {state} with {} tasks that have not",
         record.run.id,
         record.unended.len(),

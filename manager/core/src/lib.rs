@@ -58,14 +58,14 @@ mod tests;
 mod time;
 mod timers;
 mod view;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use assay_model::ids::{DatasetId, Epoch, NodeId, RunId};
 use assay_model::node::{Node, NodeState};
-use assay_model::output::Discovery;
 use assay_model::run::Run;
-use assay_model::task::Task;
+use assay_model::unfinished::RunRows;
 use jiff::Timestamp;
 
 pub use command::{Command, ToNode};
@@ -77,12 +77,8 @@ pub use view::{AttemptView, BreakerState, BreakerView, Explanation, NodeView, Ru
 /// All that is not finished: what a new leader starts from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Snapshot {
-    /// Runs that have not ended.
-    pub runs: Vec<Run>,
-    /// All tasks of those runs, ended ones too.
-    pub tasks: Vec<Task>,
-    /// Plans of discoveries that succeeded in runs that have no plan yet.
-    pub plans: Vec<(RunId, Discovery)>,
+    /// Runs that have not ended, with the tasks that are held of them.
+    pub runs: Vec<RunRows>,
     /// Nodes whose life is not over.
     pub nodes: Vec<Node>,
 }
@@ -159,18 +155,8 @@ impl Core {
     }
 
     fn load(&mut self, snapshot: Snapshot) {
-        let mut tasks: BTreeMap<RunId, Vec<Task>> = BTreeMap::new();
-        for task in snapshot.tasks {
-            tasks.entry(task.id.run).or_default().push(task);
-        }
-        for run in snapshot.runs {
-            let tasks = tasks.remove(&run.id).unwrap_or_default();
-            self.insert_run(run, tasks);
-        }
-        for (run, discovery) in snapshot.plans {
-            if let Some(record) = self.runs.get_mut(&run) {
-                record.plan = state::Plan::Known(Box::new(discovery));
-            }
+        for rows in snapshot.runs {
+            self.insert_run(rows);
         }
         for node in snapshot.nodes {
             let mut record = state::NodeRecord::new(node, self.now);
@@ -181,10 +167,10 @@ impl Core {
         }
     }
 
-    fn insert_run(&mut self, run: Run, tasks: Vec<Task>) {
-        self.datasets.entry(run.dataset.clone()).or_default();
-        let id = run.id;
-        let record = state::RunRecord::new(run, tasks, self.now);
+    fn insert_run(&mut self, rows: RunRows) {
+        self.datasets.entry(rows.run.dataset.clone()).or_default();
+        let id = rows.run.id;
+        let record = state::RunRecord::new(rows, self.now);
         self.runs.insert(id, record);
     }
 
@@ -203,7 +189,8 @@ impl Core {
         match event {
             Event::Tick => {}
             Event::RunSubmitted { run } => self.on_submitted(*run),
-            Event::PlanRead { run, discovery } => self.on_plan_read(run, discovery),
+            Event::PlanRead { run, page } => self.on_plan_read(run, page),
+            Event::TasksRead { asked, read } => self.on_tasks_read(&asked, read),
             Event::RunLoaded { run, rows } => self.on_run_loaded(run, rows),
             Event::Committed { commit, answers } => self.on_committed(commit, &answers),
             Event::CommitNotApplied { commit } => self.on_not_applied(commit),

@@ -1,19 +1,17 @@
 //! From a discovery to the tasks of its run.
 //!
-//! What comes in: what the discovery found. What goes out: the numbered tasks, measurements 1 to m,
-//! evaluations m + 1 to m + e. It must never choose: the same discovery gives the same plan,
-//! whichever leader asks.
+//! What comes in: the plan that the discovery left, page by page. What goes out: its numbered tasks,
+//! written page by page; the run has its plan with the last one. It must never choose: the same
+//! discovery gives the same plan, whichever leader asks, so that one goes on where another died.
 
-use std::collections::BTreeMap;
-
-use assay_model::change::Change;
+use assay_model::change::{Answer, Change};
 use assay_model::ids::{RunId, TaskId};
-use assay_model::output::Discovery;
 use assay_model::run::RunState;
-use assay_model::task::{Task, TaskSpec};
+use assay_model::task::Task;
+use assay_model::unfinished::PlanPage;
 
 use crate::batch::Batch;
-use crate::state::Plan;
+use crate::state::{Plan, RunRecord};
 use crate::time::after;
 use crate::{Command, Core};
 
@@ -28,10 +26,16 @@ impl Core {
             return;
         };
         match &record.plan {
-            Plan::Known(discovery) => {
+            Plan::Known(page) if !page.is_last => {
+                batch.push(Change::PlanPart {
+                    run: id,
+                    tasks: page.tasks.clone(),
+                });
+            }
+            Plan::Known(page) => {
                 batch.push(Change::PlanRun {
                     run: id,
-                    tasks: tasks_of(id, discovery),
+                    tasks: page.tasks.clone(),
                 });
                 batch.push(Change::MoveRun {
                     run: id,
@@ -45,55 +49,64 @@ impl Core {
             Plan::Unread | Plan::ReadAgain(_) => {
                 record.plan = Plan::Asked;
                 let task = TaskId { run: id, no: 0 };
-                self.out.push(Command::ReadPlan { task });
+                let from = record.there + 1;
+                self.out.push(Command::ReadPlan { task, from });
             }
         }
     }
 
-    pub(crate) fn on_plan_read(&mut self, run: RunId, discovery: Option<Box<Discovery>>) {
+    pub(crate) fn on_plan_read(&mut self, run: RunId, page: Option<Box<PlanPage>>) {
         let again = after(self.now, READ_AGAIN_MS);
         if let Some(record) = self.runs.get_mut(&run)
             && matches!(record.plan, Plan::Asked)
         {
-            let Some(discovery) = discovery else {
+            let Some(page) = page else {
                 record.plan = Plan::ReadAgain(again);
                 // That there is one is what a node said: the rows know whether it has succeeded.
                 self.reload(run);
                 return;
             };
-            record.plan = Plan::Known(discovery);
+            record.plan = Plan::Known(page);
+            record.forget_other_page();
+        }
+    }
+
+    /// A page of the plan is in the store. A plan of one page that fits is held as it is; of a longer
+    /// one the first tasks are read once the whole of it is there.
+    pub(crate) fn apply_plan(&mut self, run: RunId, tasks: Vec<Task>, answer: Answer, whole: bool) {
+        let (now, limits) = (self.now, self.config.tasks_held);
+        let fits = self.tasks_held() + tasks.len() <= limits.max || tasks.len() <= limits.per_run;
+        let Some(record) = self.runs.get_mut(&run) else {
+            return;
+        };
+        record.plan = Plan::Unread;
+        record.planned |= whole;
+        if answer == Answer::Already {
+            if !tasks.is_empty() {
+                self.reload(run);
+            }
+            return;
+        }
+        let is_first = record.there == 0;
+        record.there = tasks.last().map_or(record.there, |task| task.id.no);
+        if whole {
+            record.run.planned_tasks = record.there;
+        }
+        if whole && is_first && fits {
+            record.through = record.there;
+            record.add_tasks(tasks, now);
         }
     }
 }
 
-/// The tasks of a plan.
-///
-/// An evaluation waits for the end of its measurements, however they end, and of the evaluation of
-/// the partition before it in its series, so that what it learns from the past does not depend on
-/// timing. Series are judged beside each other: no one learns from another.
-pub(crate) fn tasks_of(run: RunId, discovery: &Discovery) -> Vec<Task> {
-    let mut tasks = Vec::new();
-    let mut no = 0;
-    for measure in &discovery.measures {
-        no += 1;
-        let id = TaskId { run, no };
-        tasks.push(Task::new(
-            id,
-            TaskSpec::Measure(measure.clone()),
-            Vec::new(),
-        ));
+impl RunRecord {
+    /// Forgets a page of the plan that is not the next one: rows were read meanwhile.
+    pub(crate) fn forget_other_page(&mut self) {
+        let next = self.there + 1;
+        if let Plan::Known(page) = &self.plan
+            && page.tasks.first().is_some_and(|task| task.id.no != next)
+        {
+            self.plan = Plan::Unread;
+        }
     }
-    let mut previous: BTreeMap<&str, u32> = BTreeMap::new();
-    for evaluation in &discovery.evaluations {
-        no += 1;
-        let mut needs = evaluation.measured_by.clone();
-        let series = evaluation.partition.series.as_str();
-        needs.extend(previous.get(series));
-        needs.sort_unstable();
-        needs.dedup();
-        let id = TaskId { run, no };
-        tasks.push(Task::new(id, TaskSpec::Evaluate(evaluation.clone()), needs));
-        previous.insert(series, no);
-    }
-    tasks
 }

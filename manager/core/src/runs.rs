@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use assay_model::change::{Answer, Change};
 use assay_model::ids::{DatasetId, RunId, TaskId};
 use assay_model::run::{Priority, Run, RunState};
-use assay_model::task::{Task, TaskKind, TaskSpec, TaskState};
+use assay_model::task::{Task, TaskSpec, TaskState};
 use jiff::Timestamp;
 
 use crate::batch::Batch;
@@ -82,8 +82,12 @@ impl Core {
             };
             if record.cancel.is_some() || record.is_expired(self.counted_now()) {
                 self.close(record, batch);
+                self.decide_window(id);
+            } else if record.is_active() && !record.planned {
+                self.decide_unplanned(id, batch);
             } else if record.is_active() {
-                self.decide_active(id, batch);
+                self.decide_planned(record, batch);
+                self.decide_window(id);
             }
         }
         self.start_runs(batch);
@@ -103,7 +107,7 @@ impl Core {
             ),
             None => (TaskState::Failed, "the run is past its deadline".to_owned()),
         };
-        if record.unended.is_empty() {
+        if record.has_ended() {
             let (state, reason) = if record.cancel.is_some() {
                 // Whoever cancels too late has stopped nothing.
                 match end_of(record) {
@@ -136,21 +140,22 @@ impl Core {
         }
     }
 
-    fn decide_active(&mut self, id: RunId, batch: &mut Batch) {
+    fn decide_unplanned(&mut self, id: RunId, batch: &mut Batch) {
         let Some(record) = self.runs.get(&id) else {
             return;
         };
-        if !record.planned {
-            let discovery = record.tasks.get(&0).map(|t| t.task.state);
-            match discovery {
-                Some(TaskState::Succeeded) => self.decide_plan(id, batch),
-                Some(state) if state.is_terminal() => {
-                    let (state, reason) = end_of(record);
-                    batch.push(self.move_run(record, state, reason));
-                }
-                _ => {}
+        match record.tasks.get(&0).map(|t| t.task.state) {
+            Some(TaskState::Succeeded) => self.decide_plan(id, batch),
+            Some(state) if state.is_terminal() => {
+                let (state, reason) = end_of(record);
+                batch.push(self.move_run(record, state, reason));
             }
-        } else if record.unended.is_empty() {
+            _ => {}
+        }
+    }
+
+    fn decide_planned(&self, record: &RunRecord, batch: &mut Batch) {
+        if record.has_ended() {
             let (state, reason) = end_of(record);
             batch.push(self.move_run(record, state, reason));
         } else if record.run.state == RunState::Running && record.is_measured() {
@@ -244,32 +249,26 @@ fn place_in_queue(run: &Run) -> (Priority, Timestamp, RunId) {
 
 /// How a run whose tasks have ended has ended itself, and why.
 pub(crate) fn end_of(record: &RunRecord) -> (RunState, Option<String>) {
-    let failed: Vec<&Task> = record
-        .tasks
-        .values()
-        .map(|t| &t.task)
-        .filter(|task| task.state != TaskState::Succeeded)
-        .collect();
-    let Some(first) = failed.first() else {
+    let discovery = record.tasks.get(&0).map(|record| &record.task);
+    let discovery = discovery.filter(|task| task.state != TaskState::Succeeded);
+    let first = match discovery {
+        Some(task) => Some((0, task.state, task.reason.clone())),
+        None => record.ended.first.clone(),
+    };
+    let Some((no, state, why)) = first else {
         if record.planned {
             return (RunState::Succeeded, None);
         }
         let reason = "it was past its deadline before it had a plan".to_owned();
         return (RunState::Failed, Some(reason));
     };
-    let evaluated = record
-        .tasks
-        .values()
-        .any(|t| t.task.spec.kind() == TaskKind::Evaluate && t.task.state == TaskState::Succeeded);
     let reason = format!(
-        "{} of {} tasks did not succeed; the first is task {} ({}): {}",
-        failed.len(),
-        record.tasks.len(),
-        first.id.no,
-        first.state,
-        first.reason.as_deref().unwrap_or("no reason is recorded"),
+        "{} of {} tasks did not succeed; the first is task {no} ({state}): {}",
+        record.ended.unsuccessful() + u32::from(discovery.is_some()),
+        u64::from(record.there) + 1,
+        why.as_deref().unwrap_or("no reason is recorded"),
     );
-    if evaluated {
+    if record.ended.judged > 0 {
         (RunState::Partial, Some(reason))
     } else {
         (RunState::Failed, Some(reason))

@@ -1,15 +1,16 @@
 //! What the core knows: runs with their tasks, nodes, datasets, and the indexes over them.
 //!
 //! What comes in: rows and observations. What goes out: records whose indexes always agree with
-//! their tasks. It must never decide; every change of a task goes through [`RunRecord::update`].
+//! their tasks. It must never decide; every change of a task goes through [`RunRecord::update`], which
+//! lets go of a task that has ended. Which tasks of a plan are held is up to `window.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use assay_model::ids::{AttemptToken, NodeId, TaskId};
 use assay_model::node::{Load, Node};
-use assay_model::output::Discovery;
 use assay_model::run::Run;
-use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskKind, TaskState};
+use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskKind, TaskSpec, TaskState};
+use assay_model::unfinished::{Ended, PlanPage, RunRows};
 use jiff::Timestamp;
 
 use crate::copies::Copy;
@@ -19,7 +20,23 @@ use crate::time::after;
 #[derive(Debug)]
 pub(crate) struct RunRecord {
     pub run: Run,
+    /// The tasks that are held: the discovery, and tasks that have not ended.
     pub tasks: BTreeMap<u32, TaskRecord>,
+    /// What is kept of those that have ended.
+    pub ended: Ended,
+    /// Tasks of its plan that are in the store.
+    pub there: u32,
+    /// All tasks up to this number that have not ended are held.
+    pub through: u32,
+    /// Tasks with a greater number that are, or were, held.
+    pub beyond: BTreeSet<u32>,
+    /// Successes that nodes told and no rows have confirmed yet, of tasks that are not held any more:
+    /// the attempt, and how many reads had been asked for before.
+    pub told: BTreeMap<u32, (AttemptToken, u64)>,
+    /// A read of more tasks is out.
+    pub is_asked: bool,
+    /// It is tried again: attempts of its tasks before that are forgiven.
+    pub forgives: bool,
     dependents: BTreeMap<u32, Vec<u32>>,
     /// Tasks that could be assigned at once.
     pub ready: BTreeSet<u32>,
@@ -27,11 +44,11 @@ pub(crate) struct RunRecord {
     pub sleeping: BTreeSet<(Timestamp, u32)>,
     /// Tasks with an attempt at work.
     pub open: BTreeSet<u32>,
-    /// Tasks that have not ended.
+    /// Tasks that have not ended, of those that are held.
     pub unended: BTreeSet<u32>,
     pub plan: Plan,
-    /// Its plan is in the store. A run may be `queued` with one when it is tried again, and a plan
-    /// may be empty, so neither its state nor its tasks can tell.
+    /// The whole of its plan is in the store. A run may be `queued` with one when it is tried again,
+    /// and a plan may be empty, so neither its state nor its tasks can tell.
     pub planned: bool,
     /// How long its latest measurements took, per 2^20 of cost, in milliseconds.
     pub paces: VecDeque<u64>,
@@ -55,8 +72,8 @@ pub(crate) enum Plan {
     ReadAgain(Timestamp),
     /// A read is out.
     Asked,
-    /// Known, to be written.
-    Known(Box<Discovery>),
+    /// A page of it is known, to be written.
+    Known(Box<PlanPage>),
 }
 
 /// A task with what has been observed of it.
@@ -159,35 +176,43 @@ pub(crate) const fn is_open(state: TaskState) -> bool {
 
 impl RunRecord {
     /// A run with its rows.
-    pub(crate) fn new(run: Run, tasks: Vec<Task>, now: Timestamp) -> Self {
+    pub(crate) fn new(rows: RunRows, now: Timestamp) -> Self {
         let mut record = Self {
-            run,
+            run: rows.run,
             tasks: BTreeMap::new(),
+            ended: rows.ended,
+            there: rows.there,
+            through: 0,
+            beyond: BTreeSet::new(),
+            told: BTreeMap::new(),
+            is_asked: false,
+            forgives: false,
             dependents: BTreeMap::new(),
             ready: BTreeSet::new(),
             sleeping: BTreeSet::new(),
             open: BTreeSet::new(),
             unended: BTreeSet::new(),
             plan: Plan::Unread,
-            planned: false,
+            planned: rows.planned,
             paces: VecDeque::new(),
             credit_ms: 0,
             cancel: None,
             reloading: false,
             reads: 0,
         };
-        record.add_tasks(tasks, now);
+        record.hold(rows.tasks, now);
         record
     }
 
     /// Adds tasks, whose dependencies are among them or among those that are there.
     pub(crate) fn add_tasks(&mut self, tasks: Vec<Task>, now: Timestamp) {
         let added: Vec<u32> = tasks.iter().map(|t| t.id.no).collect();
-        self.planned |= added.iter().any(|no| *no > 0);
         for task in tasks {
+            let task = slim(task);
+            let before = task.attempt.saturating_sub(u32::from(is_open(task.state)));
             let record = TaskRecord {
                 blocked_by: 0,
-                forgiven: 0,
+                forgiven: if self.forgives { before } else { 0 },
                 open: is_open(task.state).then(|| Open::loaded(&task, now)),
                 twin_open: task.twin.as_ref().map(|_| Box::new(Open::new(now))),
                 copied: task.twin.as_ref().map_or(0, |_| task.attempt),
@@ -214,7 +239,8 @@ impl RunRecord {
         }
     }
 
-    /// Changes one task and keeps every index true. A task that has ended does not change.
+    /// Changes one task and keeps every index true. A task that has ended does not change, and is let
+    /// go of.
     pub(crate) fn update(&mut self, no: u32, now: Timestamp, change: impl FnOnce(&mut TaskRecord)) {
         let Some(record) = self.tasks.get_mut(&no) else {
             return;
@@ -249,6 +275,7 @@ impl RunRecord {
                 }
                 self.index(dependent, now);
             }
+            self.let_go(no);
         }
     }
 
@@ -295,7 +322,8 @@ impl RunRecord {
         matches!(self.run.state, Planning | Running | Finalising)
     }
 
-    /// Whether nothing is left to be measured: only evaluations are. They have the highest numbers.
+    /// Whether nothing is left to be measured: only evaluations are. They have the highest numbers, and
+    /// the first of all that are left are held.
     pub(crate) fn is_measured(&self) -> bool {
         let first = self.unended.first().and_then(|no| self.tasks.get(no));
         first.is_some_and(|record| record.task.spec.kind() == TaskKind::Evaluate)
@@ -310,6 +338,26 @@ impl RunRecord {
     pub(crate) fn deadline(&self) -> Timestamp {
         after(self.run.deadline_at, self.credit_ms)
     }
+}
+
+/// A task without what only the node that runs it has to know: a record has a bounded size, whatever
+/// its task reads.
+fn slim(mut task: Task) -> Task {
+    match &mut task.spec {
+        TaskSpec::Discover => {}
+        TaskSpec::Measure(spec) => {
+            spec.partitions.truncate(1);
+            spec.partitions.shrink_to_fit();
+            spec.slices = Vec::new();
+            spec.reading = None;
+        }
+        TaskSpec::Evaluate(spec) => {
+            spec.measured_by = Vec::new();
+            spec.copies = Vec::new();
+            spec.reason = None;
+        }
+    }
+    task
 }
 
 fn set(index: &mut BTreeSet<u32>, no: u32, present: bool) {

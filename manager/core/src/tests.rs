@@ -19,6 +19,7 @@ mod departures;
 mod hostile;
 mod retries;
 mod stragglers;
+mod window;
 mod words;
 
 /// A core with a store that answers at once, and a clock that is set by hand.
@@ -51,7 +52,7 @@ impl Bench {
             },
             ..Config::default()
         };
-        let snapshot = store.load(epoch).unwrap();
+        let snapshot = store.load(epoch, config.tasks_held).unwrap();
         let ids = Box::new(SeededIds::new(7));
         let (core, _) = Core::new(epoch, config, ids, snapshot, now);
         Self {
@@ -72,7 +73,8 @@ impl Bench {
     /// Another leader takes over from the store.
     fn take_over(&mut self) {
         let epoch = self.store.mint_epoch();
-        let snapshot = self.store.load(epoch).unwrap();
+        let held = self.core.config().tasks_held;
+        let snapshot = self.store.load(epoch, held).unwrap();
         let ids = Box::new(SeededIds::new(8));
         let (core, commands) = Core::new(epoch, Config::default(), ids, snapshot, self.now);
         self.core = core;
@@ -92,14 +94,17 @@ impl Bench {
                     self.tell(event);
                 }
                 Command::Send { node, message, .. } => self.sent.push((node, message)),
-                Command::ReadPlan { task } => {
-                    let discovery = self.store.plan_of(task).map(Box::new);
+                Command::ReadPlan { task, from } => {
+                    let page = self.store.plan_page(task, from).map(Box::new);
                     let run = task.run;
-                    self.tell(Event::PlanRead { run, discovery });
+                    self.tell(Event::PlanRead { run, page });
                 }
-                Command::ReloadRun { run } => {
-                    let row = self.store.runs.get(&run).cloned();
-                    let rows = row.map(|r| (Box::new(r), self.store.tasks_of(run)));
+                Command::ReadTasks(asked) => {
+                    let read = self.store.more_tasks(&asked);
+                    self.tell(Event::TasksRead { asked, read });
+                }
+                Command::ReloadRun { run, most } => {
+                    let rows = self.store.rows_of(run, most).map(Box::new);
                     let loaded = Event::RunLoaded { run, rows };
                     match &mut self.reads {
                         Some(reads) => reads.push(loaded),
@@ -252,20 +257,7 @@ impl Bench {
     /// A run whose discovery has found `measures` batches.
     fn planned(&mut self, measures: u32) -> RunId {
         let run = self.submit("orders", "one");
-        let measure = |batch| MeasureSpec {
-            queries: false,
-            reading: None,
-            partitions: vec![Partition::all()],
-            batch,
-            batches: measures,
-            slices: Vec::new(),
-            bytes: 1,
-        };
-        let found = Discovery {
-            measures: (1..=measures).map(measure).collect(),
-            ..Discovery::default()
-        };
-        self.complete(run, 0, &TaskOutput::Discovered(found));
+        self.complete(run, 0, &TaskOutput::Discovered(batches(measures)));
         run
     }
 
@@ -274,6 +266,23 @@ impl Bench {
             .last()
             .unwrap()
             .outcome
+    }
+}
+
+/// What a discovery has found: `measures` batches.
+fn batches(measures: u32) -> Discovery {
+    let measure = |batch| MeasureSpec {
+        queries: false,
+        reading: None,
+        partitions: vec![Partition::all()],
+        batch,
+        batches: measures,
+        slices: Vec::new(),
+        bytes: 1,
+    };
+    Discovery {
+        measures: (1..=measures).map(measure).collect(),
+        ..Discovery::default()
     }
 }
 

@@ -134,7 +134,7 @@ impl Core {
     /// What the fleet has to do.
     pub(crate) fn fleet_demand(&self) -> Demand {
         let active = self.runs.values().filter(|run| run.is_active());
-        let waiting = active.map(|run| run.ready.len()).sum();
+        let waiting = active.map(RunRecord::waiting).sum();
         let working = self.alive().filter(|r| r.node.state != NodeState::Draining);
         let (nodes, slots) = working.fold((0_u32, 0_u32), |(nodes, slots), record| {
             (nodes + 1, slots.saturating_add(record.node.slots))

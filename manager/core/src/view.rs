@@ -21,9 +21,9 @@ pub struct View {
     pub running: Vec<AttemptView>,
     /// Registered nodes.
     pub nodes: Vec<NodeView>,
-    /// Tasks that could be assigned at once.
+    /// Tasks that could be assigned at once, and those whose turn in their plan has not come.
     pub queue_depth: usize,
-    /// Bytes that those tasks read.
+    /// Bytes that those of them read that the leader holds.
     pub queue_bytes: u64,
     /// Nodes wanted.
     pub desired_nodes: u32,

@@ -177,9 +177,9 @@ pub async fn a_retried_run_takes_its_turn(store: Arc<dyn Store>) {
     assert_eq!(bench.change(retry(run)).await, Answer::Ok);
     let found = ok(bench.store.run(run).await);
     assert_eq!(found.map(|run| run.state), Some(RunState::Queued));
-    let loaded = ok(bench.store.load(bench.epoch).await);
-    assert_eq!(loaded.runs[0].state, RunState::Queued);
-    assert!(loaded.plans.is_empty(), "it has its plan");
+    let loaded = bench.loaded(run).await;
+    assert_eq!(loaded.run.state, RunState::Queued);
+    assert!(loaded.planned, "it has its plan");
 }
 
 /// A run of an earlier definition that is tried again leaves the verdict of a later one in force, and

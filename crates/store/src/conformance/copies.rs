@@ -10,7 +10,7 @@ use assay_model::task::{AttemptOutcome, Task, TaskState};
 use uuid::Uuid;
 
 use super::Store;
-use super::fixtures::{Bench, at, live, ok};
+use super::fixtures::{ALL, Bench, at, live, ok};
 use crate::port::AttemptRow;
 
 /// A running attempt, and one more node.
@@ -278,8 +278,8 @@ pub async fn second_copies_are_loaded(store: Arc<dyn Store>) {
     let pair = Pair::new(Arc::clone(&store)).await;
     let second = pair.copied().await;
     let newer = ok(store.mint_epoch("manager-2").await);
-    let found = ok(store.load(newer).await);
-    let task = &found.tasks[0];
+    let found = ok(store.load(newer, ALL).await);
+    let task = &found.runs[0].tasks[0];
     assert_eq!(task.nonce, Some(pair.first.nonce));
     assert_eq!(task.twin.as_ref().map(|t| t.nonce), Some(second.nonce));
 }

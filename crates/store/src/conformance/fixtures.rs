@@ -19,10 +19,17 @@ use assay_model::run::{Priority, Run, RunState, Selection, Trigger};
 use assay_model::task::{
     AttemptOutcome, EvaluateMode, EvaluateSpec, MeasureSpec, Task, TaskSpec, TaskState,
 };
+use assay_model::unfinished::{RunRows, TasksHeld};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::Store;
+
+/// A leader that holds all there is.
+pub const ALL: TasksHeld = TasksHeld {
+    max: 1_000_000,
+    per_run: 1,
+};
 
 /// The value, or a panic with the error in words.
 pub fn ok<T, E: Display>(result: Result<T, E>) -> T {
@@ -379,6 +386,13 @@ impl Bench {
             reason: "it did not go well".to_owned(),
             at: at(3),
         }
+    }
+
+    /// What a leader loads of a run.
+    pub async fn loaded(&self, run: RunId) -> RunRows {
+        let found = ok(self.store.load(self.epoch, ALL).await);
+        let rows = found.runs.into_iter().find(|rows| rows.run.id == run);
+        rows.unwrap_or_else(|| panic!("{run} has ended"))
     }
 
     /// The tasks of a run.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use assay_model::change::{Answer, Change};
+use assay_model::ids::TaskId;
 use assay_model::node::NodeState;
 use assay_model::output::TaskOutput;
 use assay_model::run::RunState;
 use assay_model::task::TaskState;
 
 use super::Store;
-use super::fixtures::{Bench, at, discovery, live, ok};
+use super::fixtures::{ALL, Bench, at, discovery, live, ok};
 use crate::error::StoreError;
 
 /// A later epoch is greater by one.
@@ -29,14 +30,14 @@ pub async fn a_stale_epoch_is_refused_and_nothing_is_written(store: Arc<dyn Stor
         matches!(refused, Err(StoreError::FencedEpoch { .. })),
         "{refused:?}"
     );
-    assert!(ok(store.load(newer).await).runs.is_empty());
+    assert!(ok(store.load(newer, ALL).await).runs.is_empty());
 }
 
 /// A deposed leader cannot build a picture to act on.
 pub async fn a_stale_epoch_cannot_load(store: Arc<dyn Store>) {
     let old = ok(store.mint_epoch("a").await);
     ok(store.mint_epoch("b").await);
-    let refused = store.load(old).await;
+    let refused = store.load(old, ALL).await;
     assert!(
         matches!(refused, Err(StoreError::FencedEpoch { .. })),
         "{refused:?}"
@@ -52,7 +53,7 @@ pub async fn a_stale_epoch_cannot_register_a_node(store: Arc<dyn Store>) {
         matches!(refused, Err(StoreError::FencedEpoch { .. })),
         "{refused:?}"
     );
-    let nodes = ok(store.load(newer).await).nodes;
+    let nodes = ok(store.load(newer, ALL).await).nodes;
     assert_eq!(nodes[0].incarnation, bench.incarnation);
 }
 
@@ -76,7 +77,7 @@ pub async fn a_fenced_change_leaves_the_others_standing(store: Arc<dyn Store>) {
         .commit(&[bench.submission(&a), impossible, bench.submission(&b)])
         .await;
     assert_eq!(answers, [Answer::Ok, Answer::Fenced, Answer::Ok]);
-    assert_eq!(ok(bench.store.load(bench.epoch).await).runs.len(), 2);
+    assert_eq!(ok(bench.store.load(bench.epoch, ALL).await).runs.len(), 2);
 }
 
 /// A commit that fails leaves nothing of any of its changes.
@@ -87,7 +88,7 @@ pub async fn an_error_leaves_nothing_of_its_commit(store: Arc<dyn Store>) {
     bad.definition = "unknown".to_owned();
     let changes = [bench.submission(&good), bench.submission(&bad)];
     assert!(bench.store.commit(bench.epoch, &changes).await.is_err());
-    assert!(ok(bench.store.load(bench.epoch).await).runs.is_empty());
+    assert!(ok(bench.store.load(bench.epoch, ALL).await).runs.is_empty());
 }
 
 /// A new leader sees runs, tasks and nodes as the old one left them.
@@ -96,28 +97,31 @@ pub async fn a_new_leader_loads_all_that_is_unfinished(store: Arc<dyn Store>) {
     let run = bench.planned("a", &[("2026-11-20", "v1")]).await;
     let token = bench.assign(run, 1, 1).await;
     let newer = ok(store.mint_epoch("manager-2").await);
-    let found = ok(store.load(newer).await);
+    let found = ok(store.load(newer, ALL).await);
     assert_eq!(found.runs.len(), 1);
-    assert_eq!(found.runs[0].planned_tasks, 2);
-    let states: Vec<_> = found.tasks.iter().map(|t| t.state).collect();
+    let rows = &found.runs[0];
+    assert_eq!((rows.run.planned_tasks, rows.there), (2, 2));
+    let states: Vec<_> = rows.tasks.iter().map(|t| t.state).collect();
     let expected = [TaskState::Succeeded, TaskState::Assigned, TaskState::Ready];
     assert_eq!(states, expected);
-    assert_eq!(found.tasks[1].nonce, Some(token.nonce));
-    assert_eq!(found.tasks[1].node, Some(bench.node.clone()));
-    assert!(found.plans.is_empty(), "its plan is applied");
+    assert_eq!(rows.tasks[1].nonce, Some(token.nonce));
+    assert_eq!(rows.tasks[1].node, Some(bench.node.clone()));
+    assert!(rows.planned, "its plan is applied");
     assert_eq!(found.nodes.len(), 1);
 }
 
-/// A leader that died between a discovery and its plan leaves the plan to be applied.
-pub async fn a_plan_that_was_not_applied_is_loaded(store: Arc<dyn Store>) {
+/// A leader that died between a discovery and its plan leaves the plan to be read and applied.
+pub async fn a_plan_that_was_not_applied_is_there(store: Arc<dyn Store>) {
     let bench = Bench::new(store).await;
     let run = bench.submit("a").await;
     let plan = discovery(&[("2026-11-20", "v1")]);
     bench
         .finish(run, 0, &TaskOutput::Discovered(plan.clone()))
         .await;
-    let found = ok(bench.store.load(bench.epoch).await);
-    assert_eq!(found.plans, [(run, plan)]);
+    let rows = bench.loaded(run).await;
+    assert!(!rows.planned && rows.there == 0);
+    let page = ok(bench.store.plan_page(TaskId { run, no: 0 }, 1).await);
+    assert_eq!(page.map(|page| page.tasks), Some(plan.tasks(run).collect()));
 }
 
 /// What has ended is not a leader's concern.
@@ -132,8 +136,9 @@ pub async fn ended_runs_are_not_loaded(store: Arc<dyn Store>) {
     };
     let answers = bench.commit(&[bench.given_up(run, 0), end]).await;
     assert_eq!(answers, [Answer::Ok, Answer::Ok]);
-    let found = ok(bench.store.load(bench.epoch).await);
-    assert!(found.runs.is_empty() && found.tasks.is_empty());
+    let found = ok(bench.store.load(bench.epoch, ALL).await);
+    assert!(found.runs.is_empty());
+    assert_eq!(ok(bench.store.unfinished_run(run, 9).await), None);
 }
 
 /// Dead and gone nodes are not loaded.
@@ -147,7 +152,11 @@ pub async fn lives_that_are_over_are_not_loaded(store: Arc<dyn Store>) {
         reason: "silent".to_owned(),
     };
     assert_eq!(bench.change(dead).await, Answer::Ok);
-    assert!(ok(bench.store.load(bench.epoch).await).nodes.is_empty());
+    assert!(
+        ok(bench.store.load(bench.epoch, ALL).await)
+            .nodes
+            .is_empty()
+    );
 }
 
 /// A scale event is answered.

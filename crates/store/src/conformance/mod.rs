@@ -10,6 +10,7 @@ pub mod audit;
 pub mod copies;
 pub mod feedback;
 pub mod fixtures;
+pub mod held;
 pub mod leader;
 pub mod moves;
 pub mod news;
@@ -44,7 +45,7 @@ macro_rules! conformance_suite {
             leader: a_fenced_change_leaves_the_others_standing,
             leader: an_error_leaves_nothing_of_its_commit,
             leader: a_new_leader_loads_all_that_is_unfinished,
-            leader: a_plan_that_was_not_applied_is_loaded,
+            leader: a_plan_that_was_not_applied_is_there,
             leader: ended_runs_are_not_loaded,
             leader: lives_that_are_over_are_not_loaded,
             leader: a_scale_event_is_kept,
@@ -69,6 +70,12 @@ macro_rules! conformance_suite {
             runs: runs_are_listed_newest_first,
             runs: a_run_is_found_by_its_id,
             runs: tasks_keep_all_they_were_planned_with,
+            held: a_leader_holds_what_is_at_work_and_the_first_of_what_waits,
+            held: more_tasks_come_in_the_order_of_the_plan,
+            held: a_word_that_is_not_true_is_found_out,
+            held: a_long_plan_is_kept_in_pages,
+            held: a_plan_is_written_part_by_part,
+            held: a_run_with_a_part_of_its_plan_does_not_succeed,
             nodes: registering_bumps_the_incarnation,
             nodes: registering_releases_what_earlier_lives_held,
             nodes: a_dead_life_stays_dead,

@@ -11,7 +11,7 @@ use assay_model::task::{AttemptOutcome, TaskState, WaitReason};
 use uuid::Uuid;
 
 use super::Store;
-use super::fixtures::{Bench, at, live, measured, ok};
+use super::fixtures::{ALL, Bench, at, live, measured, ok};
 use crate::error::StoreError;
 use crate::port::{NodeRow, Started};
 
@@ -72,7 +72,7 @@ pub async fn an_older_life_cannot_be_moved(store: Arc<dyn Store>) {
     ok(bench.store.register(bench.epoch, &live(&bench.node)).await);
     let dead = moved(&bench, bench.incarnation, NodeState::Dead);
     assert_eq!(bench.change(dead).await, Answer::Fenced);
-    let nodes = ok(bench.store.load(bench.epoch).await).nodes;
+    let nodes = ok(bench.store.load(bench.epoch, ALL).await).nodes;
     assert_eq!(nodes[0].state, NodeState::Live);
 }
 
@@ -402,7 +402,7 @@ pub async fn a_cancelled_attempt_cannot_complete(store: Arc<dyn Store>) {
     };
     assert_eq!(bench.commit(&[cancel, end]).await, [Answer::Ok, Answer::Ok]);
     assert_eq!(bench.complete(&token, &nothing()).await, Answer::Fenced);
-    assert_eq!(ok(bench.store.plan_of(token.task).await), None);
+    assert_eq!(ok(bench.store.plan_page(token.task, 1).await), None);
 }
 
 /// People see every attempt with its end.

@@ -104,7 +104,8 @@ pub async fn a_discovery_fills_the_ledger(store: Arc<dyn Store>) {
     assert_eq!(ledger[0].last_modified, Some(at(-60)));
     assert_eq!((ledger[0].revision, ledger[0].verdict), (0, None));
     let task = assay_model::ids::TaskId { run, no: 0 };
-    assert_eq!(ok(bench.store.plan_of(task).await), Some(plan));
+    let page = ok(bench.store.plan_page(task, 1).await);
+    assert_eq!(page.map(|page| page.tasks), Some(plan.tasks(run).collect()));
     let remarks = ok(bench.store.remarks(run, 1).await);
     assert_eq!((remarks.ignored_count, remarks.ignored.len()), (2, 1));
     assert_eq!(remarks.notices, ["a word"]);

@@ -84,8 +84,10 @@ const INVARIANTS: &[(&str, &str)] = &[
         "I5",
         "SELECT 'run ' || run_word(r.id) || ' has ' || (SELECT count(*) FROM task t \
          WHERE t.run_id = r.id AND t.no > 0) || ' of ' || r.planned_tasks || ' planned tasks' \
-         FROM run r WHERE r.planned_tasks <> (SELECT count(*) FROM task t \
-         WHERE t.run_id = r.id AND t.no > 0) \
+         FROM run r WHERE r.planned_at IS NOT NULL AND r.planned_tasks <> (SELECT count(*) \
+         FROM task t WHERE t.run_id = r.id AND t.no > 0) \
+         UNION ALL SELECT 'run ' || r.id || ' is ' || r.state || ' without the whole of its plan' FROM run r \
+         WHERE r.state IN ('succeeded', 'partial') AND r.planned_at IS NULL \
          UNION ALL SELECT 'run ' || run_word(r.id) || ' has no discovery' FROM run r WHERE NOT EXISTS \
          (SELECT 1 FROM task t WHERE t.run_id = r.id AND t.no = 0 AND t.kind = 'discover') \
          UNION ALL SELECT 'tasks of run ' || run_word(run_id) || ' are not numbered without a gap' \

@@ -54,6 +54,8 @@ pub(super) enum Call {
     WithdrawFeedback(Epoch, DatasetId, FeedbackId, Withdrawal),
     BeginTelling(Epoch, String),
     MovesTold(Epoch, String, u64),
+    /// The number of its first task, and the page.
+    KeepPlanPage(AttemptToken, u32, String),
     Start(AttemptToken, Timestamp),
     Complete(AttemptToken, Prepared, Timestamp),
     Audit(Box<AuditRecord>),
@@ -74,6 +76,7 @@ impl Call {
         matches!(
             self,
             Self::Start(..)
+                | Self::KeepPlanPage(..)
                 | Self::Complete(..)
                 | Self::PutDefinition(_)
                 | Self::Sent(..)
@@ -210,6 +213,10 @@ async fn alone(
             let entry = audit::append(connection, record).await?;
             Reply::Audited(Box::new(entry))
         }
+        Call::KeepPlanPage(token, first, body) => {
+            keep_plan_page(connection, token, *first, body).await?;
+            Reply::Done
+        }
         Call::Complete(token, output, at) => {
             let answer = complete(connection, token, output, *at).await?;
             return Ok(answered(token, output, &answer));
@@ -281,6 +288,25 @@ fn answered(token: &AttemptToken, output: &Prepared, answer: &str) -> Result<Rep
     }
     let answer: Answer = answer.parse().map_err(|e| corrupt("answer", e))?;
     Ok(Reply::Answer(answer))
+}
+
+/// Keeps a page of a plan. That its attempt is fenced is told when it is completed.
+async fn keep_plan_page(
+    connection: &mut PgConnection,
+    token: &AttemptToken,
+    first: u32,
+    body: &str,
+) -> Result<(), Stop> {
+    sqlx::query("SELECT keep_plan_page($1, $2, $3, $4, $5, $6::text::json)")
+        .bind(token.task.run.0)
+        .bind(i64::from(token.task.no))
+        .bind(i64::from(token.attempt))
+        .bind(token.nonce)
+        .bind(i64::from(first))
+        .bind(body)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// The completion of a discovery or an evaluation.

@@ -93,12 +93,14 @@ pub(super) fn body<T: serde::Serialize>(
 fn of_change(change: &Change) -> Result<Value, StoreError> {
     Ok(match change {
         Change::SubmitRun { run, discover } => submit(run, discover)?,
-        Change::PlanRun { run, tasks } => {
+        Change::PlanPart { run, tasks } | Change::PlanRun { run, tasks } => {
             if let Some(task) = tasks.iter().find(|t| t.id.run != *run || t.id.no == 0) {
                 let detail = format!("task {} does not belong to a plan of {run}", task.id);
                 return refused("plan", detail);
             }
-            json!({ "do": "plan_run", "run": run.0, "tasks": new_tasks(tasks)? })
+            let whole = matches!(change, Change::PlanRun { .. });
+            let what = if whole { "plan_run" } else { "plan_part" };
+            json!({ "do": what, "run": run.0, "tasks": new_tasks(tasks)? })
         }
         Change::MoveRun {
             run,

@@ -13,25 +13,40 @@ use serde_json::{Value, json};
 use super::changes::body;
 use super::rows::spell_all;
 use crate::error::StoreError;
+use crate::plans::KeptPlan;
 use crate::values::{int, micros, value_columns};
 
 /// An output that is ready to be sent.
 pub(super) enum Prepared {
-    Discovered { plan: String, sightings: String },
+    /// Without a plan when it is kept in pages.
+    Discovered {
+        plan: Option<String>,
+        sightings: String,
+    },
     Measured(Vec<MeasuredPartition>),
     Evaluated(String),
 }
 
 impl Prepared {
-    pub(super) fn of(output: &TaskOutput) -> Result<Self, StoreError> {
-        Ok(match output {
-            TaskOutput::Discovered(discovery) => Self::Discovered {
-                plan: body("plan", discovery)?,
-                sightings: sightings(discovery),
-            },
+    /// What is sent, and the pages that are kept before.
+    pub(super) fn of(output: &TaskOutput) -> Result<(Self, Vec<(u32, String)>), StoreError> {
+        let mut pages = Vec::new();
+        let prepared = match output {
+            TaskOutput::Discovered(discovery) => {
+                let plan = match KeptPlan::of(discovery)? {
+                    KeptPlan::Whole(plan) => Some(plan),
+                    KeptPlan::Pages(kept) => {
+                        pages = kept;
+                        None
+                    }
+                };
+                let sightings = sightings(discovery);
+                Self::Discovered { plan, sightings }
+            }
             TaskOutput::Measured(parts) => Self::Measured(parts.clone()),
             TaskOutput::Evaluated(evaluation) => Self::Evaluated(evaluated(evaluation)?),
-        })
+        };
+        Ok((prepared, pages))
     }
 
     /// The kind of task that leaves such an output.

@@ -39,28 +39,49 @@ macro_rules! unfinished {
 
 pub(super) const EPOCH: &str = "SELECT epoch FROM leader_epoch WHERE id = 1";
 
+/// $1 a run, or all that have not ended.
 pub(super) const LOAD_RUNS: &str = concat!(
     "SELECT ",
     run_columns!(),
-    " FROM run r WHERE ",
+    ", r.planned_at IS NOT NULL AS planned FROM run r WHERE ",
     unfinished!(),
-    " ORDER BY r.created_at, r.id"
+    " AND ($1::uuid IS NULL OR r.id = $1) ORDER BY r.created_at, r.id"
 );
 
+/// $1 a run, or all. The discovery aside.
+pub(super) const LOAD_GROUPS: &str = concat!(
+    "SELECT g.*, (SELECT x.reason FROM task x WHERE x.run_id = g.run_id AND x.no = g.first) AS reason \
+     FROM (SELECT t.run_id, t.state, count(*) AS tasks, \
+     count(*) FILTER (WHERE t.kind = 'evaluate') AS judges, min(t.no) AS first, max(t.no) AS last \
+     FROM run r JOIN task t ON t.run_id = r.id AND t.no > 0 WHERE ",
+    unfinished!(),
+    " AND ($1::uuid IS NULL OR r.id = $1) GROUP BY t.run_id, t.state) g"
+);
+
+/// $1 a run, or all; $2 ready tasks of each, at most. The discovery always.
 pub(super) const LOAD_TASKS: &str = concat!(
     "SELECT ",
     task_columns!(),
-    " FROM run r JOIN task t ON t.run_id = r.id JOIN task_spec s ON s.task_id = t.id WHERE ",
+    " FROM run r CROSS JOIN LATERAL (\
+     SELECT x.* FROM task x WHERE x.run_id = r.id AND x.no = 0 \
+     UNION ALL SELECT x.* FROM task x WHERE x.run_id = r.id AND x.no > 0 AND x.node IS NOT NULL \
+     UNION ALL (SELECT x.* FROM task x WHERE x.run_id = r.id AND x.no > 0 AND x.state = 'ready' \
+     ORDER BY x.no LIMIT $2)) t JOIN task_spec s ON s.task_id = t.id WHERE ",
     unfinished!(),
-    " ORDER BY r.created_at, r.id, t.no"
+    " AND ($1::uuid IS NULL OR r.id = $1) ORDER BY r.created_at, r.id, t.no"
 );
 
-pub(super) const LOAD_PLANS: &str = concat!(
-    "SELECT r.id AS run_id, o.plan::text AS plan FROM run r \
-     JOIN task t ON t.run_id = r.id AND t.no = 0 JOIN task_output o ON o.task_id = t.id WHERE ",
-    unfinished!(),
-    " AND r.planned_at IS NULL AND o.plan IS NOT NULL ORDER BY r.created_at, r.id"
+/// $1 run, $2 after which number, $3 limit.
+pub(super) const MORE_TASKS: &str = concat!(
+    "SELECT ",
+    task_columns!(),
+    " FROM task t JOIN task_spec s ON s.task_id = t.id WHERE t.run_id = $1 AND t.no > $2 \
+     AND t.state IN ('ready', 'assigned', 'running') ORDER BY t.no LIMIT $3"
 );
+
+/// $1 run, $2 numbers of tasks.
+pub(super) const UNENDED: &str = "SELECT t.no FROM task t WHERE t.run_id = $1 AND t.no = ANY ($2) \
+     AND t.state IN ('ready', 'assigned', 'running') ORDER BY t.no";
 
 pub(super) const LOAD_NODES: &str = "SELECT id, incarnation, state, slots, memory_bytes, zone \
      FROM node WHERE state NOT IN ('dead', 'gone') ORDER BY id";
@@ -69,9 +90,17 @@ pub(super) const NODES: &str = "SELECT id, incarnation, state, slots, memory_byt
      FROM node WHERE state NOT IN ('dead', 'gone') OR moved_at >= instant($1) \
      ORDER BY state IN ('dead', 'gone'), moved_at DESC, id LIMIT $2";
 
+/// $1 run, $2 task.
 pub(super) const PLAN_OF: &str = "SELECT o.plan::text AS plan FROM task t \
      JOIN task_output o ON o.task_id = t.id \
      WHERE t.run_id = $1 AND t.no = $2 AND o.plan IS NOT NULL";
+
+/// $1 run, $2 task, $3 the number of the first task that is wanted.
+pub(super) const PLAN_PAGE: &str = "SELECT p.first, p.body::text AS body, NOT EXISTS (SELECT 1 \
+     FROM task_plan n WHERE n.task_id = p.task_id AND n.attempt = p.attempt AND n.first > p.first) \
+     AS is_last FROM task t JOIN task_output o ON o.task_id = t.id \
+     JOIN task_plan p ON p.task_id = t.id AND p.attempt = o.attempt AND p.first BETWEEN 1 AND $3 \
+     WHERE t.run_id = $1 AND t.no = $2 ORDER BY p.first DESC LIMIT 1";
 
 pub(super) const DEFINITIONS_BY_DIGEST: &str =
     "SELECT digest, body::text AS body FROM definition WHERE digest = ANY ($1)";
@@ -208,10 +237,11 @@ pub(super) const ATTEMPTS: &str = "SELECT t.run_id, t.no, a.attempt, a.nonce, a.
      FROM task t JOIN task_attempt a ON a.task_id = t.id \
      WHERE t.run_id = $1 ORDER BY t.no, a.attempt, a.twin";
 
-pub(super) const REMARKS: &str = "SELECT coalesce(o.plan -> 'ignored', '[]')::text AS ignored, \
-     coalesce(o.plan -> 'notices', '[]')::text AS notices FROM task t \
-     JOIN task_output o ON o.task_id = t.id \
-     WHERE t.run_id = $1 AND t.no = 0 AND o.plan IS NOT NULL";
+pub(super) const REMARKS: &str = "SELECT coalesce(coalesce(o.plan, p.body) -> 'ignored', '[]')::text \
+     AS ignored, coalesce(coalesce(o.plan, p.body) -> 'notices', '[]')::text AS notices FROM task t \
+     JOIN task_output o ON o.task_id = t.id LEFT JOIN task_plan p ON p.task_id = t.id \
+     AND p.attempt = o.attempt AND p.first = 0 \
+     WHERE t.run_id = $1 AND t.no = 0 AND coalesce(o.plan, p.body) IS NOT NULL";
 
 pub(super) const OUTBOX: &str = "SELECT key, event, dataset_id, body::text AS body FROM outbox \
      WHERE sent_at IS NULL AND NOT EXISTS (SELECT 1 FROM outbox_hold) ORDER BY seq LIMIT $1";

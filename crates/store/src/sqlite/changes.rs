@@ -19,7 +19,8 @@ use crate::error::StoreError;
 pub(super) async fn apply(tx: &mut Tx<'_>, change: &Change) -> Result<Answer, Stop> {
     match change {
         Change::SubmitRun { run, discover } => submit(tx, run, discover).await,
-        Change::PlanRun { run, tasks } => plan(tx, *run, tasks).await,
+        Change::PlanPart { run, tasks } => plan(tx, *run, tasks, false).await,
+        Change::PlanRun { run, tasks } => plan(tx, *run, tasks, true).await,
         Change::MoveRun {
             run,
             state,
@@ -222,48 +223,55 @@ async fn insert_tasks(tx: &mut Tx<'_>, tasks: &[Task]) -> Result<(), Stop> {
     Ok(())
 }
 
-const PLAN: &str = "UPDATE run SET planned_at = ?2, planned_tasks = ?3 \
-     WHERE id = ?1 AND planned_at IS NULL \
-     AND state IN ('queued', 'planning', 'running', 'finalising'); \
-     INSERT INTO event (at, epoch, kind, run_id, detail) \
-     SELECT ?2, ?4, 'run_planned', ?1, ?3 WHERE changes() = 1";
+const PLAN: &str = "UPDATE run SET planned_at = ?2, planned_tasks = ?3 WHERE id = ?1; \
+     INSERT INTO event (at, epoch, kind, run_id, detail) VALUES (?2, ?4, 'run_planned', ?1, ?3)";
 
-async fn plan(tx: &mut Tx<'_>, run: RunId, tasks: &[Task]) -> Result<Answer, Stop> {
+const PLANNED_SO_FAR: &str = "SELECT planned_at IS NOT NULL, \
+     state IN ('queued', 'planning', 'running', 'finalising'), \
+     (SELECT coalesce(max(no), 0) FROM task WHERE run_id = ?1) FROM run WHERE id = ?1";
+
+/// The tasks of a plan, or of a part of it, when they are the next ones.
+async fn plan(tx: &mut Tx<'_>, run: RunId, tasks: &[Task], is_whole: bool) -> Result<Answer, Stop> {
     if let Some(task) = tasks.iter().find(|t| t.id.run != run || t.id.no == 0) {
         return Err(refused(
             "plan",
             format!("task {} does not belong to a plan of {run}", task.id),
         ));
     }
-    let planned = sqlx::query(PLAN)
+    let so_far: Option<(bool, bool, i64)> = sqlx::query_as(PLANNED_SO_FAR)
         .bind(run.to_string())
-        .bind(micros(Timestamp::now()))
-        .bind(int(tasks.len() as u64))
-        .bind(int(tx.epoch.0))
-        .padded()
-        .execute(&mut *tx.connection)
-        .await?
-        .rows_affected();
-    if planned > 0 {
-        insert_tasks(tx, tasks).await?;
-        return Ok(Answer::Ok);
+        .fetch_optional(&mut *tx.connection)
+        .await?;
+    let Some((is_planned, is_unfinished, there)) = so_far else {
+        return Ok(Answer::Fenced);
+    };
+    let first = tasks.first().map(|task| i64::from(task.id.no));
+    let last = tasks.last().map_or(0, |task| i64::from(task.id.no));
+    if is_planned || (!is_whole && last <= there) {
+        return Ok(Answer::Already);
     }
-    let has_plan: Option<i64> =
-        sqlx::query_scalar("SELECT planned_at IS NOT NULL FROM run WHERE id = ?1")
+    if !is_unfinished || first.is_some_and(|first| first != there + 1) {
+        return Ok(Answer::Fenced);
+    }
+    insert_tasks(tx, tasks).await?;
+    if is_whole {
+        sqlx::query(PLAN)
             .bind(run.to_string())
-            .fetch_optional(&mut *tx.connection)
+            .bind(micros(Timestamp::now()))
+            .bind(there.max(last))
+            .bind(int(tx.epoch.0))
+            .padded()
+            .execute(&mut *tx.connection)
             .await?;
-    Ok(if has_plan == Some(1) {
-        Answer::Already
-    } else {
-        Answer::Fenced
-    })
+    }
+    Ok(Answer::Ok)
 }
 
 /// That its tasks have ended is what nodes say: a run does not end before the rows say so, too.
 const MOVE_RUN: &str = "UPDATE run SET state = ?2, reason = ?3, \
      finished_at = CASE WHEN ?5 THEN ?4 ELSE NULL END \
      WHERE id = ?1 AND state IN ('queued', 'planning', 'running', 'finalising') \
+     AND NOT (?2 IN ('succeeded', 'partial') AND planned_at IS NULL) \
      AND NOT (?5 AND EXISTS (SELECT 1 FROM task WHERE run_id = ?1 \
      AND (state IN ('ready', 'assigned', 'running') OR (?2 = 'succeeded' AND state <> 'succeeded')))); \
      INSERT INTO event (at, epoch, kind, run_id, state, detail) \

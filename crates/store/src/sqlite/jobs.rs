@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use assay_model::change::{Answer, Change};
 use assay_model::dataset::Dataset;
-use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation, TaskId};
+use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation, RunId, TaskId};
 use assay_model::node::Node;
 use assay_model::output::{Discovery, TaskOutput};
+use assay_model::unfinished::{MoreTasks, PlanPage, RunRows, TasksHeld, TasksRead};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
 use tokio::sync::oneshot;
 
 use super::outputs::Prepared;
@@ -20,6 +20,8 @@ use super::rows::{Cells, int, micros};
 use super::writer::{Operation, Padded, Reply, Request, Stop, Tx};
 use super::{SqliteStore, changes, sql};
 use crate::error::StoreError;
+use crate::held::{Gathered, Group};
+use crate::plans;
 use crate::port::{JobStore, Started, Unfinished};
 
 /// A definition that is ready to be written.
@@ -68,26 +70,94 @@ pub(super) async fn put_definition(tx: &mut Tx<'_>, new: &Definition) -> Result<
     Ok(())
 }
 
-pub(super) async fn load(tx: &mut Tx<'_>) -> Result<Unfinished, Stop> {
-    async fn rows(tx: &mut Tx<'_>, text: &'static str) -> Result<Vec<SqliteRow>, Stop> {
-        Ok(sqlx::query(text).fetch_all(&mut *tx.connection).await?)
+async fn held_tasks(
+    tx: &mut Tx<'_>,
+    run: RunId,
+    most: usize,
+    gathered: &mut Gathered,
+) -> Result<(), Stop> {
+    let id = run.to_string();
+    let groups = sqlx::query(sql::LOAD_GROUPS)
+        .bind(&id)
+        .fetch_all(&mut *tx.connection)
+        .await?;
+    for row in &groups {
+        let cells = Cells { row, what: "task" };
+        gathered.group(Group {
+            run,
+            state: cells.word("state")?,
+            tasks: cells.number("tasks")?,
+            judges: cells.number("judges")?,
+            first: cells.number("first")?,
+            last: cells.number("last")?,
+            reason: cells.get("reason")?,
+        })?;
     }
-    let mut unfinished = Unfinished::default();
-    for row in &rows(tx, sql::LOAD_RUNS).await? {
-        unfinished.runs.push(Cells { row, what: "run" }.run()?);
+    let mut tasks = sqlx::query(sql::LOAD_AT_WORK)
+        .bind(&id)
+        .fetch_all(&mut *tx.connection)
+        .await?;
+    let ready = sqlx::query(sql::LOAD_READY)
+        .bind(&id)
+        .bind(int(most as u64))
+        .fetch_all(&mut *tx.connection);
+    tasks.extend(ready.await?);
+    let mut held = Vec::with_capacity(tasks.len());
+    for row in &tasks {
+        held.push(Cells { row, what: "task" }.task()?);
     }
-    for row in &rows(tx, sql::LOAD_TASKS).await? {
-        unfinished.tasks.push(Cells { row, what: "task" }.task()?);
+    // The discovery may be ready, too; it is among the first.
+    held.sort_by_key(|task| task.id.no);
+    for task in held {
+        gathered.task(task)?;
     }
-    for row in &rows(tx, sql::LOAD_PLANS).await? {
-        let cells = Cells { row, what: "plan" };
-        let plan = (cells.word("run_id")?, cells.json("plan")?);
-        unfinished.plans.push(plan);
+    Ok(())
+}
+
+/// The runs that have not ended, or one of them, with what is held of their tasks.
+async fn gather(
+    tx: &mut Tx<'_>,
+    only: Option<RunId>,
+    share: impl Fn(usize) -> usize,
+) -> Result<Vec<RunRows>, Stop> {
+    let rows = sqlx::query(sql::LOAD_RUNS)
+        .bind(only.map(|run| run.to_string()))
+        .fetch_all(&mut *tx.connection)
+        .await?;
+    let mut runs = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let cells = Cells { row, what: "run" };
+        runs.push((cells.run()?, cells.get("planned")?));
     }
-    for row in &rows(tx, sql::LOAD_NODES).await? {
-        unfinished.nodes.push(Cells { row, what: "node" }.node()?);
+    let most = share(runs.len());
+    let ids: Vec<RunId> = runs.iter().map(|(run, _)| run.id).collect();
+    let mut gathered = Gathered::of(runs);
+    for run in ids {
+        held_tasks(tx, run, most, &mut gathered).await?;
     }
-    Ok(unfinished)
+    Ok(gathered.runs())
+}
+
+/// One run, if it has not ended.
+pub(super) async fn load_run(
+    tx: &mut Tx<'_>,
+    run: RunId,
+    most: usize,
+) -> Result<Option<Box<RunRows>>, Stop> {
+    let found = gather(tx, Some(run), |_| most).await?;
+    Ok(found.into_iter().next().map(Box::new))
+}
+
+pub(super) async fn load(tx: &mut Tx<'_>, held: TasksHeld) -> Result<Unfinished, Stop> {
+    let runs = gather(tx, None, |runs| held.share(runs)).await?;
+    let rows = sqlx::query(sql::LOAD_NODES)
+        .fetch_all(&mut *tx.connection)
+        .await?;
+    let mut nodes = Vec::with_capacity(rows.len());
+    for row in &rows {
+        nodes.push(Cells { row, what: "node" }.node()?);
+    }
+    Ok(Unfinished { runs, nodes })
 }
 
 pub(super) async fn sent(tx: &mut Tx<'_>, keys: &[String], at: Timestamp) -> Result<u64, Stop> {
@@ -164,11 +234,46 @@ impl JobStore for SqliteStore {
         }
     }
 
-    async fn load(&self, epoch: Epoch) -> Result<Unfinished, StoreError> {
-        match self.ask(Operation::Load(epoch)).await? {
+    async fn load(&self, epoch: Epoch, held: TasksHeld) -> Result<Unfinished, StoreError> {
+        match self.ask(Operation::Load(epoch, held)).await? {
             Reply::Unfinished(unfinished) => Ok(*unfinished),
             _ => mismatch(),
         }
+    }
+
+    async fn unfinished_run(&self, run: RunId, most: usize) -> Result<Option<RunRows>, StoreError> {
+        match self.ask(Operation::LoadRun(run, most)).await? {
+            Reply::Run(rows) => Ok(rows.map(|rows| *rows)),
+            _ => mismatch(),
+        }
+    }
+
+    async fn more_tasks(&self, asked: &MoreTasks) -> Result<TasksRead, StoreError> {
+        let run = asked.run.to_string();
+        let mut reader = self.reader().await?;
+        let mut read = TasksRead::default();
+        if !asked.believed.is_empty() {
+            let rows = sqlx::query(sql::UNENDED)
+                .bind(&run)
+                .bind(changes::json("task", &asked.believed)?)
+                .fetch_all(&mut *reader)
+                .await
+                .map_err(|e| self.read_error(e))?;
+            for row in &rows {
+                read.unended.push(Cells { row, what: "task" }.number("no")?);
+            }
+        }
+        let rows = sqlx::query(sql::MORE_TASKS)
+            .bind(&run)
+            .bind(i64::from(asked.after))
+            .bind(int(asked.most as u64))
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(|e| self.read_error(e))?;
+        for row in &rows {
+            read.tasks.push(Cells { row, what: "task" }.task()?);
+        }
+        Ok(read)
     }
 
     async fn put_definition(&self, dataset: &Dataset) -> Result<(), StoreError> {
@@ -224,7 +329,7 @@ impl JobStore for SqliteStore {
         }
     }
 
-    async fn plan_of(&self, task: TaskId) -> Result<Option<Discovery>, StoreError> {
+    async fn plan_page(&self, task: TaskId, from: u32) -> Result<Option<PlanPage>, StoreError> {
         let mut reader = self.reader().await?;
         let row = sqlx::query(sql::PLAN_OF)
             .bind(task.run.to_string())
@@ -232,14 +337,23 @@ impl JobStore for SqliteStore {
             .fetch_optional(&mut *reader)
             .await
             .map_err(|e| self.read_error(e))?;
-        row.map(|row| {
-            Cells {
-                row: &row,
-                what: "plan",
-            }
-            .json("plan")
-        })
-        .transpose()
+        if let Some(row) = &row {
+            let whole: Discovery = Cells { row, what: "plan" }.json("plan")?;
+            return Ok(Some(PlanPage::rest(whole.tasks(task.run), from)));
+        }
+        let row = sqlx::query(sql::PLAN_PAGE)
+            .bind(task.run.to_string())
+            .bind(int(u64::from(task.no)))
+            .bind(i64::from(from))
+            .fetch_optional(&mut *reader)
+            .await
+            .map_err(|e| self.read_error(e))?;
+        let Some(row) = &row else {
+            return Ok(None);
+        };
+        let cells = Cells { row, what: "plan" };
+        let (first, is_last) = (cells.number("first")?, cells.get("is_last")?);
+        plans::page(task.run, first, cells.get("body")?, from, is_last).map(Some)
     }
 
     async fn sent(&self, epoch: Epoch, keys: &[String], at: Timestamp) -> Result<u64, StoreError> {

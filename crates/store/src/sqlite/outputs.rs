@@ -13,6 +13,7 @@ use super::evaluated::PreparedEvaluation;
 use super::rows::{int, micros};
 use super::writer::{Padded, Stop, Tx};
 use crate::error::StoreError;
+use crate::plans::KeptPlan;
 
 /// An output that is ready to be written.
 pub(super) enum Prepared {
@@ -21,11 +22,11 @@ pub(super) enum Prepared {
     Evaluated(Box<PreparedEvaluation>),
 }
 
-/// A discovery: its sightings as rows, the whole of it as the plan.
+/// A discovery: its sightings as rows, and its plan.
 pub(super) struct PreparedDiscovery {
     sightings: String,
     parts: i64,
-    plan: String,
+    plan: KeptPlan,
 }
 
 impl Prepared {
@@ -77,7 +78,7 @@ impl PreparedDiscovery {
         Ok(Self {
             parts: int(rows.len() as u64),
             sightings: json("sighting", &rows)?,
-            plan: json("plan", discovery)?,
+            plan: KeptPlan::of(discovery)?,
         })
     }
 }
@@ -93,17 +94,34 @@ const WRITE_DISCOVERY: &str = "INSERT INTO task_output (task_id, attempt, parts,
      version = excluded.version, objects = excluded.objects, bytes = excluded.bytes, \
      last_modified = excluded.last_modified, series = excluded.series";
 
+const WRITE_PLAN_PAGE: &str =
+    "INSERT INTO task_plan (task_id, attempt, first, body) VALUES (?1, ?2, ?3, ?4)";
+
 /// The plan, and what the ledger learns.
 pub(super) async fn write_discovery(
     tx: &mut Tx<'_>,
     task: &Completed,
     found: &PreparedDiscovery,
 ) -> Result<(), Stop> {
+    let attempt = i64::from(task.token.attempt);
+    let (whole, pages) = match &found.plan {
+        KeptPlan::Whole(plan) => (Some(plan), &[][..]),
+        KeptPlan::Pages(pages) => (None, pages.as_slice()),
+    };
+    for (first, body) in pages {
+        sqlx::query(WRITE_PLAN_PAGE)
+            .bind(task.task_id)
+            .bind(attempt)
+            .bind(i64::from(*first))
+            .bind(body)
+            .execute(&mut *tx.connection)
+            .await?;
+    }
     sqlx::query(WRITE_DISCOVERY)
         .bind(task.task_id)
-        .bind(i64::from(task.token.attempt))
+        .bind(attempt)
         .bind(found.parts)
-        .bind(&found.plan)
+        .bind(whole)
         .bind(task.dataset.as_str())
         .bind(&found.sightings)
         .bind(micros(task.at))

@@ -47,29 +47,50 @@ macro_rules! page {
 pub(crate) use page;
 pub(super) use {run_columns, task_columns};
 
+/// ?1 a run, or all that have not ended.
 pub(crate) const LOAD_RUNS: &str = concat!(
     "SELECT ",
     run_columns!(),
-    " FROM run r WHERE r.",
+    ", r.planned_at IS NOT NULL AS planned FROM run r WHERE r.",
     unfinished!(),
-    " ORDER BY r.created_at, r.id"
+    " AND (?1 IS NULL OR r.id = ?1) ORDER BY r.created_at, r.id"
 );
 
-pub(crate) const LOAD_TASKS: &str = concat!(
+/// ?1 run. The discovery aside.
+pub(crate) const LOAD_GROUPS: &str = "SELECT g.*, (SELECT x.reason FROM task x \
+     WHERE x.run_id = g.run_id AND x.no = g.first) AS reason \
+     FROM (SELECT t.run_id, t.state, count(*) AS tasks, \
+     count(*) FILTER (WHERE t.kind = 'evaluate') AS judges, min(t.no) AS first, max(t.no) AS last \
+     FROM task t WHERE t.run_id = ?1 AND t.no > 0 GROUP BY t.run_id, t.state) g";
+
+/// ?1 run. The discovery, and all that is at work.
+pub(crate) const LOAD_AT_WORK: &str = concat!(
     "SELECT ",
     task_columns!(),
-    " FROM run r CROSS JOIN task t ON t.run_id = r.id JOIN task_spec s ON s.task_id = t.id WHERE r.",
-    unfinished!(),
-    " ORDER BY r.created_at, r.id, t.no"
+    " FROM task t JOIN task_spec s ON s.task_id = t.id \
+     WHERE t.run_id = ?1 AND (t.no = 0 OR t.node IS NOT NULL) ORDER BY t.no"
 );
 
-pub(crate) const LOAD_PLANS: &str = concat!(
-    "SELECT r.id AS run_id, o.plan FROM run r CROSS JOIN task t ON t.run_id = r.id AND t.no = 0 \
-     JOIN task_output o ON o.task_id = t.id \
-     WHERE r.",
-    unfinished!(),
-    " AND r.planned_at IS NULL AND o.plan IS NOT NULL ORDER BY r.created_at, r.id"
+/// ?1 run, ?2 limit.
+pub(crate) const LOAD_READY: &str = concat!(
+    "SELECT ",
+    task_columns!(),
+    " FROM task t JOIN task_spec s ON s.task_id = t.id \
+     WHERE t.run_id = ?1 AND t.no > 0 AND t.state = 'ready' ORDER BY t.no LIMIT ?2"
 );
+
+/// ?1 run, ?2 after which number, ?3 limit.
+pub(crate) const MORE_TASKS: &str = concat!(
+    "SELECT ",
+    task_columns!(),
+    " FROM task t JOIN task_spec s ON s.task_id = t.id WHERE t.run_id = ?1 AND t.no > ?2 \
+     AND t.state IN ('ready', 'assigned', 'running') ORDER BY t.no LIMIT ?3"
+);
+
+/// ?1 run, ?2 numbers of tasks, as a JSON list.
+pub(crate) const UNENDED: &str = "SELECT t.no FROM json_each(?2) n CROSS JOIN task t \
+     ON t.run_id = ?1 AND t.no = n.value \
+     WHERE t.state IN ('ready', 'assigned', 'running') ORDER BY t.no";
 
 pub(crate) const LOAD_NODES: &str = "SELECT id, incarnation, state, slots, memory_bytes, zone \
      FROM node WHERE state NOT IN ('dead', 'gone') ORDER BY id";
@@ -80,6 +101,13 @@ pub(crate) const NODES: &str = "SELECT id, incarnation, state, slots, memory_byt
 
 pub(crate) const PLAN_OF: &str = "SELECT o.plan FROM task t JOIN task_output o ON o.task_id = t.id \
      WHERE t.run_id = ?1 AND t.no = ?2 AND o.plan IS NOT NULL";
+
+/// ?1 run, ?2 task, ?3 the number of the first task that is wanted.
+pub(crate) const PLAN_PAGE: &str = "SELECT p.first, p.body, NOT EXISTS (SELECT 1 FROM task_plan n \
+     WHERE n.task_id = p.task_id AND n.attempt = p.attempt AND n.first > p.first) AS is_last \
+     FROM task t JOIN task_output o ON o.task_id = t.id JOIN task_plan p ON p.task_id = t.id \
+     AND p.attempt = o.attempt AND p.first BETWEEN 1 AND ?3 \
+     WHERE t.run_id = ?1 AND t.no = ?2 ORDER BY p.first DESC LIMIT 1";
 
 pub(crate) const LEDGER: &str = "SELECT l.partition, l.ord, l.series, l.date, l.start_at, l.end_at, l.state, \
      l.version, l.judged, l.revision, l.objects, l.bytes, l.first_seen, l.last_modified, \
@@ -261,10 +289,11 @@ pub(crate) const ATTEMPTS: &str = "SELECT t.run_id, t.no, a.attempt, a.nonce, a.
      WHERE t.run_id = ?1 ORDER BY t.no, a.attempt, a.twin";
 
 /// ?1 run.
-pub(crate) const REMARKS: &str = "SELECT coalesce(o.plan -> '$.ignored', '[]') AS ignored, \
-     coalesce(o.plan -> '$.notices', '[]') AS notices FROM task t \
-     JOIN task_output o ON o.task_id = t.id WHERE t.run_id = ?1 AND t.no = 0 \
-     AND o.plan IS NOT NULL";
+pub(crate) const REMARKS: &str = "SELECT coalesce(coalesce(o.plan, p.body) -> '$.ignored', '[]') AS ignored, \
+     coalesce(coalesce(o.plan, p.body) -> '$.notices', '[]') AS notices FROM task t \
+     JOIN task_output o ON o.task_id = t.id LEFT JOIN task_plan p ON p.task_id = t.id \
+     AND p.attempt = o.attempt AND p.first = 0 WHERE t.run_id = ?1 AND t.no = 0 \
+     AND coalesce(o.plan, p.body) IS NOT NULL";
 
 pub(crate) const OUTBOX: &str = "SELECT key, event, dataset_id, body FROM outbox \
      WHERE sent_at IS NULL ORDER BY seq LIMIT ?1";
@@ -275,9 +304,13 @@ pub(crate) const WATERMARK: &str = "SELECT emitted_through FROM schedule WHERE d
 #[cfg(test)]
 pub(crate) const ALL: &[(&str, &str)] = &[
     ("LOAD_RUNS", LOAD_RUNS),
-    ("LOAD_TASKS", LOAD_TASKS),
-    ("LOAD_PLANS", LOAD_PLANS),
+    ("LOAD_GROUPS", LOAD_GROUPS),
+    ("LOAD_AT_WORK", LOAD_AT_WORK),
+    ("LOAD_READY", LOAD_READY),
+    ("MORE_TASKS", MORE_TASKS),
+    ("UNENDED", UNENDED),
     ("PLAN_OF", PLAN_OF),
+    ("PLAN_PAGE", PLAN_PAGE),
     ("LEDGER", LEDGER),
     ("STATES", STATES),
     ("SERIES", SERIES),

@@ -255,7 +255,7 @@ async fn a_full_store_says_so_and_goes_on_when_there_is_room() {
 
 #[tokio::test]
 async fn a_failing_request_does_not_take_its_neighbours_with_it() {
-    use crate::conformance::fixtures::Bench;
+    use crate::conformance::fixtures::{ALL, Bench};
     let bench = Bench::new(Arc::new(SqliteStore::in_memory().await.unwrap())).await;
     // All are handed in before the writer's turn comes, so they share a transaction.
     let answers = futures::future::join_all((0..40).map(|n| {
@@ -276,7 +276,10 @@ async fn a_failing_request_does_not_take_its_neighbours_with_it() {
     for (n, done) in answers.into_iter().enumerate() {
         assert_eq!(done, n % 10 != 3, "{n}");
     }
-    assert_eq!(bench.store.load(bench.epoch).await.unwrap().runs.len(), 36);
+    assert_eq!(
+        bench.store.load(bench.epoch, ALL).await.unwrap().runs.len(),
+        36
+    );
 }
 
 #[test]

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay_model::change::{Answer, Change};
 use assay_model::feedback::{Answered, FeedbackId, Withdrawal};
-use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation};
+use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation, RunId};
 use assay_model::node::Node;
 use assay_model::notice::Delivery;
+use assay_model::unfinished::{RunRows, TasksHeld};
 use jiff::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -39,7 +40,8 @@ pub(super) struct Request {
 /// What can be asked of the writer.
 pub(super) enum Operation {
     MintEpoch(String),
-    Load(Epoch),
+    Load(Epoch, TasksHeld),
+    LoadRun(RunId, usize),
     PutDefinition(jobs::Definition),
     Commit(Epoch, Vec<Change>),
     Register(Epoch, Node),
@@ -60,6 +62,7 @@ pub(super) enum Reply {
     Done,
     Epoch(Epoch),
     Unfinished(Box<Unfinished>),
+    Run(Option<Box<RunRows>>),
     Answers(Vec<Answer>),
     Answer(Answer),
     Incarnation(Incarnation),
@@ -312,14 +315,15 @@ fn answer(batch: Vec<Request>, replies: Vec<Result<Reply, StoreError>>) {
 async fn apply(tx: &mut Tx<'_>, operation: &Operation) -> Result<Reply, Stop> {
     match operation {
         Operation::MintEpoch(holder) => jobs::mint(tx, holder).await.map(Reply::Epoch),
-        Operation::Load(epoch) => {
+        Operation::LoadRun(run, most) => jobs::load_run(tx, *run, *most).await.map(Reply::Run),
+        Operation::Load(epoch, held) => {
             tx.fence(*epoch)?;
-            let unfinished = jobs::load(tx).await?;
-            Ok(Reply::Unfinished(Box::new(unfinished)))
+            let found = jobs::load(tx, *held).await;
+            found.map(|found| Reply::Unfinished(Box::new(found)))
         }
         Operation::PutDefinition(definition) => {
-            jobs::put_definition(tx, definition).await?;
-            Ok(Reply::Done)
+            let put = jobs::put_definition(tx, definition).await;
+            put.map(|()| Reply::Done)
         }
         Operation::Commit(epoch, changes) => {
             tx.fence(*epoch)?;

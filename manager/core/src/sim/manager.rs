@@ -56,7 +56,8 @@ impl World {
         }
         self.drop_core(manager);
         let epoch = self.store.mint_epoch();
-        let Ok(snapshot) = self.store.load(epoch) else {
+        let held = self.config().tasks_held;
+        let Ok(snapshot) = self.store.load(epoch, held) else {
             return;
         };
         let ids = Box::new(SeededIds::new(self.dice.below(u64::MAX)));
@@ -163,7 +164,7 @@ impl World {
                         });
                     }
                 }
-                Command::ReadPlan { .. } | Command::ReloadRun { .. } => {
+                Command::ReadPlan { .. } | Command::ReadTasks(_) | Command::ReloadRun { .. } => {
                     let ms = self.dice.range(1, 20);
                     self.push(
                         ms,
@@ -283,13 +284,16 @@ impl World {
             return;
         }
         let event = match command {
-            Command::ReadPlan { task } => Event::PlanRead {
+            Command::ReadPlan { task, from } => Event::PlanRead {
                 run: task.run,
-                discovery: self.store.plan_of(task).map(Box::new),
+                page: self.store.plan_page(task, from).map(Box::new),
             },
-            Command::ReloadRun { run } => {
-                let row = self.store.runs.get(&run).filter(|r| !r.state.is_terminal());
-                let rows = row.map(|r| (Box::new(r.clone()), self.store.tasks_of(run)));
+            Command::ReadTasks(asked) => {
+                let read = self.store.more_tasks(&asked);
+                Event::TasksRead { asked, read }
+            }
+            Command::ReloadRun { run, most } => {
+                let rows = self.store.rows_of(run, most).map(Box::new);
                 Event::RunLoaded { run, rows }
             }
             _ => return,
@@ -311,11 +315,10 @@ impl World {
             Event::CancelRun { .. } if self.has(Mutant::CancelLost) => return None,
             Event::DrainNode { .. } if self.has(Mutant::DrainLost) => return None,
             Event::PlanRead {
-                discovery: Some(found),
-                ..
+                page: Some(found), ..
             } if self.has(Mutant::DependencyIgnored) => {
-                let evaluations = found.evaluations.iter_mut();
-                evaluations.for_each(|e| e.measured_by.clear());
+                let tasks = found.tasks.iter_mut();
+                tasks.for_each(|task| task.depends_on.clear());
             }
             Event::NodeHeartbeat { node, load, .. } if self.has(Mutant::NoOrphanCheck) => {
                 load.running = self.all_that_it_should_hold(node);

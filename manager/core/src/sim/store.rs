@@ -13,6 +13,7 @@ use assay_model::node::{Node, NodeState};
 use assay_model::output::{Discovery, Evaluation, MeasuredPartition, TaskOutput};
 use assay_model::run::{Run, RunState};
 use assay_model::task::{AttemptOutcome, Task, TaskSpec, TaskState, WaitReason};
+use assay_model::unfinished::{PLAN_PAGE, TasksHeld};
 use jiff::Timestamp;
 
 use super::mutant::Mutant;
@@ -20,6 +21,7 @@ use crate::Snapshot;
 
 mod copies;
 mod nodes;
+mod plans;
 
 /// The epoch of a call is not the newest: whoever calls is no longer the leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +82,8 @@ pub struct MemoryStore {
     generations: BTreeMap<TaskId, u32>,
     /// Lives that ended without a word, with the epoch that found out, and when.
     pub deaths: Vec<(Epoch, NodeId, Incarnation, Timestamp)>,
+    /// Tasks of one page of a plan.
+    pub plan_page: usize,
     /// Defects to be found.
     pub mutants: Vec<Mutant>,
 }
@@ -88,7 +92,10 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            plan_page: PLAN_PAGE as usize,
+            ..Self::default()
+        }
     }
 
     fn has(&self, mutant: Mutant) -> bool {
@@ -121,16 +128,15 @@ impl MemoryStore {
     ///
     /// # Errors
     /// [`FencedEpoch`].
-    pub fn load(&mut self, epoch: Epoch) -> Result<Snapshot, FencedEpoch> {
+    pub fn load(&mut self, epoch: Epoch, held: TasksHeld) -> Result<Snapshot, FencedEpoch> {
         self.check(epoch)?;
         let runs = self.runs.values().filter(|r| !r.state.is_terminal());
-        let runs: Vec<Run> = runs.cloned().collect();
-        let ids: Vec<RunId> = runs.iter().map(|r| r.id).collect();
-        let plans = ids.iter().filter(|id| !self.planned.contains_key(id));
+        let ids: Vec<RunId> = runs.map(|r| r.id).collect();
+        let most = held.share(ids.len());
         Ok(Snapshot {
-            tasks: ids.iter().flat_map(|id| self.tasks_of(*id)).collect(),
-            plans: plans
-                .filter_map(|id| Some((*id, self.discoveries.get(id)?.clone())))
+            runs: ids
+                .iter()
+                .filter_map(|id| self.rows_of(*id, most))
                 .collect(),
             nodes: self
                 .nodes
@@ -138,7 +144,6 @@ impl MemoryStore {
                 .filter(|n| !n.state.is_final())
                 .cloned()
                 .collect(),
-            runs,
         })
     }
 
@@ -151,12 +156,6 @@ impl MemoryStore {
             .range(first..=last)
             .map(|(_, task)| task.clone())
             .collect()
-    }
-
-    /// The plan that a succeeded discovery left, if it did.
-    #[must_use]
-    pub fn plan_of(&self, task: TaskId) -> Option<Discovery> {
-        self.discoveries.get(&task.run).cloned()
     }
 
     /// Applies `changes`, answering each.
@@ -174,7 +173,8 @@ impl MemoryStore {
     fn apply(&mut self, epoch: Epoch, change: &Change) -> Answer {
         match change {
             Change::SubmitRun { run, discover } => self.submit(run, discover),
-            Change::PlanRun { run, tasks } => self.plan(*run, tasks),
+            Change::PlanPart { run, tasks } => self.plan(*run, tasks, false),
+            Change::PlanRun { run, tasks } => self.plan(*run, tasks, true),
             Change::MoveRun {
                 run,
                 state,
@@ -227,25 +227,6 @@ impl MemoryStore {
         Answer::Ok
     }
 
-    fn plan(&mut self, run: RunId, tasks: &[Task]) -> Answer {
-        let Some(row) = self.runs.get_mut(&run) else {
-            return Answer::Fenced;
-        };
-        if self.planned.contains_key(&run) {
-            return Answer::Already;
-        }
-        if row.state.is_terminal() {
-            return Answer::Fenced;
-        }
-        let count = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
-        row.planned_tasks = count;
-        self.planned.insert(run, count);
-        for task in tasks {
-            self.tasks.insert(task.id, task.clone());
-        }
-        Answer::Ok
-    }
-
     fn move_run(
         &mut self,
         run: RunId,
@@ -254,6 +235,8 @@ impl MemoryStore {
         at: Timestamp,
     ) -> Answer {
         let anyhow = !state.is_terminal() || self.has(Mutant::RunEndsOnAWord);
+        let unplanned = !self.planned.contains_key(&run);
+        let needs_plan = matches!(state, RunState::Succeeded | RunState::Partial);
         let may = anyhow || {
             let mut tasks = self.tasks_of(run).into_iter().map(|task| task.state);
             match state {
@@ -262,7 +245,7 @@ impl MemoryStore {
             }
         };
         match self.runs.get_mut(&run) {
-            Some(row) if may && !row.state.is_terminal() => {
+            Some(row) if may && !(needs_plan && unplanned) && !row.state.is_terminal() => {
                 row.state = state;
                 row.reason = reason;
                 row.finished_at = state.is_terminal().then_some(at);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_model::change::Change;
 use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation, NodeId, RunId, TaskId};
 use assay_model::output::TaskOutput;
+use assay_model::unfinished::TasksHeld;
 use jiff::Timestamp;
 
 use super::manager::Manager;
@@ -155,6 +156,10 @@ impl World {
         let truth = truth::draw(&mut dice, &swarm, base());
         let mut store = MemoryStore::new();
         store.mutants = mutants.to_vec();
+        store.plan_page = match seed % 3 {
+            0 => store.plan_page,
+            some => some as usize * 2,
+        };
         let nodes = (0..swarm.nodes)
             .map(|n| SimNode::new(n, &swarm, &mut dice))
             .collect();
@@ -205,6 +210,15 @@ impl World {
         world
     }
 
+    /// Leaders of every other seed hold few tasks, those of some one of each run.
+    fn tasks_held(&self) -> TasksHeld {
+        match self.seed / 3 % 4 {
+            0 => TasksHeld { max: 1, per_run: 1 },
+            1 => TasksHeld { max: 8, per_run: 2 },
+            _ => TasksHeld::default(),
+        }
+    }
+
     /// The numbers that leaders decide by, with the mutants that sit in them.
     pub(super) fn config(&self) -> Config {
         let has = |mutant| self.has(mutant);
@@ -223,6 +237,7 @@ impl World {
                 max: 5,
                 ..ScaleConfig::default()
             },
+            tasks_held: self.tasks_held(),
             ..Config::default()
         };
         Config {

@@ -1,13 +1,17 @@
-//! The figures of the cluster: throughput, take-over, and recovery after faults.
+//! The figures of the cluster: throughput, take-over, recovery after faults, and a run of a million
+//! tasks.
 //!
-//! Comes in: the parts to measure, as arguments (`throughput`, `takeover`, `faults`; all without).
+//! Comes in: the parts to measure, as arguments (`throughput`, `takeover`, `faults`; all of these
+//! without; `embedded`, `million`).
 //! Goes out: a line per figure, with the machine's load. It must never print what it did not measure.
 
 #![allow(missing_docs, reason = "a program")]
 
 mod cost;
+mod embedded;
 mod faults;
 mod figures;
+mod million;
 mod node;
 mod stage;
 mod takeover;
@@ -31,7 +35,15 @@ fn main() {
         .skip(1)
         .filter(|a| !a.starts_with('-'))
         .collect();
-    let wants = |part: &str| asked.is_empty() || asked.iter().any(|a| a == part);
+    let names = |part: &str| asked.iter().any(|a| a == part);
+    let wants = |part: &str| asked.is_empty() || names(part);
+    if names("embedded") {
+        let case = |case| runtime.block_on(Box::pin(embedded::measure(case)));
+        cases().into_iter().filter(|c| c.nodes == 1).for_each(case);
+        if asked.len() == 1 {
+            return;
+        }
+    }
     let mut ground = Ground::new();
     runtime.block_on(async {
         if wants("throughput") {
@@ -44,6 +56,9 @@ fn main() {
         }
         if wants("faults") {
             Box::pin(faults::measure(&mut ground)).await;
+        }
+        if names("million") {
+            Box::pin(million::measure(&mut ground)).await;
         }
     });
 }
