@@ -5,7 +5,7 @@
 //! their collation says. A type that is not listed is counted only.
 
 use super::session::name;
-pub(super) use crate::table::types::{Column, Reading, schema};
+pub(super) use crate::table::types::{Column, Reading};
 
 /// Character sets whose every text the server sends as UTF-8 without a doubt.
 const PLAIN: [&str; 5] = ["utf8mb4", "utf8mb3", "utf8", "ascii", "latin1"];

@@ -48,6 +48,7 @@ use self::marks::Marking;
 use self::session::Session;
 use self::shape::Shape;
 use crate::policy::Policy;
+use crate::table::batch::Asked;
 
 /// How long a look at a table may take.
 const LOOK: Duration = Duration::from_secs(15);

@@ -5,7 +5,7 @@
 //! nested column of a Parquet file.
 
 use super::session::name;
-pub(super) use crate::table::types::{Column, Reading, schema};
+pub(super) use crate::table::types::{Column, Reading};
 
 impl Column {
     /// A column from the catalog: its base type's name, its modifier, whether it is an enumeration.
