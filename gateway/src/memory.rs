@@ -43,6 +43,8 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
 const FLIGHTS: u64 = 10_000;
 /// How long a reader waits for a new answer while an older one is known.
 const KNOWN_WAITS: Duration = Duration::from_millis(700);
+/// The same where whoever answers is there, and is only slow.
+const SLOW_WAITS: Duration = Duration::from_secs(3);
 /// How long a reader waits when nothing is known.
 const UNKNOWN_WAITS: Duration = Duration::from_secs(8);
 /// A kept answer and its typed form take so many times the bytes of its JSON, about.
@@ -336,7 +338,12 @@ impl Memory {
             }
         };
         // On the heap: it is large, and what is kept never comes here.
-        match tokio::time::timeout(patience, Box::pin(work)).await {
+        let mut work = Box::pin(work);
+        let mut ended = tokio::time::timeout(patience, &mut work).await;
+        if ended.is_err() && patience < SLOW_WAITS && self.is_there(source) {
+            ended = tokio::time::timeout(SLOW_WAITS - patience, &mut work).await;
+        }
+        match ended {
             Ok(Ok(entry)) => found(&entry, None),
             Ok(Err(Miss::Problem(problem))) => Err(*problem),
             Ok(Err(Miss::Away(why))) => self.last_known(source, &key, known.as_ref(), &why),
@@ -345,7 +352,7 @@ impl Memory {
                 self.last_known(source, &key, known.as_ref(), why)
             }
             Err(_) => {
-                let why = format!("no answer within {} ms", patience.as_millis());
+                let why = format!("no answer within {} ms", asked_at.elapsed().as_millis());
                 if source == Source::Store && !self.inner.marks.hears() {
                     // Neither commits nor answers come.
                     reach.failed(&why);
@@ -353,6 +360,12 @@ impl Memory {
                 self.last_known(source, &key, known.as_ref(), &why)
             }
         }
+    }
+
+    /// Whether a source answers, as far as is known: one that does not answer this question is slow.
+    fn is_there(&self, source: Source) -> bool {
+        let hears = source != Source::Store || self.inner.marks.hears();
+        hears && self.reach(source).is_away().is_none()
     }
 
     async fn load<T, L, P>(
@@ -467,6 +480,39 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+
+    /// An answer that takes so long, after another one was known.
+    async fn late(memory: &Memory, name: &str, takes: Duration) -> Found<u32> {
+        let orders = DatasetId::new("orders").unwrap();
+        let ask = |answer: u32, takes: Duration| {
+            let load = async move {
+                tokio::time::sleep(takes).await;
+                Ok(answer)
+            };
+            let (key, bytes): (_, fn(&u32) -> usize) = (Key::of(&orders, name), |_| 4);
+            memory.value(Source::Store, key, Good::UntilTold, bytes, load)
+        };
+        ask(1, Duration::ZERO).await.unwrap();
+        memory.told(&orders);
+        ask(2, takes).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_who_is_slow_is_waited_for_and_one_who_is_not_heard_is_not() {
+        let slow = KNOWN_WAITS + Duration::from_millis(200);
+        let memory = Memory::new(Arc::new(Timestamp::now), Telemetry::default());
+        memory.follows();
+        let found = late(&memory, "slow", slow).await;
+        assert_eq!((*found.it, found.stale_s.is_some()), (2, false));
+        // Nobody is held up for ever, and that an answer is late makes nobody away.
+        let found = late(&memory, "never", SLOW_WAITS * 2).await;
+        assert_eq!((*found.it, found.stale_s.is_some()), (1, true));
+        assert!(memory.reach(Source::Store).is_away().is_none());
+        memory.lost();
+        let found = late(&memory, "unheard", slow).await;
+        assert_eq!((*found.it, found.stale_s.is_some()), (1, true));
+        assert!(memory.reach(Source::Store).is_away().is_some());
+    }
 
     #[tokio::test]
     async fn a_crowd_is_one_read_also_while_commits_come_in() {

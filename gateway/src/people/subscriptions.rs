@@ -192,8 +192,18 @@ impl Api {
                 known.dataset.id.to_string()
             }
         };
+        let told = match self.parts.managers.subscriptions(&of).await {
+            // It is defined, and the managers have not heard of it yet: those who are told of all
+            // datasets are told of it, too.
+            Err(problem) if problem.status == 404 && !of.is_empty() => {
+                let mut all = self.parts.managers.subscriptions("").await?;
+                all.retain(|one| one.dataset.is_empty() || one.dataset == of);
+                all
+            }
+            told => told?,
+        };
         let mut items = Vec::new();
-        for one in self.parts.managers.subscriptions(&of).await? {
+        for one in told {
             let dataset = match one.dataset.as_str() {
                 "" => None,
                 // What cannot be named is of nobody's dataset.
