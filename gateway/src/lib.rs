@@ -30,7 +30,7 @@ pub mod whole;
 
 pub use api::Api;
 pub use assay_guard::{GuardSettings, Stopping};
-pub use assay_pages::seams::Seams;
+pub use assay_pages::seams::{Seams, Setting, Settings};
 pub use managers::{Managers, Way};
 pub use parts::{Clock, Mode, Parts, anonymous};
 pub use rights::{Action, ByRole, Rights};

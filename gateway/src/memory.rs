@@ -45,6 +45,8 @@ const FLIGHT_BYTES: u64 = 8 << 20;
 const FLIGHT: usize = 256;
 /// How long a reader waits for a new answer while an older one is known.
 const KNOWN_WAITS: Duration = Duration::from_millis(700);
+/// The same where whoever answers is there, and is only slow.
+const SLOW_WAITS: Duration = Duration::from_secs(3);
 /// How long a reader waits when nothing is known.
 const UNKNOWN_WAITS: Duration = Duration::from_secs(8);
 /// A kept answer and its typed form take so many times the bytes of its JSON, about.
@@ -381,7 +383,12 @@ impl Memory {
             }
         };
         // On the heap: it is large, and what is kept never comes here.
-        match tokio::time::timeout(patience, Box::pin(work)).await {
+        let mut work = Box::pin(work);
+        let mut ended = tokio::time::timeout(patience, &mut work).await;
+        if ended.is_err() && patience < SLOW_WAITS && self.is_there(source) {
+            ended = tokio::time::timeout(SLOW_WAITS - patience, &mut work).await;
+        }
+        match ended {
             Ok(Ok(entry)) => found(&entry, None),
             Ok(Err(Miss::Problem(problem))) => Err(*problem),
             Ok(Err(Miss::Away(why))) => self.last_known(source, &key, known.as_ref(), &why),
@@ -390,7 +397,7 @@ impl Memory {
                 self.last_known(source, &key, known.as_ref(), why)
             }
             Err(_) => {
-                let why = format!("no answer within {} ms", patience.as_millis());
+                let why = format!("no answer within {} ms", asked_at.elapsed().as_millis());
                 if source == Source::Store && !self.inner.marks.hears() {
                     // Neither commits nor answers come.
                     reach.failed(&why);
@@ -398,6 +405,12 @@ impl Memory {
                 self.last_known(source, &key, known.as_ref(), &why)
             }
         }
+    }
+
+    /// Whether a source answers, as far as is known: one that does not answer this question is slow.
+    fn is_there(&self, source: Source) -> bool {
+        let hears = source != Source::Store || self.inner.marks.hears();
+        hears && self.reach(source).is_away().is_none()
     }
 
     async fn load<T, L, P>(

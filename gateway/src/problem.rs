@@ -97,7 +97,7 @@ kinds! {
         "Wishes are carried to the manager that leads, and none does or none is reached. Nothing was done. Try again after `Retry-After`.";
     /// See its page.
     UNCONFIRMED = "unconfirmed", 503, "Whether it was done is not known",
-        "The manager or the registry did not confirm in time. Look at how it stands, or repeat the request with the same `Idempotency-Key`.";
+        "The manager or the registry did not confirm in time: it may have been done. Look at how it stands. What starts a run, adds a subscription or answers back may be repeated with the same `Idempotency-Key`, and what changes an incident or a subscription as it is: it is done once. What has something tried or sent again (`:retry`, `:test`, `:again`) may be done twice.";
     /// See its page.
     REGISTRY_AWAY = "registry-away", 503, "Definitions cannot be reached",
         "The place where definitions are kept does not answer. Try again after `Retry-After`.";

@@ -40,7 +40,8 @@ pub struct ManagerParts {
 pub struct ManagerConfig {
     /// Its name, unique in the cluster.
     pub name: String,
-    /// Where nodes and clients reach it; told to those who asked the wrong manager.
+    /// Where nodes and clients reach it, told to those who asked the wrong manager; empty: only from
+    /// within its process.
     pub address: String,
     /// The numbers that the decisions rest on.
     pub core: core::Config,
@@ -54,7 +55,7 @@ impl Default for ManagerConfig {
     fn default() -> Self {
         Self {
             name: "manager-1".to_owned(),
-            address: "http://127.0.0.1:8081".to_owned(),
+            address: String::new(),
             core: core::Config::default(),
             run_deadline: Duration::from_secs(24 * 3600),
             retry_pause: Duration::from_millis(200),

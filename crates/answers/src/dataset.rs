@@ -112,7 +112,8 @@ pub struct DatasetRow {
     pub definition: String,
     /// Whether the document has become invalid since, so that this version is kept in force.
     pub kept: bool,
-    /// Its health in one word: that of the newest judged partition of each of its series.
+    /// Its health in one word: that of the newest judged partition of each of its series, or of its
+    /// gravest open incident where that is worse.
     pub health: Health,
     /// The outcomes of the newest judged partition of each of its series: `pass` of `planned`.
     pub counts: Counts,

@@ -112,6 +112,10 @@ pub struct IncidentsQuery {
 /// The reads of the API.
 #[async_trait]
 pub trait Facts: Send + Sync {
+    /// Whether the store does not answer, so that nothing can be changed: an answer that is only late
+    /// does not say so.
+    fn store_is_away(&self) -> bool;
+
     /// Which build answers.
     async fn version(&self, who: &Reader) -> Answer<Version>;
 

@@ -73,7 +73,7 @@ pub struct Point {
 }
 
 described! {
-/// One stored value of a metric with all that it was held against then.
+/// One value of a metric, or the lack of one, with all that it was held against then.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PastValue {
@@ -81,7 +81,8 @@ pub struct PastValue {
     pub partition: Partition,
     /// The version of the partition.
     pub version: String,
-    /// `computed`, `error` or `overflow`.
+    /// `computed`, `overflow`, `error` also when nothing of the partition could be measured, or
+    /// `missing` when it has not come.
     pub status: String,
     /// The value.
     pub value: Value,
@@ -103,7 +104,7 @@ described! {
 pub struct MetricSeries {
     /// Its identity.
     pub key: MetricName,
-    /// Its values, oldest first.
+    /// Its values, oldest first; from the first on, partitions that have none are among them.
     pub points: Vec<PastValue>,
 }
 }

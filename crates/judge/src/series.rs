@@ -140,7 +140,7 @@ impl Default for Policy {
         Self {
             budget: 0.02,
             min_points: 8,
-            steady_points: 35,
+            steady_points: assay_model::outcome::Limits::STEADY as usize,
             window: 365,
         }
     }

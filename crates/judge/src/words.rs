@@ -30,7 +30,7 @@ pub fn in_words(expect: &Expectation) -> String {
         Expectation::SameSchema => {
             "the schema of the definition and of the last partition in order".to_owned()
         }
-        Expectation::NotStale => "not an earlier partition again".to_owned(),
+        Expectation::NotStale => "not one of the last three partitions again".to_owned(),
         Expectation::NotRestated => "as it was when it was judged".to_owned(),
         Expectation::NotRunHere { .. } => "not run here".to_owned(),
     }

@@ -28,6 +28,20 @@ crate::words! {
     }
 }
 
+impl DatasetStatus {
+    /// Why nothing of a dataset is judged by itself, for its owner; `None` where it is.
+    #[must_use]
+    pub const fn not_by_itself(self) -> Option<&'static str> {
+        match self {
+            Self::Draft => {
+                Some("a draft: judged only by hand until its file says `status: active`")
+            }
+            Self::Retired => Some("retired: nothing of it is judged any more; its history stays"),
+            Self::Active | Self::Deprecated => None,
+        }
+    }
+}
+
 /// A dataset's definition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dataset {

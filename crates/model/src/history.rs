@@ -8,8 +8,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::ids::{CheckId, RunId};
+use crate::ledger::LedgerEntry;
 use crate::metric::{MetricKey, MetricStatus, MetricValue};
-use crate::outcome::OutcomeCounts;
+use crate::outcome::{Outcome, OutcomeCounts};
 use crate::partition::{Partition, PartitionKey, PartitionVersion};
 
 /// One stored value of a metric.
@@ -31,6 +32,8 @@ pub struct HistoryPoint {
 }
 
 /// The values of one metric over partitions, in the order of the partitions.
+///
+/// A partition that has no values is not in it: [`with_gaps`] puts it there.
 pub type MetricHistory = Vec<(MetricKey, Vec<HistoryPoint>)>;
 
 /// The verdict on one partition version.
@@ -65,4 +68,141 @@ pub struct Breach {
     pub check: CheckId,
     /// What it measures.
     pub metric: MetricKey,
+}
+
+/// A place of a metric over partitions: its value, or why the partition has none at all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// The value; of a gap, NULL with the status `error`.
+    pub point: HistoryPoint,
+    /// [`LedgerEntry::gap`] of a partition that has no values.
+    pub gap: Option<Outcome>,
+}
+
+impl Place {
+    /// The word of its status: `missing` where the partition has not come, else that of the value.
+    #[must_use]
+    pub const fn status(&self) -> &'static str {
+        match self.gap {
+            Some(Outcome::Missing) => Outcome::Missing.as_str(),
+            _ => self.point.status.as_str(),
+        }
+    }
+}
+
+/// The last places of a metric: its values, and among them, from the first value on, the partitions
+/// that have none. At most `last` of each.
+#[must_use]
+pub fn with_gaps(points: Vec<HistoryPoint>, ledger: &[LedgerEntry], last: usize) -> Vec<Place> {
+    let first = points.first().map(|point| point.partition.order.clone());
+    let gaps = ledger.iter().filter_map(|entry| {
+        let is_within = first.as_ref().is_some_and(|f| entry.partition.order >= *f);
+        let gap = entry.gap().filter(|_| is_within)?;
+        let has_value = |point: &HistoryPoint| point.partition.key == entry.partition.key;
+        (!points.iter().any(has_value)).then(|| Place {
+            point: HistoryPoint {
+                at: 0,
+                partition: Arc::new(entry.partition.clone()),
+                version: Arc::new(entry.version.clone()),
+                status: MetricStatus::Error,
+                value: MetricValue::Null,
+                error_bound: None,
+            },
+            gap: Some(gap),
+        })
+    });
+    let gaps: Vec<Place> = gaps.collect();
+    let values = points.into_iter().map(|point| Place { point, gap: None });
+    let mut places: Vec<Place> = values.chain(gaps).collect();
+    places.sort_by(|a, b| {
+        let of = |place: &Place| Arc::clone(&place.point.partition);
+        let (a, b) = (of(a), of(b));
+        (&a.order, &a.key).cmp(&(&b.order, &b.key))
+    });
+    places.split_off(places.len().saturating_sub(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::LedgerState;
+
+    fn partition(day: &str) -> Partition {
+        Partition {
+            key: PartitionKey(day.to_owned()),
+            order: day.to_owned(),
+            ..Partition::all()
+        }
+    }
+
+    fn entry(day: &str, state: LedgerState, verdict: Option<(u64, u64)>) -> LedgerEntry {
+        LedgerEntry {
+            partition: partition(day),
+            state,
+            version: PartitionVersion("v".to_owned()),
+            judged: None,
+            revision: 1,
+            objects: 1,
+            bytes: 1,
+            first_seen: Timestamp::UNIX_EPOCH,
+            last_modified: None,
+            verdict: verdict.map(|(error, pass)| OutcomeCounts {
+                planned: error + pass,
+                error,
+                pass,
+                ..OutcomeCounts::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn a_partition_that_could_not_be_measured_is_a_gap_and_no_silence() {
+        let of = |state, verdict| entry("d", state, verdict).gap();
+        let sealed = LedgerState::Sealed;
+        assert_eq!(of(sealed, None), None, "nothing is known of it yet");
+        assert_eq!(of(sealed, Some((7, 0))), Some(Outcome::Error));
+        assert_eq!(of(sealed, Some((1, 6))), None);
+        let missing = of(LedgerState::Missing, Some((1, 6)));
+        assert_eq!(missing, Some(Outcome::Missing));
+    }
+
+    #[test]
+    fn places_without_a_value_are_among_the_values_in_their_order() {
+        let point = |day: &str| HistoryPoint {
+            at: 0,
+            partition: Arc::new(partition(day)),
+            version: Arc::new(PartitionVersion("v".to_owned())),
+            status: MetricStatus::Computed,
+            value: MetricValue::integer(1),
+            error_bound: None,
+        };
+        let missing = |day| entry(day, LedgerState::Missing, None);
+        let ledger = [
+            missing("d0"),
+            entry("d1", LedgerState::Scanned, Some((0, 7))),
+            missing("d2"),
+            entry("d3", LedgerState::Sealed, Some((7, 0))),
+            entry("d4", LedgerState::Scanned, Some((0, 7))),
+            missing("d5"),
+        ];
+        let points = || vec![point("d1"), point("d4")];
+        let seen = |last| -> Vec<(String, &str)> {
+            let places = with_gaps(points(), &ledger, last);
+            let each = places.iter();
+            each.map(|p| (p.point.partition.key.to_string(), p.status()))
+                .collect()
+        };
+        let all = [
+            ("d1", "computed"),
+            ("d2", "missing"),
+            ("d3", "error"),
+            ("d4", "computed"),
+            ("d5", "missing"),
+        ]
+        .map(|(day, status)| (day.to_owned(), status));
+        // Before its first value a metric has no gaps.
+        assert_eq!(seen(30), all);
+        assert_eq!(seen(2), all[3..]);
+        assert!(with_gaps(Vec::new(), &ledger, 30).is_empty());
+    }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::OutcomeCounts;
+use crate::outcome::{Outcome, OutcomeCounts};
 use crate::partition::{Partition, PartitionVersion};
 
 crate::words! {
@@ -51,6 +51,19 @@ pub struct LedgerEntry {
     /// The counts of its last verdict.
     #[serde(default)]
     pub verdict: Option<OutcomeCounts>,
+}
+
+impl LedgerEntry {
+    /// Why the partition has no values at all: it has not come, or nothing of it could be measured.
+    /// `None` where it has some, or nothing is known of it yet.
+    #[must_use]
+    pub fn gap(&self) -> Option<Outcome> {
+        if self.state == LedgerState::Missing {
+            return Some(Outcome::Missing);
+        }
+        let counts = self.verdict?;
+        (counts.error > 0 && counts.error == counts.planned).then_some(Outcome::Error)
+    }
 }
 
 /// What a discovery learned of one partition: written to the ledger with the task's completion.

@@ -15,7 +15,7 @@ use crate::incident::IncidentStatus;
 use crate::partition::PartitionKey;
 
 /// What was found, for people who may not see rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The check.
     pub check: CheckId,
@@ -43,6 +43,12 @@ pub struct Member {
     pub check: CheckId,
     /// How grave it is.
     pub severity: Severity,
+    /// Whether the owner wrote it.
+    #[serde(default)]
+    pub declared: bool,
+    /// What was found of it last; absent in what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<Finding>,
 }
 
 /// An incident as people handle it: what is broken in one dimension of one column of a dataset.
@@ -67,7 +73,8 @@ pub struct Cause {
     pub episode: u32,
     /// The broken checks; empty when it is resolved.
     pub members: Vec<Member>,
-    /// What was found last.
+    /// What it is called by: what was found last of its gravest check, of those the owner's own
+    /// before what is measured besides.
     pub finding: Finding,
     /// The partition that opened it last.
     pub first_partition: PartitionKey,

@@ -57,7 +57,7 @@ impl Outcome {
 crate::words! {
     /// A dataset's health in one word.
     pub enum Health {
-        /// Its newest judged partition passed.
+        /// Its newest judged partition passed, and no incident is open.
         Healthy = "healthy",
         /// Warnings only.
         Warning = "warning",
@@ -93,6 +93,21 @@ pub struct Limits {
     /// oldest first: the newest [`HeldBack::MOST`] of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_back: Vec<HeldBack>,
+}
+
+impl Limits {
+    /// Limits from fewer partitions than this are provisional.
+    pub const STEADY: u32 = 35;
+
+    /// Why limits are provisional, in words, where they were learned from so many partitions.
+    #[must_use]
+    pub fn provisional_words(partitions: u64) -> String {
+        if partitions < u64::from(Self::STEADY) {
+            format!("provisional: {partitions} of {} partitions", Self::STEADY)
+        } else {
+            "provisional: the partition may still grow".to_owned()
+        }
+    }
 }
 
 /// Partitions of which limits were learned, between two that others were not learned from.

@@ -44,6 +44,8 @@ pub struct Broken {
     pub column: String,
     /// How grave it is.
     pub severity: Severity,
+    /// Whether the owner wrote it: a cause is called by what the owner asks for.
+    pub declared: bool,
     /// What was found.
     pub finding: Finding,
 }
@@ -150,6 +152,7 @@ impl Book {
             return;
         };
         cause.members.retain(|member| member.incident != incident);
+        call(cause);
         cause.updated_at = at;
         self.changed.insert(id, ());
         if cause.members.is_empty() && cause.is_open() {
@@ -177,6 +180,18 @@ fn member(broken: &Broken) -> Member {
         incident: broken.incident,
         check: broken.check.clone(),
         severity: broken.severity,
+        declared: broken.declared,
+        finding: Some(broken.finding.clone()),
+    }
+}
+
+/// Calls a cause by its gravest check, of those by the owner's own, of those by the one that was told
+/// of last. Without a check it keeps its name: what it was.
+fn call(cause: &mut Cause) {
+    let known = cause.members.iter().filter(|m| m.finding.is_some());
+    let first = known.max_by_key(|m| (m.severity, m.declared));
+    if let Some(finding) = first.and_then(|m| m.finding.clone()) {
+        cause.finding = finding;
     }
 }
 
@@ -224,13 +239,16 @@ fn open_again(cause: &mut Cause, broken: Broken, at: Timestamp) -> CauseEvent {
 
 fn go_on(cause: &mut Cause, broken: Broken, at: Timestamp) -> Option<CauseEvent> {
     let graver = broken.severity > cause.severity;
-    let mut members = cause.members.iter_mut();
-    match members.find(|m| m.incident == broken.incident) {
-        Some(known) => known.severity = known.severity.max(broken.severity),
-        None => cause.members.push(member(&broken)),
+    let mut told = member(&broken);
+    let mut members = cause.members.iter();
+    if let Some(known) = members.position(|m| m.incident == broken.incident) {
+        told.severity = told.severity.max(cause.members[known].severity);
+        cause.members.remove(known);
     }
+    // The last of them is the one that was told of last.
+    cause.members.push(told);
     cause.severity = cause.severity.max(broken.severity);
-    cause.finding = broken.finding;
+    call(cause);
     cause.updated_at = at;
     graver.then(|| {
         cause.escalated_at = Some(at);
@@ -246,7 +264,22 @@ fn end(cause: &mut Cause, by: Option<&str>, at: Timestamp) {
     cause.resolved_by = by.map(str::to_owned);
 }
 
-/// Carries out what `by` wants.
+/// Whether a cause is as `by` wants it already: the wish is a repeat of one whose answer was lost, or
+/// somebody was faster.
+fn is_so(cause: &Cause, wish: &Wish, by: &str) -> bool {
+    match wish {
+        Wish::Acknowledge => {
+            cause.status == IncidentStatus::Acknowledged
+                && cause.acknowledged_by.as_deref() == Some(by)
+        }
+        Wish::Mute(until) => cause.is_open() && cause.muted_until == Some(*until),
+        Wish::Unmute => cause.muted_until.is_none(),
+        Wish::Resolve => !cause.is_open(),
+        Wish::Assign(who) => cause.assignee.as_deref().unwrap_or_default() == who,
+    }
+}
+
+/// Carries out what `by` wants, and says what happened: nothing where it is so already.
 ///
 /// # Errors
 /// [`Refusal`]; the cause is as it was.
@@ -255,7 +288,10 @@ pub fn wish(
     wish: &Wish,
     by: &str,
     at: Timestamp,
-) -> Result<CauseEvent, Refusal> {
+) -> Result<Option<CauseEvent>, Refusal> {
+    if is_so(cause, wish, by) {
+        return Ok(None);
+    }
     let open = |what| match cause.is_open() {
         true => Ok(()),
         false => Err(Refusal::Over(cause.shown(), what)),
@@ -280,7 +316,6 @@ pub fn wish(
             ("unmuted", String::new())
         }
         Wish::Resolve => {
-            open("resolve")?;
             end(cause, Some(by), at);
             ("resolved", String::new())
         }
@@ -290,10 +325,10 @@ pub fn wish(
         }
     };
     cause.updated_at = at;
-    Ok(CauseEvent {
+    Ok(Some(CauseEvent {
         detail,
         ..event(cause, kind, by, at)
-    })
+    }))
 }
 
 #[cfg(test)]

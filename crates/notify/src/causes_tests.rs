@@ -17,6 +17,7 @@ fn broken(incident: u128, dimension: &str, column: &str, severity: Severity) -> 
         dimension: dimension.to_owned(),
         column: column.to_owned(),
         severity,
+        declared: false,
         finding: Finding {
             check: CheckId::new(format!("check-{incident}")),
             metric: "nullCount".to_owned(),
@@ -128,6 +129,7 @@ fn one() -> Cause {
 fn people_acknowledge_mute_assign_and_resolve_and_it_is_known_who() {
     let mut cause = one();
     let event = wish(&mut cause, &Wish::Acknowledge, "ada", at(1)).unwrap();
+    let event = event.unwrap();
     assert_eq!(
         (event.kind.as_str(), event.by.as_str()),
         ("acknowledged", "ada")
@@ -142,7 +144,7 @@ fn people_acknowledge_mute_assign_and_resolve_and_it_is_known_who() {
     wish(&mut cause, &Wish::Resolve, "ada", at(4)).unwrap();
     assert_eq!(cause.resolved_by.as_deref(), Some("ada"));
     assert!(cause.members.is_empty() && !cause.is_open());
-    for over in [Wish::Acknowledge, Wish::Resolve, Wish::Mute(at(100))] {
+    for over in [Wish::Acknowledge, Wish::Mute(at(100))] {
         let before = cause.clone();
         assert!(matches!(
             wish(&mut cause, &over, "bob", at(5)),
@@ -150,6 +152,59 @@ fn people_acknowledge_mute_assign_and_resolve_and_it_is_known_who() {
         ));
         assert_eq!(cause, before);
     }
+}
+
+#[test]
+fn a_repeat_of_what_stands_changes_nothing_and_is_no_refusal() {
+    let mut cause = one();
+    let each = [
+        Wish::Acknowledge,
+        Wish::Mute(at(100)),
+        Wish::Unmute,
+        Wish::Assign("bob".to_owned()),
+        Wish::Assign(String::new()),
+        Wish::Resolve,
+    ];
+    for (second, wanted) in (1..).zip(each) {
+        let first = wish(&mut cause, &wanted, "ada", at(second)).unwrap();
+        assert!(first.is_some(), "{wanted:?}");
+        let before = cause.clone();
+        // Later than a mute lasts, too.
+        let again = wish(&mut cause, &wanted, "ada", at(second + 200));
+        assert_eq!(again, Ok(None), "{wanted:?}");
+        assert_eq!(cause, before, "{wanted:?}");
+    }
+    // Another person who looks is news.
+    let mut cause = one();
+    for who in ["ada", "bob"] {
+        let event = wish(&mut cause, &Wish::Acknowledge, who, at(1)).unwrap();
+        assert_eq!(event.map(|e| e.by).as_deref(), Some(who));
+    }
+}
+
+#[test]
+fn a_cause_is_called_by_the_owners_rule_whichever_is_told_of_first() {
+    let of = |incident, severity, declared| match broken(incident, "coverage", "", severity) {
+        News::Broken(it) => News::Broken(Box::new(Broken { declared, ..*it })),
+        mended @ News::Mended { .. } => mended,
+    };
+    let owners = || of(1, Severity::Error, true);
+    let besides = || of(2, Severity::Error, false);
+    let called = |story: Vec<News>| told(Vec::new(), story).0.remove(0).finding.message;
+    for story in [
+        vec![owners(), besides()],
+        vec![besides(), owners()],
+        vec![owners(), besides(), besides()],
+    ] {
+        assert_eq!(called(story), "check 1 is broken");
+    }
+    // What is graver is graver, and what is mended gives its name up.
+    let warning = || of(1, Severity::Warning, true);
+    assert_eq!(called(vec![warning(), besides()]), "check 2 is broken");
+    let story = vec![owners(), besides(), mended(1)];
+    assert_eq!(called(story), "check 2 is broken");
+    let story = vec![owners(), mended(1)];
+    assert_eq!(called(story), "check 1 is broken");
 }
 
 #[test]

@@ -59,6 +59,13 @@ pub trait Carrier: Send + Sync {
     /// Why not, in a sentence.
     fn check(&self, subscription: &Subscription) -> Result<(), String>;
 
+    /// Whether messages can be sent to a new subscription: [`Carrier::check`], and its secret is to be
+    /// had where messages are sent from. What may come back is no hindrance.
+    ///
+    /// # Errors
+    /// Why not, in a sentence.
+    async fn ready(&self, subscription: &Subscription) -> Result<(), String>;
+
     /// Carries a message to its receiver. A repeat is the same message: its id says so.
     ///
     /// # Errors
@@ -173,6 +180,19 @@ impl Carrier for Channels {
             ChannelKind::Slack => slack::check(&self.settings, subscription),
             ChannelKind::Email => email::check(&self.settings, subscription),
             ChannelKind::Sns | ChannelKind::Lambda => self.check_arn(subscription),
+        }
+    }
+
+    async fn ready(&self, subscription: &Subscription) -> Result<(), String> {
+        self.check(subscription)?;
+        let Some(credential) = &subscription.secret else {
+            return Ok(());
+        };
+        match tokio::time::timeout(PATIENCE, self.keys.secret(credential)).await {
+            Ok(Err(KeyError::NotToBeHad(why))) => Err(format!(
+                "its secret {credential} is not to be had where messages are sent from: {why}"
+            )),
+            Ok(Ok(_) | Err(KeyError::Away(_))) | Err(_) => Ok(()),
         }
     }
 

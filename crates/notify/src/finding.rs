@@ -42,6 +42,14 @@ pub fn dimension(
     metric.map_or("accuracy", of_metric).to_owned()
 }
 
+/// Whether the owner wrote the check: as a rule, or as `required`, `unique` and the like.
+#[must_use]
+pub fn is_declared(check: Option<&Check>, result: Option<&CheckResult>) -> bool {
+    let origin = check.map(|check| check.origin);
+    let origin = origin.or_else(|| result.map(|result| result.origin));
+    matches!(origin, Some(CheckOrigin::Declared | CheckOrigin::Implied))
+}
+
 const fn of_metric(metric: Metric) -> &'static str {
     match metric {
         Metric::NullCount | Metric::NullPercent | Metric::MissingCount | Metric::MissingPercent => {
@@ -108,8 +116,11 @@ pub fn finding(incident: &Incident, result: Option<&CheckResult>) -> Finding {
         column => format!("{}.{column}", incident.dataset),
     };
     let check = &incident.check;
-    let Some(result) = result else {
-        let known = OF_PARTITION.iter().find(|(id, ..)| check.as_str() == *id);
+    // What is said of a partition as such is said of no metric, although one carries the result.
+    let of_owner = result.is_some_and(|result| result.origin != CheckOrigin::BuiltIn);
+    let known = OF_PARTITION.iter().find(|(id, ..)| check.as_str() == *id);
+    let known = known.filter(|_| !of_owner);
+    let Some(result) = result.filter(|_| known.is_none()) else {
         let what = match known {
             Some((.., says)) => format!("{place}: partition {partition} {says}"),
             None => format!("{place}: {check} is broken in partition {partition}"),

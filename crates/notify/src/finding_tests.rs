@@ -112,6 +112,39 @@ fn what_has_no_result_is_told_without_the_words_of_the_incident() {
 }
 
 #[test]
+fn what_is_said_of_a_partition_is_not_said_of_the_metric_that_carries_it() {
+    let rows = |origin| CheckResult {
+        origin,
+        expected: "as it was when it was judged".to_owned(),
+        ..result(Metric::RowCount, MetricValue::integer(60_160))
+    };
+    let built_in = rows(CheckOrigin::BuiltIn);
+    let told = finding(&incident("restated", ""), Some(&built_in));
+    assert_eq!(
+        told.message,
+        "orders: partition 2026-11-20 was changed after it was judged"
+    );
+    assert_eq!((told.metric.as_str(), told.actual), ("", None));
+    let told = finding(&incident("stale", ""), Some(&built_in));
+    assert!(told.message.ends_with("repeats an earlier one"));
+    // An owner's check that happens to have such a name is the owner's.
+    let own = finding(
+        &incident("restated", ""),
+        Some(&rows(CheckOrigin::Declared)),
+    );
+    assert!(own.message.contains("rowCount is 60160"), "{}", own.message);
+}
+
+#[test]
+fn what_the_owner_wrote_is_told_apart_from_what_is_measured_besides() {
+    let of = |origin| is_declared(Some(&check(origin, None)), None);
+    assert!(of(CheckOrigin::Declared) && of(CheckOrigin::Implied));
+    assert!(!of(CheckOrigin::Profiled) && !of(CheckOrigin::BuiltIn));
+    let rows = result(Metric::RowCount, MetricValue::Null);
+    assert!(is_declared(None, Some(&rows)) && !is_declared(None, None));
+}
+
+#[test]
 fn the_dimension_is_the_owners_word_or_that_of_the_metric() {
     let c = incident("c", "email");
     let declared = CheckOrigin::Declared;

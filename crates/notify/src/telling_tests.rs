@@ -28,6 +28,8 @@ fn cause(opened: i64) -> Cause {
             incident: Uuid::from_u128(1),
             check: CheckId::new("c"),
             severity: Severity::Warning,
+            declared: false,
+            finding: None,
         }],
         finding: Finding {
             check: CheckId::new("c"),

@@ -332,3 +332,21 @@ async fn what_is_not_set_up_says_who_sets_it_up() {
         assert!(channels.carry(&to, &delivery()).await.is_err());
     }
 }
+
+#[tokio::test]
+async fn a_secret_that_is_not_there_is_told_before_anything_is_sent() {
+    let receiver = Receiver::start(|_, _| Behaviour::Status(200));
+    let folder = secrets(&[("hook", CANARY)]);
+    let channels = channels(&allow(&[&receiver]), folder.path());
+    let to = |secret: Option<&str>| Subscription {
+        secret: secret.map(|text| text.parse::<Credential>().unwrap()),
+        ..subscription(ChannelKind::Webhook, &receiver.url())
+    };
+    assert_eq!(channels.ready(&to(None)).await, Ok(()));
+    let there = format!("file:{}", folder.path().join("hook").display());
+    assert_eq!(channels.ready(&to(Some(&there))).await, Ok(()));
+    let why = channels.ready(&to(Some("env:ASSAY_NOTIFY_NOT_SET"))).await;
+    let why = why.unwrap_err();
+    assert!(why.contains("env:ASSAY_NOTIFY_NOT_SET"), "{why}");
+    assert_eq!(receiver.heard().len(), 0);
+}

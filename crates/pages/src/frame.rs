@@ -52,6 +52,8 @@ pub struct Cx<'a> {
     pub who: &'a Reader,
     /// The instant of the request.
     pub now: Timestamp,
+    /// Whether the store does not answer.
+    pub away: bool,
 }
 
 /// A page's surroundings.
@@ -71,8 +73,10 @@ pub struct Frame {
     pub door: Door,
     /// The oldest instant at which something on the page was read.
     pub as_of: Option<Timestamp>,
-    /// Seconds since the store could last be asked, while it cannot.
+    /// Seconds since what is shown could last be confirmed, where that is not so now.
     pub stale_s: Option<u64>,
+    /// Whether that is because the store does not answer, and not only because an answer is late.
+    pub away: bool,
     /// The call of the API that gives the same.
     pub api: String,
     /// The command that gives the same.
@@ -109,6 +113,7 @@ impl Frame {
             door: cx.asked.door,
             as_of: None,
             stale_s: None,
+            away: cx.away,
             api: String::new(),
             cli: String::new(),
             live: None,

@@ -175,6 +175,17 @@ pub fn state(word: &str) -> Markup {
     Safe(out)
 }
 
+/// A state as a badge without a colour, and what it does not say.
+#[must_use]
+pub fn quiet(word: &str, about: &str) -> Markup {
+    Safe(format!(
+        "<span class=\"badge s-quiet\" title=\"{}\"><svg class=\"mk\" viewBox=\"0 0 12 12\" aria-hidden=\"true\" focusable=\"false\"><path d=\"{}\"/></svg>{}</span>",
+        escaped(about),
+        shape(Outcome::Learning, 6.0, 6.0, 4.0),
+        escaped(&word.replace('_', " "))
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

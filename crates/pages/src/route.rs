@@ -39,7 +39,13 @@ pub(crate) async fn respond(
 ) -> Reply {
     let asked = Asked::read(request);
     let nothing = Asked::nothing();
-    let cx = |asked| Cx { asked, who, now };
+    let away = pages.facts.store_is_away();
+    let cx = |asked| Cx {
+        asked,
+        who,
+        now,
+        away,
+    };
     let asked = match &asked {
         Ok(asked) => asked,
         Err(why) => return refused(&cx(&nothing), view::problem::unread(*why)),

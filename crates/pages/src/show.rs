@@ -210,14 +210,17 @@ pub fn gravest(counts: &Counts) -> Option<Outcome> {
         .map(|(outcome, _)| outcome)
 }
 
-/// How a run is shown among others: never as passed unless it ended whole and its checks passed.
-/// `None` while it goes on.
+/// How a run is shown among others: never as passed unless it ended whole, its checks passed and none
+/// of them is still learning. `None` while it goes on.
 #[must_use]
 pub fn of_run(state: RunState, counts: &Counts) -> Option<Outcome> {
     let gravest = gravest(counts);
     match state {
         RunState::Queued | RunState::Planning | RunState::Running | RunState::Finalising => None,
-        RunState::Succeeded => Some(gravest.unwrap_or(Outcome::Skipped)),
+        RunState::Succeeded => Some(match gravest {
+            Some(Outcome::Pass) if counts.learning > 0 => Outcome::Learning,
+            gravest => gravest.unwrap_or(Outcome::Skipped),
+        }),
         RunState::Partial | RunState::Failed => Some(
             gravest
                 .filter(|o| o.gravity() == 0)
@@ -225,6 +228,23 @@ pub fn of_run(state: RunState, counts: &Counts) -> Option<Outcome> {
         ),
         RunState::Cancelled | RunState::SkippedStale => Some(Outcome::Skipped),
     }
+}
+
+/// The state of a run as a badge: `succeeded` says that its tasks did, so it is green only where
+/// every check that was judged passed.
+#[must_use]
+pub fn run_state(state: &RunState, counts: &Counts) -> Markup {
+    let green = of_run(*state, counts) == Some(Outcome::Pass);
+    if *state != RunState::Succeeded || green {
+        return mark::state(state.as_str());
+    }
+    let about = match gravest(counts) {
+        Some(outcome) if outcome.needs_a_look() => {
+            "all of its tasks succeeded; the data did not pass every check"
+        }
+        _ => "all of its tasks succeeded; not every check has judged the data",
+    };
+    mark::quiet(state.as_str(), about)
 }
 
 /// How long a run took, or has taken so far.
@@ -301,9 +321,25 @@ mod tests {
             learning: 2,
             ..nothing
         };
+        let some_learning = Counts {
+            planned: 4,
+            learning: 1,
+            ..passed
+        };
+        let failed = Counts {
+            planned: 4,
+            pass: 3,
+            fail: 1,
+            ..nothing
+        };
+        let succeeded = RunState::Succeeded;
+        assert_eq!(of_run(succeeded, &some_learning), Some(Outcome::Learning));
         for state in RunState::ALL {
-            for counts in [&passed, &nothing, &learning] {
+            for counts in [&passed, &nothing, &learning, &some_learning, &failed] {
                 let green = of_run(*state, counts) == Some(Outcome::Pass);
+                let badge = run_state(state, counts).0;
+                assert_eq!(badge.contains("s-good"), green, "{badge}");
+                assert!(badge.contains(&state.as_str().replace('_', " ")), "{badge}");
                 assert_eq!(
                     green,
                     *state == RunState::Succeeded && counts == &passed,
@@ -311,12 +347,6 @@ mod tests {
                 );
             }
         }
-        let failed = Counts {
-            planned: 4,
-            pass: 3,
-            fail: 1,
-            ..nothing
-        };
         assert_eq!(of_run(RunState::Partial, &failed), Some(Outcome::Fail));
     }
 

@@ -153,6 +153,17 @@ fn limits_are_steps_and_never_slopes() {
 }
 
 #[test]
+fn limits_beyond_the_axis_are_said_to_go_on() {
+    let drawn = |points: &[Point]| chart::svg(&chart(points, &[]), Size::WIDE);
+    let mut points = month();
+    assert!(!drawn(&points).contains("beyond the axis"));
+    points[4].upper = Some(1e9);
+    assert!(drawn(&points).contains("limits go on beyond the axis ↑<"));
+    points[5].lower = Some(-1e9);
+    assert!(drawn(&points).contains("limits go on beyond the axis ↑ ↓<"));
+}
+
+#[test]
 fn a_day_without_a_value_breaks_the_line_and_has_its_mark_on_the_axis() {
     let points = month();
     let drawn = chart::svg(&chart(&points, &[]), Size::WIDE);

@@ -283,7 +283,14 @@ async fn what_was_known_is_shown_with_its_age() {
         let (status, _, page) = get(&world.pages(), path).await;
         assert_eq!(status, 200, "{path}");
         assert!(page.contains("what was known 3 min 10 s ago"), "{path}");
+        assert!(page.contains("changes are refused"), "{path}");
     }
+    // One that is only late is not said to be away.
+    world.away.store(false, std::sync::atomic::Ordering::SeqCst);
+    world.late.store(true, std::sync::atomic::Ordering::SeqCst);
+    let (_, _, page) = get(&world.pages(), "/datasets/orders").await;
+    assert!(page.contains("what was known 3 min 10 s ago: a newer answer is late"));
+    assert!(!page.contains("does not answer") && !page.contains("are refused"));
 }
 
 #[tokio::test]
@@ -313,4 +320,15 @@ async fn nothing_but_what_passed_is_green() {
         head.contains("o-learning") && !head.contains("o-pass"),
         "{head}"
     );
+    let (_, _, page) = get(&world.pages(), "/runs").await;
+    let rows: Vec<&str> = page
+        .split("<tr>")
+        .filter(|r| r.contains("s-good"))
+        .collect();
+    for row in &rows {
+        for not_passed in ["o-fail", "o-error", "o-missing", "o-learning", "o-warn"] {
+            assert!(!row.contains(not_passed), "{row}");
+        }
+    }
+    assert!(page.contains("the data did not pass every check"), "{page}");
 }

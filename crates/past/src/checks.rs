@@ -188,7 +188,8 @@ fn exact_rules() -> [Check; 4] {
             Metric::RowCount,
             Expectation::NotStale,
             Severity::Error,
-            "the values are not those of an earlier partition again",
+            "the values are not those of one of the last three partitions again; an older one that \
+             comes again is not seen",
         ),
         rule(
             RESTATED,

@@ -19,6 +19,34 @@ impl Refused {
     }
 }
 
+/// What is wrong with settings, gathered so that all of it is told at once.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<String>);
+
+impl Faults {
+    /// What a step has made, or `None` and its refusal kept.
+    pub fn keep<T>(&mut self, step: Result<T, Refused>) -> Option<T> {
+        step.map_err(|refused| self.0.push(refused.0)).ok()
+    }
+
+    /// All that is wrong as one refusal; `None` where nothing is.
+    #[must_use]
+    pub fn refused(self) -> Option<Refused> {
+        match self.0.as_slice() {
+            [] => None,
+            [one] => Some(Refused::new(one)),
+            several => {
+                let each: Vec<String> = several.iter().map(|why| format!("\n  - {why}")).collect();
+                Some(Refused(format!(
+                    "{} settings are wrong:{}",
+                    several.len(),
+                    each.concat()
+                )))
+            }
+        }
+    }
+}
+
 /// Options of which each may be left open.
 pub trait Layered {
     /// These, and where they are open, those of `below`.

@@ -17,6 +17,6 @@ pub mod options;
 pub mod run;
 pub mod stop;
 
-pub use layers::{Layered, Refused, file};
+pub use layers::{Faults, Layered, Refused, file};
 pub use run::{Started, enter};
 pub use stop::Stop;

@@ -159,7 +159,7 @@ fn told(schema: &Value) -> Value {
 
 fn stale() -> Value {
     json!({
-        "assay-stale": { "description": "Seconds since the answer could last be confirmed, while where it is kept does not answer.",
+        "assay-stale": { "description": "Seconds since the answer could last be confirmed, where that is not so now: what keeps it does not answer, or not in time.",
             "schema": { "type": "integer" } },
     })
 }

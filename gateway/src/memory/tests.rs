@@ -103,3 +103,36 @@ async fn a_crowd_is_one_read_also_while_commits_come_in() {
     assert_eq!(ask().await.map(|found| *found.it).ok(), Some(1));
     assert_eq!(reads.load(Ordering::SeqCst), 2);
 }
+
+/// An answer that takes so long, after another one was known.
+async fn late(memory: &Memory, name: &str, takes: Duration) -> Found<u32> {
+    let orders = DatasetId::new("orders").unwrap();
+    let ask = |answer: u32, takes: Duration| {
+        let load = async move {
+            tokio::time::sleep(takes).await;
+            Ok(answer)
+        };
+        let (key, bytes): (_, fn(&u32) -> usize) = (Key::of(&orders, name), |_| 4);
+        memory.value(Source::Store, key, Good::UntilTold, bytes, load)
+    };
+    ask(1, Duration::ZERO).await.unwrap();
+    memory.told(&orders);
+    ask(2, takes).await.unwrap()
+}
+
+#[tokio::test]
+async fn one_who_is_slow_is_waited_for_and_one_who_is_not_heard_is_not() {
+    let slow = KNOWN_WAITS + Duration::from_millis(200);
+    let memory = memory();
+    memory.follows();
+    let found = late(&memory, "slow", slow).await;
+    assert_eq!((*found.it, found.stale_s.is_some()), (2, false));
+    // Nobody is held up for ever, and that an answer is late makes nobody away.
+    let found = late(&memory, "never", SLOW_WAITS * 2).await;
+    assert_eq!((*found.it, found.stale_s.is_some()), (1, true));
+    assert!(memory.reach(Source::Store).is_away().is_none());
+    memory.lost();
+    let found = late(&memory, "unheard", slow).await;
+    assert_eq!((*found.it, found.stale_s.is_some()), (1, true));
+    assert!(memory.reach(Source::Store).is_away().is_some());
+}

@@ -220,7 +220,19 @@ impl Api {
     async fn subscribed(&self, of: &str) -> Result<Found<Vec<v1::Subscription>>, Problem> {
         let (managers, dataset) = (self.parts.managers.clone(), of.to_owned());
         let load = async move {
-            match managers.subscriptions(&dataset).await {
+            let asked = match managers.subscriptions(&dataset).await {
+                // It is defined, and the managers have not heard of it yet: those who are told of all
+                // datasets are told of it, too.
+                Err(problem) if problem.status == 404 && !dataset.is_empty() => {
+                    let all = managers.subscriptions("").await;
+                    all.map(|mut all| {
+                        all.retain(|one| one.dataset.is_empty() || one.dataset == dataset);
+                        all
+                    })
+                }
+                asked => asked,
+            };
+            match asked {
                 Ok(found) => Ok(found),
                 Err(problem) if problem.status == 503 => Err(Miss::Away(problem.detail)),
                 Err(problem) => Err(problem.into()),

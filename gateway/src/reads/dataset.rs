@@ -198,6 +198,8 @@ fn words(row: &DatasetRow) -> String {
         (counts.error, "could not be evaluated"),
         (counts.overflow, "are too large to be told"),
         (counts.warn, "warn"),
+        (counts.learning, "are still learning"),
+        (counts.skipped, "were skipped"),
     ];
     let bad: Vec<String> = bad
         .iter()
@@ -208,12 +210,16 @@ fn words(row: &DatasetRow) -> String {
         "{} of {} checks pass in {newest}",
         counts.pass, counts.planned
     );
-    match (row.health, bad.is_empty()) {
-        (Health::NotEvaluated, true) => {
-            format!("{judged}, and what came since could not be evaluated: see the newest run")
+    let judged = match bad.is_empty() {
+        true => judged,
+        false => format!("{judged}; {}", bad.join(", ")),
+    };
+    match (row.open_incidents, row.health) {
+        (0, Health::NotEvaluated) if counts.error + counts.overflow == 0 && counts.pass > 0 => {
+            format!("{judged}; what came since could not be evaluated: see the newest run")
         }
-        (Health::Learning, _) => format!("{judged}; the others are still learning"),
-        (_, true) => judged,
-        (_, false) => format!("{judged}; {}", bad.join(", ")),
+        (0, _) => judged,
+        (1, _) => format!("{judged}; 1 incident is open"),
+        (n, _) => format!("{judged}; {n} incidents are open"),
     }
 }

@@ -7,9 +7,11 @@ use assay_answers::dataset::{DatasetList, DatasetRow, InvalidDocument, LastRun, 
 use assay_answers::facts::{Answer, DatasetsQuery};
 use assay_answers::value::Counts;
 use assay_answers::{Problem, Reader, Told};
+use assay_model::check::Severity;
 use assay_model::dataset::Dataset;
 use assay_model::ids::DatasetId;
 use assay_model::metric::{Metric, MetricKey};
+use assay_model::notice::Cause;
 use assay_model::outcome::{Health, OutcomeCounts};
 use assay_model::run::RunState;
 use assay_store::notices::CauseFilter;
@@ -30,7 +32,7 @@ const LOOKED_AT: u32 = 400;
 /// Runs that the newest of each dataset is looked for among.
 const RUNS: u32 = 1000;
 /// Open incidents that are counted.
-const INCIDENTS: u32 = 1000;
+const INCIDENTS: u32 = 10_000;
 /// Datasets that are read at the same time.
 const AT_ONCE: usize = 8;
 
@@ -45,11 +47,38 @@ pub(crate) struct Standing {
     pub(crate) rows: Vec<Rows>,
 }
 
-/// The newest runs by dataset, and how many incidents are open.
+/// The newest runs by dataset, and what is open.
 #[derive(Debug, Default)]
 pub(crate) struct Lately {
     runs: BTreeMap<DatasetId, LastRun>,
-    incidents: BTreeMap<DatasetId, u64>,
+    incidents: BTreeMap<DatasetId, Open>,
+}
+
+/// The open incidents of a dataset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Open {
+    count: u64,
+    /// The worst that they say of it; `None` where they are there to be known only.
+    worst: Option<Health>,
+}
+
+impl Open {
+    fn add(&mut self, incident: &Cause) {
+        self.count += 1;
+        let says = match incident.severity {
+            Severity::Info => None,
+            // Nothing is known of the data.
+            Severity::Error | Severity::Warning if incident.is_of_operators() => {
+                Some(Health::NotEvaluated)
+            }
+            Severity::Error => Some(Health::Failing),
+            Severity::Warning => Some(Health::Warning),
+        };
+        self.worst = says
+            .into_iter()
+            .chain(self.worst)
+            .min_by_key(|h| gravity(*h));
+    }
 }
 
 impl Api {
@@ -137,7 +166,8 @@ impl Api {
                 ..CauseFilter::default()
             };
             for incident in notices.causes(&open).await? {
-                *lately.incidents.entry(incident.dataset).or_default() += 1;
+                let dataset = incident.dataset.clone();
+                lately.incidents.entry(dataset).or_default().add(&incident);
             }
             Ok::<_, Miss>(lately)
         };
@@ -160,7 +190,9 @@ impl Api {
         let (standing, lately) = (standing?, lately?);
         let stale_s = standing.stale_s.max(lately.stale_s);
         let last_run = lately.it.runs.get(&dataset.id).cloned();
-        let health = health(&standing.it, last_run.as_ref());
+        let open = lately.it.incidents.get(&dataset.id).copied();
+        let open = open.unwrap_or_default();
+        let health = health(&standing.it, last_run.as_ref(), open);
         let definition = known.definition.as_deref();
         let now = (self.parts.now)();
         let row = DatasetRow {
@@ -182,7 +214,7 @@ impl Api {
             last_run,
             strip: standing.it.last.iter().map(convert::square).collect(),
             rows: standing.it.rows.clone(),
-            open_incidents: lately.it.incidents.get(&dataset.id).copied().unwrap_or(0),
+            open_incidents: open.count,
         };
         Ok((row, stale_s))
     }
@@ -266,10 +298,13 @@ pub(crate) fn next_slot(dataset: &Dataset, now: jiff::Timestamp) -> Option<jiff:
     assay_scheduler::due(dataset, Some(now), now).next
 }
 
-/// A dataset's health. A run that ended without an evaluation since the newest verdict means that the
-/// verdict says nothing of today.
-fn health(standing: &Standing, last_run: Option<&LastRun>) -> Health {
-    let health = standing.counts.health();
+/// A dataset's health: never better than its gravest open incident, which may be of an earlier
+/// partition than the newest. A run that ended without an evaluation since the newest verdict means
+/// that the verdict says nothing of today.
+fn health(standing: &Standing, last_run: Option<&LastRun>, open: Open) -> Health {
+    let judged = standing.counts.health();
+    let health = open.worst.into_iter().chain([judged]);
+    let health = health.min_by_key(|h| gravity(*h)).unwrap_or(judged);
     let judged_at = standing.last.iter().map(|verdict| verdict.judged_at).max();
     let unevaluated = last_run.is_some_and(|run| {
         run.state == RunState::Failed && judged_at.is_none_or(|at| at < run.created_at)
@@ -304,4 +339,50 @@ fn is_wanted(row: &DatasetRow, query: &DatasetsQuery) -> bool {
             .owner
             .as_ref()
             .is_none_or(|owner| row.owner.as_ref() == Some(owner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use assay_model::outcome::Outcome;
+    use serde_json::json;
+
+    fn incident(dimension: &str, severity: &str) -> Cause {
+        let at = "2026-11-20T00:00:00Z";
+        let cause = json!({
+            "id": "00000000-0000-0000-0000-000000000001",
+            "dataset": "orders", "dimension": dimension, "status": "open",
+            "severity": severity, "episode": 1, "members": [],
+            "finding": { "check": "c", "partition": "2026-11-01", "message": "broken" },
+            "first_partition": "2026-11-01", "opened_at": at, "updated_at": at,
+        });
+        serde_json::from_value(cause).unwrap()
+    }
+
+    fn open(incidents: &[(&str, &str)]) -> Open {
+        let mut open = Open::default();
+        for (dimension, severity) in incidents {
+            open.add(&incident(dimension, severity));
+        }
+        open
+    }
+
+    #[test]
+    fn a_dataset_is_not_healthy_beside_an_open_incident() {
+        let mut passed = Standing::default();
+        passed.counts.add(Outcome::Pass, 14);
+        let of = |incidents: &[(&str, &str)]| health(&passed, None, open(incidents));
+        assert_eq!(of(&[]), Health::Healthy);
+        assert_eq!(of(&[("coverage", "info")]), Health::Healthy);
+        assert_eq!(of(&[("coverage", "warning")]), Health::Warning);
+        assert_eq!(of(&[("evaluation", "error")]), Health::NotEvaluated);
+        let both = [("evaluation", "error"), ("coverage", "error")];
+        assert_eq!(of(&both), Health::Failing);
+        assert_eq!(open(&both).count, 2);
+        // What is open makes nothing better.
+        let mut failed = Standing::default();
+        failed.counts.add(Outcome::Fail, 1);
+        let warned = open(&[("coverage", "warning")]);
+        assert_eq!(health(&failed, None, warned), Health::Failing);
+    }
 }

@@ -18,9 +18,14 @@ use assay_answers::told::List;
 use async_trait::async_trait;
 
 use crate::api::Api;
+use crate::memory::Source;
 
 #[async_trait]
 impl Facts for Api {
+    fn store_is_away(&self) -> bool {
+        self.memory.reach(Source::Store).is_away().is_some()
+    }
+
     async fn version(&self, _: &Reader) -> Answer<Version> {
         Ok(self.version_of_build())
     }

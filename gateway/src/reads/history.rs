@@ -6,9 +6,10 @@ use assay_answers::dataset::Partition;
 use assay_answers::metric::{MetricSeries, PastValue};
 use assay_answers::value::{Limits, MetricName, Value};
 use assay_answers::{List, Problem, Reader};
+use assay_model::history::{Place, with_gaps};
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::outcome::CheckResult;
-use assay_store::port::{HistoryPoint, MetricHistory, ResultFilter};
+use assay_store::port::{MetricHistory, ResultFilter};
 
 use super::incidents::word;
 use super::metrics::{Judged, judged};
@@ -23,7 +24,8 @@ const USUAL: u32 = 30;
 /// Results that values are joined with, as the managers do.
 const JOINED_MAX: u32 = 200_000;
 
-fn past(key: &MetricKey, of: &HistoryPoint, judged: &Judged<'_>) -> PastValue {
+fn past(key: &MetricKey, place: &Place, judged: &Judged<'_>) -> PastValue {
+    let of = &place.point;
     let results = judged.get(&(key, &of.partition.key, &*of.version));
     let shown = results.and_then(|results| CheckResult::shown(results));
     let (result, also_expected) = match shown {
@@ -34,10 +36,10 @@ fn past(key: &MetricKey, of: &HistoryPoint, judged: &Judged<'_>) -> PastValue {
     PastValue {
         partition,
         version: of.version.to_string(),
-        status: of.status.to_string(),
+        status: place.status().to_owned(),
         value: Value::from(&of.value),
         error_bound: of.error_bound,
-        outcome: result.map(|result| result.outcome),
+        outcome: place.gap.or(result.map(|result| result.outcome)),
         limits: result.and_then(|result| result.limits.as_ref().map(Limits::from)),
         also_expected,
     }
@@ -108,9 +110,13 @@ impl Api {
                 }
             }
             let judged = judged(&results);
-            let series = history.iter().map(|(key, points)| MetricSeries {
+            let ledger = api.ledger(&id).await?.in_force()?;
+            let series = history.into_iter().map(|(key, points)| MetricSeries {
                 key: MetricName::from(key),
-                points: points.iter().map(|of| past(key, of, &judged)).collect(),
+                points: with_gaps(points.clone(), &ledger, limit as usize)
+                    .iter()
+                    .map(|place| past(key, place, &judged))
+                    .collect(),
             });
             Ok(list(series.collect()))
         };

@@ -14,7 +14,7 @@ use assay_answers::value::{MetricName, Value};
 use assay_answers::{Problem, Reader};
 use assay_model::dataset::Dataset;
 use assay_model::ids::{CheckId, DatasetId};
-use assay_model::ledger::{LedgerEntry, LedgerState};
+use assay_model::ledger::LedgerEntry;
 use assay_model::metric::MetricKey;
 use assay_model::notice::shown_as;
 use assay_model::outcome::Outcome;
@@ -190,7 +190,9 @@ async fn load(
     }
     let ledger = api.ledger(id).await?.in_force()?;
     let first = verdicts.first().map(|v| v.partition.order.as_str());
-    let gaps = ledger.iter().filter_map(|entry| Some((entry, gap(entry)?)));
+    let gaps = ledger
+        .iter()
+        .filter_map(|entry| Some((entry, entry.gap()?)));
     for (entry, outcome) in gaps {
         let at = (entry.partition.order.as_str(), entry.partition.key.as_str());
         if first.is_none_or(|first| at.0 >= first) {
@@ -225,15 +227,6 @@ async fn load(
         incidents: windows.collect(),
         points: reduced(points, query.max_points.unwrap_or(0) as usize),
     })
-}
-
-/// Why a partition has no values at all: it has not come, or it could not be measured.
-fn gap(entry: &LedgerEntry) -> Option<Outcome> {
-    if entry.state == LedgerState::Missing {
-        return Some(Outcome::Missing);
-    }
-    let counts = entry.verdict?;
-    (counts.error > 0 && counts.error == counts.planned).then_some(Outcome::Error)
 }
 
 /// The point of a partition that has no values.
@@ -335,8 +328,8 @@ fn reduced(points: Vec<Point>, most: usize) -> Vec<Point> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use assay_model::ledger::LedgerState;
     use assay_model::metric::Metric;
-    use assay_model::outcome::OutcomeCounts;
 
     fn points(values: &[f64]) -> Vec<Point> {
         let entry = |n: usize| LedgerEntry {
@@ -372,35 +365,6 @@ mod tests {
         assert!(numbers.contains(&1e9) && numbers.contains(&-1e9));
         assert!(kept.is_sorted_by(|a, b| a.partition < b.partition));
         assert_eq!(reduced(points(&values), 0).len(), 1000);
-    }
-
-    #[test]
-    fn a_partition_that_could_not_be_measured_is_a_gap_and_no_silence() {
-        let mut entry = LedgerEntry {
-            partition: assay_model::partition::Partition::all(),
-            state: LedgerState::Sealed,
-            version: assay_model::partition::PartitionVersion("v".to_owned()),
-            judged: None,
-            revision: 1,
-            objects: 1,
-            bytes: 1,
-            first_seen: jiff::Timestamp::UNIX_EPOCH,
-            last_modified: None,
-            verdict: None,
-        };
-        assert_eq!(gap(&entry), None, "nothing is known of it yet");
-        let counts = |error, pass| OutcomeCounts {
-            planned: error + pass,
-            error,
-            pass,
-            ..OutcomeCounts::default()
-        };
-        entry.verdict = Some(counts(7, 0));
-        assert_eq!(gap(&entry), Some(Outcome::Error));
-        entry.verdict = Some(counts(1, 6));
-        assert_eq!(gap(&entry), None);
-        entry.state = LedgerState::Missing;
-        assert_eq!(gap(&entry), Some(Outcome::Missing));
     }
 
     #[test]

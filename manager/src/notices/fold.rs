@@ -202,6 +202,7 @@ async fn broken(
         dimension: finding::dimension(incident, check, result),
         column: incident.column.clone(),
         severity: incident.severity,
+        declared: finding::is_declared(check, result),
         finding: finding::finding(incident, result),
     })
 }

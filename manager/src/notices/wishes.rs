@@ -59,7 +59,7 @@ pub(crate) async fn cause(shared: &Shared, id: Uuid) -> Result<Cause, WishError>
     found.ok_or(WishError::Unknown("incident", name))
 }
 
-/// Changes a cause.
+/// Changes a cause; one that is as it is wanted already stays as it is, and nothing is told.
 pub(crate) async fn change(
     shared: &Shared,
     id: Uuid,
@@ -70,7 +70,9 @@ pub(crate) async fn change(
     let _turn = desk.turn.lock().await;
     let mut cause = cause(shared, id).await?;
     let members: Vec<Uuid> = cause.members.iter().map(|m| m.incident).collect();
-    let event = wish(&mut cause, wanted, by, now)?;
+    let Some(event) = wish(&mut cause, wanted, by, now)? else {
+        return Ok(cause);
+    };
     tracing::info!(incident = %cause.shown(), wish = ?wanted, by, "a person changes an incident");
     let mut notices = Notices {
         events: vec![event],
@@ -150,9 +152,8 @@ pub(crate) async fn subscribe(
     subscription: Subscription,
 ) -> Result<Subscription, WishError> {
     let (desk, epoch, now) = place(shared)?;
-    desk.carrier()
-        .check(&subscription)
-        .map_err(WishError::Refused)?;
+    let ready = desk.carrier().ready(&subscription).await;
+    ready.map_err(WishError::Refused)?;
     if let Some(dataset) = &subscription.dataset {
         shared.definition(dataset.clone()).await?;
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use assay_model::history::with_gaps;
 use assay_model::ids::{CheckId, DatasetId};
+use assay_model::ledger::LedgerEntry;
 use assay_model::metric::MetricKey;
 use assay_model::outcome::CheckResult;
 use assay_model::partition::{PartitionKey, PartitionVersion};
@@ -20,6 +22,8 @@ use crate::handle::Shared;
 
 /// Results that a history is joined with.
 const JOINED_MAX: u32 = 200_000;
+/// Partitions that the list of metrics looks back over.
+const LISTED: u32 = 30;
 
 /// The service.
 pub(crate) struct Metrics {
@@ -60,21 +64,28 @@ impl Metrics {
 type Judged<'a> =
     BTreeMap<(&'a MetricKey, &'a PartitionKey, &'a PartitionVersion), Vec<&'a CheckResult>>;
 
-fn series(history: &MetricHistory, results: &[ResultRow]) -> Vec<v1::MetricSeries> {
+/// The last places of each metric with what they were held against.
+fn series(
+    history: MetricHistory,
+    ledger: &[LedgerEntry],
+    last: usize,
+    results: &[ResultRow],
+) -> Vec<v1::MetricSeries> {
     let mut judged: Judged<'_> = BTreeMap::new();
     for row in results {
         let of = (&row.result.metric, &row.partition.key, &row.version);
         judged.entry(of).or_default().push(&row.result);
     }
     history
-        .iter()
+        .into_iter()
         .map(|(key, points)| v1::MetricSeries {
-            key: Some(convert::key_of(key)),
-            points: points
+            key: Some(convert::key_of(&key)),
+            points: with_gaps(points, ledger, last)
                 .iter()
-                .map(|point| {
-                    let mut wire = rows::point(point);
-                    let results = judged.get(&(key, &point.partition.key, &*point.version));
+                .map(|place| {
+                    let point = &place.point;
+                    let mut wire = rows::place(place);
+                    let results = judged.get(&(&key, &point.partition.key, &*point.version));
                     if let Some((result, others)) = results.and_then(|r| CheckResult::shown(r)) {
                         wire.outcome = result.outcome.to_string();
                         wire.limits = result.limits.as_ref().map(convert::limits_of);
@@ -95,14 +106,15 @@ impl MetricService for Metrics {
     ) -> Result<Response<v1::ListMetricsResponse>, Status> {
         only(&request, ASKERS)?;
         let dataset = convert::dataset_id(request.into_inner().dataset)?;
-        let history = self.history(&dataset, 30).await?;
+        let history = self.history(&dataset, LISTED).await?;
         self.known(&dataset, history.is_empty()).await?;
         let filter = ResultFilter {
             limit: JOINED_MAX,
             ..ResultFilter::default()
         };
         let results = self.results(&dataset, &filter).await?;
-        let metrics = series(&history, &results)
+        // What is newest of a metric is its newest value.
+        let metrics = series(history, &[], LISTED as usize, &results)
             .into_iter()
             .map(|series| v1::MetricSummary {
                 key: series.key,
@@ -126,9 +138,8 @@ impl MetricService for Metrics {
         };
         let column = request.column.map(|column| convert::text("column", column));
         let column = column.transpose()?;
-        let mut history = self
-            .history(&dataset, bound(request.limit, 30, 2000))
-            .await?;
+        let limit = bound(request.limit, 30, 2000);
+        let mut history = self.history(&dataset, limit).await?;
         self.known(&dataset, history.is_empty()).await?;
         history.retain(|(key, _)| {
             metric.is_none_or(|metric| key.metric == metric)
@@ -139,8 +150,10 @@ impl MetricService for Metrics {
             ..ResultFilter::default()
         };
         let results = self.results(&dataset, &filter).await?;
+        let ledger = self.shared.parts.metrics.ledger(&dataset).await;
+        let ledger = ledger.map_err(|error| store_status(&error))?;
         Ok(Response::new(v1::HistoryResponse {
-            series: series(&history, &results),
+            series: series(history, &ledger, limit as usize, &results),
         }))
     }
 
@@ -309,7 +322,7 @@ mod tests {
             [row("a", Outcome::Fail), row("b", Outcome::Pass)],
             [row("a", Outcome::Pass), row("b", Outcome::Fail)],
         ] {
-            let shown = series(&history, &results);
+            let shown = series(history.clone(), &[], 30, &results);
             assert_eq!(shown[0].points[0].outcome, "fail");
         }
     }

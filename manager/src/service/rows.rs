@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use assay_manager_core::AttemptView;
+use assay_model::history::Place;
 use assay_model::ids::DatasetId;
 use assay_model::run::Run;
 use assay_model::task::{Task, TaskSpec, TaskState};
 use assay_proto::WireError;
 use assay_proto::convert::{self, time_of};
 use assay_proto::v1;
-use assay_store::port::{AttemptRow, HistoryPoint, ResultRow, RunSum, Verdict};
+use assay_store::port::{AttemptRow, ResultRow, RunSum, Verdict};
 
 /// A dataset that a request may leave out.
 pub(crate) fn opt_dataset(id: String) -> Result<Option<DatasetId>, WireError> {
@@ -126,15 +127,16 @@ pub(crate) fn progress(tasks: &BTreeMap<TaskState, u32>) -> v1::RunProgress {
     }
 }
 
-/// A stored value; the caller adds outcome and limits.
-pub(crate) fn point(point: &HistoryPoint) -> v1::HistoryPoint {
+/// A place of a metric; the caller adds the outcome and the limits of its value.
+pub(crate) fn place(place: &Place) -> v1::HistoryPoint {
+    let point = &place.point;
     v1::HistoryPoint {
         partition: Some(convert::partition_of(&point.partition)),
         version: point.version.as_str().to_owned(),
-        status: point.status.to_string(),
+        status: place.status().to_owned(),
         value: convert::value_of(&point.value),
         error_bound: point.error_bound,
-        outcome: String::new(),
+        outcome: place.gap.map(|gap| gap.to_string()).unwrap_or_default(),
         limits: None,
         also_expected: Vec::new(),
     }

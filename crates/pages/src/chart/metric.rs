@@ -58,6 +58,7 @@ pub fn svg(chart: &Chart<'_>, size: Size) -> String {
     plot.line(&mut out);
     plot.marks(&mut out);
     plot.labels(&mut out);
+    plot.cuts(&mut out);
     out.push_str("</svg>");
     out
 }
@@ -212,6 +213,29 @@ impl Plot<'_> {
                 let _ = write!(out, "<path class=\"bound\" d=\"{edge}\"/>");
             }
         }
+    }
+
+    /// A word where limits reach beyond the axis: a band that ends at its edge looks as if it ended.
+    fn cuts(&self, out: &mut String) {
+        let bounds: Vec<_> = self.groups.iter().filter_map(Group::bounds).collect();
+        let above = bounds
+            .iter()
+            .any(|b| b.1.is_some_and(|v| v > self.scale.high));
+        let below = bounds
+            .iter()
+            .any(|b| b.0.is_some_and(|v| v < self.scale.low));
+        let arrows = match (above, below) {
+            (false, false) => return,
+            (true, false) => "↑",
+            (false, true) => "↓",
+            (true, true) => "↑ ↓",
+        };
+        let _ = write!(
+            out,
+            "<text class=\"tick cut\" x=\"{}\" y=\"{}\" text-anchor=\"end\">limits go on beyond the axis {arrows}</text>",
+            self.size.width - RIGHT,
+            TOP - 3.0,
+        );
     }
 
     /// A line where the definition's version changed.

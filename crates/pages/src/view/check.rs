@@ -203,15 +203,22 @@ pub fn sample(row: &serde_json::Value) -> String {
 /// What limits were learned from, in a line; the spans in full are in the API's answer.
 #[must_use]
 pub fn learned(limits: &Limits) -> String {
-    let count: u64 = limits
-        .learned_from
-        .iter()
-        .map(|span| u64::from(span.partitions))
-        .sum();
-    if count == 0 {
-        return "the rule itself".to_owned();
+    match taught(limits) {
+        0 => "the rule itself".to_owned(),
+        count => crate::words::counted(count, "partition", "partitions"),
     }
-    crate::words::counted(count, "partition", "partitions")
+}
+
+/// How many partitions limits were learned from.
+fn taught(limits: &Limits) -> u64 {
+    let spans = limits.learned_from.iter();
+    spans.map(|span| u64::from(span.partitions)).sum()
+}
+
+/// Why limits are provisional: few partitions have taught them, or their own may still grow.
+#[must_use]
+pub fn provisional(limits: &Limits) -> String {
+    assay_model::outcome::Limits::provisional_words(taught(limits))
 }
 
 /// The sayings to choose from.

@@ -55,9 +55,13 @@ fn counters(overview: &Overview) -> Vec<Counter> {
 
 /// What the marks of runs mean.
 #[must_use]
-pub const fn keys() -> [(Outcome, &'static str); 6] {
+pub const fn keys() -> [(Outcome, &'static str); 7] {
     [
-        (Outcome::Pass, "every check passed"),
+        (Outcome::Pass, "every check that was judged passed"),
+        (
+            Outcome::Learning,
+            "nothing is broken, some are still learning",
+        ),
         (Outcome::Warn, "a warning"),
         (Outcome::Fail, "a check failed"),
         (Outcome::Missing, "a partition has not come"),

@@ -89,6 +89,7 @@ fn unnamed(problem: Problem, now: Timestamp) -> Body {
         asked: &asked,
         who: &who,
         now,
+        away: false,
     };
     problem::page(&cx, problem)
 }

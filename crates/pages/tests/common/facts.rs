@@ -30,6 +30,10 @@ use super::world::{DAYS, INCIDENT, LIVE_RUN, counts, hours_ago};
 
 #[async_trait]
 impl Facts for World {
+    fn store_is_away(&self) -> bool {
+        self.away.load(Ordering::SeqCst)
+    }
+
     async fn version(&self, _: &Reader) -> Answer<Version> {
         self.told(Version {
             version: "0.1.0".to_owned(),

@@ -18,12 +18,13 @@ use assay_pages::seams::Seams;
 use super::now;
 use super::world::{LIVE_RUN, Names, RUN, counts, hours_ago, task_states};
 
-/// The world: its names, how far its live run is, whether its store answers, what was wished.
+/// The world: its names, how far its live run is, whether its store answers, and in time, what was wished.
 pub struct World {
     pub names: Names,
     pub empty: bool,
     pub done: AtomicU64,
     pub away: AtomicBool,
+    pub late: AtomicBool,
     pub wishes: Mutex<Vec<String>>,
 }
 
@@ -37,6 +38,7 @@ impl World {
             empty: false,
             done: AtomicU64::new(4),
             away: AtomicBool::new(false),
+            late: AtomicBool::new(false),
             wishes: Mutex::new(Vec::new()),
         })
     }
@@ -60,11 +62,11 @@ impl World {
     }
 
     pub fn told<T>(&self, it: T) -> Answer<T> {
-        let away = self.away.load(Ordering::SeqCst);
+        let old = self.away.load(Ordering::SeqCst) || self.late.load(Ordering::SeqCst);
         Ok(Told {
             it,
             as_of: now(),
-            stale_s: away.then_some(190),
+            stale_s: old.then_some(190),
         })
     }
 

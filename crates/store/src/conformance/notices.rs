@@ -78,6 +78,8 @@ fn cause(bench: &Bench, incident: &Incident) -> Cause {
             incident: incident.id,
             check: incident.check.clone(),
             severity: Severity::Error,
+            declared: false,
+            finding: None,
         }],
         finding: Finding {
             check: incident.check.clone(),

@@ -9,7 +9,7 @@ use assay_gateway::{GuardSettings, Stopping};
 use assay_process::options::{
     Files, LogOptions, Store, StoreOptions, TelemetryOptions, TlsOptions, without_password,
 };
-use assay_process::{Layered, Refused, file, layered};
+use assay_process::{Faults, Layered, Refused, file, layered};
 use assay_telemetry::LogSettings;
 use clap::{Args, Parser};
 use serde::Deserialize;
@@ -135,30 +135,67 @@ impl Flags {
 impl Options {
     fn checked(self) -> Result<Settings, Refused> {
         let here = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-        let tls = self.tls.files()?;
-        let http_tls = match (self.http_cert, self.http_key) {
-            (None, None) => None,
-            (Some(cert), Some(key)) => Some((cert, key)),
-            _ => {
-                let why = "one of --http-cert and --http-key is named: name both, or none";
-                return Err(Refused::new(why));
-            }
-        };
         let listen = self.listen.unwrap_or(here(8080));
-        let guard = door::settings(self.guard)?;
-        door::may_listen(&guard, listen, http_tls.is_some())?;
-        Ok(Settings {
-            listen,
-            http_tls,
-            managers: managers(self.managers, tls.is_some())?,
-            definitions: definitions(self.registry_table, self.registry_dir)?,
-            stopping: stopping(&guard, self.announce_s, self.drain_grace_s)?,
-            guard,
-            log: self.log.settings(),
-            telemetry: self.telemetry.listen.unwrap_or(here(9182)),
-            tls,
-            store: self.store.checked()?,
-        })
+        let mut faults = Faults::default();
+        let tls = faults.keep(self.tls.files());
+        let http_tls = faults.keep(http_files(self.http_cert, self.http_key));
+        let guard = faults.keep(door::settings(self.guard));
+        // Files that cannot be read are TLS that is meant.
+        let secured = http_tls.as_ref().is_none_or(Option::is_some);
+        if let Some(guard) = &guard {
+            faults.keep(door::may_listen(guard, listen, secured));
+        }
+        let secured = tls.as_ref().is_none_or(Option::is_some);
+        let managers = faults.keep(managers(self.managers, secured));
+        let definitions = faults.keep(definitions(self.registry_table, self.registry_dir));
+        let usual = GuardSettings::default();
+        let stopping = stopping(
+            guard.as_ref().unwrap_or(&usual),
+            self.announce_s,
+            self.drain_grace_s,
+        );
+        let (stopping, store) = (faults.keep(stopping), faults.keep(self.store.checked()));
+        let whole = (tls, http_tls, guard, managers, definitions, stopping, store);
+        match (whole, faults.refused()) {
+            (
+                (
+                    Some(tls),
+                    Some(http_tls),
+                    Some(guard),
+                    Some(managers),
+                    Some(definitions),
+                    Some(stopping),
+                    Some(store),
+                ),
+                None,
+            ) => Ok(Settings {
+                listen,
+                http_tls,
+                managers,
+                definitions,
+                stopping,
+                guard,
+                log: self.log.settings(),
+                telemetry: self.telemetry.listen.unwrap_or(here(9182)),
+                tls,
+                store,
+            }),
+            (_, refused) => Err(refused.unwrap_or_else(|| Refused::new("settings are missing"))),
+        }
+    }
+}
+
+/// The certificate that browsers are shown, and its key.
+fn http_files(
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+) -> Result<Option<(PathBuf, PathBuf)>, Refused> {
+    match (cert, key) {
+        (None, None) => Ok(None),
+        (Some(cert), Some(key)) => Ok(Some((cert, key))),
+        _ => Err(Refused::new(
+            "one of --http-cert and --http-key is named: name both, or none",
+        )),
     }
 }
 
@@ -288,6 +325,22 @@ mod tests {
         ] {
             let why = settings(bad).unwrap_err().0;
             assert!(why.contains(says), "{bad}: {why}");
+        }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let bad = "--managers https://m:1 --http-cert c --drain-grace-s 4000 --listen 10.1.2.3:80";
+        let why = settings(bad).unwrap_err().0;
+        for says in [
+            "5 settings are wrong",
+            "--http-key",
+            "--guard",
+            "--tls-ca",
+            "--registry-table",
+            "within an hour",
+        ] {
+            assert!(why.contains(says), "{says}: {why}");
         }
     }
 
