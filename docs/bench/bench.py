@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Times `assay check` beside other engines on the yardstick data, and compares what they found.
 
+Besides the yardstick's own tasks: `--many N` checks a dataset of N small partitions with the store
+on disk, beside one query of DuckDB over the same files, and checks it again unchanged.
+
 Whole processes, in turn (A B C A B C ...), warm page cache: wall time, CPU time and peak memory of
 each process as the kernel counts them (wait4). One thread means one slot on one core (taskset), for
 every engine alike. Prints Markdown. Exit code 1 when a value differs from DuckDB's.
 """
-import argparse, json, os, pathlib, statistics, subprocess, sys, tempfile, time
+import argparse, datetime, json, os, pathlib, statistics, subprocess, sys, tempfile, time
 from decimal import Decimal
 
 COLUMNS = {"id": "integer", "customer_id": "integer", "amount": "number", "price": "number",
@@ -15,6 +18,7 @@ NUMBERS = ["id", "customer_id", "amount", "price", "qty", "score"]
 METRICS = {"basic": ["nullCount", "sum"],
            "full": ["nullCount", "sum", "min", "max", "mean", "stddev", "distinctCount", "quantile"]}
 DOUBLES = {"amount"}  # summed by DuckDB with rounding; every other sum is exact on both sides
+DAYS = {"csv": ["--days", "3"], "ndjson": ["--days", "1"]}  # as many as the generator writes
 # Metric of ours, DuckDB's name, columns compared, and the relative difference allowed (None: none).
 COMPARED = [("nullCount", "nulls", set(COLUMNS), None), ("sum", "sum", set(NUMBERS) - DOUBLES, None),
             ("sum", "sum", DOUBLES, 1e-9), ("min", "min", set(NUMBERS), None), ("max", "max", set(NUMBERS), None),
@@ -23,10 +27,10 @@ COMPARED = [("nullCount", "nulls", set(COLUMNS), None), ("sum", "sum", set(NUMBE
 
 def definition(task, fmt, data):
     """A dataset file that asks for what the task asks for. Limits stay on, as they are by default."""
-    csv = fmt == "csv"
+    written = fmt if fmt in DAYS else "parquet"
     lines = ["apiVersion: v3.1.0", "kind: DataContract", "id: bench", "version: 1.0.0", "status: active",
              "servers:", "  - server: files", "    type: local", f"    path: {json.dumps(str(data / fmt))}",
-             f"    format: {'csv' if csv else 'parquet'}", "schema:", "  - name: bench", "    properties:"]
+             f"    format: {written}", "schema:", "  - name: bench", "    properties:"]
     lines += [f"      - {{ name: {c}, logicalType: {t} }}" for c, t in COLUMNS.items()]
     lines += ["    quality:", "      - { id: rows, metric: rowCount, mustBeGreaterThan: 0 }",
               "customProperties:", "  - property: assayPartitions",
@@ -82,7 +86,7 @@ def case(options, folder, task, fmt, threads):
     """Times one case; the line of its table."""
     definition_file = folder / f"{task}_{fmt}.odcs.yaml"
     definition_file.write_text(definition(task, fmt, options.data))
-    days = ["--days", "3"] if fmt == "csv" else []
+    days = DAYS.get(fmt, [])
     commands = {"assay": [options.assay, "check", "--ephemeral", "-q", "--slots", str(threads), "-o", "none",
                           str(definition_file)]}
     for engine in options.engines:
@@ -110,7 +114,7 @@ def agreement(options, folder, task, fmt):
     out, theirs = folder / "mine.json", folder / "theirs.json"
     with open(out, "wb") as file:
         run([options.assay, "check", "--ephemeral", "-q", "--all", "-o", "json", str(definition_file)], file)
-    days = ["--days", "3"] if fmt == "csv" else []
+    days = DAYS.get(fmt, [])
     run([sys.executable, options.scan, "duckdb_part", task, fmt, "2", *days, "--root", str(options.data),
          "--out", str(theirs)], subprocess.DEVNULL)
     bad, compared = compare(values_of(json.loads(out.read_text())["items"]), json.loads(theirs.read_text()), task)
@@ -118,6 +122,43 @@ def agreement(options, folder, task, fmt):
     for line in bad[:5]:
         print(f"  - {line}")
     return not bad
+
+
+def small_files(options, root):
+    """`options.many` partitions of about 1 MB: names of a few distinct files, as hard links."""
+    import pyarrow.parquet as pq
+    source = sorted((options.data / "pq_snappy").glob("dt=*/part-0.parquet"))[0]
+    table, rows, distinct = pq.ParquetFile(source).read(), 20_000, 20
+    (root / "seeds").mkdir()
+    for seed in range(distinct):
+        pq.write_table(table.slice(seed * rows, rows), root / "seeds" / f"{seed}.parquet", compression="snappy")
+    for day in range(options.many):
+        folder = root / "pq_snappy" / f"dt={datetime.date(1998, 1, 1) + datetime.timedelta(days=day)}"
+        folder.mkdir(parents=True)
+        os.link(root / "seeds" / f"{day % distinct}.parquet", folder / "part-0.parquet")
+
+
+def many(options, folder):
+    """Times a first check of many small partitions and one of the unchanged dataset."""
+    # Beside the data, so that the links are on one file system with enough room.
+    with tempfile.TemporaryDirectory(dir=options.data.parent) as name:
+        root = pathlib.Path(name)
+        small_files(options, root)
+        definition_file = folder / "many.odcs.yaml"
+        definition_file.write_text(definition("basic", "pq_snappy", root))
+        threads = os.cpu_count()
+        check = [options.assay, "check", "--data-dir", str(root / "store"), "-q", "--slots", str(threads),
+                 "-o", "none", str(definition_file)]
+        query = [sys.executable, options.scan, "duckdb", "basic", "pq_snappy", str(threads), "--root", str(root)]
+        run(query, subprocess.DEVNULL)  # warms the page cache
+        theirs = run(query, subprocess.DEVNULL)
+        print(f"| {options.many} partitions | wall | CPU | peak | wall ratio | CPU ratio |\n|" + "---|" * 6)
+        for what in ["first check", "unchanged"]:
+            own = run(check, subprocess.DEVNULL)
+            ratios = [f"**{own[0] / theirs[0]:.2f}**", f"{own[1] / theirs[1]:.2f}"]
+            figures = [what, f"{own[0]:.2f} s", f"{own[1]:.2f} s", f"{own[2]:.0f} MiB"]
+            print("| " + " | ".join(figures + ratios) + " |", flush=True)
+        print(f"| one query of DuckDB | {theirs[0]:.2f} s | {theirs[1]:.2f} s | {theirs[2]:.0f} MiB | | |")
 
 
 def main():
@@ -128,13 +169,14 @@ def main():
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--engines", type=lambda t: t.split(","), default=["duckdb_part", "polars_part"])
     parser.add_argument("--tasks", type=lambda t: t.split(","), default=["basic", "full"])
-    parser.add_argument("--formats", type=lambda t: t.split(","), default=["pq_zstd", "pq_snappy", "csv"])
+    parser.add_argument("--formats", type=lambda t: t.split(","), default=["pq_zstd", "pq_snappy", "csv", "ndjson"])
     parser.add_argument("--threads", type=lambda t: [int(n) for n in t.split(",")], default=[2, 1])
+    parser.add_argument("--many", type=int, default=1000, help="small partitions; 0: leave that case out")
     options = parser.parse_args()
     options.data = options.data.resolve()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        cases = [(t, f) for t in options.tasks for f in options.formats if not (t == "full" and f == "csv")]
+        cases = [(t, f) for t in options.tasks for f in options.formats]
         agree = [agreement(options, folder, t, f) for t, f in cases]
         print(f"- {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the timing, {options.pairs} turns")
         print()
@@ -145,6 +187,9 @@ def main():
         for task, fmt in cases:
             for threads in options.threads:
                 case(options, folder, task, fmt, threads)
+        if options.many:
+            print()
+            many(options, folder)
     sys.exit(0 if all(agree) else 1)
 
 

@@ -119,9 +119,13 @@ impl ColumnState {
         if times > 0 {
             self.met_numbers(Kind::Int, times);
             self.count_number(Number::Int(value), times);
-            self.hash_times(hash::wide_int(value), times, |key| {
-                key.int(value);
-            });
+            self.hash_times(
+                || hash::wide_int(value),
+                times,
+                |key| {
+                    key.int(value);
+                },
+            );
         }
     }
 
@@ -158,9 +162,13 @@ impl ColumnState {
         if times > 0 {
             self.met_numbers(Kind::Decimal, times);
             self.count_number(Number::Decimal(unscaled, scale), times);
-            self.hash_times(hash::decimal(unscaled, scale), times, |key| {
-                key.decimal(unscaled, scale);
-            });
+            self.hash_times(
+                || hash::decimal(unscaled, scale),
+                times,
+                |key| {
+                    key.decimal(unscaled, scale);
+                },
+            );
         }
     }
 
@@ -177,9 +185,13 @@ impl ColumnState {
         self.met_numbers(Kind::Decimal, times);
         self.count_number(Number::Wide(*unscaled, scale), times);
         let number = Number::Wide(*unscaled, scale);
-        self.hash_times(hash::number(number, &[]), times, |key| {
-            key.number(number, &[]);
-        });
+        self.hash_times(
+            || hash::number(number, &[]),
+            times,
+            |key| {
+                key.number(number, &[]);
+            },
+        );
     }
 
     /// Adds doubles; single-precision floats are widened first, which is exact.
@@ -214,15 +226,53 @@ impl ColumnState {
         if times > 0 {
             self.met_numbers(Kind::Float, times);
             self.count_number(Number::Float(value), times);
-            self.hash_times(hash::float(value), times, |key| {
-                key.float(value);
-            });
+            self.hash_times(
+                || hash::float(value),
+                times,
+                |key| {
+                    key.float(value);
+                },
+            );
         }
     }
 
     /// Adds a text of a text column that is in `times` rows.
     pub fn add_text(&mut self, text: &[u8], times: u64) {
         self.add_bytes(Kind::Text, text, times);
+    }
+
+    /// Adds texts of a text column, each of them in one row.
+    pub fn add_texts<'t>(&mut self, texts: impl Iterator<Item = &'t [u8]>) {
+        let (mut count, mut empty) = (0u64, 0u64);
+        let counted = texts.inspect(|text| {
+            count = count.wrapping_add(1);
+            empty = empty.wrapping_add(u64::from(text.is_empty()));
+        });
+        let is_looked_at = self.range.get().is_some()
+            || self.lengths.get().is_some()
+            || self.distinct.get().is_some()
+            || self.uniqueness.get().is_some();
+        if is_looked_at {
+            counted.for_each(|text| {
+                if let Some(range) = self.range.get_mut() {
+                    range.add_text(text);
+                }
+                if let Some(lengths) = self.lengths.get_mut() {
+                    lengths.add(text);
+                }
+                self.hash_times(
+                    || hash::text(text),
+                    1,
+                    |key| {
+                        key.text(text);
+                    },
+                );
+            });
+        } else {
+            counted.for_each(drop);
+        }
+        self.met(Kind::Text, count);
+        self.counts.empty = self.counts.empty.saturating_add(empty);
     }
 
     /// Adds a binary value that is in `times` rows.
@@ -247,9 +297,13 @@ impl ColumnState {
         } else {
             Number::None
         };
-        self.hash_times(hash::number(told, text), times, |key| {
-            key.number(told, text);
-        });
+        self.hash_times(
+            || hash::number(told, text),
+            times,
+            |key| {
+                key.number(told, text);
+            },
+        );
         let counter = match number {
             Number::None => &mut self.counts.nonnumeric,
             _ => &mut self.counts.numeric,
@@ -260,9 +314,13 @@ impl ColumnState {
 
     fn add_bytes(&mut self, kind: Kind, text: &[u8], times: u64) {
         self.count_bytes(kind, text, times);
-        self.hash_times(hash::text(text), times, |key| {
-            key.text(text);
-        });
+        self.hash_times(
+            || hash::text(text),
+            times,
+            |key| {
+                key.text(text);
+            },
+        );
     }
 
     /// Feeds a text to the components over texts.
@@ -292,9 +350,13 @@ impl ColumnState {
             if let Some(range) = self.range.get_mut() {
                 range.add_bool(value);
             }
-            self.hash_times(hash::boolean(value), times, |key| {
-                key.boolean(value);
-            });
+            self.hash_times(
+                || hash::boolean(value),
+                times,
+                |key| {
+                    key.boolean(value);
+                },
+            );
         }
     }
 
@@ -343,9 +405,13 @@ impl ColumnState {
         if let Some(range) = self.range.get_mut() {
             range.add_timestamp(nanos);
         }
-        self.hash_times(hash::timestamp(nanos), 1, |key| {
-            key.timestamp(nanos);
-        });
+        self.hash_times(
+            || hash::timestamp(nanos),
+            1,
+            |key| {
+                key.timestamp(nanos);
+            },
+        );
     }
 
     /// Counts values of a type that has no metrics beyond counts (lists, maps, structs).
@@ -363,9 +429,13 @@ impl ColumnState {
         if times > 0 {
             self.met_numbers(Kind::Decimal, times);
             self.count_number(Number::TooWide, times);
-            self.hash_times(hash::text(digits), times, |key| {
-                key.text(digits);
-            });
+            self.hash_times(
+                || hash::text(digits),
+                times,
+                |key| {
+                    key.text(digits);
+                },
+            );
         }
     }
 
@@ -435,12 +505,20 @@ impl ColumnState {
         *counter = counter.saturating_add(times);
     }
 
-    pub(crate) fn hash_times(&mut self, hash: u64, times: u64, key: impl FnOnce(&mut KeyBuilder)) {
+    /// Feeds a value to the components that tell values apart; what they do not ask for is not
+    /// computed.
+    #[inline]
+    pub(crate) fn hash_times(
+        &mut self,
+        hash: impl FnOnce() -> u64,
+        times: u64,
+        key: impl FnOnce(&mut KeyBuilder),
+    ) {
         if times == 0 {
             return;
         }
         if let Some(distinct) = self.distinct.get_mut() {
-            distinct.insert_hash(hash);
+            distinct.insert_hash(hash());
         }
         if let Some(uniqueness) = self.uniqueness.get_mut() {
             let mut builder = KeyBuilder::default();

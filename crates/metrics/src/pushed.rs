@@ -144,9 +144,13 @@ impl ColumnState {
                 self.counts.numeric = self.counts.numeric.saturating_add(times);
             }
             self.count_odd(value, times);
-            self.hash_times(crate::hash::float(value), times, |key| {
-                key.float(value);
-            });
+            self.hash_times(
+                || crate::hash::float(value),
+                times,
+                |key| {
+                    key.float(value);
+                },
+            );
         }
     }
 }

@@ -303,6 +303,21 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn texts_in_bulk_are_the_same_texts_one_by_one(
+        texts in prop::collection::vec(text(), 0..40), asked in any::<[bool; 4]>(),
+    ) {
+        let [range, distinct, lengths, uniqueness] = asked;
+        let wants = Wants { range, distinct, lengths, uniqueness, sum: true, ..Wants::default() };
+        let mut bulk = ColumnState::new(&wants, &TablePlan::default());
+        let mut single = bulk.clone();
+        bulk.add_texts(texts.iter().map(Vec::as_slice));
+        texts.iter().for_each(|text| single.add_text(text, 1));
+        prop_assert_eq!(bulk, single);
+    }
+}
+
 fn feed_any(column: &mut ColumnState, (kind, float, int, text): &(u8, f64, i128, Vec<u8>)) {
     column.add_rows(2, 1);
     let narrow = *int as i64;

@@ -1,8 +1,8 @@
 //! Decompression of pages.
 //!
-//! In: a page's bytes as stored, and how many bytes the header says they become. Out: exactly that
-//! many bytes in a buffer that is used again, or what is wrong. It never makes more bytes than the
-//! header states; the caller has compared that with the memory budget.
+//! In: a page's bytes as stored, and room for as many bytes as the header says they become. Out:
+//! exactly that room filled, or what is wrong. It never makes more bytes than the header states; the
+//! caller has compared that with the memory budget.
 
 use std::io::Read;
 
@@ -16,26 +16,30 @@ pub(crate) struct Codecs {
 }
 
 impl Codecs {
-    /// Appends the `size` bytes that `from` decompresses to, to `to`.
+    /// Fills `to` with what `from` decompresses to: no byte more, and none less.
     pub(crate) fn decompress(
         &mut self,
         codec: Compression,
         from: &[u8],
-        size: usize,
-        to: &mut Vec<u8>,
+        to: &mut [u8],
     ) -> Result<(), String> {
-        let start = to.len();
-        match codec {
-            Compression::UNCOMPRESSED => to.extend_from_slice(from),
-            Compression::SNAPPY => self.snappy(from, size, to)?,
-            Compression::ZSTD(_) => self.zstd(from, size, to)?,
-            Compression::GZIP(_) => at_most(flate2::read::MultiGzDecoder::new(from), size, to)?,
-            Compression::BROTLI(_) => at_most(brotli::Decompressor::new(from, 4096), size, to)?,
-            Compression::LZ4_RAW => lz4_block(from, size, to)?,
-            Compression::LZ4 => lz4_hadoop(from, size, to)?,
+        let size = to.len();
+        let made = match codec {
+            Compression::UNCOMPRESSED => {
+                if let Some(to) = to.get_mut(..from.len()) {
+                    to.copy_from_slice(from);
+                }
+                from.len()
+            }
+            Compression::SNAPPY => self.snappy(from, to)?,
+            Compression::ZSTD(_) => self.zstd(from, to)?,
+            Compression::GZIP(_) => at_most(flate2::read::MultiGzDecoder::new(from), to)?,
+            Compression::BROTLI(_) => at_most(brotli::Decompressor::new(from, 4096), to)?,
+            Compression::LZ4_RAW => lz4_block(from, to)?,
+            Compression::LZ4 => lz4_hadoop(from, to)?,
             Compression::LZO => return Err("LZO compression is not read".to_owned()),
-        }
-        match to.len() - start {
+        };
+        match made {
             made if made == size => Ok(()),
             made => Err(format!(
                 "a page of {size} bytes decompresses to {made} bytes"
@@ -43,23 +47,21 @@ impl Codecs {
         }
     }
 
-    fn snappy(&mut self, from: &[u8], size: usize, to: &mut Vec<u8>) -> Result<(), String> {
+    fn snappy(&mut self, from: &[u8], to: &mut [u8]) -> Result<usize, String> {
         let stated = snap::raw::decompress_len(from).map_err(|error| error.to_string())?;
-        if stated != size {
+        if stated != to.len() {
+            let size = to.len();
             return Err(format!(
                 "a page of {size} bytes says that it decompresses to {stated}"
             ));
         }
-        let start = to.len();
-        to.resize(start + size, 0);
         let decoder = self.snappy.get_or_insert_with(snap::raw::Decoder::new);
         decoder
-            .decompress(from, &mut to[start..])
-            .map_err(|error| error.to_string())?;
-        Ok(())
+            .decompress(from, to)
+            .map_err(|error| error.to_string())
     }
 
-    fn zstd(&mut self, from: &[u8], size: usize, to: &mut Vec<u8>) -> Result<(), String> {
+    fn zstd(&mut self, from: &[u8], to: &mut [u8]) -> Result<usize, String> {
         let decoder = match &mut self.zstd {
             Some(decoder) => decoder,
             none => {
@@ -67,54 +69,51 @@ impl Codecs {
                 none.insert(made)
             }
         };
-        let start = to.len();
-        to.resize(start + size, 0);
-        let made = decoder
-            .decompress_to_buffer(from, &mut to[start..])
-            .map_err(|error| format!("zstd: {error}"))?;
-        to.truncate(start + made);
-        Ok(())
+        decoder
+            .decompress_to_buffer(from, to)
+            .map_err(|error| format!("zstd: {error}"))
     }
 }
 
-/// Reads to the end, and stops one byte after `size`: enough to know that it is too long.
-fn at_most(reader: impl Read, size: usize, to: &mut Vec<u8>) -> Result<(), String> {
-    reader
-        .take(size as u64 + 1)
-        .read_to_end(to)
-        .map_err(|error| error.to_string())?;
-    Ok(())
+/// Reads to the end, and one byte beyond `to`: enough to know that it is too long.
+fn at_most(mut reader: impl Read, to: &mut [u8]) -> Result<usize, String> {
+    let mut made = 0;
+    let mut beyond = [0];
+    loop {
+        let (room, extra) = match to.get_mut(made..) {
+            Some(room) if !room.is_empty() => (room, 0),
+            _ => (&mut beyond[..], 1),
+        };
+        match reader.read(room) {
+            Ok(0) => return Ok(made),
+            Ok(_) if extra == 1 => return Ok(made + 1),
+            Ok(read) => made += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
 }
 
-fn lz4_block(from: &[u8], size: usize, to: &mut Vec<u8>) -> Result<(), String> {
-    let start = to.len();
-    to.resize(start + size, 0);
-    let made = lz4_flex::block::decompress_into(from, &mut to[start..])
-        .map_err(|error| format!("lz4: {error}"))?;
-    to.truncate(start + made);
-    Ok(())
+fn lz4_block(from: &[u8], to: &mut [u8]) -> Result<usize, String> {
+    lz4_flex::block::decompress_into(from, to).map_err(|error| format!("lz4: {error}"))
 }
 
 /// The old `LZ4` of Parquet is written in three ways by different producers: blocks with Hadoop's
 /// two lengths before each, LZ4 frames, or one bare block. They are tried in that order, as every
 /// reader does.
-fn lz4_hadoop(from: &[u8], size: usize, to: &mut Vec<u8>) -> Result<(), String> {
-    let start = to.len();
-    if hadoop_blocks(from, size, to).is_some() && to.len() - start == size {
-        return Ok(());
+fn lz4_hadoop(from: &[u8], to: &mut [u8]) -> Result<usize, String> {
+    if hadoop_blocks(from, to) == Some(to.len()) {
+        return Ok(to.len());
     }
-    to.truncate(start);
-    if at_most(lz4_flex::frame::FrameDecoder::new(from), size, to).is_ok()
-        && to.len() - start == size
-    {
-        return Ok(());
+    let frames = at_most(lz4_flex::frame::FrameDecoder::new(from), to);
+    if frames == Ok(to.len()) {
+        return frames;
     }
-    to.truncate(start);
-    lz4_block(from, size, to)
+    lz4_block(from, to)
 }
 
-fn hadoop_blocks(mut from: &[u8], size: usize, to: &mut Vec<u8>) -> Option<()> {
-    let end = to.len() + size;
+fn hadoop_blocks(mut from: &[u8], to: &mut [u8]) -> Option<usize> {
+    let mut at = 0;
     while !from.is_empty() {
         let (lengths, rest) = from.split_first_chunk::<8>()?;
         let length = |at: usize| -> Option<usize> {
@@ -122,13 +121,13 @@ fn hadoop_blocks(mut from: &[u8], size: usize, to: &mut Vec<u8>) -> Option<()> {
             usize::try_from(u32::from_be_bytes(bytes)).ok()
         };
         let (made, stored) = (length(0)?, length(4)?);
-        if stored > rest.len() || made > end - to.len() {
+        if stored > rest.len() || made > to.len() - at {
             return None;
         }
-        lz4_block(&rest[..stored], made, to).ok()?;
+        at += lz4_block(&rest[..stored], &mut to[at..at + made]).ok()?;
         from = &rest[stored..];
     }
-    Some(())
+    Some(at)
 }
 
 #[cfg(test)]
@@ -141,22 +140,27 @@ mod tests {
         let zstd = zstd::bulk::compress(text, 1).unwrap();
         let snappy = snap::raw::Encoder::new().compress_vec(text).unwrap();
         let lz4 = lz4_flex::block::compress(text);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+        std::io::Write::write_all(&mut gzip, text).unwrap();
         let cases = [
             (Compression::ZSTD(Default::default()), zstd),
             (Compression::SNAPPY, snappy),
             (Compression::LZ4_RAW, lz4.clone()),
             (Compression::LZ4, lz4),
+            (
+                Compression::GZIP(Default::default()),
+                gzip.finish().unwrap(),
+            ),
             (Compression::UNCOMPRESSED, text.to_vec()),
         ];
         let mut codecs = Codecs::default();
         for (codec, bytes) in cases {
-            let mut to = vec![9];
-            codecs
-                .decompress(codec, &bytes, text.len(), &mut to)
-                .unwrap();
-            assert_eq!(&to[1..], text);
+            // What an earlier page left in the room is of no matter.
+            let mut to = vec![9; text.len()];
+            codecs.decompress(codec, &bytes, &mut to).unwrap();
+            assert_eq!(to, text);
             for wrong in [text.len() - 1, text.len() + 1, 0] {
-                let got = codecs.decompress(codec, &bytes, wrong, &mut Vec::new());
+                let got = codecs.decompress(codec, &bytes, &mut vec![9; wrong]);
                 assert!(got.is_err(), "{codec:?} {wrong}");
             }
         }

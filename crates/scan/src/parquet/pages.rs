@@ -15,8 +15,11 @@ use crate::context::ScanContext;
 use crate::error::{Place, ScanError};
 use crate::object::ReadAt;
 
-/// Bytes that are read at a time, unless a page is longer.
-const WINDOW: usize = 2 << 20;
+/// Bytes that are read at a time, unless a page is longer: with the page that they become they stay
+/// in the second cache.
+const WINDOW: usize = 256 << 10;
+/// Bytes behind a page that are read with it: the header of the next one, as a rule.
+const BEHIND: usize = 512;
 /// No honest header is longer: statistics hold two values, and writers truncate them.
 const LONGEST_HEADER: usize = 16 << 20;
 
@@ -116,7 +119,9 @@ impl<R: ReadAt> ChunkPages<R> {
             return Ok(());
         }
         let window = &mut self.scratch.window;
-        let target = (WINDOW.max(wanted) as u64).min(left) as usize;
+        // A long page is read to little more than its end: what lies behind it in the window is
+        // copied to the front for the next one.
+        let target = (WINDOW.max(wanted.saturating_add(BEHIND)) as u64).min(left) as usize;
         if have > 0 {
             window.copy_within(skip..skip + have, 0);
         }
@@ -137,7 +142,7 @@ impl<R: ReadAt> ChunkPages<R> {
 
     /// Reads the header of the next page and steps behind it.
     fn header(&mut self) -> Result<PageHeader, ScanError> {
-        let mut ask = 4096;
+        let mut ask = BEHIND;
         loop {
             self.fill(ask)?;
             let bytes = self.window();
@@ -206,19 +211,21 @@ impl<R: ReadAt> ChunkPages<R> {
             page,
             codecs,
         } = &mut self.scratch;
-        page.clear();
+        if page.len() < found.uncompressed {
+            page.resize(found.uncompressed, 0);
+        }
         let (apart, packed) = window[stored].split_at(levels);
-        page.extend_from_slice(apart);
-        let size = found.uncompressed - levels;
+        let (front, room) = page[..found.uncompressed].split_at_mut(levels);
+        front.copy_from_slice(apart);
         // A page without values may be stored as no bytes at all, compressed or not.
-        if size > 0
-            && let Err(what) = codecs.decompress(self.place.codec, packed, size, page)
+        if !room.is_empty()
+            && let Err(what) = codecs.decompress(self.place.codec, packed, room)
         {
             return Err(self.corrupt(what));
         }
         Ok(Some(RawPage {
             header: found,
-            body: &self.scratch.page,
+            body: &self.scratch.page[..found.uncompressed],
             budget: self.context.memory_bytes,
         }))
     }

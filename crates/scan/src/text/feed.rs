@@ -202,7 +202,7 @@ impl Feeder<'_> {
                 0
             }
             Role::Text => {
-                texts.for_each(|text| state.add_text(text, 1));
+                state.add_texts(texts);
                 0
             }
             Role::Bool => self.typed(texts, values::boolean, state, |state, values| {
@@ -291,10 +291,7 @@ impl Feeder<'_> {
         scratch.ints.clear();
         scratch.floats.clear();
         for text in texts {
-            let number = match values::short_int(text) {
-                Some(value) => Number::Int(i128::from(value)),
-                None => values::number(text),
-            };
+            let number = values::quick_number(text);
             match number {
                 Number::Int(value) => match i64::try_from(value) {
                     Ok(value) => scratch.ints.push(value),

@@ -166,8 +166,16 @@ impl<'a> Blocks<'a> {
     /// # Errors
     /// [`ScanError::Corrupt`] at the first byte that is not.
     pub fn check_utf8(&self, length: usize) -> Result<(), ScanError> {
+        self.text(length).map(|_| ())
+    }
+
+    /// The first `length` bytes as text.
+    ///
+    /// # Errors
+    /// [`ScanError::Corrupt`] at the first byte that is not UTF-8.
+    pub fn text(&self, length: usize) -> Result<&str, ScanError> {
         match std::str::from_utf8(&self.buffer[..length]) {
-            Ok(_) => Ok(()),
+            Ok(text) => Ok(text),
             Err(error) => {
                 let at = error.valid_up_to();
                 let byte = self.buffer[at];

@@ -12,7 +12,7 @@ use assay_metrics::Number;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::values;
+use super::{line, values};
 
 /// Columns that the rows of one part of a file may name.
 pub(super) const MOST_COLUMNS: usize = 10_000;
@@ -31,13 +31,18 @@ impl Names {
         self.places.get(name).copied()
     }
 
-    fn place(&mut self, name: &str, hint: usize) -> Option<usize> {
+    #[inline]
+    fn known(&self, name: &str, hint: usize) -> Option<usize> {
         // Members mostly come in the same order on every line.
         if self.list.get(hint).is_some_and(|known| known == name) {
             return Some(hint);
         }
-        if let Some(place) = self.places.get(name) {
-            return Some(*place);
+        self.get(name)
+    }
+
+    fn place(&mut self, name: &str, hint: usize) -> Option<usize> {
+        if let Some(place) = self.known(name, hint) {
+            return Some(place);
         }
         let place = self.list.len();
         if place >= MOST_COLUMNS {
@@ -57,9 +62,28 @@ pub(super) struct Columns<'b> {
     /// Places of the columns that the block names.
     pub(super) named: Vec<usize>,
     pub(super) rows: u32,
+    /// Lines that were not spelled as [`line`] reads them.
+    odd: u32,
 }
 
+/// Lines in another spelling after which the rest of a block is not tried any more.
+const MOST_ODD: u32 = 16;
+
 impl<'b> Columns<'b> {
+    /// Room for the values of a block that is like the one with these.
+    pub(super) fn like(lengths: &[usize]) -> Self {
+        let room = |length: &usize| Vec::with_capacity(length + length / 8);
+        Self {
+            values: lengths.iter().map(room).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Values by place.
+    pub(super) fn lengths(&self) -> Vec<usize> {
+        self.values.iter().map(Vec::len).collect()
+    }
+
     /// The values of a column, in the order of rows; a row without the member is not among them.
     pub(super) fn of(&self, place: usize) -> &[(u32, Value<'b>)] {
         self.values.get(place).map_or(&[], Vec::as_slice)
@@ -77,10 +101,43 @@ impl<'b> Columns<'b> {
     /// Reads one line.
     pub(super) fn read_line(
         &mut self,
-        line: &'b [u8],
+        line: &'b str,
         names: &mut Names,
     ) -> Result<(), serde_json::Error> {
-        let mut parser = serde_json::Deserializer::from_slice(line);
+        if self.odd < MOST_ODD {
+            if self.read_plain(line, names) {
+                return Ok(());
+            }
+            self.odd += 1;
+        }
+        self.read_any(line, names)
+    }
+
+    /// Reads a line in the usual spelling with known names; else takes nothing in.
+    fn read_plain(&mut self, line: &'b str, names: &Names) -> bool {
+        let mut hint = 0;
+        let is_read = line::members(line, |name, value| {
+            let Some(place) = names.known(name, hint) else {
+                return false;
+            };
+            hint = place + 1;
+            self.put(place, value)
+        });
+        if is_read {
+            self.rows += 1;
+        } else {
+            self.take_back();
+        }
+        is_read
+    }
+
+    /// Reads a line in any spelling.
+    pub(super) fn read_any(
+        &mut self,
+        line: &'b str,
+        names: &mut Names,
+    ) -> Result<(), serde_json::Error> {
+        let mut parser = serde_json::Deserializer::from_str(line);
         let members = Members {
             names,
             columns: self,
@@ -90,6 +147,31 @@ impl<'b> Columns<'b> {
         self.rows += 1;
         Ok(())
     }
+
+    /// Adds a value of the row at hand; `false` where the row has one in this column already.
+    #[inline]
+    fn put(&mut self, place: usize, value: Value<'b>) -> bool {
+        if self.values.len() <= place {
+            self.values.resize_with(place + 1, Vec::new);
+        }
+        let values = &mut self.values[place];
+        match values.last() {
+            Some((last, _)) if *last == self.rows => return false,
+            Some(_) => {}
+            None => self.named.push(place),
+        }
+        values.push((self.rows, value));
+        true
+    }
+
+    /// Takes the values of the row at hand back.
+    fn take_back(&mut self) {
+        for values in &mut self.values {
+            values.pop_if(|(row, _)| *row == self.rows);
+        }
+        let values = &self.values;
+        self.named.retain(|place| !values[*place].is_empty());
+    }
 }
 
 /// A value of a member, as written or without its escapes.
@@ -98,7 +180,8 @@ pub(super) enum Value<'b> {
     Null,
     Bool(bool),
     Int(i64),
-    Wide(i128),
+    /// A whole number beyond 64 bits; apart, so that a value takes few bytes.
+    Wide(Box<i128>),
     /// A whole number beyond 128 bits.
     Huge(&'b str),
     Float(f64),
@@ -160,25 +243,16 @@ impl<'de, 'v> Visitor<'de> for Members<'v, 'de> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
-        let row = self.columns.rows;
         let mut hint = 0;
         while let Some(name) = map.next_key_seed(Name)? {
             let raw: &'de RawValue = map.next_value()?;
             let place = self.names.place(&name, hint);
             let place = place.ok_or_else(|| M::Error::custom("too many names"))?;
             hint = place + 1;
-            if self.columns.values.len() <= place {
-                self.columns.values.resize_with(place + 1, Vec::new);
+            let value = value(raw.get()).map_err(M::Error::custom)?;
+            if !self.columns.put(place, value) {
+                return Err(M::Error::custom(format!("the member {name:?} comes twice")));
             }
-            let values = &mut self.columns.values[place];
-            match values.last() {
-                Some((last, _)) if *last == row => {
-                    return Err(M::Error::custom(format!("the member {name:?} comes twice")));
-                }
-                Some(_) => {}
-                None => self.columns.named.push(place),
-            }
-            values.push((row, value(raw.get()).map_err(M::Error::custom)?));
         }
         Ok(())
     }
@@ -223,14 +297,20 @@ pub(super) fn value(raw: &str) -> Result<Value<'_>, serde_json::Error> {
         Some(b't') => Value::Bool(true),
         Some(b'f') => Value::Bool(false),
         Some(b'n') | None => Value::Null,
-        Some(_) => match values::short_int(bytes) {
-            Some(short) => Value::Int(short),
-            None => match values::number(bytes) {
-                Number::Int(wide) => i64::try_from(wide).map_or(Value::Wide(wide), Value::Int),
-                Number::Float(float) => Value::Float(float),
-                Number::Wide(..) | Number::TooWide => Value::Huge(raw),
-                Number::Decimal(..) | Number::None => Value::Text(Cow::Borrowed(raw)),
-            },
-        },
+        Some(_) => number(raw),
     })
+}
+
+/// A number as JSON writes numbers.
+#[inline]
+pub(super) fn number(raw: &str) -> Value<'_> {
+    match values::quick_number(raw.as_bytes()) {
+        Number::Int(wide) => match i64::try_from(wide) {
+            Ok(short) => Value::Int(short),
+            Err(_) => Value::Wide(Box::new(wide)),
+        },
+        Number::Float(float) => Value::Float(float),
+        Number::Wide(..) | Number::TooWide => Value::Huge(raw),
+        Number::Decimal(..) | Number::None => Value::Text(Cow::Borrowed(raw)),
+    }
 }

@@ -39,6 +39,7 @@ fn blocks(
     let failed = Cell::new(None);
     let mut blocks = Blocks::open(reader, range, context, &failed)?;
     let mut names = Names::default();
+    let mut lengths = Vec::new();
     let mut whole = 0;
     let mut first = range.0 == 0;
     while blocks.advance(whole)? {
@@ -48,9 +49,9 @@ fn blocks(
                 None => blocks.grow("")?,
             }
         };
-        blocks.check_utf8(end)?;
-        let bytes = &blocks.bytes()[..end];
-        let mut columns = Columns::default();
+        let text = blocks.text(end)?;
+        let bytes = text.as_bytes();
+        let mut columns = Columns::like(&lengths);
         let mut starts = Vec::new();
         let mut at = if std::mem::take(&mut first) && bytes.starts_with(b"\xef\xbb\xbf") {
             3
@@ -58,8 +59,8 @@ fn blocks(
             0
         };
         while let Some(length) = memchr::memchr(b'\n', &bytes[at..]) {
-            let line = &bytes[at..at + length];
-            if !line.trim_ascii().is_empty() {
+            let line = &text[at..at + length];
+            if !line.as_bytes().trim_ascii().is_empty() {
                 columns
                     .read_line(line, &mut names)
                     .map_err(|error| unreadable(&blocks, at, names.full, &error))?;
@@ -68,6 +69,7 @@ fn blocks(
             at += length + 1;
         }
         each(&names, &columns, &blocks, &starts)?;
+        lengths = columns.lengths();
         drop(columns);
         context.progress.add_rows(starts.len() as u64);
         whole = end;
@@ -230,15 +232,19 @@ impl<'a> Measure<'a> {
         }
         let mut own: Vec<(u32, &Value<'_>)> = Vec::new();
         for place in &columns.named {
+            if let [(_, _, state)] = targets.as_mut_slice() {
+                let values = columns.of(*place).iter().map(|(_, value)| value);
+                self.feed_column(&names.list[*place], *place, values, state);
+                continue;
+            }
             own.clear();
             let values = columns.of(*place).iter();
             own.extend(values.map(|(row, value)| (owners[*row as usize], value)));
-            if targets.len() > 1 {
-                own.sort_by_key(|(owner, _)| *owner);
-            }
+            own.sort_by_key(|(owner, _)| *owner);
             for own in own.chunk_by(|left, right| left.0 == right.0) {
                 let state = &mut targets[own[0].0 as usize].2;
-                self.feed_column(&names.list[*place], *place, own, state);
+                let values = own.iter().map(|(_, value)| *value);
+                self.feed_column(&names.list[*place], *place, values, state);
             }
         }
         for (id, parts) in &self.keys {
@@ -260,11 +266,11 @@ impl<'a> Measure<'a> {
         states.extend(targets.into_iter().map(|(key, _, state)| (key, state)));
     }
 
-    fn feed_column(
+    fn feed_column<'v, 'b: 'v>(
         &mut self,
         name: &str,
         place: usize,
-        values: &[(u32, &Value<'_>)],
+        values: impl Iterator<Item = &'v Value<'b>> + Clone,
         state: &mut TableState,
     ) {
         let known = &self.known[place];
@@ -281,7 +287,6 @@ impl<'a> Measure<'a> {
             wants: known.wants,
             rules: &known.rules,
         };
-        let values = values.iter().map(|(_, value)| *value);
         let unread = feed_values(&feeder, &values, own, &mut self.scratch);
         if unread > 0 {
             state.flag(&format!("unread {}: {name}", known.role.word()), unread);
@@ -326,7 +331,7 @@ pub(super) fn add_to_key(value: &Value<'_>, role: &Role, key: &mut KeyBuilder) -
         Value::Null => return false,
         Value::Bool(value) => key.boolean(*value),
         Value::Int(value) => key.int(i128::from(*value)),
-        Value::Wide(value) => key.int(*value),
+        Value::Wide(value) => key.int(**value),
         Value::Huge(text) => key.number(values::number(text.as_bytes()), text.as_bytes()),
         Value::Float(value) => key.float(*value),
         Value::Text(text) => role.string_key(text.as_bytes(), key),
@@ -341,7 +346,7 @@ fn cell<'v>(value: &'v Value<'_>, role: &Role) -> Option<RuleCell<'v>> {
         Value::Null => return None,
         Value::Bool(value) => RuleCell::Bool(*value),
         Value::Int(value) => RuleCell::Int(i128::from(*value)),
-        Value::Wide(value) => RuleCell::Int(*value),
+        Value::Wide(value) => RuleCell::Int(**value),
         Value::Huge(text) => RuleCell::Number(text.as_bytes()),
         Value::Float(value) => RuleCell::Float(*value),
         Value::Text(text) => role.of_strings().cell(text.as_bytes()),
@@ -368,7 +373,7 @@ fn feed_values<'v, 'b: 'v>(
             Value::Bool(true) => trues += 1,
             Value::Bool(false) => falses += 1,
             Value::Int(value) => ints.push(*value),
-            Value::Wide(value) => state.add_int_times(*value, 1),
+            Value::Wide(value) => state.add_int_times(**value, 1),
             Value::Huge(text) => match values::number(text.as_bytes()) {
                 Number::Wide(wide, scale) => state.add_decimal_256(&wide, scale, 1),
                 _ => state.add_too_wide(text.as_bytes(), 1),
@@ -465,7 +470,7 @@ impl Lines<'_> {
             &Value::Null => Json::Null,
             Value::Bool(value) => Json::Bool(*value),
             Value::Int(value) => Json::Int(i128::from(*value)),
-            Value::Wide(value) => Json::Int(*value),
+            Value::Wide(value) => Json::Int(**value),
             Value::Huge(text) => Json::Huge(text),
             Value::Float(value) => Json::Float(*value),
             Value::Text(text) => Json::Text(text),

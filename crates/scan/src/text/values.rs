@@ -9,31 +9,8 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
-/// A whole number of at most 18 digits, the common case.
-#[inline]
-#[must_use]
-pub fn short_int(field: &[u8]) -> Option<i64> {
-    let digits = match field {
-        [b'-', rest @ ..] => rest,
-        rest => rest,
-    };
-    if digits.is_empty() || digits.len() > 18 {
-        return None;
-    }
-    let mut value = 0i64;
-    for byte in digits {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        value = value * 10 + i64::from(digit);
-    }
-    Some(if digits.len() == field.len() {
-        value
-    } else {
-        -value
-    })
-}
+use super::plain;
+pub use super::plain::{quick_number, short_int};
 
 /// A field as a number. Blanks around it are allowed; `NaN` and infinities in their usual
 /// spellings are numbers, hexadecimal and grouped digits are not. Whole numbers are exact, or
@@ -230,10 +207,14 @@ fn short_exponent(text: &[u8]) -> Option<i32> {
 /// A field as a truth value.
 #[must_use]
 pub fn boolean(field: &[u8]) -> Option<bool> {
-    match field.trim_ascii().to_ascii_lowercase().as_slice() {
-        b"true" | b"t" | b"yes" | b"y" | b"1" => Some(true),
-        b"false" | b"f" | b"no" | b"n" | b"0" => Some(false),
-        _ => None,
+    const TRUE: [&[u8]; 5] = [b"true", b"t", b"yes", b"y", b"1"];
+    const FALSE: [&[u8]; 5] = [b"false", b"f", b"no", b"n", b"0"];
+    let field = field.trim_ascii();
+    let is = |words: &[&[u8]]| words.iter().any(|word| field.eq_ignore_ascii_case(word));
+    if is(&TRUE) {
+        Some(true)
+    } else {
+        is(&FALSE).then_some(false)
     }
 }
 
@@ -241,6 +222,9 @@ pub fn boolean(field: &[u8]) -> Option<bool> {
 /// any other time would be lost, so that the field is no date.
 #[must_use]
 pub fn date(field: &[u8]) -> Option<i64> {
+    if let Some(days) = plain::date(field) {
+        return Some(days);
+    }
     let text = std::str::from_utf8(field.trim_ascii()).ok()?;
     let day = if text.len() <= "-009999-12-31".len() && !text.contains([':', 'T', 't', ' ']) {
         text.parse::<Date>().ok()?
@@ -262,6 +246,9 @@ pub fn date(field: &[u8]) -> Option<i64> {
 /// clock of `zone`.
 #[must_use]
 pub fn timestamp(field: &[u8], zone: &TimeZone) -> Option<i128> {
+    if let Some(nanos) = plain::timestamp(field, || *zone == TimeZone::UTC) {
+        return Some(nanos);
+    }
     let text = std::str::from_utf8(field.trim_ascii()).ok()?;
     let instant = match text.parse::<Timestamp>() {
         Ok(instant) => instant,

@@ -122,6 +122,8 @@ impl<'a> Written<'a> {
                     let lines = lines(&self.names, &fields, from..rows.min(from + LINES));
                     let mut columns = Columns::default();
                     for line in &lines {
+                        let line = std::str::from_utf8(line);
+                        let line = line.map_err(|error| corrupt(error.to_string()))?;
                         let read = columns.read_line(line, &mut names);
                         read.map_err(|error| corrupt(error.to_string()))?;
                     }
