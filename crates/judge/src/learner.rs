@@ -19,7 +19,7 @@ use crate::calendar::Calendar;
 use crate::predict::{Predictions, Predictor, median};
 use crate::scale::Scale;
 use crate::series::{Limits, Point, Policy, SeriesInput};
-use crate::width::{Miss, Side, draw_in, lend};
+use crate::width::{Miss, draw_in, lend, sides, weighed};
 
 /// The version of the arithmetic in this module; stored with every limit.
 pub const MODEL_VERSION: u16 = 3;
@@ -34,7 +34,7 @@ const EARNED: usize = 14;
 /// What a predictor other than the median must gain in the backtest to be chosen.
 const HANDICAP: f64 = 1.1;
 /// How many partitions of the joint past the assumed tail is worth.
-const PRIOR_PARTITIONS: f64 = 100.0;
+const PRIOR_PARTITIONS: f64 = 200.0;
 /// A past partition this far outside its limits was a fault, not a false alarm.
 const FAULT: f64 = 2.5;
 /// Bounds of the partition's factor, as multiples of where it starts.
@@ -146,14 +146,13 @@ fn fit(
     let rows = sample_size(points);
     let level = scale.back(best.center);
     let floor = scale.floor(level, rows);
-    let (mut down, mut up) = (Side::new(&best.misses, -1.0), Side::new(&best.misses, 1.0));
+    let newest = values.len().saturating_sub(1);
+    let (mut down, mut up) = sides(&best.misses, newest);
     lend(&mut down, &mut up, best.misses.len(), policy.steady_points);
     let (below, above) = series.kind.shares();
     let last = values.len();
-    let exceeded = best
-        .misses
-        .iter()
-        .map(|&(at, miss)| {
+    let exceeded = weighed(&best.misses, newest)
+        .map(|(at, miss, weight)| {
             let side = if miss < 0.0 { &down } else { &up };
             let size = miss.abs();
             let with = side.width.max(floor);
@@ -161,7 +160,7 @@ fn fit(
             let width = if size < 0.25 * with {
                 with
             } else {
-                side.without(size).max(floor)
+                side.without(size, weight).max(floor)
             };
             let width = width * if miss < 0.0 { below } else { above };
             (last - at, if width > 0.0 { size / width } else { 0.0 })
