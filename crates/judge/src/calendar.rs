@@ -3,12 +3,42 @@
 //! In: the days of partitions. Out: the median of the same weekday in the weeks before. It must
 //! never use the value at the asked position or a later one.
 
+use jiff::civil::Date;
+
 use crate::predict::median_of_eight;
+use crate::series::Point;
 
 pub(crate) const WEEK: i32 = 7;
 const WEEKS: usize = 8;
 /// A calendar longer than this many days is not searched for a season.
 const SPAN_MAX: i32 = 20_000;
+
+/// The calendar that the series of a partition share; made anew when one has other days.
+#[derive(Default)]
+pub(crate) struct Days {
+    dates: Vec<Option<Date>>,
+    calendar: Option<Calendar>,
+}
+
+impl Days {
+    /// The calendar of these points and the judged day after them.
+    pub(crate) fn of(&mut self, points: &[Point], judged: Option<Date>) -> &Calendar {
+        let dates = || points.iter().map(|p| p.date).chain([judged]);
+        if self.calendar.is_none() || !dates().eq(self.dates.iter().copied()) {
+            self.dates = dates().collect();
+            self.calendar = None;
+        }
+        self.calendar.get_or_insert_with(|| {
+            let days: Vec<Option<i32>> = self.dates.iter().map(|d| d.map(day_number)).collect();
+            Calendar::new(&days)
+        })
+    }
+}
+
+/// Days since 1970-01-01.
+fn day_number(date: Date) -> i32 {
+    (date - jiff::civil::date(1970, 1, 1)).get_days()
+}
 
 /// Where each day of a daily calendar is found; empty when the partitions are not daily.
 pub(crate) struct Calendar {

@@ -15,11 +15,12 @@
 //! corrected by how often the joint past, each partition left out of its own widths, would have
 //! left the limits. Correlated metrics alarm together and are counted once.
 
-use crate::calendar::Calendar;
-use crate::predict::{Predictions, Predictor, median};
+use crate::calendar::{Calendar, Days};
+use crate::choice::choose;
+use crate::predict::{Predictions, median};
 use crate::scale::Scale;
 use crate::series::{Limits, Point, Policy, SeriesInput};
-use crate::width::{Miss, Side, draw_in, lend};
+use crate::width::{draw_in, lend, sides, weighed};
 
 /// The version of the arithmetic in this module; stored with every limit.
 pub const MODEL_VERSION: u16 = 3;
@@ -29,12 +30,8 @@ const REFERENCE_SERIES: f64 = 30.0;
 const REFERENCE_BUDGET: f64 = 0.02;
 /// The tail of a Student t with 5 degrees of freedom falls with this power.
 const TAIL: f64 = 5.0;
-/// Misses needed before a predictor other than the median may be chosen.
-const EARNED: usize = 14;
-/// What a predictor other than the median must gain in the backtest to be chosen.
-const HANDICAP: f64 = 1.1;
 /// How many partitions of the joint past the assumed tail is worth.
-const PRIOR_PARTITIONS: f64 = 100.0;
+const PRIOR_PARTITIONS: f64 = 200.0;
 /// A past partition this far outside its limits was a fault, not a false alarm.
 const FAULT: f64 = 2.5;
 /// Bounds of the partition's factor, as multiples of where it starts.
@@ -69,7 +66,8 @@ pub fn judge_series(series: &SeriesInput<'_>, policy: &Policy) -> Limits {
 /// Limits for the next value of each series of a partition, in the order given.
 #[must_use]
 pub fn judge_partition(series: &[SeriesInput<'_>], policy: &Policy) -> Vec<Limits> {
-    let outcomes: Vec<Outcome> = series.iter().map(|s| learn(s, policy)).collect();
+    let mut days = Days::default();
+    let outcomes: Vec<Outcome> = series.iter().map(|s| learn(s, &mut days, policy)).collect();
     let factor = factor(&outcomes, policy);
     outcomes
         .iter()
@@ -84,7 +82,7 @@ fn recent<'a>(series: &SeriesInput<'a>, policy: &Policy) -> &'a [Point] {
     &series.points[series.points.len().saturating_sub(keep)..]
 }
 
-fn learn(series: &SeriesInput<'_>, policy: &Policy) -> Outcome {
+fn learn(series: &SeriesInput<'_>, days: &mut Days, policy: &Policy) -> Outcome {
     let points = recent(series, policy);
     let values: Vec<f64> = points.iter().map(Point::learnable).collect();
     let known = values.iter().filter(|v| !v.is_nan()).count();
@@ -100,18 +98,11 @@ fn learn(series: &SeriesInput<'_>, policy: &Policy) -> Outcome {
         return Outcome::Constant(min);
     }
     let scale = Scale::choose(series.kind, min, max);
-    match fit(series, points, &values, scale, policy) {
+    let calendar = days.of(points, series.date);
+    match fit(series, points, &values, scale, calendar, policy) {
         Some(fit) => Outcome::Fitted(Box::new(fit)),
         None => Outcome::Learning(1),
     }
-}
-
-/// One predictor's record: its misses on the scale, with their positions.
-struct Record {
-    predictor: Predictor,
-    misses: Vec<Miss>,
-    score: f64,
-    center: f64,
 }
 
 fn fit(
@@ -119,41 +110,27 @@ fn fit(
     points: &[Point],
     values: &[f64],
     scale: Scale,
+    calendar: &Calendar,
     policy: &Policy,
 ) -> Option<Fit> {
-    let days: Vec<Option<i32>> = points
-        .iter()
-        .map(|p| p.date)
-        .chain([series.date])
-        .map(|d| d.map(day_number))
-        .collect();
     let first = values.len().saturating_sub(policy.window).max(2);
     let scaled: Vec<f64> = values
         .iter()
         .map(|v| if v.is_nan() { *v } else { scale.to(*v) })
         .collect();
-    let predictions = Predictions::new(&scaled, &Calendar::new(&days));
-    let mut best: Option<Record> = None;
-    for predictor in predictions.usable() {
-        if let Some(record) = record(predictor, &predictions, &scaled, first)
-            && best.as_ref().is_none_or(|b| record.score < b.score)
-        {
-            best = Some(record);
-        }
-    }
-    let mut best = best?;
+    let predictions = Predictions::new(&scaled, calendar);
+    let mut best = choose(&predictions, &scaled, first)?;
     draw_in(&mut best.misses);
     let rows = sample_size(points);
     let level = scale.back(best.center);
     let floor = scale.floor(level, rows);
-    let (mut down, mut up) = (Side::new(&best.misses, -1.0), Side::new(&best.misses, 1.0));
+    let newest = values.len().saturating_sub(1);
+    let (mut down, mut up) = sides(&best.misses, newest);
     lend(&mut down, &mut up, best.misses.len(), policy.steady_points);
     let (below, above) = series.kind.shares();
     let last = values.len();
-    let exceeded = best
-        .misses
-        .iter()
-        .map(|&(at, miss)| {
+    let exceeded = weighed(&best.misses, newest)
+        .map(|(at, miss, weight)| {
             let side = if miss < 0.0 { &down } else { &up };
             let size = miss.abs();
             let with = side.width.max(floor);
@@ -161,7 +138,7 @@ fn fit(
             let width = if size < 0.25 * with {
                 with
             } else {
-                side.without(size).max(floor)
+                side.without(size, weight).max(floor)
             };
             let width = width * if miss < 0.0 { below } else { above };
             (last - at, if width > 0.0 { size / width } else { 0.0 })
@@ -174,41 +151,6 @@ fn fit(
         down: below * down.width.max(floor),
         up: above * up.width.max(floor),
         exceeded,
-    })
-}
-
-fn record(
-    predictor: Predictor,
-    predictions: &Predictions,
-    scaled: &[f64],
-    first: usize,
-) -> Option<Record> {
-    let said = predictions.of(predictor);
-    let mut possible = 0_usize;
-    let mut misses = Vec::with_capacity(scaled.len());
-    for at in first..scaled.len() {
-        if scaled[at].is_nan() {
-            continue;
-        }
-        possible += 1;
-        if !said[at].is_nan() {
-            misses.push((at, scaled[at] - said[at]));
-        }
-    }
-    let plain = predictor == Predictor::Median;
-    let least = if plain { 5 } else { EARNED };
-    if misses.len() < least || misses.len() * 10 < possible * 6 {
-        return None;
-    }
-    let mut sizes: Vec<f64> = misses.iter().map(|m| m.1.abs()).collect();
-    let at = (sizes.len() - 1) * 4 / 5;
-    let typical = *sizes.select_nth_unstable_by(at, f64::total_cmp).1;
-    let score = if plain { typical } else { typical * HANDICAP };
-    Some(Record {
-        predictor,
-        misses,
-        score,
-        center: said[scaled.len()],
     })
 }
 
@@ -321,9 +263,4 @@ fn sample_size(points: &[Point]) -> Option<f64> {
         .filter(|n| n.is_finite())
         .collect();
     (!rows.is_empty()).then(|| median(&mut rows))
-}
-
-/// Days since 1970-01-01.
-fn day_number(date: jiff::civil::Date) -> i32 {
-    (date - jiff::civil::date(1970, 1, 1)).get_days()
 }

@@ -7,6 +7,7 @@
 
 pub mod backtest;
 mod calendar;
+mod choice;
 pub mod compare;
 pub mod evaluate;
 pub mod exact;

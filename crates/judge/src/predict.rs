@@ -199,36 +199,87 @@ fn drifted(last: &[f64]) -> f64 {
     )
 }
 
-/// The median, and the mean of the middle seven tenths, of up to 28 values before each position,
-/// by a window that is kept sorted.
+/// The median, and the mean of the middle seven tenths, of up to 28 values before each position.
 fn rolling_middles(values: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let mut window: Vec<f64> = Vec::with_capacity(LONG + 1);
+    let mut window = Window::new();
     let mut medians = Vec::with_capacity(values.len() + 1);
     let mut means = Vec::with_capacity(values.len() + 1);
     for at in 0..=values.len() {
-        let n = window.len();
-        medians.push(match n {
-            0 => f64::NAN,
-            _ if n % 2 == 1 => window[n / 2],
-            _ => f64::midpoint(window[n / 2 - 1], window[n / 2]),
-        });
-        let beyond = n * 15 / 100;
-        let middle = &window[beyond..n - beyond];
-        #[expect(clippy::cast_precision_loss, reason = "at most 28")]
-        means.push(middle.iter().sum::<f64>() / middle.len() as f64);
-        if at == values.len() {
-            break;
-        }
-        if at >= LONG && !values[at - LONG].is_nan() {
-            let old = window.partition_point(|x| *x < values[at - LONG]);
-            window.remove(old);
-        }
-        if !values[at].is_nan() {
-            let place = window.partition_point(|x| *x < values[at]);
-            window.insert(place, values[at]);
+        medians.push(window.median());
+        means.push(window.mean_of_middle());
+        if let Some(new) = values.get(at) {
+            let old = at.checked_sub(LONG).map_or(f64::NAN, |old| values[old]);
+            window.replace(old, *new);
         }
     }
     (medians, means)
+}
+
+/// Up to 28 values, sorted; the places that are not taken are infinite.
+struct Window {
+    sorted: [f64; LONG],
+    taken: usize,
+}
+
+impl Window {
+    const fn new() -> Self {
+        Self {
+            sorted: [f64::INFINITY; LONG],
+            taken: 0,
+        }
+    }
+
+    fn median(&self) -> f64 {
+        let (middle, odd) = (self.taken / 2, self.taken % 2 == 1);
+        match self.taken {
+            0 => f64::NAN,
+            _ if odd => self.sorted[middle],
+            _ => f64::midpoint(self.sorted[middle - 1], self.sorted[middle]),
+        }
+    }
+
+    fn mean_of_middle(&self) -> f64 {
+        let beyond = self.taken * 15 / 100;
+        let middle = &self.sorted[beyond..self.taken - beyond];
+        // Four sums at a time: one alone would wait for each addition.
+        let mut sums = [0.0; 4];
+        let fours = middle.chunks_exact(4);
+        for (slot, value) in sums.iter_mut().zip(fours.remainder()) {
+            *slot += value;
+        }
+        for four in fours {
+            for (slot, value) in sums.iter_mut().zip(four) {
+                *slot += value;
+            }
+        }
+        let sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        #[expect(clippy::cast_precision_loss, reason = "at most 28")]
+        let count = middle.len() as f64;
+        sum / count
+    }
+
+    /// How many values are less. Counting all is quicker than a search whose every step the
+    /// processor guesses wrong.
+    fn place(&self, x: f64) -> usize {
+        let less = self.sorted.iter().map(|w| u32::from(*w < x));
+        less.fold(0_u32, u32::wrapping_add) as usize
+    }
+
+    /// Takes one value out and puts another in; NaN stands for none.
+    fn replace(&mut self, old: f64, new: f64) {
+        let none = self.taken;
+        let from = if old.is_nan() { none } else { self.place(old) };
+        // Where the new value goes among the others, the old one still there.
+        let to = if new.is_nan() { none } else { self.place(new) };
+        self.taken = none + usize::from(!new.is_nan()) - usize::from(!old.is_nan());
+        if from < to {
+            self.sorted.copy_within(from + 1..to, from);
+            self.sorted[to - 1] = if new.is_nan() { f64::INFINITY } else { new };
+        } else if to < none || !new.is_nan() {
+            self.sorted.copy_within(to..from, to + 1);
+            self.sorted[to] = new;
+        }
+    }
 }
 
 #[cfg(test)]

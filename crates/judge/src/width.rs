@@ -4,7 +4,7 @@
 //! towards each side. It must never let a few faults of the past decide the width.
 
 /// Width of a side in cubic means, for the learner's reference number of series and budget.
-const WIDTH: f64 = 5.8;
+const WIDTH: f64 = 5.4;
 /// Misses beyond this multiple of the 0.9 quantile of all misses are drawn in to it.
 const DRAW_IN: f64 = 5.0;
 /// The share of the misses that may be faults of the past.
@@ -54,6 +54,9 @@ pub(crate) fn draw_in(misses: &mut [Miss]) {
     }
 }
 
+/// A miss so many partitions ago counts half: limits follow a spread that changes.
+const HALF_LIFE: f64 = 120.0;
+
 /// The misses towards one side.
 pub(crate) struct Side {
     /// Sum of the cubes of the misses as shares of the greatest, which neither overflow nor vanish.
@@ -62,6 +65,51 @@ pub(crate) struct Side {
     greatest_of_both: f64,
     /// The width of the side.
     pub(crate) width: f64,
+}
+
+/// Each miss with what it counts, the newest first. A miss at the newest position counts one.
+pub(crate) fn weighed(misses: &[Miss], newest: usize) -> impl Iterator<Item = (usize, f64, f64)> {
+    let each = (-1.0 / HALF_LIFE).exp2();
+    let (mut back, mut weight) = (0_usize, 1.0_f64);
+    misses.iter().rev().map(move |&(at, miss)| {
+        while back < newest.saturating_sub(at) {
+            back += 1;
+            weight *= each;
+        }
+        (at, miss, weight)
+    })
+}
+
+/// The sides below and above what is expected; a miss of zero counts on both.
+pub(crate) fn sides(misses: &[Miss], newest: usize) -> (Side, Side) {
+    let greatest_of_both = misses.iter().map(|m| m.1.abs()).fold(0.0, f64::max);
+    let unit = if greatest_of_both > 0.0 {
+        greatest_of_both
+    } else {
+        1.0
+    };
+    let side = || Side {
+        cubes: 0.0,
+        count: 0.0,
+        greatest_of_both,
+        width: 0.0,
+    };
+    let (mut down, mut up) = (side(), side());
+    for (_, miss, weight) in weighed(misses, newest) {
+        let share = miss.abs() / unit;
+        let cube = weight * share * share * share;
+        if miss <= 0.0 {
+            down.cubes += cube;
+            down.count += weight;
+        }
+        if miss >= 0.0 {
+            up.cubes += cube;
+            up.count += weight;
+        }
+    }
+    down.width = down.of(down.cubes, down.count);
+    up.width = up.of(up.cubes, up.count);
+    (down, up)
 }
 
 /// While the past is short, a side on which nothing was missed yet is not narrow for that: it
@@ -74,40 +122,15 @@ pub(crate) fn lend(down: &mut Side, up: &mut Side, known: usize, steady: usize) 
 }
 
 impl Side {
-    /// Of the misses with this sign, and those that are none.
-    pub(crate) fn new(misses: &[Miss], sign: f64) -> Self {
-        let greatest_of_both = misses.iter().map(|m| m.1.abs()).fold(0.0, f64::max);
-        let unit = if greatest_of_both > 0.0 {
-            greatest_of_both
-        } else {
-            1.0
-        };
-        let mut side = Self {
-            cubes: 0.0,
-            count: 0.0,
-            greatest_of_both,
-            width: 0.0,
-        };
-        for towards in misses
-            .iter()
-            .map(|m| m.1 * sign)
-            .filter(|towards| *towards >= 0.0)
-        {
-            side.cubes += (towards / unit).powi(3);
-            side.count += 1.0;
-        }
-        side.width = side.of(side.cubes, side.count);
-        side
-    }
-
-    /// The width had a miss of this size not been.
-    pub(crate) fn without(&self, miss: f64) -> f64 {
+    /// The width had a miss of this size and weight not been.
+    pub(crate) fn without(&self, miss: f64, weight: f64) -> f64 {
         let share = if self.greatest_of_both > 0.0 {
             miss / self.greatest_of_both
         } else {
             0.0
         };
-        self.of((self.cubes - share.powi(3)).max(0.0), self.count - 1.0)
+        let cubes = self.cubes - weight * share.powi(3);
+        self.of(cubes.max(0.0), self.count - weight)
     }
 
     fn of(&self, cubes: f64, count: f64) -> f64 {
@@ -132,7 +155,7 @@ mod tests {
             misses[number * 30].1 = *size;
         }
         draw_in(&mut misses);
-        Side::new(&misses, 1.0).width
+        sides(&misses, 199).1.width
     }
 
     #[test]
@@ -148,7 +171,7 @@ mod tests {
                 .map(|at| (at, if at % 10 == 0 { size } else { 0.1 }))
                 .collect();
             draw_in(&mut misses);
-            Side::new(&misses, 1.0).width
+            sides(&misses, 199).1.width
         };
         assert!(often(0.3) > 1.4 * often(0.1), "{}", often(0.3));
     }
