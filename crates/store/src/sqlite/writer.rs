@@ -18,7 +18,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::outputs::Prepared;
-use super::{Definitions, attempts, audit, changes, errors, feedback, jobs, moves, notices};
+use super::{Definitions, attempts, audit, changes, errors, feedback, fleet, jobs, moves, notices};
 use crate::audit::{AuditEntry, AuditRecord};
 use crate::error::StoreError;
 use crate::news::Teller;
@@ -53,6 +53,7 @@ pub(super) enum Operation {
     WithdrawFeedback(Epoch, DatasetId, FeedbackId, Withdrawal),
     BeginTelling(Epoch, String),
     MovesTold(Epoch, String, u64),
+    NoteFleet(Epoch, String),
 }
 
 /// What the writer answers.
@@ -375,6 +376,10 @@ async fn apply(tx: &mut Tx<'_>, operation: &Operation) -> Result<Reply, Stop> {
             tx.fence(*epoch)?;
             moves::told(tx, listener, *seq).await?;
             Ok(Reply::Done)
+        }
+        Operation::NoteFleet(epoch, rows) => {
+            tx.fence(*epoch)?;
+            fleet::note(tx, rows).await.map(|()| Reply::Done)
         }
     }
 }
