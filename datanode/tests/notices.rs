@@ -15,13 +15,14 @@ use assay_model::ids::CheckId;
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::notice::{Cause, Delivery, DeliveryState};
 use assay_model::run::{RunState, Selection, Trigger};
+use assay_model::source::Location;
 use assay_notify::channels::Channels;
 use assay_notify::settings::Settings;
 use assay_proto::link::Door;
 use assay_proto::v1;
 use assay_proto::v1::change_cause_request::Wish;
 use assay_proto::v1::notice_service_client::NoticeServiceClient;
-use assay_store::notices::{CauseFilter, DeliveryFilter, NoticeStore};
+use assay_store::notices::{AlertFilter, CauseFilter, DeliveryFilter, NoticeStore};
 use assay_test_servers::receiver::{Behaviour, Heard, Receiver};
 use cluster::{Cluster, TestNode, within};
 use serde_json::Value;
@@ -503,4 +504,91 @@ async fn a_subscription_under_a_chosen_id_is_one_however_often_it_is_asked_for()
     assert_eq!(kept, [(uuid::Uuid::from_u128(7), Severity::Warning)]);
     let nameless = world.subscribe(webhook(&receiver)).await;
     assert_ne!(nameless.id, id);
+}
+
+/// The dataset, whose folder is not there: no run of it can be evaluated.
+fn nowhere(cluster: &Cluster, channels: &[&Receiver]) -> Dataset {
+    let mut dataset = dataset(cluster, channels);
+    let path = cluster.folder.path().join(format!("away-{CANARY}"));
+    dataset.source.location = Location::Local {
+        path: path.to_str().unwrap().to_owned(),
+    };
+    dataset.run.retries = 0;
+    dataset
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_could_not_be_evaluated_is_told_to_operators_once_an_hour() {
+    let (operators, others) = (
+        Receiver::start(|_, _| Behaviour::Status(200)),
+        Receiver::start(|_, _| Behaviour::Status(200)),
+    );
+    let world = World::new(&[&operators, &others]).await;
+    let nowhere = nowhere(&world.cluster, &[&others]);
+    world.manager.register(nowhere.clone()).await.unwrap();
+    let subscription = v1::Subscription {
+        operator: true,
+        ..webhook(&operators)
+    };
+    world.subscribe(subscription).await;
+    let state = world.run(&nowhere, Trigger::Schedule).await;
+    assert_eq!(state, RunState::Failed);
+    let first = heard(&operators, 1).await.remove(0);
+    let told = event(&first);
+    assert_eq!(told["type"], "assay.run.failed.v1");
+    assert_eq!(told["data"]["dataset"]["id"], "orders");
+    assert_eq!(told["data"]["run"]["state"], "failed");
+    assert_eq!(told["id"], first.head["webhook-id"]);
+    // Why is in words of an error, which may hold what rows hold.
+    assert!(!first.body.contains(CANARY), "{}", first.body);
+    // Again within the hour: it waits, and what comes after it is told at its time.
+    world.run(&nowhere, Trigger::Schedule).await;
+    let alert = async |waiting: u32| loop {
+        let filter = AlertFilter {
+            limit: 10,
+            ..AlertFilter::default()
+        };
+        let found = world.cluster.sqlite.alerts(&filter).await.unwrap();
+        if found.len() == 1 && found[0].waiting == waiting {
+            return found[0].clone();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let waits = within("the second failure", alert(1)).await;
+    assert!(waits.wake_at > waits.told_at, "{waits:?}");
+    // A run that is evaluated ends it: what waited is told no more.
+    world.write(1, 200);
+    let back = dataset(&world.cluster, &[&others]);
+    assert_eq!(
+        world.run(&back, Trigger::Schedule).await,
+        RunState::Succeeded
+    );
+    let over = within("the end", alert(0)).await;
+    assert_eq!(over.wake_at, None);
+    assert_eq!((operators.heard().len(), others.heard().len()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_node_is_told_to_operators_who_asked() {
+    let receiver = Receiver::start(|_, _| Behaviour::Status(200));
+    let world = World::new(&[&receiver]).await;
+    let subscription = v1::Subscription {
+        operator: true,
+        events: vec!["node_lost".to_owned()],
+        ..webhook(&receiver)
+    };
+    world.subscribe(subscription).await;
+    let doors = vec![Door::Local(world.manager.doorway())];
+    let lost = world.cluster.node("n2", doors);
+    let joined = async {
+        while world.manager.view().await.unwrap().nodes.len() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("the second node", joined).await;
+    lost.handle.kill().await;
+    let told = event(&heard(&receiver, 1).await[0]);
+    assert_eq!(told["type"], "assay.node.lost.v1");
+    assert_eq!(told["subject"], "nodes/n2");
+    assert_eq!(told["data"]["node"]["incarnation"], 1);
 }

@@ -15,7 +15,7 @@ use assay_scheduler::longest_pause;
 use assay_store::StoreError;
 use assay_store::port::RunFilter;
 use assay_telemetry::Telemetry;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::handle::Shared;
 
@@ -25,9 +25,9 @@ pub(crate) const LAST: &str = "assay_dataset_last_success_timestamp_seconds";
 pub(crate) const PAUSE: &str = "assay_dataset_run_interval_seconds";
 
 /// Datasets that the store is asked about: as many as a family of series holds.
-const DATASETS_MAX: u32 = 2_000;
+pub(crate) const DATASETS_MAX: u32 = 2_000;
 /// Runs of each that one which succeeded is looked for among.
-const RUNS_MAX: u32 = 20;
+pub(crate) const RUNS_MAX: u32 = 20;
 /// Between two questions when the store does not answer.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -57,6 +57,21 @@ pub(crate) fn expect(
         Some(_) => {}
         None => telemetry.remove(PAUSE, &labels),
     }
+}
+
+/// When the last good run of `dataset` was, where one is known, and the longest pause between its coming
+/// ones; `None` while none comes by itself.
+pub(crate) fn promised(
+    telemetry: &Telemetry,
+    dataset: &DatasetId,
+) -> Option<(Option<Timestamp>, SignedDuration)> {
+    let labels = [("dataset", dataset.as_str())];
+    let seconds = |value: f64| SignedDuration::try_from_secs_f64(value).ok();
+    let pause = telemetry.value(PAUSE, &labels).and_then(seconds)?;
+    let last = telemetry.value(LAST, &labels).and_then(seconds);
+    // Whole seconds: the same run has the same instant, whoever leads.
+    let last = last.and_then(|last| Timestamp::from_second(last.as_secs()).ok());
+    Some((last, pause))
 }
 
 /// Whether nobody had to ask for a run by hand.
@@ -148,10 +163,15 @@ mod tests {
         assert_eq!(value(), Some(3600.0));
         by_itself(Trigger::Manual);
         assert_eq!(value(), Some(3600.0), "nor does it take a promise back");
+        let hour = SignedDuration::from_hours(1);
+        assert_eq!(promised(&telemetry, &hourly.id), Some((None, hour)));
+        succeeded(&telemetry, &hourly.id, now);
+        assert_eq!(promised(&telemetry, &hourly.id), Some((Some(now), hour)));
         let mut held = hourly.clone();
         held.run.paused = true;
         expect(&telemetry, &held, false, now);
         assert_eq!(value(), None);
+        assert_eq!(promised(&telemetry, &held.id), None);
     }
 
     #[test]

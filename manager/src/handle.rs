@@ -29,7 +29,7 @@ use crate::schedule::{self, Ticked};
 use crate::seat::{NotLeading, Role, Seats};
 use crate::versions::Versions;
 use crate::watch::{RunUpdate, UPDATES_MAX};
-use crate::{lead, rival, service, settings};
+use crate::{chronicle, lead, rival, service, settings};
 
 /// How long the core may take to follow or refuse a wish.
 const WISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -100,6 +100,7 @@ impl Manager {
             parts,
         });
         let life = tokio::spawn(lead::live(Arc::clone(&shared), stopped));
+        tokio::spawn(chronicle::keep(Arc::clone(&shared)));
         ManagerHandle {
             shared,
             life: Arc::new(tokio::sync::Mutex::new(Some(life))),

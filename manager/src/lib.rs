@@ -10,6 +10,7 @@
 //!
 //! [`Manager::start`] gives a [`ManagerHandle`]; a manager leads or stands by, and says which.
 
+mod chronicle;
 mod desk;
 pub mod emf;
 mod fleet;

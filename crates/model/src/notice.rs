@@ -191,8 +191,22 @@ crate::words! {
         Resolved = "resolved",
         /// A partition was judged, whatever came of it.
         Finished = "finished",
+        /// A run, or partitions of it, could not be evaluated.
+        RunFailed = "run_failed",
+        /// A data node is gone without a word.
+        NodeLost = "node_lost",
+        /// A dataset has had no good run for longer than its schedule promises.
+        DatasetStale = "dataset_stale",
         /// A message that only shows that messages come.
         Test = "test",
+    }
+}
+
+impl NoticeKind {
+    /// Whether operators alone are told of it: it is about the cluster's work and not about data.
+    #[must_use]
+    pub const fn is_of_operators(self) -> bool {
+        matches!(self, Self::RunFailed | Self::NodeLost | Self::DatasetStale)
     }
 }
 
@@ -239,7 +253,7 @@ pub struct Subscription {
     /// The secret that signs webhooks, or the address of Slack's incoming webhook: by reference.
     #[serde(default)]
     pub secret: Option<Credential>,
-    /// Told of what could not be evaluated, and of nothing else.
+    /// Told of what could not be evaluated and of what the cluster lost, and of nothing else.
     #[serde(default)]
     pub operator: bool,
     /// Told of what is at least so grave.
@@ -274,6 +288,26 @@ impl Subscription {
         NoticeKind::StillOpen,
         NoticeKind::Resolved,
     ];
+
+    /// What an operator is told of who does not say.
+    pub const USUAL_OF_OPERATORS: [NoticeKind; 7] = [
+        NoticeKind::Opened,
+        NoticeKind::Escalated,
+        NoticeKind::StillOpen,
+        NoticeKind::Resolved,
+        NoticeKind::RunFailed,
+        NoticeKind::NodeLost,
+        NoticeKind::DatasetStale,
+    ];
+
+    /// What one is told of who does not say.
+    #[must_use]
+    pub fn usual(operator: bool) -> Vec<NoticeKind> {
+        match operator {
+            true => Self::USUAL_OF_OPERATORS.to_vec(),
+            false => Self::USUAL.to_vec(),
+        }
+    }
 
     /// The id of the subscription that a dataset's definition makes for a target.
     #[must_use]
@@ -314,6 +348,49 @@ pub struct Told {
     pub messages: u32,
     /// When the last one was written.
     pub at: Timestamp,
+}
+
+/// Something about the cluster's own work that operators are told of: one for each kind and subject,
+/// however often it happens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// What it is: one of those that are told to operators.
+    pub kind: NoticeKind,
+    /// What it is about: a dataset's or a node's name.
+    pub subject: String,
+    /// The dataset, if it is of one.
+    #[serde(default)]
+    pub dataset: Option<DatasetId>,
+    /// What happened last: a repeat of it is the same one.
+    pub occurrence: String,
+    /// When it did.
+    pub at: Timestamp,
+    /// What happened last, in one sentence without a word of an error.
+    pub message: String,
+    /// More of it, as the event tells it.
+    pub detail: serde_json::Value,
+    /// How often it happened since somebody could be told.
+    pub waiting: u32,
+    /// When it was told last.
+    #[serde(default)]
+    pub told_at: Option<Timestamp>,
+    /// When it is to be looked at, if nothing else happens.
+    #[serde(default)]
+    pub wake_at: Option<Timestamp>,
+}
+
+impl Alert {
+    /// The key of the alert of a kind about a subject.
+    #[must_use]
+    pub fn key_of(kind: NoticeKind, subject: &str) -> String {
+        format!("{kind}/{subject}")
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> String {
+        Self::key_of(self.kind, &self.subject)
+    }
 }
 
 crate::words! {
@@ -370,6 +447,13 @@ impl Delivery {
         named(&["delivery", &cause, &subscription, &number.to_string()])
     }
 
+    /// The id of the message to a subscription that tells of an alert, by what happened last.
+    #[must_use]
+    pub fn id_of_alert(alert: &Alert, subscription: Uuid) -> Uuid {
+        let subscription = subscription.to_string();
+        named(&["alert", &alert.key(), &alert.occurrence, &subscription])
+    }
+
     /// The id of the message to a subscription that a message of the outbox gives rise to.
     #[must_use]
     pub fn id_of_message(key: &str, subscription: Uuid) -> Uuid {
@@ -412,6 +496,8 @@ pub struct Notices {
     pub subscriptions: Vec<Subscription>,
     /// What was told.
     pub told: Vec<Told>,
+    /// Alerts as they stand.
+    pub alerts: Vec<Alert>,
     /// Messages to be delivered; one that is there already is the same message.
     pub deliveries: Vec<Delivery>,
     /// Ends of attempts.
@@ -424,7 +510,7 @@ pub struct Notices {
     pub acknowledged: Vec<Uuid>,
     /// Keys of messages of the outbox that this comes from: they are marked as sent.
     pub handled: Vec<String>,
-    /// Ended deliveries that ended before this are forgotten.
+    /// Ended deliveries that ended before this are forgotten, and alerts that happened last before it.
     pub forget_before: Option<Timestamp>,
 }
 

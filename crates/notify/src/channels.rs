@@ -215,5 +215,8 @@ pub(crate) fn message(delivery: &Delivery) -> &str {
 
 /// The link to what an event is about, if there are pages.
 pub(crate) fn link(delivery: &Delivery) -> Option<&str> {
-    delivery.event["data"]["links"]["incident"].as_str()
+    let links = &delivery.event["data"]["links"];
+    links["incident"]
+        .as_str()
+        .or_else(|| links["page"].as_str())
 }

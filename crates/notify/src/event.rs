@@ -4,7 +4,7 @@
 //! calls itself. Goes out: the event. Pure. It must never hold a value of a row or a secret.
 
 use assay_model::dataset::Dataset;
-use assay_model::notice::{Cause, Delivery, NoticeKind, Subscription};
+use assay_model::notice::{Alert, Cause, Delivery, NoticeKind, Subscription};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -61,6 +61,9 @@ pub(crate) const fn type_of(kind: NoticeKind) -> &'static str {
         NoticeKind::Resolved => "incident.resolved",
         NoticeKind::Finished => "partition.finished",
         NoticeKind::Test => "subscription.test",
+        NoticeKind::RunFailed => "run.failed",
+        NoticeKind::NodeLost => "node.lost",
+        NoticeKind::DatasetStale => "dataset.stale",
     }
 }
 
@@ -135,6 +138,55 @@ pub fn of_cause(
         "links": links,
         "message": headline(cause, kind),
     });
+    event.insert("data".to_owned(), data);
+    Value::Object(event)
+}
+
+/// The message to an operator that an alert stands as it does.
+#[must_use]
+pub fn of_alert(
+    origin: &Origin,
+    id: Uuid,
+    alert: &Alert,
+    dataset: Option<&Dataset>,
+    now: Timestamp,
+) -> Value {
+    let (page, subject) = match alert.detail["run"]["id"].as_str() {
+        Some(run) => (
+            format!("runs/{run}"),
+            format!("datasets/{}/runs/{run}", alert.subject),
+        ),
+        None if alert.kind == NoticeKind::NodeLost => {
+            let node = format!("nodes/{}", alert.subject);
+            (node.clone(), node)
+        }
+        None => {
+            let dataset = format!("datasets/{}", alert.subject);
+            (dataset.clone(), dataset)
+        }
+    };
+    let mut event = origin.envelope(id, type_of(alert.kind), &subject, now);
+    let severity = crate::alerts::severity(alert.kind);
+    event.insert("severity".to_owned(), severity.as_str().into());
+    let links = origin
+        .pages
+        .as_ref()
+        .map(|pages| json!({ "page": format!("{pages}/{page}") }));
+    let message = match alert.waiting {
+        0 | 1 => alert.message.clone(),
+        many => format!(
+            "{} (the last of {many} since it was told last)",
+            alert.message
+        ),
+    };
+    let mut data = json!({ "occurrences": alert.waiting, "links": links, "message": message });
+    if let Some(id) = &alert.dataset {
+        event.insert("dataset".to_owned(), id.as_str().into());
+        data["dataset"] = of_dataset(dataset, id.as_str());
+    }
+    for (name, value) in alert.detail.as_object().into_iter().flatten() {
+        data[name.as_str()] = value.clone();
+    }
     event.insert("data".to_owned(), data);
     Value::Object(event)
 }

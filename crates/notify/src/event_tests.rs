@@ -167,3 +167,41 @@ fn a_finished_partition_and_a_test_are_events_too() {
     let message = event["data"]["message"].as_str().unwrap();
     assert!(message.contains("2 checks need a look"), "{message}");
 }
+
+#[test]
+fn alerts_are_events_that_lead_to_what_they_are_about() {
+    use crate::alerts;
+    use assay_model::ids::{DatasetId, Incarnation, NodeId};
+    let now = Timestamp::UNIX_EPOCH;
+    let node = NodeId::new("n1");
+    let orders = DatasetId::new("orders").unwrap();
+    let day = jiff::SignedDuration::from_hours(24);
+    let all = [
+        (alerts::node_lost(&node, Incarnation(2), now), "nodes/n1"),
+        (
+            alerts::dataset_stale(&orders, None, now, day),
+            "datasets/orders",
+        ),
+        (
+            alerts::dataset_stale(&orders, Some(now), now, day),
+            "datasets/orders",
+        ),
+    ];
+    for (happened, page) in all {
+        let alert = alerts::after(None, happened).unwrap();
+        let event = of_alert(&origin(), Uuid::from_u128(1), &alert, None, now);
+        is_cloud_event(&event);
+        assert_eq!(event["subject"], page);
+        assert_eq!(
+            event["data"]["links"]["page"],
+            format!("https://assay.example/{page}")
+        );
+        is_cloud_event(&of_alert(
+            &Origin::default(),
+            Uuid::from_u128(1),
+            &alert,
+            None,
+            now,
+        ));
+    }
+}

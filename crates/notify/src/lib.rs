@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! incidents of checks ──causes──> one incident per cause ──telling──> who is owed what ──> deliveries
+//! what the cluster could not do ──alerts──> deliveries to operators
 //! a delivery ──event──> CloudEvent ──channels──> webhook | Slack | mail | SNS | Lambda
 //! ```
 //!
@@ -10,6 +11,7 @@
 //! world. It must never tell a value of a row or a secret, reach what the operator did not allow,
 //! or let one receiver hold up another.
 
+pub mod alerts;
 pub mod backoff;
 pub mod causes;
 pub mod channels;

@@ -48,6 +48,10 @@ fn instant() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }
 
+fn maybe_instant() -> Value {
+    json!({ "anyOf": [instant(), { "type": "null" }] })
+}
+
 fn dataset() -> Value {
     object(&json!({
         "id": text(), "version": maybe_text(), "name": maybe_text(), "owner": maybe_text(),
@@ -59,7 +63,7 @@ fn of_cause() -> Value {
     object(&json!({
         "incident": object(&json!({
             "id": text(), "status": text(), "severity": text(), "openedAt": instant(),
-            "resolvedAt": { "anyOf": [instant(), { "type": "null" }] },
+            "resolvedAt": maybe_instant(),
             "resolvedBy": maybe_text(),
             "failingChecks": { "type": "array", "items": text() },
             "occurrence": { "type": "integer", "minimum": 0 },
@@ -89,6 +93,46 @@ fn of_finished() -> Value {
     }))
 }
 
+/// What every alert of operators says, with `more` of its own.
+fn of_alert(more: &Value) -> Value {
+    let link = object(&json!({ "page": text() }));
+    let mut properties = json!({
+        "occurrences": {
+            "type": "integer", "minimum": 0,
+            "description": "How often it happened since it was told last.",
+        },
+        "links": { "anyOf": [link, { "type": "null" }] },
+        "message": text(),
+    });
+    for (name, schema) in more.as_object().into_iter().flatten() {
+        properties[name.as_str()] = schema.clone();
+    }
+    object(&properties)
+}
+
+fn of_run_failed() -> Value {
+    let count = json!({ "type": "integer", "minimum": 0 });
+    let run = object(&json!({
+        "id": text(), "state": text(), "trigger": text(), "slot": maybe_instant(),
+        "createdAt": instant(), "endedAt": instant(), "tasks": count, "unjudged": count,
+    }));
+    of_alert(&json!({ "dataset": dataset(), "run": run }))
+}
+
+fn of_node_lost() -> Value {
+    let life = json!({ "type": "integer", "minimum": 1 });
+    let node = object(&json!({ "id": text(), "incarnation": life, "lostAt": instant() }));
+    of_alert(&json!({ "node": node }))
+}
+
+fn of_dataset_stale() -> Value {
+    let seconds = json!({ "type": "integer", "minimum": 0 });
+    let stale = object(&json!({
+        "lastSuccess": maybe_instant(), "since": instant(), "pauseSeconds": seconds,
+    }));
+    of_alert(&json!({ "dataset": dataset(), "stale": stale }))
+}
+
 fn of_test() -> Value {
     object(&json!({ "subscription": text(), "dataset": maybe_text(), "message": text() }))
 }
@@ -105,6 +149,9 @@ pub fn of(name: &str) -> Option<Value> {
         | NoticeKind::Resolved => of_cause(),
         NoticeKind::Finished => of_finished(),
         NoticeKind::Test => of_test(),
+        NoticeKind::RunFailed => of_run_failed(),
+        NoticeKind::NodeLost => of_node_lost(),
+        NoticeKind::DatasetStale => of_dataset_stale(),
     };
     Some(json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -5,7 +5,7 @@
 //! result whose attempt token is not the one at work, or keep a write of a deposed leader.
 //!
 //! [`port`] holds the two ports of runs and their results, [`audit`] that of the audit log, [`feedback`]
-//! that of what people answer back, [`moves`] that of who is told when runs move, [`notices`] that of
+//! that of what people answer back, [`moves`] that of who is told when runs move, [`fleet`] that of how the fleet was over time, [`notices`] that of
 //! what people are told, [`news`] word of what was committed; [`sqlite`] is the embedded adapter,
 //! `postgres` that of a cluster, [`conformance`] the suite that
 //! every adapter passes, [`standing`] what a look means by all verdicts in force, [`invariants`] what must be true of its rows at any moment, [`dump`] a text
@@ -18,6 +18,7 @@ pub mod dump;
 pub mod error;
 pub mod examined;
 pub mod feedback;
+pub mod fleet;
 mod held;
 mod history;
 pub mod invariants;
@@ -36,6 +37,7 @@ pub use audit::{Audit, AuditEntry, AuditHead, AuditRecord, AuditStage};
 pub use error::StoreError;
 pub use examined::Examined;
 pub use feedback::Feedback;
+pub use fleet::FleetLog;
 pub use moves::Moves;
 pub use news::News;
 pub use port::{JobStore, MetricStore};

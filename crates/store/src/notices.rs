@@ -8,7 +8,7 @@
 use assay_model::ids::{DatasetId, Epoch};
 use assay_model::incident::{Incident, OutboxEntry};
 use assay_model::notice::{
-    Cause, CauseEvent, Delivery, DeliveryState, Notices, Subscription, Told,
+    Alert, Cause, CauseEvent, Delivery, DeliveryState, Notices, Subscription, Told,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -30,6 +30,17 @@ pub struct CauseFilter {
     /// Only those that wake at this instant or before.
     pub due: Option<Timestamp>,
     /// At most so many, open ones first, then newest.
+    pub limit: u32,
+}
+
+/// Which alerts to read.
+#[derive(Debug, Clone, Default)]
+pub struct AlertFilter {
+    /// Only the one of this key.
+    pub key: Option<String>,
+    /// Only those that wake at this instant or before.
+    pub due: Option<Timestamp>,
+    /// At most so many, in the order of their keys.
     pub limit: u32,
 }
 
@@ -97,6 +108,9 @@ pub trait NoticeStore: Send + Sync {
     /// What subscriptions were told of these causes.
     async fn told(&self, causes: &[Uuid]) -> Result<Vec<Told>, StoreError>;
 
+    /// Alerts.
+    async fn alerts(&self, filter: &AlertFilter) -> Result<Vec<Alert>, StoreError>;
+
     /// Deliveries.
     async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError>;
 }
@@ -150,6 +164,13 @@ pub(crate) fn rows(notices: &Notices, at: Timestamp) -> Result<Value, StoreError
             "cause": one.cause, "subscription": one.subscription, "doc": doc(one)?,
         }));
     }
+    let mut alerts = Vec::with_capacity(notices.alerts.len());
+    for alert in &notices.alerts {
+        alerts.push(json!({
+            "key": alert.key(), "at": micros(alert.at), "wake": alert.wake_at.map(micros),
+            "doc": doc(alert)?,
+        }));
+    }
     let deliveries = notices.deliveries.iter().map(|delivery| {
         json!({
             "id": delivery.id, "subscription": delivery.subscription, "cause": delivery.cause,
@@ -169,6 +190,7 @@ pub(crate) fn rows(notices: &Notices, at: Timestamp) -> Result<Value, StoreError
         "events": events.collect::<Vec<_>>(),
         "subscriptions": subscriptions,
         "told": told,
+        "alerts": alerts,
         "deliveries": deliveries.collect::<Vec<_>>(),
         "reports": reports.collect::<Vec<_>>(),
         "again": notices.again,

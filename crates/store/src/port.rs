@@ -22,6 +22,7 @@ use jiff::Timestamp;
 
 use crate::error::StoreError;
 use crate::feedback::Feedback;
+use crate::fleet::FleetLog;
 use crate::moves::Moves;
 
 /// All that is not finished: what a new leader starts from.
@@ -218,9 +219,10 @@ pub struct Health {
 }
 
 /// The reads of the judge and of people, what people answered back ([`Feedback`]), without which no
-/// history is complete, and the moves of runs ([`Moves`]). Every list has a bound.
+/// history is complete, the moves of runs ([`Moves`]) and the fleet over time ([`FleetLog`]). Every list
+/// has a bound.
 #[async_trait]
-pub trait MetricStore: Feedback + Moves + Send + Sync {
+pub trait MetricStore: Feedback + Moves + FleetLog + Send + Sync {
     /// How the store stands; an answer at all says that it answers.
     async fn health(&self) -> Result<Health, StoreError>;
 

@@ -5,8 +5,10 @@
 //! receivers. It must never decide anything while another manager leads (the store refuses it), send
 //! what is not kept, or wait for one receiver before it serves another.
 
+mod alerts;
 mod fold;
 mod send;
+mod stale;
 pub(crate) mod wishes;
 
 use std::collections::BTreeMap;
@@ -162,6 +164,7 @@ impl Desk {
 /// Tells people until the manager stops.
 pub(crate) fn keep(shared: &Arc<Shared>, desk: &Arc<Desk>) {
     tokio::spawn(fold::keep(Arc::clone(shared), Arc::clone(desk)));
+    tokio::spawn(alerts::keep(Arc::clone(shared), Arc::clone(desk)));
     tokio::spawn(send::keep(Arc::clone(shared), Arc::clone(desk)));
 }
 

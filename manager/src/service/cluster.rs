@@ -11,7 +11,7 @@ use assay_proto::v1::cluster_service_server::ClusterService;
 use tonic::{Request, Response, Status};
 
 use super::inspect::inspect;
-use super::{ASKERS, muster, only, peer, store_status};
+use super::{ASKERS, bound, muster, only, peer, store_status};
 use crate::desk::Until;
 use crate::handle::Shared;
 
@@ -133,6 +133,28 @@ impl ClusterService for Cluster {
         );
         wish.await?;
         Ok(Response::new(v1::ScaleResponse {}))
+    }
+
+    async fn list_scale_events(
+        &self,
+        request: Request<v1::ListScaleEventsRequest>,
+    ) -> Result<Response<v1::ListScaleEventsResponse>, Status> {
+        only(&request, ASKERS)?;
+        let limit = bound(request.into_inner().limit, 20, 1000);
+        let events = self.shared.parts.metrics.scale_events(limit).await;
+        let events = events.map_err(|error| store_status(&error))?;
+        let shown = events.into_iter().map(|event| v1::ScaleEvent {
+            at: Some(convert::time_of(event.at)),
+            from_nodes: event.from,
+            to_nodes: event.to,
+            reason: event.reason,
+            first_node_at: event.first_at.map(convert::time_of),
+            first_task_at: event.task_at.map(convert::time_of),
+            done_at: event.done_at.map(convert::time_of),
+        });
+        Ok(Response::new(v1::ListScaleEventsResponse {
+            events: shown.collect(),
+        }))
     }
 
     async fn submit_definition(

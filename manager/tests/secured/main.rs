@@ -147,6 +147,7 @@ async fn an_emitter_asks_for_what_is_due_and_may_do_nothing_else() {
         clusters.scale(v1::ScaleRequest { min: 1, max: 2 }),
         clusters.drain_node(v1::DrainNodeRequest { node: "n".to_owned(), reason: String::new() }),
         clusters.uncordon_node(v1::UncordonNodeRequest { node: "n".to_owned() }),
+        clusters.list_scale_events(v1::ListScaleEventsRequest::default()),
         clusters.list_datasets(v1::ListDatasetsRequest::default()),
         clusters.get_definition(v1::GetDefinitionRequest { dataset: "orders".to_owned() }),
         clusters.submit_definition(v1::SubmitDefinitionRequest {

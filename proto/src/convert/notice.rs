@@ -3,7 +3,7 @@
 use assay_model::check::Severity;
 use assay_model::dataset::Credential;
 use assay_model::notice::{
-    Cause, CauseEvent, Delivery, Subscription, SubscriptionOrigin, id_in, shown_as,
+    Cause, CauseEvent, Delivery, NoticeKind, Subscription, SubscriptionOrigin, id_in, shown_as,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -137,7 +137,13 @@ pub fn new_subscription(
         true => Severity::Warning,
         false => word("severity", value.severity)?,
     };
-    let events = list("events", value.events, FILTER_MAX, |e| word("events", e))?;
+    let events: Vec<NoticeKind> = list("events", value.events, FILTER_MAX, |e| word("events", e))?;
+    let of_operators = events.iter().find(|event| event.is_of_operators());
+    if let Some(event) = of_operators.filter(|_| !value.operator) {
+        let detail = format!("`{event}` is told to operators alone: subscribe as one (`operator`)");
+        let field = "events";
+        return Err(WireError::OutOfRange { field, detail });
+    }
     Ok(Subscription {
         id,
         dataset,
@@ -152,7 +158,7 @@ pub fn new_subscription(
         })?,
         columns: list("columns", value.columns, FILTER_MAX, |c| text("columns", c))?,
         events: match events.is_empty() {
-            true => Subscription::USUAL.to_vec(),
+            true => Subscription::usual(value.operator),
             false => events,
         },
         paused_by: None,
@@ -193,6 +199,33 @@ pub fn delivery_of(value: &Delivery) -> v1::Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_operators_are_told_is_told_to_operators_alone() {
+        let ask = |operator: bool, events: &[&str]| {
+            let asked = v1::Subscription {
+                channel: "webhook".to_owned(),
+                target: "https://hooks.example/".to_owned(),
+                operator,
+                events: events.iter().map(|e| (*e).to_owned()).collect(),
+                ..Default::default()
+            };
+            let now = Timestamp::UNIX_EPOCH;
+            new_subscription(Some(asked), Uuid::nil(), "ada".to_owned(), now)
+        };
+        assert_eq!(
+            ask(true, &[]).unwrap().events,
+            Subscription::USUAL_OF_OPERATORS
+        );
+        assert_eq!(ask(true, &["node_lost"]).unwrap().events.len(), 1);
+        for event in ["run_failed", "node_lost", "dataset_stale"] {
+            let refused = ask(false, &["opened", event]).unwrap_err().to_string();
+            assert!(
+                refused.contains(event) && refused.contains("operator"),
+                "{refused}"
+            );
+        }
+    }
 
     #[test]
     fn a_secret_is_taken_by_reference_and_never_repeated() {

@@ -6,10 +6,12 @@
 //! An adapter runs all cases with [`conformance_suite!`](crate::conformance_suite).
 
 pub mod again;
+pub mod alerts;
 pub mod audit;
 pub mod copies;
 pub mod feedback;
 pub mod fixtures;
+pub mod fleet;
 pub mod held;
 pub mod leader;
 pub mod moves;
@@ -50,6 +52,10 @@ macro_rules! conformance_suite {
             leader: lives_that_are_over_are_not_loaded,
             leader: a_scale_event_is_kept,
             leader: a_commit_of_nothing_answers_nothing,
+            fleet: samples_are_kept_for_as_long_as_they_are_wanted,
+            fleet: a_change_of_the_fleet_keeps_its_phases,
+            fleet: a_stale_epoch_notes_nothing_of_the_fleet,
+            fleet: the_steps_of_a_node_are_listed,
             runs: a_repeated_submission_answers_already,
             runs: a_run_of_an_unknown_definition_is_refused,
             runs: a_definition_is_kept_once,
@@ -151,6 +157,7 @@ macro_rules! conformance_suite {
             again: an_incident_that_comes_back_is_opened_anew,
             again: an_end_is_not_told_where_the_beginning_was_not,
             notices: a_decision_is_kept_whole,
+            alerts: an_alert_is_kept_until_it_is_old,
             notices: a_stale_epoch_tells_nobody,
             notices: a_repeated_delivery_is_the_same,
             notices: one_attempt_of_each_subscription_at_a_time,

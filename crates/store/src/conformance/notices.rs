@@ -21,7 +21,7 @@ use crate::notices::{Adrift, CauseFilter, DeliveryFilter, FINISHED};
 const DAY: &str = "2026-11-20";
 
 /// A text as data may hold it.
-const ODD: &str = "a\u{0}b\u{FFFF}\"'<é";
+pub(super) const ODD: &str = "a\u{0}b\u{FFFF}\"'<é";
 
 fn incident(bench: &Bench, check: &str) -> Incident {
     let (check, key) = (CheckId::new(check), PartitionKey(DAY.to_owned()));
@@ -102,7 +102,7 @@ fn cause(bench: &Bench, incident: &Incident) -> Cause {
     }
 }
 
-fn subscription(bench: &Bench, n: u128) -> Subscription {
+pub(super) fn subscription(bench: &Bench, n: u128) -> Subscription {
     Subscription {
         id: Uuid::from_u128(n),
         dataset: Some(bench.id().clone()),
@@ -127,7 +127,7 @@ fn subscription(bench: &Bench, n: u128) -> Subscription {
     }
 }
 
-fn delivery(bench: &Bench, n: u128, to: u128, second: i64) -> Delivery {
+pub(super) fn delivery(bench: &Bench, n: u128, to: u128, second: i64) -> Delivery {
     Delivery {
         id: Uuid::from_u128(n),
         subscription: Uuid::from_u128(to),
@@ -154,7 +154,7 @@ fn report(n: u128, attempt: u32, state: DeliveryState, next: Option<i64>) -> Rep
     }
 }
 
-async fn settle(bench: &Bench, notices: Notices, second: i64) {
+pub(super) async fn settle(bench: &Bench, notices: Notices, second: i64) {
     ok(bench.store.settle(bench.epoch, &notices, at(second)).await);
 }
 
@@ -170,7 +170,7 @@ async fn claimed(bench: &Bench, second: i64, limit: u32) -> Vec<(u128, u32)> {
     taken
 }
 
-async fn deliveries(bench: &Bench) -> Vec<Delivery> {
+pub(super) async fn deliveries(bench: &Bench) -> Vec<Delivery> {
     let filter = DeliveryFilter {
         limit: 100,
         ..DeliveryFilter::default()

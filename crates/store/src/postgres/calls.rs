@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::changes::Commit;
 use super::outputs::Prepared;
 use super::rows::{Cells, spelt};
-use super::{audit, errors, feedback, moves, notices, sql};
+use super::{audit, errors, feedback, fleet, moves, notices, sql};
 use crate::audit::{AuditEntry, AuditRecord};
 use crate::definitions::Definitions;
 use crate::error::StoreError;
@@ -56,6 +56,8 @@ pub(super) enum Call {
     MovesTold(Epoch, String, u64),
     /// The number of its first task, and the page.
     KeepPlanPage(AttemptToken, u32, String),
+    /// How the fleet is, as rows.
+    NoteFleet(Epoch, String),
     Start(AttemptToken, Timestamp),
     Complete(AttemptToken, Prepared, Timestamp),
     Audit(Box<AuditRecord>),
@@ -85,6 +87,7 @@ impl Call {
                 | Self::WithdrawFeedback(..)
                 | Self::BeginTelling(..)
                 | Self::MovesTold(..)
+                | Self::NoteFleet(..)
         )
     }
 }
@@ -203,6 +206,11 @@ async fn alone(
         Call::Settle(epoch, rows) => {
             let settled = notices::settle(connection, *epoch, rows).await;
             settled.map_err(fenced(*epoch))?;
+            Reply::Done
+        }
+        Call::NoteFleet(epoch, rows) => {
+            let noted = fleet::note(connection, *epoch, rows).await;
+            noted.map_err(fenced(*epoch))?;
             Reply::Done
         }
         Call::Claim(epoch, at, until, limit) => {

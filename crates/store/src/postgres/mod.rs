@@ -14,6 +14,7 @@ mod changes;
 mod clock;
 mod errors;
 mod feedback;
+mod fleet;
 mod health;
 #[cfg(feature = "iam")]
 mod iam;

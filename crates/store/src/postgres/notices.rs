@@ -4,7 +4,7 @@
 //! a transaction itself: each write is one function of the database.
 
 use assay_model::ids::{DatasetId, Epoch};
-use assay_model::notice::{Cause, CauseEvent, Delivery, Notices, Subscription, Told};
+use assay_model::notice::{Alert, Cause, CauseEvent, Delivery, Notices, Subscription, Told};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -17,7 +17,7 @@ use super::jobs::mismatch;
 use super::rows::{Cells, spell_all, unspelt_json};
 use super::{PostgresStore, reads};
 use crate::error::StoreError;
-use crate::notices::{Adrift, CauseFilter, DeliveryFilter, NoticeStore, rows};
+use crate::notices::{Adrift, AlertFilter, CauseFilter, DeliveryFilter, NoticeStore, rows};
 use crate::values::{corrupt, int, micros};
 
 macro_rules! delivery_columns {
@@ -95,6 +95,10 @@ const SUBSCRIPTIONS: &str = "SELECT doc::text AS doc FROM subscription \
 /// $1 causes.
 const TOLD: &str = "SELECT doc::text AS doc FROM told WHERE cause_id = ANY ($1) \
      ORDER BY cause_id, subscription_id";
+
+/// $1 limit, $2 key, $3 due.
+const ALERTS: &str = "SELECT doc::text AS doc FROM alert WHERE ($2::text IS NULL OR key = $2) \
+     AND ($3::bigint IS NULL OR wake_at <= instant($3)) ORDER BY key LIMIT $1";
 
 /// $1 limit, $2 id, $3 subscription, $4 state.
 const DELIVERIES: &str = concat!(
@@ -217,6 +221,15 @@ impl NoticeStore for PostgresStore {
     async fn told(&self, causes: &[Uuid]) -> Result<Vec<Told>, StoreError> {
         let query = sqlx::query(TOLD).bind(causes);
         self.list(query, "message", |cells| document(cells, "doc"))
+            .await
+    }
+
+    async fn alerts(&self, filter: &AlertFilter) -> Result<Vec<Alert>, StoreError> {
+        let query = sqlx::query(ALERTS)
+            .bind(i64::from(filter.limit))
+            .bind(filter.key.as_deref())
+            .bind(filter.due.map(micros));
+        self.list(query, "alert", |cells| document(cells, "doc"))
             .await
     }
 

@@ -17,6 +17,7 @@ mod copies;
 mod errors;
 mod evaluated;
 mod feedback;
+mod fleet;
 mod jobs;
 mod moves;
 mod notices;

@@ -4,7 +4,7 @@
 //! half of a decision, or count an attempt of a message that another one is at.
 
 use assay_model::ids::{DatasetId, Epoch};
-use assay_model::notice::{Cause, CauseEvent, Delivery, Notices, Subscription, Told};
+use assay_model::notice::{Alert, Cause, CauseEvent, Delivery, Notices, Subscription, Told};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -15,7 +15,7 @@ use super::rows::{Cells, corrupt, int, micros};
 use super::writer::{Operation, Reply, Stop, Tx};
 use super::{SqliteStore, reads};
 use crate::error::StoreError;
-use crate::notices::{Adrift, CauseFilter, DeliveryFilter, NoticeStore, rows};
+use crate::notices::{Adrift, AlertFilter, CauseFilter, DeliveryFilter, NoticeStore, rows};
 
 /// A claim: from, until, how many.
 pub(super) struct Claim {
@@ -57,6 +57,10 @@ const SETTLE: &[&str] = &[
     "INSERT INTO told (cause_id, subscription_id, doc) SELECT value ->> 'cause', \
      value ->> 'subscription', value -> 'doc' FROM json_each(?1, '$.told') WHERE true \
      ON CONFLICT (cause_id, subscription_id) DO UPDATE SET doc = excluded.doc",
+    "INSERT INTO alert (key, at, wake_at, doc) SELECT value ->> 'key', value ->> 'at', \
+     value ->> 'wake', value -> 'doc' FROM json_each(?1, '$.alerts') WHERE true \
+     ON CONFLICT (key) DO UPDATE SET at = excluded.at, wake_at = excluded.wake_at, \
+     doc = excluded.doc",
     "INSERT INTO delivery (id, subscription_id, cause_id, dataset_id, kind, event, created_at, \
      state, attempts, next_at) SELECT value ->> 'id', value ->> 'subscription', \
      value ->> 'cause', value ->> 'dataset', value ->> 'kind', value -> 'event', \
@@ -71,6 +75,7 @@ const SETTLE: &[&str] = &[
      claim_epoch = NULL, claim_until = NULL, ended_at = NULL, error = NULL \
      WHERE state <> 'pending' AND id IN (SELECT value FROM json_each(?1, '$.again'))",
     "DELETE FROM delivery WHERE state <> 'pending' AND ended_at < ?1 ->> '$.forget'",
+    "DELETE FROM alert WHERE wake_at IS NULL AND at < ?1 ->> '$.forget'",
     "UPDATE outbox SET sent_at = max(?1 ->> '$.at', created_at) WHERE sent_at IS NULL \
      AND key IN (SELECT value FROM json_each(?1, '$.handled'))",
     // That a partition was judged is not kept once it is told.
@@ -181,6 +186,10 @@ const SUBSCRIPTIONS: &str = "SELECT doc FROM subscription \
 const TOLD: &str = "SELECT t.doc FROM json_each(?1) c CROSS JOIN told t \
      ON t.cause_id = c.value ORDER BY t.cause_id, t.subscription_id";
 
+/// ?1 limit, ?2 key, ?3 due.
+const ALERTS: &str = "SELECT doc FROM alert WHERE (?2 IS NULL OR key = ?2) \
+     AND (?3 IS NULL OR wake_at <= ?3) ORDER BY key LIMIT ?1";
+
 /// ?1 limit, ?2 id, ?3 subscription, ?4 state.
 const DELIVERIES: &str = concat!(
     "SELECT ",
@@ -269,6 +278,14 @@ impl NoticeStore for SqliteStore {
         let causes = serde_json::to_string(causes).map_err(|e| corrupt("list of causes", e))?;
         let query = sqlx::query(TOLD).bind(causes);
         self.list(query, "message", |cells| cells.json("doc")).await
+    }
+
+    async fn alerts(&self, filter: &AlertFilter) -> Result<Vec<Alert>, StoreError> {
+        let query = sqlx::query(ALERTS)
+            .bind(i64::from(filter.limit))
+            .bind(filter.key.as_deref())
+            .bind(filter.due.map(micros));
+        self.list(query, "alert", |cells| cells.json("doc")).await
     }
 
     async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {

@@ -19,7 +19,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::outputs::Prepared;
-use super::{Definitions, attempts, audit, changes, errors, feedback, jobs, moves, notices};
+use super::{Definitions, attempts, audit, changes, errors, feedback, fleet, jobs, moves, notices};
 use crate::audit::{AuditEntry, AuditRecord};
 use crate::error::StoreError;
 use crate::news::Teller;
@@ -55,6 +55,7 @@ pub(super) enum Operation {
     WithdrawFeedback(Epoch, DatasetId, FeedbackId, Withdrawal),
     BeginTelling(Epoch, String),
     MovesTold(Epoch, String, u64),
+    NoteFleet(Epoch, String),
 }
 
 /// What the writer answers.
@@ -379,6 +380,10 @@ async fn apply(tx: &mut Tx<'_>, operation: &Operation) -> Result<Reply, Stop> {
             tx.fence(*epoch)?;
             moves::told(tx, listener, *seq).await?;
             Ok(Reply::Done)
+        }
+        Operation::NoteFleet(epoch, rows) => {
+            tx.fence(*epoch)?;
+            fleet::note(tx, rows).await.map(|()| Reply::Done)
         }
     }
 }
