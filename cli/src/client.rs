@@ -250,7 +250,8 @@ pub fn refused(status: &Status) -> anyhow::Error {
     match status.code() {
         Code::Unknown | Code::Internal | Code::Cancelled if of_transport => no_server(format!(
             "the connection to the manager broke: {said}\n  \
-             is it a manager's port, and does it want https://? compare: --server"
+             is it a manager's port, and does it want https://? compare: --server\n  \
+             an HTTP API is named with its path: --server http://HOST:PORT/api/v1"
         )),
         Code::Unavailable => no_server(format!("the manager is away: {said}\n  {REMEDY}")),
         Code::DeadlineExceeded if !of_transport && !said.is_empty() => no_server(format!(

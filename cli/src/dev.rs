@@ -4,6 +4,7 @@
 //! data nodes in this process, speaking the protocol of the cluster over pipes in memory (and, when
 //! asked, over loopback TCP to clients). It must never decide what runs: that is the manager's.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,7 +17,9 @@ use assay_datanode::runner::InProcess;
 use assay_datanode::runner::access::identity_of_machine;
 use assay_datanode::runner::child::Queries;
 use assay_datanode::{DataNode, NodeConfig, NodeHandle, NodeParts};
-use assay_gateway::{ByRole, Gateway, GuardSettings, Guarded, Managers, Mode, Parts, Seams, Way};
+use assay_gateway::{
+    ByRole, Gateway, GuardSettings, Guarded, Managers, Mode, Parts, Seams, Settings, Way,
+};
 use assay_manager::{
     Manager, ManagerConfig, ManagerHandle, ManagerParts, NoticeParts, OutboxSink, system_clock,
 };
@@ -51,6 +54,8 @@ pub struct EmbeddedConfig {
     pub memory_bytes: u64,
     /// Where copies of partitions are stored, if anywhere.
     pub storage: Option<StorageAt>,
+    /// Where clients are let in, if anywhere.
+    pub address: Option<SocketAddr>,
 }
 
 /// A manager and its data nodes in this process.
@@ -110,6 +115,9 @@ impl Embedded {
             coordinator: Arc::clone(&coordinator),
             config: ManagerConfig {
                 core: core_config(&config),
+                address: config
+                    .address
+                    .map_or_else(String::new, |at| format!("http://{at}")),
                 ..ManagerConfig::default()
             },
             now: system_clock(),
@@ -238,25 +246,18 @@ impl Embedded {
         }
     }
 
-    /// Lets clients in over loopback TCP; gives the address.
-    pub async fn serve(&self, port: u16) -> Result<String> {
-        let listener = TcpListener::bind(("127.0.0.1", port))
-            .await
-            .with_context(|| {
-                format!(
-                    "cannot listen on 127.0.0.1:{port}; is the port in use? \
-                     try --grpc-port {} or --grpc-port 0 (any free port)",
-                    port.saturating_add(10)
-                )
-            })?;
-        let address = listener.local_addr()?.to_string();
+    /// Lets clients in over loopback TCP.
+    pub fn serve(&self, listener: TcpListener) {
         self.manager.serve(listener);
-        Ok(address)
     }
 
-    /// The HTTP API over this cluster and `registry`. Whoever reaches it on this machine may do
-    /// everything, as with the manager's port.
-    pub fn gateway(&self, registry: Arc<dyn Registry>) -> Result<Guarded> {
+    /// The HTTP API over this cluster and `registry`, with pages beside it. Whoever reaches it on this
+    /// machine may do everything, as with the manager's port.
+    pub fn gateway(
+        &self,
+        registry: Arc<dyn Registry>,
+        settings: Arc<dyn Settings>,
+    ) -> Result<Guarded> {
         let gateway = Gateway::new(Parts {
             store: Arc::clone(&self.metrics),
             notices: Arc::new(self.store.clone()),
@@ -271,8 +272,12 @@ impl Embedded {
         });
         // Open to whoever sits at this machine, and to no page of elsewhere in their browser.
         let audit = Arc::new(self.store.clone());
+        let seams = Seams {
+            settings: Some(settings),
+            ..Seams::default()
+        };
         gateway
-            .paged(Seams::default())
+            .paged(seams)
             .guarded(GuardSettings::default(), audit)
             .map_err(|what| anyhow::anyhow!("the guard of the web: {what}"))
     }
@@ -339,6 +344,18 @@ fn core_config(config: &EmbeddedConfig) -> core::Config {
     core.scale.max = config.nodes.max;
     core.scale.slots_per_node = config.slots;
     core
+}
+
+/// The listener of a manager on a loopback port: before the manager is begun, which tells where it is.
+pub async fn manager_port(port: u16) -> Result<TcpListener> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    listener.with_context(|| {
+        format!(
+            "cannot listen on 127.0.0.1:{port}; is the port in use? \
+             try --grpc-port {} or --grpc-port 0 (any free port)",
+            port.saturating_add(10)
+        )
+    })
 }
 
 /// The store's file in a data folder.

@@ -50,7 +50,8 @@ impl Exit {
             }
             Self::Usage => "wrong command line",
             Self::Invalid => {
-                "a definition is invalid in itself, whatever the data: YAML, keys, values"
+                "a definition is invalid in itself, whatever the data: YAML, keys, values, a file that \
+                 cannot be read"
             }
             Self::NotEvaluated => {
                 "could not evaluate: unreadable source, a column that the data lacks, task lost after its \

@@ -5,6 +5,8 @@
 //! dataset that has none. Everything it knows is in the store or in the definitions: it may be
 //! killed at any moment, and goes on where it was.
 
+mod settings;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use assay_contract::render_plain;
+use assay_gateway::Settings;
 use assay_manager::ManagerHandle;
 use assay_model::dataset::{Dataset, DatasetStatus, Location};
 use assay_model::ids::DatasetId;
@@ -33,12 +36,13 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::args::{DevArgs, NodeRange};
 use crate::commands::doctor::port::{Port, look_at};
 use crate::context::Context;
-use crate::dev::{Embedded, EmbeddedConfig, open_registry};
+use crate::dev::{Embedded, EmbeddedConfig, manager_port, open_registry};
 use crate::exit::{Exit, OrExit};
 use crate::lock::{DataLock, Lock, hold};
 use crate::schedule::{Here, StoreAgenda};
 use crate::sources;
 use crate::stop::Stop;
+use settings::in_force;
 
 /// Between two looks at files, unless it is set.
 const LOOK_AT_FILES: Duration = Duration::from_secs(10);
@@ -61,7 +65,9 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
     let registry = open_registry(&folder, &base)?;
     let nodes = cx.nodes(args.nodes)?;
     let slots = chosen(args.slots, "dev.slots", cx)?.unwrap_or(1);
-    let port = chosen(args.grpc_port, "dev.grpc_port", cx)?.unwrap_or(8081);
+    let (manager, api) = bound(&args, cx).await?;
+    let address = manager.local_addr()?;
+    let http = api.as_ref().map(TcpListener::local_addr).transpose()?;
     let poll_s: Option<u64> = chosen(args.poll_s, "dev.poll_s", cx)?;
     let poll = poll_s.map(|seconds| Duration::from_secs(seconds.max(1)));
     let config = EmbeddedConfig {
@@ -70,17 +76,13 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         slots: slots.max(1),
         memory_bytes: cx.memory_bytes(None)?,
         storage: cx.storage()?,
+        address: Some(address),
     };
-    let embedded = begun(config, cx).await?;
-    let address = embedded.serve(port).await?;
-    let api = match args.headless {
-        true => None,
-        false => Some(listen(&args, port, cx).await?),
-    };
+    let embedded = begun(config, manager, cx).await?;
     lock.publish(&format!("http://{address}"))?;
     let shown = Shown {
         grpc: address,
-        http: api.as_ref().map(TcpListener::local_addr).transpose()?,
+        http,
         folder: &folder,
         data_dir: (!args.ephemeral).then_some(data_dir.as_path()),
         nodes,
@@ -88,7 +90,10 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
     };
     shown.banner(cx);
     let web = match api {
-        Some(listener) => Some(Web::begin(&embedded, registry.clone(), listener)?),
+        Some(listener) => {
+            let settings = in_force(&args, cx, (address, http));
+            Some(Web::begin(&embedded, registry.clone(), settings, listener)?)
+        }
         None => None,
     };
     let changes = watch(registry.clone(), LOOK_AT_DEFINITIONS);
@@ -108,10 +113,11 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
         _ = stop.asked() => {}
     }
     drop(keeper);
-    fleet.abort();
-    told.abort();
-    // The tasks hold clones until they have ended.
-    let _ = tokio::join!(fleet, told);
+    for task in [fleet, told] {
+        task.abort();
+        // It holds a clone until it has ended.
+        let _ = task.await;
+    }
     if let Some(web) = web {
         web.end().await;
     }
@@ -120,8 +126,23 @@ pub async fn run(args: DevArgs, cx: &Context) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
+/// The places where the manager and the HTTP API listen: before anything is begun on them.
+async fn bound(args: &DevArgs, cx: &Context) -> Result<(TcpListener, Option<TcpListener>)> {
+    let port = chosen(args.grpc_port, "dev.grpc_port", cx)?.unwrap_or(8081);
+    let manager = manager_port(port).await?;
+    let api = match args.headless {
+        true => None,
+        false => Some(listen(args, port, cx).await?),
+    };
+    Ok((manager, api))
+}
+
 /// The cluster, begun: it tells people and lineage as the settings say.
-async fn begun(config: EmbeddedConfig, cx: &Context) -> Result<Arc<Embedded>> {
+async fn begun(
+    config: EmbeddedConfig,
+    listener: TcpListener,
+    cx: &Context,
+) -> Result<Arc<Embedded>> {
     let lineage = cx.lineage()?;
     let file = cx.settings.text("notify.file");
     let file = file.filter(|file| !file.is_empty()).map(str::to_owned);
@@ -130,6 +151,7 @@ async fn begun(config: EmbeddedConfig, cx: &Context) -> Result<Arc<Embedded>> {
         embedded.manager.tell_lineage(lineage);
     }
     embedded.tell(file.as_deref()).await?;
+    embedded.serve(listener);
     Ok(embedded)
 }
 
@@ -143,10 +165,11 @@ impl Web {
     fn begin(
         embedded: &Embedded,
         registry: Arc<dyn Registry>,
+        settings: Arc<dyn Settings>,
         listener: TcpListener,
     ) -> Result<Self> {
         let (stop, stops) = oneshot::channel::<()>();
-        let gateway = embedded.gateway(registry)?;
+        let gateway = embedded.gateway(registry, settings)?;
         let stopped = async move { drop(stops.await) };
         let served = tokio::spawn(gateway.serve(listener, stopped));
         Ok(Self { served, stop })
@@ -212,7 +235,7 @@ async fn listen(args: &DevArgs, grpc_port: u16, cx: &Context) -> Result<TcpListe
 
 /// What is shown when the cluster is up.
 struct Shown<'a> {
-    grpc: String,
+    grpc: SocketAddr,
     http: Option<SocketAddr>,
     folder: &'a Path,
     /// `None`: the store is in memory.
@@ -347,10 +370,11 @@ impl Keeper {
         match change {
             Change::Defined(definition) => {
                 let dataset = definition.dataset;
-                line(&format!(
-                    "{} {}  {}",
-                    dataset.id, dataset.version, definition.origin
-                ));
+                let (id, version) = (&dataset.id, &dataset.version);
+                line(&format!("{id} {version}  {}", definition.origin));
+                if let Some(why) = dataset.status.not_by_itself() {
+                    line(&format!("{id}  {why}"));
+                }
                 if let Err(error) = self.embedded.manager.register((*dataset).clone()).await {
                     line(&format!("{}: {error}", dataset.id));
                     return;

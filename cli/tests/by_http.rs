@@ -186,6 +186,18 @@ async fn every_command_says_the_same_over_both_ways() {
     ] {
         both.everywhere(args, 0);
     }
+    // The day that could not be read is among the values, as the chart has it.
+    let history = both.by_http(&["metric", "history", "orders", "rowCount"]);
+    let history = history.ended(0).out;
+    let unread = history.lines().find(|line| line.contains("2026-01-08"));
+    let words = unread
+        .unwrap_or_else(|| panic!("{history}"))
+        .split_whitespace();
+    assert_eq!(
+        words.filter(|word| *word == "error").count(),
+        2,
+        "{history}"
+    );
     // What could not be read has the last word, over both ways.
     both.everywhere(&["run", "watch", &orders], 4);
     let unknown = "run_00000000000000000000000000000001";

@@ -97,6 +97,37 @@ async fn every_answer_is_as_the_document_says() {
     dev.kill();
 }
 
+#[tokio::test]
+async fn where_it_listens_and_what_is_set_is_told_as_it_is() {
+    let place = Place::new();
+    let (dev, site) = cluster(&place).await;
+    let log = std::fs::read_to_string(place.path("log")).unwrap();
+    let grpc = log
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("gRPC"));
+    let grpc = grpc.unwrap().trim().to_owned();
+    let cluster = site.get("/api/v1/cluster").ok();
+    let managers = &cluster["managers"];
+    assert_eq!(
+        managers[0]["address"],
+        format!("http://{grpc}"),
+        "{managers}"
+    );
+    let status = place.assay(&["cluster", "status"]).ended(0).out;
+    assert!(status.contains(&format!("at http://{grpc},")), "{status}");
+    let doctor = place.assay(&["doctor", "-o", "json"]).json().to_string();
+    assert!(
+        doctor.contains(&format!("{grpc}, the manager of this")),
+        "{doctor}"
+    );
+    let settings = site.get("/settings").text();
+    let port = grpc.rsplit(':').next().unwrap();
+    for shown in ["dev.grpc_port", port, "flag --grpc-port", "store.data_dir"] {
+        assert!(settings.contains(shown), "{shown}: {settings}");
+    }
+    dev.kill();
+}
+
 /// `expected` is in `found`, field by field; what only the API has is left alone.
 #[track_caller]
 fn same(found: &Value, expected: &Value, of: &str) {

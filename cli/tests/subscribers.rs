@@ -95,10 +95,15 @@ async fn an_incident_is_listed_taken_muted_and_resolved() {
     );
     place.assay(&["incident", "mute", &id, "--off"]).ended(0);
     place.assay(&["incident", "resolve", &id]).ended(0);
+    // Again, as after an answer that was lost: it is so already.
+    place.assay(&["incident", "resolve", &id]).ended(0);
     place
-        .assay(&["incident", "resolve", &id])
+        .assay(&["incident", "ack", &id])
         .ended(4)
-        .kind(&["is resolved", "nothing to resolve"]);
+        .kind(&["is resolved", "nothing to acknowledge"]);
+    let told = place.assay(&["incident", "get", &id, "-o", "json"]);
+    let told = told.ended(0).json()["items"][0]["events"].to_string();
+    assert_eq!(told.matches("\"resolved\"").count(), 1, "{told}");
     let none = place.assay(&list).ended(0).json();
     assert_eq!(none["summary"]["incidents"], 0);
     let all = place
@@ -175,7 +180,25 @@ async fn a_subscription_is_added_tested_paused_and_removed_and_no_secret_is_anyw
     let times = ids.iter().filter(|id| **id == of_it).count();
     assert!(times >= 2, "{delivery} of {ids:?}");
     let text = place.assay(&["subscribe", "list"]).ended(0).out;
-    assert!(text.contains(&target) && text.contains("webhook"), "{text}");
+    let host = format!("{}/…", receiver.url());
+    assert!(text.contains(&host) && text.contains("webhook"), "{text}");
+    // Two of the same minute, each under a beginning that is its own.
+    let shown = |id: &str| {
+        let mut words = text.split_whitespace();
+        let short = words.find(|word| id.starts_with(word)).unwrap();
+        place.assay(&["subscribe", "deliveries", short]).ended(0);
+        short.to_owned()
+    };
+    assert_ne!(shown(&id), shown(&dead));
+    for output in ["text", "json"] {
+        for args in [&["subscribe", "list"][..], &["subscribe", "deliveries"]] {
+            let all = [args, &["-o", output]].concat();
+            let said = place.assay(&all).ended(0).out;
+            for whole in [&target, &target.replace("/hook", "/dead")] {
+                assert!(!said.contains(whole.as_str()), "{said}");
+            }
+        }
+    }
     place.assay(&["subscribe", "remove", &dead]).ended(0);
     let left = place
         .assay(&["subscribe", "list", "-o", "json"])
@@ -188,6 +211,9 @@ async fn a_subscription_is_added_tested_paused_and_removed_and_no_secret_is_anyw
         .ended(4)
         .kind(&["[webhook] allow"]);
     add(&[&target, "--secret", CANARY]).ended(2);
+    add(&[&target, "--secret", "env:ASSAY_NOTIFY_NOT_SET"])
+        .ended(4)
+        .kind(&["env:ASSAY_NOTIFY_NOT_SET", "not to be had"]);
     dev.kill();
     for (name, text) in everything(&place) {
         assert!(!text.contains(CANARY), "{name} holds the secret");

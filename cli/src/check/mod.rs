@@ -42,6 +42,7 @@ pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
         slots: args.slots.unwrap_or_else(cores).max(1),
         memory_bytes: cx.memory_bytes(args.memory)?,
         storage: cx.storage()?,
+        address: None,
     })
     .await?;
     let filter = Filter::new(&args);
@@ -122,7 +123,8 @@ fn read_definitions(files: &[PathBuf], cx: &Context) -> Result<Option<Vec<(PathB
 /// Parses one dataset file; its relative paths start at its folder.
 pub fn parse_file(file: &Path) -> Result<(Parsed, Vec<u8>)> {
     let bytes = std::fs::read(file)
-        .with_context(|| format!("cannot read the dataset file {}", file.display()))?;
+        .with_context(|| format!("cannot read the dataset file {}", file.display()))
+        .or_exit(Exit::Invalid)?;
     let absolute = std::path::absolute(file)?;
     let base = absolute.parent().unwrap_or(Path::new("/")).to_owned();
     let parsed = parse_bytes(&file.display().to_string(), &bytes, &base);

@@ -522,8 +522,8 @@ fn last_line(all: &[Checked], exit: Exit) -> String {
     let mut line = format!("exit code {}", exit.code());
     if total.learning > 0 {
         line.push_str(&format!(
-            "; {} still learning: not judged yet",
-            text::counted(total.learning as usize, "check")
+            "; {} still learning (too little history before the partition): not judged",
+            text::counted(total.learning as usize, "result")
         ));
     }
     if total.planned == 0 {

@@ -64,6 +64,7 @@ impl Way {
             slots: 1,
             memory_bytes: cx.memory_bytes(None)?,
             storage: None,
+            address: None,
         })
         .await?;
         let door = Door::Local(embedded.manager.doorway());

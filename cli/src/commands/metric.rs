@@ -4,10 +4,12 @@
 //! the data folder, which is opened for reading only. Both ways show the same.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use assay_model::ids::DatasetId;
+use assay_model::history::with_gaps;
+use assay_model::ids::{DatasetId, UnknownWord};
 use assay_model::metric::{Metric, MetricKey, MetricStatus, MetricValue};
 use assay_model::outcome::{CheckResult, Limits, Outcome};
 use assay_model::partition::{Partition, PartitionVersion};
@@ -44,11 +46,11 @@ struct Series {
     points: Vec<Point>,
 }
 
-/// One value with what became of it.
+/// One value with what became of it, or a partition that has none.
 struct Point {
     partition: Partition,
     version: PartitionVersion,
-    status: MetricStatus,
+    status: Status,
     value: MetricValue,
     /// For an estimate, its error relative to the value.
     error_bound: Option<f64>,
@@ -56,6 +58,35 @@ struct Point {
     limits: Option<Limits>,
     /// What other checks on the value expect.
     also_expected: Vec<String>,
+}
+
+/// Whether there is a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// The partition was measured, or could not be.
+    Is(MetricStatus),
+    /// It has not come.
+    Missing,
+}
+
+impl Status {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Is(status) => status.as_str(),
+            Self::Missing => Outcome::Missing.as_str(),
+        }
+    }
+}
+
+impl FromStr for Status {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "missing" => Ok(Self::Missing),
+            word => word.parse().map(Self::Is),
+        }
+    }
 }
 
 /// Runs the command.
@@ -93,6 +124,12 @@ async fn list(
 ) -> Result<Exit> {
     let metric = wanted.as_ref().map(|wanted| wanted.metric);
     let (dataset, mut series) = read(dataset, metric, LIST_PARTITIONS, cx).await?;
+    for series in &mut series {
+        // A partition that has not come is nobody's newest value.
+        series
+            .points
+            .retain(|point| point.status != Status::Missing);
+    }
     series.retain(|s| match &wanted {
         Some(wanted) => wanted.takes(&s.key),
         None => column.is_none_or(|c| s.key.column == c),
@@ -217,8 +254,8 @@ fn held_back(series: &Series) -> BTreeMap<&str, &str> {
 
 fn shown(point: &Point) -> String {
     match point.status {
-        MetricStatus::Computed => text::measured(&point.value, point.error_bound),
-        MetricStatus::Error | MetricStatus::Overflow => point.status.to_string(),
+        Status::Is(MetricStatus::Computed) => text::measured(&point.value, point.error_bound),
+        status => status.as_str().to_owned(),
     }
 }
 
@@ -234,7 +271,7 @@ fn point_json(point: &Point) -> Value {
     json!({
         "partition": point.partition.key,
         "version": point.version,
-        "status": point.status,
+        "status": point.status.as_str(),
         "value": point.value,
         "errorBound": point.error_bound,
         "outcome": point.outcome,
@@ -350,6 +387,7 @@ async fn stored_dataset(store: &dyn MetricStore, wanted: &str) -> Result<Dataset
 
 async fn from_store(store: &dyn MetricStore, id: &DatasetId, limit: u32) -> Result<Vec<Series>> {
     let history = store.history(id, None, limit).await?;
+    let ledger = store.ledger(id).await?;
     let filter = ResultFilter {
         limit: RESULTS_MAX,
         ..ResultFilter::default()
@@ -362,9 +400,14 @@ async fn from_store(store: &dyn MetricStore, id: &DatasetId, limit: u32) -> Resu
     }
     let mut all = Vec::new();
     for (key, points) in history {
-        let points = points
+        let points = with_gaps(points, &ledger, limit as usize)
             .into_iter()
-            .map(|point| {
+            .map(|place| {
+                let status = match place.gap {
+                    Some(Outcome::Missing) => Status::Missing,
+                    _ => Status::Is(place.point.status),
+                };
+                let (gap, point) = (place.gap, place.point);
                 let results = judged.get(&(&key, &point.partition.key, &*point.version));
                 let shown = results.and_then(|results| CheckResult::shown(results));
                 let (outcome, limits, also_expected) = match shown {
@@ -374,10 +417,10 @@ async fn from_store(store: &dyn MetricStore, id: &DatasetId, limit: u32) -> Resu
                 Point {
                     partition: Arc::unwrap_or_clone(point.partition),
                     version: Arc::unwrap_or_clone(point.version),
-                    status: point.status,
+                    status,
                     value: point.value,
                     error_bound: point.error_bound,
-                    outcome,
+                    outcome: gap.or(outcome),
                     limits,
                     also_expected,
                 }
@@ -400,7 +443,7 @@ mod tests {
                 ..Partition::all()
             },
             version: PartitionVersion("v".to_owned()),
-            status: MetricStatus::Computed,
+            status: Status::Is(MetricStatus::Computed),
             value: MetricValue::integer(1),
             error_bound: None,
             outcome: None,

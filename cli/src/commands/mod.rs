@@ -61,6 +61,27 @@ pub fn by_prefix(kind: &str, wanted: &str, names: &[String]) -> Result<String> {
     }
 }
 
+/// Characters of an id that a list shows at least.
+const SHORT: usize = 12;
+
+/// How many characters of these ids tell each from every other, so that what a list shows of one can be
+/// typed: ids that are made one after another begin alike.
+pub fn shortest(ids: &[String]) -> usize {
+    let mut sorted: Vec<&str> = ids.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let alike = |pair: &[&str]| match pair {
+        [one, two] => one
+            .chars()
+            .zip(two.chars())
+            .take_while(|(a, b)| a == b)
+            .count(),
+        _ => 0,
+    };
+    let most = sorted.windows(2).map(alike).max();
+    most.map_or(SHORT, |most| SHORT.max(most + 1))
+}
+
 fn unknown(kind: &str, wanted: &str, names: &[String]) -> String {
     let near = names
         .iter()
@@ -91,6 +112,26 @@ mod tests {
             "orders_daily"
         );
         assert_eq!(by_prefix("dataset", "s", &names()).unwrap(), "shipments");
+    }
+
+    #[test]
+    fn what_is_shown_of_an_id_names_one() {
+        let ids =
+            |texts: &[&str]| -> Vec<String> { texts.iter().map(|t| (*t).to_owned()).collect() };
+        // Two that were made in the same minute, and one of another day.
+        let made = ids(&[
+            "sub_01a203a1f0c47d11aa00000000000001",
+            "sub_01a203a1f0c87d11aa00000000000002",
+            "sub_02b203a1f0c87d11aa00000000000003",
+        ]);
+        let length = shortest(&made);
+        assert_eq!(length, 16);
+        for id in &made {
+            let shown: String = id.chars().take(length).collect();
+            assert_eq!(by_prefix("subscription", &shown, &made).unwrap(), *id);
+        }
+        assert_eq!(shortest(&made[..1]), SHORT);
+        assert_eq!(shortest(&[]), SHORT);
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub fn run(command: &ConfigCommand, cx: &Context) -> Result<Exit> {
 
 /// A value as it may be shown: an address may have been set with its password, which is refused
 /// only when it is used.
-fn shown(key: &str, value: &str) -> String {
+pub fn shown(key: &str, value: &str) -> String {
     match key {
         "ingest.url" => assay_process::options::without_password(value),
         _ => value.to_owned(),

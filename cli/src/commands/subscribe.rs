@@ -6,13 +6,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use assay_answers::notice::{masked, without};
+use assay_model::notice::ChannelKind;
 use assay_proto::convert::opt_time;
 use assay_proto::v1;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::by_prefix;
 use super::incident::by;
+use super::{by_prefix, shortest};
 use crate::args::{AddArgs, SubscribeCommand};
 use crate::client::{Client, coded, refused};
 use crate::context::Context;
@@ -63,7 +65,9 @@ pub async fn run(command: SubscribeCommand, cx: &Context) -> Result<Exit> {
                 limit,
                 ..Default::default()
             };
-            show_deliveries(&deliveries(&client, request).await?, cx)
+            let found = deliveries(&client, request).await?;
+            let all = subscriptions(&client, String::new(), true).await?;
+            show_deliveries(&found, &all, cx)
         }
     }
 }
@@ -108,11 +112,12 @@ async fn list(client: &Client, dataset: Option<String>, all: bool, cx: &Context)
             "WAITING",
             "DEAD",
         ]);
+        let short = short_of(&found);
         for one in &found {
             table.add_row([
-                one.id.chars().take(12).collect(),
+                short(&one.id),
                 one.channel.clone(),
-                one.target.clone(),
+                shown(one),
                 or(&one.dataset, "all"),
                 severity(one),
                 state(one),
@@ -122,8 +127,8 @@ async fn list(client: &Client, dataset: Option<String>, all: bool, cx: &Context)
         }
         cx.screen.text(&table::print(&table))?;
         for one in found.iter().filter(|one| !one.trouble.is_empty()) {
-            let id: String = one.id.chars().take(12).collect();
-            cx.screen.note(&format!("{id}: {}", one.trouble));
+            let trouble = hidden(&one.trouble, one);
+            cx.screen.note(&format!("{}: {trouble}", short(&one.id)));
         }
     }
     let items: Vec<Value> = found.iter().map(item).collect();
@@ -131,6 +136,26 @@ async fn list(client: &Client, dataset: Option<String>, all: bool, cx: &Context)
     cx.screen
         .items("SubscriptionList", &items, &summary, Exit::Ok)?;
     Ok(Exit::Ok)
+}
+
+/// Where somebody is told, fit to be shown: an address of the web may be a secret.
+fn shown(one: &v1::Subscription) -> String {
+    // A channel that this version does not know may be of the web.
+    let channel = one.channel.parse().unwrap_or(ChannelKind::Webhook);
+    masked(channel, &one.target)
+}
+
+/// A text that may repeat where somebody is told, fit to be shown.
+fn hidden(text: &str, one: &v1::Subscription) -> String {
+    let channel = one.channel.parse().unwrap_or(ChannelKind::Webhook);
+    without(text, channel, &one.target)
+}
+
+/// What a list shows of the ids of these.
+fn short_of(all: &[v1::Subscription]) -> impl Fn(&str) -> String + use<> {
+    let ids: Vec<String> = all.iter().map(|one| one.id.clone()).collect();
+    let length = shortest(&ids);
+    move |id| id.chars().take(length).collect()
 }
 
 fn or(text: &str, other: &str) -> String {
@@ -203,7 +228,7 @@ async fn add(client: &Client, args: AddArgs, cx: &Context) -> Result<Exit> {
 }
 
 fn changed(one: &v1::Subscription, done: &str, cx: &Context) -> Result<Exit> {
-    let (id, channel, target) = (&one.id, &one.channel, &one.target);
+    let (id, channel, target) = (&one.id, &one.channel, shown(one));
     cx.screen
         .text(&format!("{done}  {id}  {channel} {target}\n"))?;
     cx.screen
@@ -241,6 +266,7 @@ async fn deliveries(
 
 async fn test(client: &Client, wanted: &str, no_wait: bool, cx: &Context) -> Result<Exit> {
     let id = known(client, wanted).await?;
+    let all = subscriptions(client, String::new(), true).await?;
     let asked = client.call(v1::TestSubscriptionRequest { id, by: by() });
     let answer = client.notices().test_subscription(asked).await;
     let id = answer
@@ -268,7 +294,7 @@ async fn test(client: &Client, wanted: &str, no_wait: bool, cx: &Context) -> Res
             _ if no_wait => Exit::Ok,
             _ => Exit::NotEvaluated,
         };
-        let why = or(&one.error, "no answer yet");
+        let why = or(&error(&one, &all), "no answer yet");
         cx.screen.text(&match one.state.as_str() {
             "delivered" => format!("delivered  {}\n", one.id),
             state => format!(
@@ -277,7 +303,7 @@ async fn test(client: &Client, wanted: &str, no_wait: bool, cx: &Context) -> Res
             ),
         })?;
         cx.screen
-            .items("Delivery", &[delivery(&one)], &json!({}), exit)?;
+            .items("Delivery", &[delivery(&one, &all)], &json!({}), exit)?;
         return Ok(exit);
     }
 }
@@ -295,7 +321,7 @@ async fn again(client: &Client, id: String, cx: &Context) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn show_deliveries(found: &[v1::Delivery], cx: &Context) -> Result<Exit> {
+fn show_deliveries(found: &[v1::Delivery], all: &[v1::Subscription], cx: &Context) -> Result<Exit> {
     if found.is_empty() {
         cx.screen.note("no message");
     } else {
@@ -309,22 +335,23 @@ fn show_deliveries(found: &[v1::Delivery], cx: &Context) -> Result<Exit> {
             "LAST ERROR",
         ]);
         let now = Timestamp::now();
+        let short = short_of(all);
         for one in found {
             let at = opt_time("created_at", one.created_at).ok().flatten();
             let at = at.map_or_else(String::new, |at| text::when(at, now, cx.screen.times));
             table.add_row([
                 one.id.clone(),
-                one.subscription.chars().take(12).collect(),
+                short(&one.subscription),
                 one.kind.clone(),
                 one.state.clone(),
                 one.attempts.to_string(),
                 at,
-                or(&one.error, "-"),
+                or(&error(one, all), "-"),
             ]);
         }
         cx.screen.text(&table::print(&table))?;
     }
-    let items: Vec<Value> = found.iter().map(delivery).collect();
+    let items: Vec<Value> = found.iter().map(|one| delivery(one, all)).collect();
     let summary = json!({ "deliveries": items.len() });
     cx.screen
         .items("DeliveryList", &items, &summary, Exit::Ok)?;
@@ -342,7 +369,7 @@ fn item(one: &v1::Subscription) -> Value {
         "dataset": or_none(&one.dataset),
         "origin": one.origin,
         "channel": one.channel,
-        "target": one.target,
+        "target": shown(one),
         "secret": or_none(&one.secret),
         "operator": one.operator,
         "severity": one.severity,
@@ -355,12 +382,18 @@ fn item(one: &v1::Subscription) -> Value {
         "removedAt": opt_time("removed_at", one.removed_at).ok().flatten(),
         "pending": one.pending,
         "dead": one.dead,
-        "trouble": or_none(&one.trouble),
+        "trouble": or_none(&hidden(&one.trouble, one)),
     })
 }
 
+/// What the last attempt at a message ended in, without where it went.
+fn error(one: &v1::Delivery, all: &[v1::Subscription]) -> String {
+    let to = all.iter().find(|to| to.id == one.subscription);
+    to.map_or_else(|| one.error.clone(), |to| hidden(&one.error, to))
+}
+
 /// A message for programs.
-fn delivery(one: &v1::Delivery) -> Value {
+fn delivery(one: &v1::Delivery, all: &[v1::Subscription]) -> Value {
     json!({
         "id": one.id,
         "subscription": one.subscription,
@@ -372,7 +405,7 @@ fn delivery(one: &v1::Delivery) -> Value {
         "createdAt": opt_time("created_at", one.created_at).ok().flatten(),
         "nextAt": opt_time("next_at", one.next_at).ok().flatten(),
         "endedAt": opt_time("ended_at", one.ended_at).ok().flatten(),
-        "error": or_none(&one.error),
+        "error": or_none(&error(one, all)),
         "message": one.message,
     })
 }

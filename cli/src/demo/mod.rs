@@ -96,6 +96,7 @@ pub async fn run(args: DemoArgs, cx: &Context) -> Result<Exit> {
         slots: 1,
         memory_bytes: cx.memory_bytes(None)?,
         storage: None,
+        address: None,
     })
     .await?;
     let judged = tokio::select! {

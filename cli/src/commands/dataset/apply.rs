@@ -313,6 +313,7 @@ pub(super) fn tell(
             text::counted(one.dataset.checks.len(), "check"),
             one.path.display()
         ));
+        out.push_str(&not_by_itself(&one.dataset));
         let told = one.moved.iter().filter(|_| *what != Done::Unchanged);
         for (before, after) in told {
             out.push_str(&format!(
@@ -347,6 +348,12 @@ pub(super) fn tell(
     });
     cx.screen
         .items("DatasetChangeList", &items, &summary, Exit::Ok)
+}
+
+/// A line of why nothing of a dataset is judged by itself, where that is so.
+pub(super) fn not_by_itself(dataset: &Dataset) -> String {
+    let why = dataset.status.not_by_itself();
+    why.map_or_else(String::new, |why| format!("           it is {why}\n"))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::apply::{alike, valid};
+use super::apply::{alike, not_by_itself, valid};
 use super::expand;
 use crate::client::connect;
 use crate::client::port::{Done, Put};
@@ -47,12 +47,13 @@ pub async fn run(files: &[PathBuf], dry_run: bool, cx: &Context) -> Result<Exit>
         let done = cluster.put(put).await;
         let done = done.map_err(|refusal| refusal.error.context(dataset.id.to_string()))?;
         cx.screen.text(&format!(
-            "{:<9}  {} {}  {}  from {}\n",
+            "{:<9}  {} {}  {}  from {}\n{}",
             done.word(),
             dataset.id,
             dataset.version,
             text::counted(dataset.checks.len(), "check"),
-            source.path.display()
+            source.path.display(),
+            not_by_itself(dataset)
         ))?;
         items.push(json!({
             "id": dataset.id,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use assay_contract::{Diagnostic, render_fancy};
+use assay_model::dataset::DatasetStatus;
 use serde_json::{Value, json};
 
 use super::{Source, expand};
@@ -48,11 +49,16 @@ fn headline(source: &Source, errors: usize) -> String {
     let warnings = source.parsed.diagnostics.len() - errors;
     let said = match &source.parsed.dataset {
         Some(dataset) => format!(
-            "{} {}, {}, {}",
+            "{} {}, {}, {}{}",
             dataset.id,
             dataset.version,
             text::counted(dataset.columns.len(), "column"),
-            text::counted(dataset.checks.len(), "check")
+            text::counted(dataset.checks.len(), "check"),
+            match dataset.status {
+                DatasetStatus::Draft => ", a draft",
+                DatasetStatus::Retired => ", retired",
+                DatasetStatus::Active | DatasetStatus::Deprecated => "",
+            }
         ),
         None if errors == 0 => "valid, but this version does not run it".to_owned(),
         None => "invalid".to_owned(),

@@ -385,6 +385,14 @@ fn named(names: &[&str]) -> String {
     }
 }
 
+/// The manager that runs on the data folder, and where it listens, whatever port is set.
+fn running(cx: &Context) -> Option<(u32, String)> {
+    let holder = holder_of(&cx.data_dir())?;
+    let address = holder.address?;
+    let at = address.strip_prefix("http://").unwrap_or(&address);
+    Some((holder.pid, at.to_owned()))
+}
+
 fn listening(cx: &Context) -> Finding {
     let port: u16 = match cx.settings.parse("dev.grpc_port") {
         Ok(port) => port.unwrap_or(8081),
@@ -393,15 +401,13 @@ fn listening(cx: &Context) -> Finding {
             return Finding::failed("port", error.to_string(), remedy);
         }
     };
+    if let Some((pid, at)) = running(cx) {
+        let what = format!("{at}, the manager of this data folder (pid {pid})");
+        return Finding::good("port", what);
+    }
     let remedy = "take another: assay dev --grpc-port 0 (any free one)";
     match look_at(port) {
         Port::Free => Finding::good("port", format!("{port} is free")),
-        Port::Taken(Some((pid, _))) if holder_of(&cx.data_dir()).is_some_and(|h| h.pid == pid) => {
-            Finding::good(
-                "port",
-                format!("{port}, the manager of this data folder (pid {pid})"),
-            )
-        }
         Port::Taken(Some((pid, name))) => Finding::warning(
             "port",
             format!("{port} is in use (pid {pid}, {name})"),
