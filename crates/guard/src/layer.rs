@@ -145,13 +145,12 @@ impl Guard {
         if !faults.is_empty() {
             return Err(faults.join("; "));
         }
-        let (queue, limits) = (&settings.queue, &settings.limits);
-        let patience = Duration::from_millis(queue.patience_ms);
+        let limits = &settings.limits;
         let telemetry = parts.telemetry.clone();
         let inner = Inner {
             identity: Identity::new(&settings.identity)?,
             quotas: Quotas::new(&settings.quotas, &Uptime::begin()),
-            queue: Queue::new(queue.in_flight, queue.waiting, patience, telemetry),
+            queue: Queue::new(&settings.queue, telemetry),
             bodies: tokio::sync::Semaphore::new(limits.bodies),
             streams: Streams::new(limits.streams_each, limits.streams),
             parts,
