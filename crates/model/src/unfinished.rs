@@ -29,7 +29,7 @@ pub struct TasksHeld {
 impl Default for TasksHeld {
     fn default() -> Self {
         Self {
-            max: 65_536,
+            max: 16_384,
             per_run: 256,
         }
     }

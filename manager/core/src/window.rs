@@ -74,14 +74,22 @@ impl Core {
     /// Asks for more tasks of a run when half of what it may hold has ended.
     pub(crate) fn decide_window(&mut self, id: RunId) {
         let limits = self.config.tasks_held;
+        let reads = |run: &RunRecord| run.is_asked || run.reloading;
+        if self
+            .runs
+            .get(&id)
+            .is_none_or(|run| reads(run) || run.rest() == 0)
+        {
+            return;
+        }
         let active = self.runs.values().filter(|run| run.is_active()).count();
-        let all: usize = self.runs.values().map(RunRecord::held).sum();
+        let all = self.tasks_held();
         let share = limits.share(active);
         let Some(run) = self.runs.get_mut(&id) else {
             return;
         };
         let held = run.held();
-        if run.is_asked || run.reloading || run.rest() == 0 || held > share / 2 {
+        if held > share / 2 {
             return;
         }
         // What other runs hold from the time when there were fewer of them counts, too.

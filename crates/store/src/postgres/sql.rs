@@ -66,17 +66,19 @@ pub(super) const LOAD_TASKS: &str = concat!(
      SELECT x.* FROM task x WHERE x.run_id = r.id AND x.no = 0 \
      UNION ALL SELECT x.* FROM task x WHERE x.run_id = r.id AND x.no > 0 AND x.node IS NOT NULL \
      UNION ALL (SELECT x.* FROM task x WHERE x.run_id = r.id AND x.no > 0 AND x.state = 'ready' \
-     ORDER BY x.no LIMIT $2)) t JOIN task_spec s ON s.task_id = t.id WHERE ",
+     ORDER BY x.no LIMIT $2)) t \
+     CROSS JOIN LATERAL (SELECT * FROM task_spec WHERE task_id = t.id OFFSET 0) s WHERE ",
     unfinished!(),
     " AND ($1::uuid IS NULL OR r.id = $1) ORDER BY r.created_at, r.id, t.no"
 );
 
-/// $1 run, $2 after which number, $3 limit.
+/// $1 run, $2 after which number, $3 limit. What a task is told is looked up for those that are read only.
 pub(super) const MORE_TASKS: &str = concat!(
     "SELECT ",
     task_columns!(),
-    " FROM task t JOIN task_spec s ON s.task_id = t.id WHERE t.run_id = $1 AND t.no > $2 \
-     AND t.state IN ('ready', 'assigned', 'running') ORDER BY t.no LIMIT $3"
+    " FROM (SELECT * FROM task WHERE run_id = $1 AND no > $2 \
+     AND state IN ('ready', 'assigned', 'running') ORDER BY no LIMIT $3) t \
+     CROSS JOIN LATERAL (SELECT * FROM task_spec WHERE task_id = t.id OFFSET 0) s ORDER BY t.no"
 );
 
 /// $1 run, $2 numbers of tasks.
