@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use crate::predict::median_of_eight;
 use crate::series::Point;
 
-pub(crate) const WEEK: i32 = 7;
+const WEEK: i32 = 7;
 const WEEKS: usize = 8;
 /// A calendar longer than this many days is not searched for a season.
 const SPAN_MAX: i32 = 20_000;

@@ -6,9 +6,10 @@
 //! Per series: a scale, then the predictor that missed least in a backtest on the series' own past,
 //! then for each side a width from the misses towards that side: a multiple of their cubic mean,
 //! which weighs the tail more than a standard deviation does and stays finite for the Student t
-//! with 5 degrees of freedom that is assumed of them. Misses of zero count on both sides, so that
-//! a series that seldom moves has narrow limits. Misses far outside the bulk are drawn in first:
-//! an unnoticed fault of the past must not hide the next one.
+//! with 5 degrees of freedom that is assumed of them. Late misses count more than early ones.
+//! Misses of zero count on both sides, so that a series that seldom moves has narrow limits.
+//! Misses far outside the bulk are drawn in first: an unnoticed fault of the past must not hide
+//! the next one. What is measured says which side may be wider or narrower (`SeriesKind::shares`).
 //!
 //! Per partition: the widths are multiplied by one factor. It starts from the number of moving
 //! series (a t5 tail falls with the fifth power, so that M series need a factor of M^(1/5)) and is

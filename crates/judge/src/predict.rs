@@ -4,7 +4,7 @@
 //! Out: for each position, what each predictor says of it from earlier positions only. It must
 //! never use the value at the predicted position or a later one.
 
-use crate::calendar::{Calendar, WEEK};
+use crate::calendar::Calendar;
 use crate::follow::follow;
 
 /// How a prediction is made.
@@ -18,8 +18,6 @@ pub(crate) enum Predictor {
     Drift,
     /// Median of the same weekday in the last 8 weeks.
     Weekday,
-    /// The weekday's median, moved by the last week's median distance from it.
-    WeekdayLevel,
     /// The weekday's median, moved by the part of the last miss that misses of this series keep.
     WeekdayFollowing,
     /// The mean of the middle of the last 28, moved likewise.
@@ -33,7 +31,6 @@ impl Predictor {
         Self::Recent,
         Self::Drift,
         Self::Weekday,
-        Self::WeekdayLevel,
         Self::WeekdayFollowing,
         Self::MeanFollowing,
     ];
@@ -45,17 +42,14 @@ impl Predictor {
             Self::Recent => "recent-median+t5",
             Self::Drift => "drift+t5",
             Self::Weekday => "weekday-median+t5",
-            Self::WeekdayLevel => "weekday-level+t5",
             Self::WeekdayFollowing => "weekday-following+t5",
             Self::MeanFollowing => "mean-following+t5",
         }
     }
 }
 
-const COUNT: usize = 7;
+const COUNT: usize = 6;
 const LONG: usize = 28;
-/// The most distances from a weekday's median that are kept.
-const DISTANCES: usize = 8;
 
 /// The median by sorting in place; NaN of nothing.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
@@ -108,13 +102,9 @@ impl Predictions {
     pub(crate) fn new(values: &[f64], calendar: &Calendar) -> Self {
         let n = values.len();
         let mut weekday = vec![f64::NAN; n + 1];
-        let mut level = vec![f64::NAN; n + 1];
         if calendar.is_daily() {
             for (at, slot) in weekday.iter_mut().enumerate() {
                 *slot = calendar.weekday_median(values, at);
-            }
-            for (at, slot) in level.iter_mut().enumerate() {
-                *slot = weekday[at] + recent_distance(values, &weekday, at);
             }
         }
         let mut recent = vec![f64::NAN; n + 1];
@@ -132,7 +122,6 @@ impl Predictions {
                 recent,
                 drift,
                 weekday,
-                level,
                 weekday_following,
                 mean_following,
             ],
@@ -149,24 +138,6 @@ impl Predictions {
         Predictor::ALL
             .into_iter()
             .filter(|p| self.of(*p).last().is_some_and(|c| c.is_finite()))
-    }
-}
-
-/// The median distance of the last seven values from their weekday's median.
-fn recent_distance(values: &[f64], weekday: &[f64], at: usize) -> f64 {
-    let mut distances = [f64::INFINITY; DISTANCES];
-    let mut n = 0;
-    for j in at.saturating_sub(WEEK as usize)..at {
-        let distance = values[j] - weekday[j];
-        if !distance.is_nan() {
-            distances[n] = distance;
-            n += 1;
-        }
-    }
-    if n < 4 {
-        f64::NAN
-    } else {
-        median_of_eight(distances, n)
     }
 }
 
