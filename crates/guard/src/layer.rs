@@ -145,12 +145,13 @@ impl Guard {
         if !faults.is_empty() {
             return Err(faults.join("; "));
         }
-        let limits = &settings.limits;
+        let (queue, limits) = (&settings.queue, &settings.limits);
+        let patience = Duration::from_millis(queue.patience_ms);
         let telemetry = parts.telemetry.clone();
         let inner = Inner {
             identity: Identity::new(&settings.identity)?,
             quotas: Quotas::new(&settings.quotas, &Uptime::begin()),
-            queue: Queue::new(&settings.queue, telemetry),
+            queue: Queue::new(queue.in_flight, queue.waiting, patience, telemetry),
             bodies: tokio::sync::Semaphore::new(limits.bodies),
             streams: Streams::new(limits.streams_each, limits.streams),
             parts,

@@ -2,8 +2,7 @@
 //!
 //! Comes in: requests with their rank. Goes out: places, and refusals. It must never let more work at
 //! once than it is told, hold more waiting than it is told, or send a higher rank away while a lower
-//! one waits. Only some of the places are for others than owners: those who are let in share what the
-//! machine has, whoever went first. [`Line`] decides, and knows no clock; [`Queue`] carries it out.
+//! one waits. [`Line`] decides, and knows no clock; [`Queue`] carries it out.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +11,6 @@ use std::time::{Duration, Instant};
 use assay_telemetry::Telemetry;
 use assay_telemetry::series::SHORT_S;
 use tokio::sync::oneshot;
-
-use crate::settings::QueueSettings;
 
 /// Who goes first, and who is sent away last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,35 +63,28 @@ pub enum Arrival<T> {
 #[derive(Debug)]
 pub struct Line<T> {
     places: usize,
-    /// Those of them that others than owners may have at a time.
-    shared: usize,
     most: usize,
     working: usize,
-    /// Those who work and are no owners.
-    others: usize,
     waiting: [VecDeque<T>; 3],
 }
 
 impl<T> Line<T> {
-    /// A line before so many places, `shared` of which others than owners may have, with room for so
-    /// many.
+    /// A line before so many places, with room for so many.
     #[must_use]
-    pub fn new(places: usize, shared: usize, most: usize) -> Self {
+    pub fn new(places: usize, most: usize) -> Self {
         Self {
             places: places.max(1),
-            shared: shared.max(1),
             most,
             working: 0,
-            others: 0,
             waiting: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
         }
     }
 
     /// A request arrives.
     pub fn arrive(&mut self, rank: Rank, request: T) -> Arrival<T> {
-        if self.may_go(rank) {
-            // Whoever leaves gives the place to who waits: nobody waits while there is one for it.
-            self.goes(rank);
+        if self.working < self.places {
+            // Whoever leaves gives the place to who waits: nobody waits while there is one.
+            self.working += 1;
             return Arrival::Goes(request);
         }
         if self.waiting() < self.most {
@@ -115,30 +105,13 @@ impl<T> Line<T> {
         Arrival::Refused(request)
     }
 
-    /// One of this rank has done: who gets the place.
-    pub fn leave(&mut self, rank: Rank) -> Option<(Rank, T)> {
-        self.working = self.working.saturating_sub(1);
-        if rank != Rank::Owner {
-            self.others = self.others.saturating_sub(1);
+    /// A place becomes free: who gets it.
+    pub fn leave(&mut self) -> Option<T> {
+        let next = self.waiting.iter_mut().find_map(VecDeque::pop_front);
+        if next.is_none() {
+            self.working = self.working.saturating_sub(1);
         }
-        for next in Rank::ALL {
-            if self.may_go(next)
-                && let Some(request) = self.waiting[next.at()].pop_front()
-            {
-                self.goes(next);
-                return Some((next, request));
-            }
-        }
-        None
-    }
-
-    fn may_go(&self, rank: Rank) -> bool {
-        self.working < self.places && (rank == Rank::Owner || self.others < self.shared)
-    }
-
-    fn goes(&mut self, rank: Rank) {
-        self.working += 1;
-        self.others += usize::from(rank != Rank::Owner);
+        next
     }
 
     /// Those that wait and are `gone` wait no more.
@@ -196,16 +169,14 @@ struct Inner {
 /// A place, given back when it is dropped.
 pub struct Place {
     queue: Arc<Inner>,
-    rank: Rank,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let next = self.queue.with(|line, _| line.leave(self.rank));
-        if let Some((rank, ticket)) = next {
+        let next = self.queue.with(|line, _| line.leave());
+        if let Some(ticket) = next {
             let place = Self {
                 queue: Arc::clone(&self.queue),
-                rank,
             };
             // One that has gone away gives the place on, by dropping it.
             drop(ticket.turn.send(Ok(place)));
@@ -249,13 +220,12 @@ impl Inner {
 }
 
 impl Queue {
-    /// The queue of these settings.
+    /// A queue before `places`, with room for `waiting`, in which nobody waits longer than `patience`.
     #[must_use]
-    pub fn new(settings: &QueueSettings, telemetry: Telemetry) -> Self {
-        let line = Line::new(settings.in_flight, settings.others(), settings.waiting);
+    pub fn new(places: usize, waiting: usize, patience: Duration, telemetry: Telemetry) -> Self {
         let inner = Inner {
-            line: Mutex::new((line, 0)),
-            patience: Duration::from_millis(settings.patience_ms),
+            line: Mutex::new((Line::new(places, waiting), 0)),
+            patience,
             telemetry,
         };
         // A series that is there from the start tells nothing from nobody.
@@ -295,7 +265,6 @@ impl Queue {
         });
         let place = || Place {
             queue: Arc::clone(&self.inner),
-            rank,
         };
         match arrival {
             Arrival::Goes(_) => return Ok(place()),
@@ -339,7 +308,7 @@ mod tests {
 
     #[test]
     fn the_lowest_are_sent_away_first_and_the_highest_go_first() {
-        let mut line = Line::new(1, 1, 3);
+        let mut line = Line::new(1, 3);
         assert_eq!(line.arrive(Anonymous, 1), Arrival::Goes(1));
         for n in 2..=4 {
             assert_eq!(line.arrive(Anonymous, n), Arrival::Waits);
@@ -367,63 +336,34 @@ mod tests {
             Arrival::Refused(11),
             "owners only among owners"
         );
-        let mut gone = vec![line.leave(Anonymous)];
-        gone.extend((0..3).map(|_| line.leave(Owner)));
-        let owner = |n| Some((Owner, n));
-        assert_eq!(gone, [owner(7), owner(8), owner(10), None]);
+        let gone: Vec<_> = std::iter::from_fn(|| line.leave()).collect();
+        assert_eq!(gone, [7, 8, 10]);
         assert_eq!((line.working(), line.waiting()), (0, 0));
-        assert_eq!(line.leave(Owner), None);
+        assert_eq!(line.leave(), None);
         assert_eq!(line.working(), 0);
     }
 
     #[test]
-    fn owners_find_places_that_others_do_not_get() {
-        let mut line = Line::new(4, 2, 9);
-        assert_eq!(line.arrive(Subscriber, 1), Arrival::Goes(1));
-        assert_eq!(line.arrive(Anonymous, 2), Arrival::Goes(2));
-        assert_eq!(line.arrive(Subscriber, 3), Arrival::Waits);
-        assert_eq!(line.arrive(Owner, 4), Arrival::Goes(4));
-        assert_eq!(line.arrive(Owner, 5), Arrival::Goes(5));
-        assert_eq!(line.arrive(Owner, 6), Arrival::Waits);
-        assert_eq!(line.leave(Anonymous), Some((Owner, 6)));
-        // One of the others may work, and all places are taken.
-        assert_eq!(line.leave(Owner), Some((Subscriber, 3)));
-        assert_eq!(line.leave(Owner), None);
-        assert_eq!(line.arrive(Anonymous, 7), Arrival::Waits);
-        assert_eq!(line.leave(Subscriber), Some((Anonymous, 7)));
-    }
-
-    #[test]
-    fn nobody_waits_while_there_is_a_place_for_it_and_the_bounds_hold() {
-        let mut line = Line::new(4, 2, 7);
-        let (mut seed, mut working) = (12_345_u32, Vec::new());
+    fn nobody_waits_while_a_place_is_free_and_the_bounds_hold() {
+        let mut line = Line::new(4, 7);
+        let (mut seed, mut working) = (12_345_u32, 0);
         for n in 0..100_000 {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let rank = Rank::ALL[(seed >> 24) as usize % 3];
             if (seed >> 16) & 1 == 0 {
-                if matches!(line.arrive(rank, n), Arrival::Goes(_)) {
-                    working.push(rank);
-                }
-            } else if !working.is_empty() {
-                let gone = working.swap_remove((seed >> 20) as usize % working.len());
-                working.extend(line.leave(gone).map(|(next, _)| next));
+                working += u32::from(matches!(line.arrive(rank, n), Arrival::Goes(_)));
+            } else if working > 0 {
+                working -= u32::from(line.leave().is_none());
             }
-            let others = working.iter().filter(|rank| **rank != Owner).count();
-            assert_eq!(working.len(), line.working());
-            assert!(line.working() <= 4 && others <= 2 && line.waiting() <= 7);
-            assert!(line.waiting_of(Owner) == 0 || line.working() == 4);
-            assert!(line.waiting() == 0 || line.working() == 4 || others == 2);
+            assert_eq!(usize::try_from(working).unwrap(), line.working());
+            assert!(line.working() <= 4 && line.waiting() <= 7);
+            assert!(line.waiting() == 0 || line.working() == 4);
         }
     }
 
     fn queue(places: usize, waiting: usize, patience: u64) -> Queue {
-        let settings = QueueSettings {
-            in_flight: places,
-            others: Some(places),
-            waiting,
-            patience_ms: patience,
-        };
-        Queue::new(&settings, Telemetry::default())
+        let patience = Duration::from_millis(patience);
+        Queue::new(places, waiting, patience, Telemetry::default())
     }
 
     #[tokio::test]

@@ -168,10 +168,6 @@ impl Rate {
 pub struct QueueSettings {
     /// Requests that handlers work on at the same time.
     pub in_flight: usize,
-    /// Those of them that are of others than owners and operators; four for each core if it is not
-    /// said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub others: Option<usize>,
     /// Requests that wait for it.
     pub waiting: usize,
     /// A request that waited so many milliseconds is sent away.
@@ -182,22 +178,9 @@ impl Default for QueueSettings {
     fn default() -> Self {
         Self {
             in_flight: 64,
-            others: None,
             waiting: 256,
             patience_ms: 2_000,
         }
-    }
-}
-
-/// Requests of others than owners that a core works on at a time: few, for whoever is let in shares it.
-const OTHERS_OF_A_CORE: usize = 4;
-
-impl QueueSettings {
-    /// Requests of others than owners that are worked on at the same time.
-    #[must_use]
-    pub fn others(&self) -> usize {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        self.others.unwrap_or(OTHERS_OF_A_CORE * cores)
     }
 }
 
@@ -269,7 +252,6 @@ impl GuardSettings {
         self.identity.look(&mut faults);
         for (name, number) in [
             ("queue.in_flight", self.queue.in_flight),
-            ("queue.others", self.queue.others.unwrap_or(1)),
             ("limits.bodies", self.limits.bodies),
             ("limits.connections", self.limits.connections),
             ("limits.connections_each", self.limits.connections_each),

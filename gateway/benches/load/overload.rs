@@ -12,22 +12,15 @@ use crate::world::World;
 
 /// How much more is asked for than can be served.
 const TIMES: f64 = 5.0;
-/// Connections on which what can be served is found.
-const CONNECTIONS: usize = 16;
 /// The owner's share of what can be served.
 const OWNERS: f64 = 0.1;
 
-/// The guard's settings: credentials, quotas out of the way, so many requests of others than owners
-/// at a time, or as many as by default.
-pub fn guard(world: &World, others: u64) -> String {
-    let others = match others {
-        0 => String::new(),
-        others => format!("others = {others}\n"),
-    };
+/// The guard's settings: credentials, quotas out of the way, so many requests at a time.
+pub fn guard(world: &World, in_flight: usize) -> String {
     format!(
         "[identity]\nmode = 'credentials'\ntokens = '{}'\ntrusted_proxies = ['127.0.0.0/8']\n\
          [quotas]\nprincipal = {{ per_second = 1000000, burst = 1000000 }}\n\
-         [queue]\n{others}waiting = 32\npatience_ms = 500\n",
+         [queue]\nin_flight = {in_flight}\nwaiting = 32\npatience_ms = 500\n",
         world.folder.path().join("tokens.toml").display()
     )
 }
@@ -58,8 +51,8 @@ impl Fresh {
 
 /// Owners' latency alone and at five times the load, and what is served then.
 pub async fn measure(world: &World) {
-    let at_a_time = told("ASSAY_BENCH_OTHERS", 0);
-    let server = Server::start(world, Some(&guard(world, at_a_time))).await;
+    let places = usize::try_from(told("ASSAY_BENCH_PLACES", 2)).unwrap_or(2);
+    let server = Server::start(world, Some(&guard(world, places))).await;
     let fresh = Rc::new(Fresh {
         next: RefCell::new(0),
     });
@@ -67,7 +60,7 @@ pub async fn measure(world: &World) {
     let lasts = Duration::from_secs(told("ASSAY_BENCH_SECONDS", 10));
     let (mut ratios, mut goodputs) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let peak = peak(world, &server, &fresh, lasts).await;
+        let peak = peak(world, &server, &fresh, places * 2, lasts).await;
         let rate = peak * OWNERS;
         let alone = open_loop(world, &server, &fresh, true, rate, lasts).await;
         let (owner, others) = tokio::join!(
@@ -89,7 +82,7 @@ pub async fn measure(world: &World) {
         goodputs.push(served / peak);
     }
     println!(
-        "at {TIMES} x, {at_a_time} of others at a time (0: the default): owners' p99 {:.2} x unloaded, served {:.2} of peak (medians of {rounds})",
+        "at {TIMES} x, {places} places: owners' p99 {:.2} x unloaded, served {:.2} of peak (medians of {rounds})",
         median(ratios),
         median(goodputs)
     );
@@ -106,15 +99,20 @@ fn words(seen: &Seen) -> String {
     )
 }
 
-/// What can be served, one request after the other on each connection, by the owner: others are not
-/// given all that there is.
-async fn peak(world: &World, server: &Server, fresh: &Fresh, lasts: Duration) -> f64 {
-    let asking = (0..CONNECTIONS).map(|_| async {
+/// What can be served, one request after the other on so many connections.
+async fn peak(
+    world: &World,
+    server: &Server,
+    fresh: &Fresh,
+    connections: usize,
+    lasts: Duration,
+) -> f64 {
+    let asking = (0..connections).map(|_| async {
         let mut asker = Asker::open(server.address).await.expect("it listens");
         let (began, mut answers) = (Instant::now(), 0_u32);
         while began.elapsed() < lasts {
-            let path = fresh.path(world, Some(0));
-            let answer = asker.get(&path, Some(&world.owner)).await;
+            let path = fresh.path(world, None);
+            let answer = asker.get(&path, Some(&world.subscriber)).await;
             answers += u32::from(answer.expect("it answers").status == 200);
         }
         f64::from(answers)
