@@ -14,12 +14,14 @@
 
 mod marks;
 mod reach;
+pub(crate) mod turns;
 
 use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use assay_answers::{Problem, Told};
+use assay_guard::queue::Place;
 use assay_model::ids::DatasetId;
 use assay_telemetry::Telemetry;
 use bytes::Bytes;
@@ -34,6 +36,7 @@ use crate::problem::{INTERNAL, Kind, Miss, NO_LEADER, REGISTRY_AWAY, STORE_AWAY}
 pub use marks::Mark;
 use marks::Marks;
 pub use reach::Reach;
+use turns::Turns;
 
 /// Bytes of kept answers, together.
 const KEPT_BYTES: u64 = 256 << 20;
@@ -200,6 +203,9 @@ impl<T: Clone> Found<T> {
     }
 }
 
+/// What is held while an answer is made: the place among those who ask the same, and a turn.
+type Places = (OwnedMutexGuard<()>, Option<Place>);
+
 /// The kept answers. Clones share them.
 #[derive(Clone)]
 pub struct Memory {
@@ -215,6 +221,7 @@ struct Inner {
     store: Reach,
     managers: Reach,
     registry: Reach,
+    turns: Turns,
     now: Clock,
     telemetry: Telemetry,
 }
@@ -242,6 +249,7 @@ impl Memory {
                 store: Reach::default(),
                 managers: Reach::default(),
                 registry: Reach::default(),
+                turns: Turns::new(UNKNOWN_WAITS, telemetry.clone()),
                 now,
                 telemetry,
             }),
@@ -357,11 +365,8 @@ impl Memory {
             return self.last_known(source, &key, known.as_ref(), &why);
         }
         let patience = patience(known.is_some());
-        let period = self.inner.marks.of(None).period();
-        let flight = (key.clone(), period);
-        let flight = self.inner.flights.get_with(flight, Arc::default);
         let work = async {
-            let place = flight.lock_owned().await;
+            let places = self.in_line(source, &key).await?;
             // Whoever held the place before has left an answer, or the word that there is none. What
             // was read after this asker came is an answer to them, also if more was committed since:
             // else each of a crowd would read for themselves while commits come in.
@@ -375,7 +380,8 @@ impl Memory {
                 return Err(Miss::Away(why));
             }
             self.count("miss");
-            let loading = self.clone().load(source, key.clone(), load, print, place);
+            let loading = self.clone().load(source, key.clone(), load, print, places);
+            let loading = turns::making(loading);
             // A reader that goes away leaves the work to those who come after it.
             match tokio::spawn(loading).await {
                 Ok(loaded) => loaded,
@@ -413,13 +419,27 @@ impl Memory {
         hears && self.reach(source).is_away().is_none()
     }
 
+    /// Waits until this asker may have it read: for a turn at the store, and for others who ask the
+    /// same.
+    async fn in_line(&self, source: Source, key: &Key) -> Result<Places, Miss> {
+        // In this order: whoever is waited for among those who ask the same has a turn.
+        let turn = match source {
+            Source::Store => self.inner.turns.next().await.map_err(Miss::Away)?,
+            Source::Managers | Source::Registry => None,
+        };
+        let period = self.inner.marks.of(None).period();
+        let flight = (key.clone(), period);
+        let flight = self.inner.flights.get_with(flight, Arc::default);
+        Ok((flight.lock_owned().await, turn))
+    }
+
     async fn load<T, L, P>(
         self,
         source: Source,
         key: Key,
         load: L,
         print: P,
-        place: OwnedMutexGuard<()>,
+        places: Places,
     ) -> Result<Arc<Entry>, Miss>
     where
         T: Send + Sync + 'static,
@@ -451,7 +471,7 @@ impl Memory {
             mark,
         });
         self.inner.kept.insert(key, Arc::clone(&entry));
-        drop(place);
+        drop(places);
         Ok(entry)
     }
 

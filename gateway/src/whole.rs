@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use assay_answers::{Problem, Reader, Role};
 use assay_guard::principal::{Grant, Kind, Scope};
+use assay_guard::queue::Rank;
 use assay_guard::{Guard, GuardSettings, Holding, Owners, Present, Principal, RouteLabel, session};
 use assay_pages::seams::Seams;
 use assay_pages::{Door, Pages};
@@ -15,12 +16,14 @@ use assay_store::Audit;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use http::header::AUTHORIZATION;
 
 use crate::api::Api;
 use crate::api::router::Route;
 use crate::api::{reply, router};
+use crate::memory::turns;
 use crate::parts::Clock;
 use crate::people::seams::over;
 use crate::problem::TOO_LARGE;
@@ -176,17 +179,22 @@ impl Gateway {
     }
 }
 
-/// Tells the guard's series which endpoint has answered.
+/// Has handlers ask by the rank that the guard found, and tells its series which endpoint has
+/// answered.
 fn labelled(router: Router) -> Router {
-    router.layer(axum::middleware::map_response(
-        async |mut response: Response| {
-            if let Some(Route(name)) = response.extensions().get::<Route>().copied() {
-                let label = RouteLabel(name.to_owned());
-                response.extensions_mut().insert(label);
-            }
-            response
-        },
-    ))
+    router.layer(from_fn(async |request: Request, next: Next| {
+        let rank = request.extensions().get::<Rank>().copied();
+        let answer = next.run(request);
+        let mut response = match rank {
+            Some(rank) => turns::by(rank, answer).await,
+            None => answer.await,
+        };
+        if let Some(Route(name)) = response.extensions().get::<Route>().copied() {
+            let label = RouteLabel(name.to_owned());
+            response.extensions_mut().insert(label);
+        }
+        response
+    }))
 }
 
 #[cfg(test)]

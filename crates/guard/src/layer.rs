@@ -363,6 +363,8 @@ impl Inner {
         let mut request = self.whole(request).await?;
         let place = self.queue.enter(rank).await.map_err(full)?;
         self.attach(who.clone(), &mut request);
+        // What handlers put in line themselves goes by the same rank.
+        request.extensions_mut().insert(rank);
         let answer = match change {
             None => self.read(request, next, place).await,
             Some((id, record)) => {

@@ -164,7 +164,23 @@ struct Inner {
     line: Mutex<(Line<Ticket>, u64)>,
     patience: Duration,
     telemetry: Telemetry,
+    series: Series,
 }
+
+/// The series of a queue, by the rank of who waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Series {
+    /// How many wait.
+    pub waiting: &'static str,
+    /// How long who entered or was sent away had waited, in seconds.
+    pub duration: &'static str,
+}
+
+/// The series of requests before handlers.
+const REQUESTS: Series = Series {
+    waiting: "assay_requests_queued",
+    duration: "assay_request_queue_duration_seconds",
+};
 
 /// A place, given back when it is dropped.
 pub struct Place {
@@ -214,8 +230,7 @@ impl Inner {
     fn show(&self, rank: Rank) {
         let waiting = self.with(|line, _| line.waiting_of(rank)) as f64;
         let labels = [("queue", rank.word())];
-        self.telemetry
-            .set("assay_requests_queued", &labels, waiting);
+        self.telemetry.set(self.series.waiting, &labels, waiting);
     }
 }
 
@@ -223,10 +238,22 @@ impl Queue {
     /// A queue before `places`, with room for `waiting`, in which nobody waits longer than `patience`.
     #[must_use]
     pub fn new(places: usize, waiting: usize, patience: Duration, telemetry: Telemetry) -> Self {
+        Self::of(REQUESTS, (places, waiting), patience, telemetry)
+    }
+
+    /// The same before something else than handlers, with series of its own.
+    #[must_use]
+    pub fn of(
+        series: Series,
+        (places, waiting): (usize, usize),
+        patience: Duration,
+        telemetry: Telemetry,
+    ) -> Self {
         let inner = Inner {
             line: Mutex::new((Line::new(places, waiting), 0)),
             patience,
             telemetry,
+            series,
         };
         // A series that is there from the start tells nothing from nobody.
         for rank in Rank::ALL {
@@ -245,7 +272,7 @@ impl Queue {
         let began = Instant::now();
         let entered = self.wait(rank).await;
         self.inner.telemetry.observe_duration(
-            "assay_request_queue_duration_seconds",
+            self.inner.series.duration,
             &[("queue", rank.word())],
             SHORT_S,
             began.elapsed(),

@@ -12,6 +12,8 @@ use crate::world::World;
 
 /// How much more is asked for than can be served.
 const TIMES: f64 = 5.0;
+/// Connections that find out what can be served.
+const CONNECTIONS: usize = 16;
 /// The owner's share of what can be served.
 const OWNERS: f64 = 0.1;
 
@@ -51,7 +53,7 @@ impl Fresh {
 
 /// Owners' latency alone and at five times the load, and what is served then.
 pub async fn measure(world: &World) {
-    let places = usize::try_from(told("ASSAY_BENCH_PLACES", 2)).unwrap_or(2);
+    let places = usize::try_from(told("ASSAY_BENCH_PLACES", 64)).unwrap_or(64);
     let server = Server::start(world, Some(&guard(world, places))).await;
     let fresh = Rc::new(Fresh {
         next: RefCell::new(0),
@@ -60,7 +62,7 @@ pub async fn measure(world: &World) {
     let lasts = Duration::from_secs(told("ASSAY_BENCH_SECONDS", 10));
     let (mut ratios, mut goodputs) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let peak = peak(world, &server, &fresh, places * 2, lasts).await;
+        let peak = peak(world, &server, &fresh, CONNECTIONS, lasts).await;
         let rate = peak * OWNERS;
         let alone = open_loop(world, &server, &fresh, true, rate, lasts).await;
         let (owner, others) = tokio::join!(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use assay_guard::principal::Scope;
 use assay_guard::tokens::{TokenFile, mint};
-use assay_model::change::Change;
+use assay_model::change::{Answer, Change};
 use assay_model::dataset::Dataset;
 use assay_model::metric::{MetricPoint, MetricValue};
 use assay_model::outcome::{CheckResult, Limits, Outcome, OutcomeCounts};
@@ -143,10 +143,17 @@ impl World {
         let plan = discovery(&days);
         let run = bench.planned_as("past", plan.clone()).await;
         let all = tasks(run, &plan);
-        for some in all.chunks(TOGETHER) {
+        // Nothing is evaluated before it is measured.
+        let (measures, evaluations) = all.split_at(plan.measures.len());
+        let (measures, evaluations) = (measures.chunks(TOGETHER), evaluations.chunks(TOGETHER));
+        for some in measures.chain(evaluations) {
             let given = some.iter().map(|task| bench.assignment(run, task.id.no, 1));
             let (tokens, changes): (Vec<_>, Vec<Change>) = given.unzip();
-            bench.commit(&changes).await;
+            let answers = bench.commit(&changes).await;
+            assert!(
+                answers.iter().all(|answer| *answer == Answer::Ok),
+                "{answers:?}"
+            );
             for token in &tokens {
                 let at_once = bench.store.start(token, at(2)).await;
                 assert!(at_once.expect("it starts").is_some());

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use assay_answers::facts::PointsQuery;
 use assay_answers::incident::IncidentWindow;
@@ -14,12 +15,12 @@ use assay_answers::value::{MetricName, Value};
 use assay_answers::{Problem, Reader};
 use assay_model::dataset::Dataset;
 use assay_model::ids::{CheckId, DatasetId};
+use assay_model::incident::Incident;
 use assay_model::ledger::LedgerEntry;
 use assay_model::metric::MetricKey;
 use assay_model::notice::shown_as;
 use assay_model::outcome::Outcome;
 use assay_model::partition::PartitionKey;
-use assay_store::MetricStore;
 use assay_store::port::{HistoryPoint, MetricHistory, ResultFilter, ResultRow, Verdict};
 
 use super::metrics::{judged, point};
@@ -99,6 +100,41 @@ impl Api {
             .value(Source::Store, key, Good::UntilTold, weight, load)
             .await
     }
+
+    /// The incidents of a dataset, which the charts of all of its metrics show.
+    async fn charted_incidents(&self, id: &DatasetId) -> Result<Found<Vec<Incident>>, Problem> {
+        let (store, dataset) = (Arc::clone(&self.parts.store), id.clone());
+        let load = async move {
+            let all = store.incidents(Some(&dataset), false, INCIDENTS).await?;
+            Ok::<_, Miss>(all)
+        };
+        let bytes = |all: &Vec<Incident>| all.len() * 800;
+        let key = Key::of(id, "charted incidents");
+        self.memory
+            .value(Source::Store, key, Good::UntilTold, bytes, load)
+            .await
+    }
+
+    /// A definition that judged, by its digest, which tells all of it: what was read once is in force
+    /// for ever. `None`: nobody remembers it.
+    async fn judged_by(&self, digest: &str) -> Result<Option<Arc<Dataset>>, Miss> {
+        let (store, of) = (Arc::clone(&self.parts.store), digest.to_owned());
+        let load = async move {
+            let found = store.definition_by(&of).await?;
+            found.ok_or_else(|| no("definition", &of).into())
+        };
+        let bytes = |dataset: &Dataset| 2000 + dataset.checks.len() * 500;
+        let key = Key::about_all(format!("definition by {digest}"));
+        let good = Good::Besides(Duration::MAX);
+        let found = self.memory.value(Source::Store, key, good, bytes, load);
+        match found.await {
+            // Also as it was known before the store went away.
+            Ok(found) => Ok(Some(found.it)),
+            Err(problem) if problem.status == 404 => Ok(None),
+            Err(problem) if problem.status == 503 => Err(Miss::Away(problem.detail)),
+            Err(problem) => Err(problem.into()),
+        }
+    }
 }
 
 /// The checks that a metric was ever held against: those of every definition that judged, and those
@@ -112,9 +148,10 @@ async fn checks_of(
     let digests: BTreeSet<&str> = verdicts.iter().map(|v| v.definition.as_str()).collect();
     let mut checks = BTreeSet::new();
     for digest in digests {
-        let definition = api.parts.store.definition_by(digest).await?;
-        let declared = definition.into_iter().flat_map(|d| d.checks);
-        checks.extend(declared.filter(|c| c.metric == *key).map(|c| c.id));
+        let definition = api.judged_by(digest).await?;
+        let declared = definition.iter().flat_map(|d| &d.checks);
+        let declared = declared.filter(|check| check.metric == *key);
+        checks.extend(declared.map(|check| check.id.clone()));
     }
     let recent = api.recent(id).await?.in_force()?;
     let judged = recent.results.iter().map(|row| &row.result);
@@ -164,7 +201,6 @@ async fn load(
     metric: &str,
     query: &PointsQuery,
 ) -> Result<Points, Miss> {
-    let store = api.parts.store.as_ref();
     let bounded = query.from.is_none() && query.to.is_none();
     let limit = if bounded { USUAL } else { MOST };
     let past = api.past(id, limit).await?.in_force()?;
@@ -203,9 +239,9 @@ async fn load(
         }
     }
     let points = in_range(points.into_values().collect(), query)?;
-    let changes = changes(store, &points).await?;
+    let changes = changes(api, &points).await?;
     let checks: BTreeSet<&str> = results.iter().map(|r| r.result.check.as_str()).collect();
-    let incidents = store.incidents(Some(id), false, INCIDENTS).await?;
+    let incidents = api.charted_incidents(id).await?.in_force()?;
     let windows = incidents
         .iter()
         .filter(|incident| checks.contains(incident.check.as_str()))
@@ -278,7 +314,7 @@ fn in_range(mut points: Vec<Point>, query: &PointsQuery) -> Result<Vec<Point>, P
 }
 
 /// Where another definition begins to judge.
-async fn changes(store: &dyn MetricStore, points: &[Point]) -> Result<Vec<DefinitionChange>, Miss> {
+async fn changes(api: &Api, points: &[Point]) -> Result<Vec<DefinitionChange>, Miss> {
     let judged = points
         .iter()
         .filter_map(|p| Some((p, p.definition.as_ref()?)));
@@ -289,11 +325,11 @@ async fn changes(store: &dyn MetricStore, points: &[Point]) -> Result<Vec<Defini
             continue;
         };
         if before != after {
-            let definition: Option<Dataset> = store.definition_by(after).await?;
+            let definition = api.judged_by(after).await?;
             changes.push(DefinitionChange {
                 partition: point.partition.clone(),
                 definition: (*after).clone(),
-                version: definition.map(|d| d.version),
+                version: definition.map(|d| d.version.clone()),
             });
         }
     }
