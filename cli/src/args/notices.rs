@@ -133,11 +133,12 @@ pub struct AddArgs {
     /// Only of this column (repeatable).
     #[arg(long = "column")]
     pub columns: Vec<String>,
-    /// Only of this event (repeatable): opened, escalated, still_open, resolved; and finished: a
-    /// partition was checked.
+    /// Only of this event (repeatable): opened, escalated, still_open, resolved; finished: a
+    /// partition was checked; with --operator run_failed, node_lost, dataset_stale.
     #[arg(long = "event")]
     pub events: Vec<String>,
-    /// Tell of what could not be evaluated, and of nothing else: for operators.
+    /// Tell of what could not be evaluated and of what the cluster lost, and of nothing else: for
+    /// operators.
     #[arg(long)]
     pub operator: bool,
 }

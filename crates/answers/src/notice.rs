@@ -26,7 +26,7 @@ pub struct Subscription {
     pub target: String,
     /// What signs its messages: a reference, never the secret.
     pub secret: Option<String>,
-    /// Told of what could not be evaluated, and of nothing else.
+    /// Told of what could not be evaluated and of what the cluster lost, and of nothing else.
     pub operator: bool,
     /// Told of what is at least so grave.
     pub severity: Severity,
@@ -70,7 +70,7 @@ pub struct SubscriptionDraft {
     /// What signs its messages: a reference (`env:NAME`), never the secret. Operators alone may name one.
     #[serde(default)]
     pub secret: Option<String>,
-    /// To be told of what could not be evaluated, and of nothing else.
+    /// To be told of what could not be evaluated and of what the cluster lost, and of nothing else.
     #[serde(default)]
     pub operator: bool,
     /// To be told of what is at least so grave; `warning` when absent.
@@ -82,7 +82,7 @@ pub struct SubscriptionDraft {
     /// Only of these columns; none: any.
     #[serde(default)]
     pub columns: Vec<String>,
-    /// What to be told of; none: `opened`, `escalated`, `still_open`, `resolved`.
+    /// What to be told of; none: the first four kinds, and for operators those that they alone get.
     #[serde(default)]
     pub events: Vec<NoticeKind>,
 }
