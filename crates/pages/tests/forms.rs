@@ -321,7 +321,10 @@ async fn nothing_but_what_passed_is_green() {
         "{head}"
     );
     let (_, _, page) = get(&world.pages(), "/runs").await;
-    let rows: Vec<&str> = page.split("<tr>").filter(|r| r.contains("s-good")).collect();
+    let rows: Vec<&str> = page
+        .split("<tr>")
+        .filter(|r| r.contains("s-good"))
+        .collect();
     for row in &rows {
         for not_passed in ["o-fail", "o-error", "o-missing", "o-learning", "o-warn"] {
             assert!(!row.contains(not_passed), "{row}");
