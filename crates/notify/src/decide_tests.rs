@@ -20,6 +20,7 @@ fn cause() -> Cause {
         dimension: "completeness".to_owned(),
         column: "amount".to_owned(),
         severity: Severity::Warning,
+        declared: true,
         finding: Finding {
             check: CheckId::new("c"),
             metric: String::new(),

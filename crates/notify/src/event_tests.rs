@@ -16,6 +16,7 @@ fn cause() -> Cause {
         dimension: "conformity".to_owned(),
         column: "email".to_owned(),
         severity: Severity::Error,
+        declared: true,
         finding: Finding {
             check: CheckId::new("email_format"),
             metric: "invalidCount".to_owned(),
