@@ -29,6 +29,7 @@ use http::HeaderValue;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::error::Elapsed;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::parts::Clock;
@@ -389,12 +390,7 @@ impl Memory {
             }
         };
         // On the heap: it is large, and what is kept never comes here.
-        let mut work = Box::pin(work);
-        let mut ended = tokio::time::timeout(patience, &mut work).await;
-        if ended.is_err() && patience < SLOW_WAITS && self.is_there(source) {
-            ended = tokio::time::timeout(SLOW_WAITS - patience, &mut work).await;
-        }
-        match ended {
+        match self.waited(source, patience, Box::pin(work)).await {
             Ok(Ok(entry)) => found(&entry, None),
             Ok(Err(Miss::Problem(problem))) => Err(*problem),
             Ok(Err(Miss::Away(why))) => self.last_known(source, &key, known.as_ref(), &why),
@@ -411,6 +407,21 @@ impl Memory {
                 self.last_known(source, &key, known.as_ref(), &why)
             }
         }
+    }
+
+    /// What `work` comes to within the patience of a reader: a longer one where whoever answers is
+    /// there, and is only slow.
+    async fn waited<W: Future + Unpin>(
+        &self,
+        source: Source,
+        patience: Duration,
+        mut work: W,
+    ) -> Result<W::Output, Elapsed> {
+        let ended = tokio::time::timeout(patience, &mut work).await;
+        if ended.is_err() && patience < SLOW_WAITS && self.is_there(source) {
+            return tokio::time::timeout(SLOW_WAITS - patience, work).await;
+        }
+        ended
     }
 
     /// Whether a source answers, as far as is known: one that does not answer this question is slow.
