@@ -98,16 +98,6 @@ pub struct Limits {
 impl Limits {
     /// Limits from fewer partitions than this are provisional.
     pub const STEADY: u32 = 35;
-
-    /// Why limits are provisional, in words, where they were learned from so many partitions.
-    #[must_use]
-    pub fn provisional_words(partitions: u64) -> String {
-        if partitions < u64::from(Self::STEADY) {
-            format!("provisional: {partitions} of {} partitions", Self::STEADY)
-        } else {
-            "provisional: the partition may still grow".to_owned()
-        }
-    }
 }
 
 /// Partitions of which limits were learned, between two that others were not learned from.

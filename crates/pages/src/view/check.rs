@@ -203,22 +203,17 @@ pub fn sample(row: &serde_json::Value) -> String {
 /// What limits were learned from, in a line; the spans in full are in the API's answer.
 #[must_use]
 pub fn learned(limits: &Limits) -> String {
-    match taught(limits) {
-        0 => "the rule itself".to_owned(),
-        count => crate::words::counted(count, "partition", "partitions"),
-    }
-}
-
-/// How many partitions limits were learned from.
-fn taught(limits: &Limits) -> u64 {
+    const STEADY: u64 = assay_model::outcome::Limits::STEADY as u64;
     let spans = limits.learned_from.iter();
-    spans.map(|span| u64::from(span.partitions)).sum()
-}
-
-/// Why limits are provisional: few partitions have taught them, or their own may still grow.
-#[must_use]
-pub fn provisional(limits: &Limits) -> String {
-    assay_model::outcome::Limits::provisional_words(taught(limits))
+    let count: u64 = spans.map(|span| u64::from(span.partitions)).sum();
+    let partitions = crate::words::counted(count, "partition", "partitions");
+    match (count, limits.provisional) {
+        (0, _) => "the rule itself".to_owned(),
+        (_, false) => partitions,
+        // Few have taught them, or what they were held against was not whole.
+        (1..STEADY, true) => format!("{count} of the {STEADY} partitions that make them steady"),
+        (_, true) => format!("{partitions}; the judged one may still grow"),
+    }
 }
 
 /// The sayings to choose from.
