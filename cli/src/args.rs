@@ -457,6 +457,8 @@ pub enum NodeCommand {
 pub enum ClusterCommand {
     /// Who leads, which nodes work, what waits
     Status,
+    /// How the fleet was scaled: when, why, and how soon its nodes were there
+    Events,
     /// Set the bounds that the fleet is sized within
     Scale {
         /// Nodes, exactly or between bounds (`4` or `2..8`).

@@ -217,6 +217,7 @@ async fn every_command_says_the_same_over_both_ways() {
         .ended(0);
     both.alike(&["node", "list"], numbers).ended(0);
     both.alike(&["cluster", "status"], numbers).ended(0);
+    both.alike(&["cluster", "events"], numbers).ended(0);
     both.alike(&["cluster", "status", "-o", "json"], numbers)
         .ended(0);
     both.dev.kill();

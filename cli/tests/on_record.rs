@@ -148,3 +148,72 @@ async fn schemas_are_of_files_of_messages_and_of_answers() {
     assert_eq!(event["$ref"], "#/components/schemas/RunEvent");
     assert_eq!(of("nothing.json").problem(404), "not-found");
 }
+
+#[tokio::test]
+async fn a_change_of_the_fleet_is_told_with_how_soon_its_nodes_were_there() {
+    let place = Place::new();
+    place.write("data/date=2026-01-01.csv", "id,amount\n1,1.5\n");
+    let definition = Definition::new("orders", place.path("data"), "csv");
+    place.write("datasets/orders.odcs.yaml", definition.text());
+    let dev = ["dev", "--grpc-port", "0", "--poll-s", "3600", "--nodes"];
+    let dev = Running::start(
+        place.command(&[&dev[..], &["1..2"]].concat()),
+        &place.path("log"),
+    );
+    place.settled(1, PATIENCE).await;
+    let site = Site::of_log(&place.path("log"));
+    let never = place.assay(&["cluster", "events"]).ended(0).out;
+    assert!(never.contains("never scaled"), "{never}");
+    place.assay(&["cluster", "scale", "--nodes", "2"]).ended(0);
+    let until = async |is_so: &dyn Fn(&Value) -> bool| {
+        let begun = Instant::now();
+        loop {
+            let history = site.get("/api/v1/cluster/history").ok();
+            if is_so(&history) {
+                return history;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{history:#}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let is_whole = |history: &Value| {
+        history["scaleEvents"][0]["doneAt"].is_string() && history["samples"][0]["at"].is_string()
+    };
+    let history = until(&is_whole).await;
+    let event = &history["scaleEvents"][0];
+    assert_eq!((&event["from"], &event["to"]), (&1.into(), &2.into()));
+    assert!(
+        event["reason"].as_str().unwrap().contains("bounds"),
+        "{event:#}"
+    );
+    assert!(
+        event["firstNodeAt"].as_str() > event["at"].as_str(),
+        "{event:#}"
+    );
+    assert!(event["durationMs"].as_u64().unwrap() < 60_000, "{event:#}");
+    let sample = history["samples"].as_array().unwrap().last().unwrap();
+    assert!(sample["ready"].as_u64().unwrap() >= 1, "{sample:#}");
+    let said = place
+        .assay(&["cluster", "events", "-o", "json"])
+        .ended(0)
+        .json();
+    assert_eq!(said["items"][0]["firstNodeAt"], event["firstNodeAt"]);
+    let text = place.assay(&["cluster", "events"]).ended(0).out;
+    assert!(text.contains("1 -> 2") && text.contains("after"), "{text}");
+    // Each node says since when it is there.
+    let nodes = site.get("/api/v1/nodes").ok();
+    for node in nodes["items"].as_array().unwrap() {
+        let id = node["id"].as_str().unwrap();
+        let history = site.get(&format!("/api/v1/nodes/{id}")).ok()["history"].clone();
+        let steps = history.as_array().unwrap();
+        assert_eq!(steps.last().unwrap()["step"], "joined", "{history:#}");
+        let page = site.get(&format!("/nodes/{id}")).text();
+        assert!(page.contains("joined"), "{page}");
+    }
+    let page = site.get("/cluster").text();
+    assert!(
+        page.contains("1 → 2") && page.contains("Nodes over the last day"),
+        "{page}"
+    );
+    dev.kill();
+}

@@ -92,6 +92,11 @@ impl Cluster for Client {
         told(self.cluster().status(self.call(v1::StatusRequest {})).await)
     }
 
+    async fn scale_events(&self) -> Answer<Vec<v1::ScaleEvent>> {
+        let asked = self.call(v1::ListScaleEventsRequest::default());
+        Ok(told(self.cluster().list_scale_events(asked).await)?.events)
+    }
+
     async fn drain(&self, node: &str, reason: &str) -> Answer<()> {
         let wish = self.call(v1::DrainNodeRequest {
             node: node.to_owned(),

@@ -112,6 +112,9 @@ pub trait Cluster: Send + Sync {
     /// How it stands.
     async fn status(&self) -> Answer<v1::StatusResponse>;
 
+    /// The last changes of the wanted number of nodes, newest first.
+    async fn scale_events(&self) -> Answer<Vec<v1::ScaleEvent>>;
+
     /// Has a node finish and leave.
     async fn drain(&self, node: &str, reason: &str) -> Answer<()>;
 

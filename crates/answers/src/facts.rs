@@ -11,6 +11,7 @@ use crate::check::{CheckResult, CheckRow};
 use crate::cluster::{Cluster, Scale};
 use crate::dataset::{DatasetDetail, DatasetList, PartitionRow};
 use crate::definition::{Applied, Definition, Diff, Validation, VersionRow};
+use crate::fleet::FleetHistory;
 use crate::incident::{Incident, IncidentDetail};
 use crate::metric::{MetricRow, Points};
 use crate::node::{NodeDetail, NodeList};
@@ -207,6 +208,9 @@ pub trait Facts: Send + Sync {
 
     /// The cluster.
     async fn cluster(&self, who: &Reader) -> Answer<Cluster>;
+
+    /// The fleet over the last day.
+    async fn fleet(&self, who: &Reader) -> Answer<FleetHistory>;
 
     /// The OpenAPI document of the API.
     fn openapi(&self) -> serde_json::Value;

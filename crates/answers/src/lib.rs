@@ -17,6 +17,7 @@ pub mod dataset;
 pub mod definition;
 pub mod facts;
 pub mod feedback;
+pub mod fleet;
 pub mod incident;
 pub mod log;
 pub mod metric;

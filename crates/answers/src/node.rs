@@ -1,5 +1,6 @@
 //! Data nodes, as the leader sees them.
 
+use crate::fleet::NodeStep;
 use crate::schema::described;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,8 @@ pub struct NodeDetail {
     pub node: Node,
     /// Tasks that it holds.
     pub holds: Vec<Held>,
+    /// What it went through over the last day, newest first, at most 100 steps.
+    pub history: Vec<NodeStep>,
 }
 }
 

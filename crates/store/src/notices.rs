@@ -128,6 +128,16 @@ fn doc(value: &impl serde::Serialize) -> Result<Value, StoreError> {
     serde_json::to_value(value).map_err(|e| corrupt("notice", e))
 }
 
+fn alert_rows(alerts: &[Alert]) -> Result<Vec<Value>, StoreError> {
+    let row = |alert: &Alert| {
+        Ok(json!({
+            "key": alert.key(), "at": micros(alert.at), "wake": alert.wake_at.map(micros),
+            "doc": doc(alert)?,
+        }))
+    };
+    alerts.iter().map(row).collect()
+}
+
 /// All of `notices` as both adapters write it.
 pub(crate) fn rows(notices: &Notices, at: Timestamp) -> Result<Value, StoreError> {
     let mut causes = Vec::with_capacity(notices.causes.len());
@@ -164,13 +174,6 @@ pub(crate) fn rows(notices: &Notices, at: Timestamp) -> Result<Value, StoreError
             "cause": one.cause, "subscription": one.subscription, "doc": doc(one)?,
         }));
     }
-    let mut alerts = Vec::with_capacity(notices.alerts.len());
-    for alert in &notices.alerts {
-        alerts.push(json!({
-            "key": alert.key(), "at": micros(alert.at), "wake": alert.wake_at.map(micros),
-            "doc": doc(alert)?,
-        }));
-    }
     let deliveries = notices.deliveries.iter().map(|delivery| {
         json!({
             "id": delivery.id, "subscription": delivery.subscription, "cause": delivery.cause,
@@ -190,7 +193,7 @@ pub(crate) fn rows(notices: &Notices, at: Timestamp) -> Result<Value, StoreError
         "events": events.collect::<Vec<_>>(),
         "subscriptions": subscriptions,
         "told": told,
-        "alerts": alerts,
+        "alerts": alert_rows(&notices.alerts)?,
         "deliveries": deliveries.collect::<Vec<_>>(),
         "reports": reports.collect::<Vec<_>>(),
         "again": notices.again,

@@ -13,6 +13,7 @@ use assay_answers::check::{CheckResult, CheckRow};
 use assay_answers::cluster::{Cluster, Scale};
 use assay_answers::dataset::{DatasetDetail, DatasetList, PartitionRow};
 use assay_answers::definition::{Applied, Definition, Diff, Validation, VersionRow};
+use assay_answers::fleet::FleetHistory;
 use assay_answers::metric::{MetricRow, MetricSeries, Points};
 use assay_answers::node::{Drain, NodeDetail, NodeList};
 use assay_answers::overview::{Me, Overview, Version};
@@ -424,6 +425,15 @@ fn moving_machines() -> Vec<Endpoint> {
             &[],
             SEEN,
             "Who leads, who works, what waits."
+        ),
+        get!(
+            "/api/v1/cluster/history",
+            "clusterHistory",
+            h::cluster_history,
+            Gives::Told(of::<FleetHistory>),
+            &[],
+            SEEN,
+            "The fleet over the last day: nodes wanted and ready, tasks queued and at work, and how each change of the wanted number of nodes went."
         ),
         endpoint!(
             POST,

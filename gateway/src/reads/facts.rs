@@ -8,6 +8,7 @@ use assay_answers::definition::{Definition, Diff, VersionRow};
 use assay_answers::facts::{
     Answer, Cut, DatasetsQuery, Facts, IncidentsQuery, PointsQuery, ResultsQuery, RunsQuery,
 };
+use assay_answers::fleet::FleetHistory;
 use assay_answers::incident::{Incident, IncidentDetail};
 use assay_answers::metric::{MetricRow, Points};
 use assay_answers::node::{NodeDetail, NodeList};
@@ -139,6 +140,10 @@ impl Facts for Api {
 
     async fn cluster(&self, who: &Reader) -> Answer<Cluster> {
         self.cluster_of(who).await
+    }
+
+    async fn fleet(&self, who: &Reader) -> Answer<FleetHistory> {
+        self.fleet_of(who).await
     }
 
     fn openapi(&self) -> serde_json::Value {

@@ -6,6 +6,7 @@ mod dataset;
 mod datasets;
 mod definition;
 mod facts;
+mod fleet;
 mod history;
 mod incidents;
 mod known;

@@ -60,8 +60,13 @@ impl Api {
         let node = all.into_iter().find(|node| node.id == id);
         let node = node.ok_or_else(|| no("node", id))?;
         let holds = self.held(who, id).await?;
+        let history = self.steps(&node.id).await?;
         Ok(Told {
-            it: NodeDetail { node, holds },
+            it: NodeDetail {
+                node,
+                holds,
+                history,
+            },
             as_of: told.as_of,
             stale_s: told.stale_s,
         })

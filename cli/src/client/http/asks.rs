@@ -5,6 +5,7 @@ use std::sync::Arc;
 use assay_answers::List;
 use assay_answers::cluster::{Cluster as Standing, Scale};
 use assay_answers::definition::{Applied, Definition, VersionRow};
+use assay_answers::fleet::FleetHistory;
 use assay_answers::node::Drain;
 use assay_answers::run::{CancelRun, StartRun, Started};
 use assay_answers::value::Counts;
@@ -23,6 +24,8 @@ use super::{Http, words};
 
 /// The most items of a list that has no bound of its own.
 const ALL: usize = 1_000_000;
+/// Changes of the fleet that are asked for, as of a manager.
+const SCALE_EVENTS: usize = 20;
 
 /// What the look of a run answers for, with results that are read one by one.
 #[derive(Deserialize)]
@@ -114,6 +117,12 @@ impl Cluster for Http {
     async fn status(&self) -> Answer<v1::StatusResponse> {
         let told: Standing = self.ask(&Ask::get(&["cluster"])).await?;
         Ok(words::cluster(told))
+    }
+
+    async fn scale_events(&self) -> Answer<Vec<v1::ScaleEvent>> {
+        let told: FleetHistory = self.ask(&Ask::get(&["cluster", "history"])).await?;
+        let events = told.scale_events.into_iter().take(SCALE_EVENTS);
+        Ok(events.map(words::scale_event).collect())
     }
 
     async fn drain(&self, node: &str, reason: &str) -> Answer<()> {

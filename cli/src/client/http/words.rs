@@ -9,6 +9,7 @@ use std::fmt::Display;
 use assay_answers::check::CheckResult;
 use assay_answers::cluster::Cluster;
 use assay_answers::dataset::Partition;
+use assay_answers::fleet::ScaleEvent;
 use assay_answers::metric::{MetricSeries, PastValue};
 use assay_answers::node::Node;
 use assay_answers::run::{Run, Segments, Selection};
@@ -358,6 +359,19 @@ pub(super) fn cluster(of: Cluster) -> v1::StatusResponse {
         departed_more: of.departed_more,
         managers: of.managers.into_iter().map(manager).collect(),
         unknown: of.unknown,
+    }
+}
+
+/// A change of the wanted number of nodes.
+pub(super) fn scale_event(of: ScaleEvent) -> v1::ScaleEvent {
+    v1::ScaleEvent {
+        at: at(Some(of.at)),
+        from_nodes: of.from,
+        to_nodes: of.to,
+        reason: of.reason,
+        first_node_at: at(of.first_node_at),
+        first_task_at: at(of.first_task_at),
+        done_at: at(of.done_at),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Comes in: a command. Goes out: how the cluster stands, a wish carried to the leader, or files.
 
 mod certs;
+mod events;
 
 use anyhow::Result;
 use assay_proto::convert::opt_time;
@@ -21,6 +22,7 @@ use crate::show::text;
 pub async fn run(command: ClusterCommand, cx: &Context) -> Result<Exit> {
     match command {
         ClusterCommand::Status => status(cx).await,
+        ClusterCommand::Events => events::run(cx).await,
         ClusterCommand::Scale { nodes } => scale(nodes, cx).await,
         ClusterCommand::Certs(args) => certs::run(&args, cx),
     }

@@ -1,8 +1,11 @@
-//! The cluster: who leads, how many nodes there should be, what waits.
+//! The cluster: who leads, how many nodes there should be, what waits, and how that was over a day.
+
+mod day;
 
 use askama::Template;
 use assay_answers::Problem;
 use assay_answers::cluster::{Cluster, Scale};
+use assay_answers::fleet::{FleetHistory, ScaleEvent};
 
 use super::Body;
 use super::problem::of as problem;
@@ -10,6 +13,8 @@ use crate::Pages;
 use crate::chart::small::gauge;
 use crate::frame::{Cx, Frame, Section};
 use crate::html::Markup;
+use crate::words;
+use jiff::Timestamp;
 
 #[derive(Template)]
 #[template(path = "cluster.html")]
@@ -19,6 +24,11 @@ struct Page {
     slots: Markup,
     ready: usize,
     may: bool,
+    /// The past; `None` while it cannot be read. The page is for such times as well.
+    history: Option<FleetHistory>,
+    /// Nodes wanted and ready, and tasks queued and at work, over the last day; `None` while nothing
+    /// of it is known.
+    charts: Option<(Markup, Markup)>,
 }
 
 /// The page.
@@ -30,6 +40,11 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>) -> Body {
         .same("/api/v1/cluster", "assay cluster status")
         .poll(3);
     let of = frame.take(pages.facts.cluster(cx.who).await?);
+    let history = match pages.facts.fleet(cx.who).await {
+        Ok(told) => Some(frame.take(told)),
+        Err(problem) if problem.status == 503 => None,
+        Err(problem) => return Err(problem),
+    };
     let used: u32 = of.nodes.iter().map(|n| n.slots_used).sum();
     let all: u32 = of.nodes.iter().map(|n| n.slots).sum();
     let share = if all > 0 {
@@ -41,9 +56,19 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>) -> Body {
         slots: gauge(share, "Slots", &format!("{used} of {all}")),
         ready: of.nodes.iter().filter(|n| n.state == "live").count(),
         may: pages.deeds.is_some(),
+        charts: history
+            .as_ref()
+            .and_then(|history| day::charts(&history.samples, frame.now)),
+        history,
         frame,
         of,
     })
+}
+
+/// How long after a change was decided a phase of it came, or a dash.
+#[must_use]
+pub fn after(event: &ScaleEvent, phase: &Option<Timestamp>) -> String {
+    phase.map_or_else(|| "–".to_owned(), |phase| words::between(event.at, phase))
 }
 
 /// Sets the bounds of the fleet.

@@ -122,6 +122,12 @@ pub async fn change(pages: &Pages, cx: &Cx<'_>, node: &str, verb: &str) -> Resul
     Ok(format!("/nodes/{}?done={done}", part(node)))
 }
 
+/// How long a node was away before a step back to work, or a dash.
+#[must_use]
+pub fn back(away_ms: &Option<u64>) -> String {
+    away_ms.map_or_else(|| "–".to_owned(), words::duration_ms)
+}
+
 /// The command that does what the button does.
 #[must_use]
 pub fn command(node: &str, takes: bool) -> String {

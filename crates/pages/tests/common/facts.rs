@@ -9,6 +9,7 @@ use assay_answers::definition::{Definition, Diff, DiffLine, LineKind, VersionRow
 use assay_answers::facts::{
     Answer, Cut, DatasetsQuery, IncidentsQuery, PointsQuery, ResultsQuery, RunsQuery,
 };
+use assay_answers::fleet::FleetHistory;
 use assay_answers::incident::{Incident, IncidentDetail};
 use assay_answers::metric::{MetricRow, Points};
 use assay_answers::node::{Held, NodeDetail, NodeList};
@@ -527,7 +528,12 @@ impl Facts for World {
         self.told(NodeDetail {
             node,
             holds: vec![held],
+            history: super::fleet::steps(self),
         })
+    }
+
+    async fn fleet(&self, _: &Reader) -> Answer<FleetHistory> {
+        self.told(super::fleet::history(self))
     }
 
     async fn cluster(&self, _: &Reader) -> Answer<Cluster> {

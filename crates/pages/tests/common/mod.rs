@@ -7,6 +7,7 @@
 )]
 
 pub mod facts;
+pub mod fleet;
 pub mod incidents;
 pub mod server;
 pub mod state;

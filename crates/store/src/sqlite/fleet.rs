@@ -27,15 +27,16 @@ const NOTE: &[&str] = &[
     "DELETE FROM scale_event WHERE at < ?1 ->> '$.forgetEvents'",
 ];
 
-/// Writes a note.
-pub(super) async fn note(tx: &mut Tx<'_>, rows: &str) -> Result<(), Stop> {
+/// Writes a note, if it is of the present leader.
+pub(super) async fn note(tx: &mut Tx<'_>, epoch: Epoch, rows: &str) -> Result<Reply, Stop> {
+    tx.fence(epoch)?;
     for statement in NOTE {
         sqlx::query(*statement)
             .bind(rows)
             .execute(&mut *tx.connection)
             .await?;
     }
-    Ok(())
+    Ok(Reply::Done)
 }
 
 /// ?1 since, ?2 limit.

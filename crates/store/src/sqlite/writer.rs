@@ -381,9 +381,6 @@ async fn apply(tx: &mut Tx<'_>, operation: &Operation) -> Result<Reply, Stop> {
             moves::told(tx, listener, *seq).await?;
             Ok(Reply::Done)
         }
-        Operation::NoteFleet(epoch, rows) => {
-            tx.fence(*epoch)?;
-            fleet::note(tx, rows).await.map(|()| Reply::Done)
-        }
+        Operation::NoteFleet(epoch, rows) => fleet::note(tx, *epoch, rows).await,
     }
 }
