@@ -12,7 +12,9 @@ use assay_model::check::Severity;
 use assay_model::ids::DatasetId;
 use assay_model::incident::{self, IncidentStatus};
 use assay_model::notice::{Cause, id_in};
+use assay_notify::finding;
 use assay_store::notices::CauseFilter;
+use assay_store::port::ResultFilter;
 use uuid::Uuid;
 
 use super::{BRIEF, page};
@@ -87,10 +89,30 @@ impl Api {
             ..CauseFilter::default()
         };
         let causes = self.parts.notices.causes(&filter).await.map_err(away)?;
-        match cause_of(broken, &causes) {
-            Some(cause) => self.cause_detail(cause.id).await,
-            None => Ok(found),
-        }
+        let id = match cause_of(broken, &causes) {
+            Some(cause) => cause.id,
+            None => self.cause_by_name(broken).await?,
+        };
+        self.cause_detail(id).await
+    }
+
+    /// The id of the cause that a broken check is of by what it is about: one that was resolved says
+    /// no more which checks it had, and may have been called by another one.
+    async fn cause_by_name(&self, of: &incident::Incident) -> Result<Uuid, Problem> {
+        let all = self.known().await?;
+        let definition = all.it.datasets.get(&of.dataset).map(|known| &known.dataset);
+        let mut checks = definition.iter().flat_map(|known| &known.checks);
+        let check = checks.find(|check| check.id == of.check);
+        let filter = ResultFilter {
+            partition: Some(of.last_partition.clone()),
+            check: Some(of.check.clone()),
+            limit: 1,
+            ..ResultFilter::default()
+        };
+        let rows = self.parts.store.results(&of.dataset, &filter).await;
+        let row = rows.map_err(away)?.pop();
+        let dimension = finding::dimension(of, check, row.as_ref().map(|row| &row.result));
+        Ok(Cause::id_of(&of.dataset, &dimension, &of.column))
     }
 
     /// The incidents of single checks.
