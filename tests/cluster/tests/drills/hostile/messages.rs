@@ -177,6 +177,7 @@ pub fn good(rpc: &Rpc) -> Vec<u8> {
             last: 0,
         }
         .encode_to_vec(),
+        "ClusterService/ListScaleEvents" => v1::ListScaleEventsRequest::default().encode_to_vec(),
         "NodeService/Connect" => said(Kind::Hello(hello())),
         other => panic!("{other} is a new call: say here what it is asked with"),
     }

@@ -65,10 +65,10 @@ fn refused(answer: &Result<(), Status>, code: Code, words: &str) -> bool {
     })
 }
 
-/// Every row of every table.
+/// Every row of every table, but for how the fleet is: the leader notes it whoever calls.
 async fn tables(cluster: &Cluster) -> BTreeMap<String, String> {
     let names = "SELECT table_name::text FROM information_schema.tables \
-                 WHERE table_schema = 'public' ORDER BY 1";
+                 WHERE table_schema = 'public' AND table_name <> 'fleet_sample' ORDER BY 1";
     let mut found = BTreeMap::new();
     for name in texts(cluster, names).await {
         let rows = format!(
@@ -131,6 +131,7 @@ fn is_answered_by_all(rpc: &Rpc) -> bool {
         "/GetCause",
         "/ListSubscriptions",
         "/ListDeliveries",
+        "/ListScaleEvents",
     ];
     rpc.path.contains("MetricService") || reads.iter().any(|read| rpc.path.ends_with(read))
 }
