@@ -234,7 +234,7 @@ impl<'a> Measure<'a> {
         for place in &columns.named {
             if let [(_, _, state)] = targets.as_mut_slice() {
                 let values = columns.of(*place).iter().map(|(_, value)| value);
-                self.feed_column(&names.list[*place], *place, values, state);
+                self.feed_column(&names.list[*place], *place, &values, state);
                 continue;
             }
             own.clear();
@@ -244,7 +244,7 @@ impl<'a> Measure<'a> {
             for own in own.chunk_by(|left, right| left.0 == right.0) {
                 let state = &mut targets[own[0].0 as usize].2;
                 let values = own.iter().map(|(_, value)| *value);
-                self.feed_column(&names.list[*place], *place, values, state);
+                self.feed_column(&names.list[*place], *place, &values, state);
             }
         }
         for (id, parts) in &self.keys {
@@ -270,7 +270,7 @@ impl<'a> Measure<'a> {
         &mut self,
         name: &str,
         place: usize,
-        values: impl Iterator<Item = &'v Value<'b>> + Clone,
+        values: &(impl Iterator<Item = &'v Value<'b>> + Clone),
         state: &mut TableState,
     ) {
         let known = &self.known[place];
@@ -287,7 +287,7 @@ impl<'a> Measure<'a> {
             wants: known.wants,
             rules: &known.rules,
         };
-        let unread = feed_values(&feeder, &values, own, &mut self.scratch);
+        let unread = feed_values(&feeder, values, own, &mut self.scratch);
         if unread > 0 {
             state.flag(&format!("unread {}: {name}", known.role.word()), unread);
         }
