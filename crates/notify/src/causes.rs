@@ -122,7 +122,7 @@ impl Book {
             self.leave(other, broken.incident, at);
         }
         let event = match self.causes.get_mut(&id) {
-            Some(cause) if cause.is_open() => go_on(cause, broken, at),
+            Some(cause) if cause.is_open() => go_on(cause, &broken, at),
             Some(cause) => Some(open_again(cause, broken, at)),
             None => {
                 let (cause, event) = opened(id, broken, at);
@@ -237,9 +237,9 @@ fn open_again(cause: &mut Cause, broken: Broken, at: Timestamp) -> CauseEvent {
     event(cause, "opened", "", at)
 }
 
-fn go_on(cause: &mut Cause, broken: Broken, at: Timestamp) -> Option<CauseEvent> {
+fn go_on(cause: &mut Cause, broken: &Broken, at: Timestamp) -> Option<CauseEvent> {
     let graver = broken.severity > cause.severity;
-    let mut told = member(&broken);
+    let mut told = member(broken);
     let mut members = cause.members.iter();
     if let Some(known) = members.position(|m| m.incident == broken.incident) {
         told.severity = told.severity.max(cause.members[known].severity);

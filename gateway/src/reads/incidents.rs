@@ -11,7 +11,7 @@ use assay_answers::{List, Problem, Reader, Told};
 use assay_model::check::Severity;
 use assay_model::ids::DatasetId;
 use assay_model::incident::{self, IncidentStatus};
-use assay_model::notice::{Cause, id_in};
+use assay_model::notice::{Cause, Finding, id_in};
 use assay_notify::finding;
 use assay_store::notices::CauseFilter;
 use assay_store::port::ResultFilter;
@@ -38,6 +38,31 @@ fn cause_of<'a>(of: &incident::Incident, causes: &'a [Cause]) -> Option<&'a Caus
     let found = |cause: &&Cause| cause.column == of.column && cause.finding.check == of.check;
     let mut all = causes.iter();
     all.clone().find(holds).or_else(|| all.find(found))
+}
+
+/// A broken check that belongs to no cause, as one.
+fn alone(of: &incident::Incident, dimension: String, finding: Finding) -> Cause {
+    Cause {
+        id: of.id,
+        dataset: of.dataset.clone(),
+        dimension,
+        column: of.column.clone(),
+        status: of.status,
+        severity: of.severity,
+        episode: 1,
+        members: Vec::new(),
+        finding,
+        first_partition: of.first_partition.clone(),
+        opened_at: of.opened_at,
+        escalated_at: None,
+        updated_at: of.updated_at,
+        resolved_at: of.resolved_at,
+        resolved_by: None,
+        muted_until: None,
+        acknowledged_by: None,
+        assignee: None,
+        wake_at: None,
+    }
 }
 
 impl Api {
@@ -89,16 +114,19 @@ impl Api {
             ..CauseFilter::default()
         };
         let causes = self.parts.notices.causes(&filter).await.map_err(away)?;
-        let id = match cause_of(broken, &causes) {
-            Some(cause) => cause.id,
-            None => self.cause_by_name(broken).await?,
-        };
-        self.cause_detail(id).await
+        match cause_of(broken, &causes) {
+            Some(cause) => self.cause_detail(cause.id).await,
+            None => self.of_nobody(broken).await,
+        }
     }
 
-    /// The id of the cause that a broken check is of by what it is about: one that was resolved says
-    /// no more which checks it had, and may have been called by another one.
-    async fn cause_by_name(&self, of: &incident::Incident) -> Result<Uuid, Problem> {
+    /// What a broken check is of that belongs to no cause any more: by what it is about, since an
+    /// incident may be called by another check; or the check on its own, where nobody was told of it,
+    /// as of the past that a backfill looks at.
+    async fn of_nobody(
+        &self,
+        of: &incident::Incident,
+    ) -> Result<Found<Option<IncidentDetail>>, Problem> {
         let all = self.known().await?;
         let definition = all.it.datasets.get(&of.dataset).map(|known| &known.dataset);
         let mut checks = definition.iter().flat_map(|known| &known.checks);
@@ -111,8 +139,21 @@ impl Api {
         };
         let rows = self.parts.store.results(&of.dataset, &filter).await;
         let row = rows.map_err(away)?.pop();
-        let dimension = finding::dimension(of, check, row.as_ref().map(|row| &row.result));
-        Ok(Cause::id_of(&of.dataset, &dimension, &of.column))
+        let result = row.as_ref().map(|row| &row.result);
+        let dimension = finding::dimension(of, check, result);
+        let id = Cause::id_of(&of.dataset, &dimension, &of.column);
+        let found = self.cause_detail(id).await?;
+        if found.it.is_some() {
+            return Ok(found);
+        }
+        let told = result.filter(|result| result.is_breach());
+        let cause = alone(of, dimension, finding::finding(of, told));
+        let detail = IncidentDetail {
+            incident: Incident::from(&cause),
+            events: Vec::new(),
+            checks: vec![BrokenCheck::from(of)],
+        };
+        Found::made_of(&all, Some(detail))
     }
 
     /// The incidents of single checks.
