@@ -72,7 +72,8 @@ async fn dispatch(command: Command, cx: &Context) -> Result<Exit> {
     match command {
         Command::Demo(args) => demo::run(args, cx).await,
         Command::Dev(args) => serve::run(args, cx).await,
-        Command::Check(args) => check::run(args, cx).await,
+        // On the heap: it is large.
+        Command::Check(args) => Box::pin(check::run(args, cx)).await,
         Command::Judge(args) => commands::judge::run(args, cx).await,
         Command::Dataset(command) => commands::dataset::run(command, cx).await,
         Command::Run(command) => commands::run::run(command, cx).await,
