@@ -205,22 +205,17 @@ async fn alone(
         }
         Call::Settle(epoch, rows) => {
             let settled = notices::settle(connection, *epoch, rows).await;
-            settled.map_err(fenced(*epoch))?;
-            Reply::Done
+            settled.map(|()| Reply::Done).map_err(fenced(*epoch))?
         }
         Call::NoteFleet(epoch, rows) => {
             let noted = fleet::note(connection, *epoch, rows).await;
-            noted.map_err(fenced(*epoch))?;
-            Reply::Done
+            noted.map(|()| Reply::Done).map_err(fenced(*epoch))?
         }
         Call::Claim(epoch, at, until, limit) => {
             let claimed = notices::claim(connection, *epoch, (*at, *until), *limit).await;
             Reply::Deliveries(notices::deliveries(&claimed.map_err(fenced(*epoch))?)?)
         }
-        Call::Audit(record) => {
-            let entry = audit::append(connection, record).await?;
-            Reply::Audited(Box::new(entry))
-        }
+        Call::Audit(record) => Reply::Audited(Box::new(audit::append(connection, record).await?)),
         Call::KeepPlanPage(token, first, body) => {
             keep_plan_page(connection, token, *first, body).await?;
             Reply::Done

@@ -319,12 +319,11 @@ async fn apply(tx: &mut Tx<'_>, operation: &Operation) -> Result<Reply, Stop> {
         Operation::LoadRun(run, most) => jobs::load_run(tx, *run, *most).await.map(Reply::Run),
         Operation::Load(epoch, held) => {
             tx.fence(*epoch)?;
-            let found = jobs::load(tx, *held).await;
-            found.map(|found| Reply::Unfinished(Box::new(found)))
+            Ok(Reply::Unfinished(Box::new(jobs::load(tx, *held).await?)))
         }
         Operation::PutDefinition(definition) => {
-            let put = jobs::put_definition(tx, definition).await;
-            put.map(|()| Reply::Done)
+            jobs::put_definition(tx, definition).await?;
+            Ok(Reply::Done)
         }
         Operation::Commit(epoch, changes) => {
             tx.fence(*epoch)?;
