@@ -222,7 +222,7 @@ async fn a_full_store_says_so_and_goes_on_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("assay.db");
     let small = OpenOptions {
-        max_pages: Some(90),
+        max_pages: Some(140),
         ..OpenOptions::default()
     };
     let store = SqliteStore::open(&path, small).await.unwrap();
@@ -238,7 +238,7 @@ async fn a_full_store_says_so_and_goes_on_when_there_is_room() {
             break;
         }
     }
-    let refused = refused.expect("360 KiB do not hold 2000 runs");
+    let refused = refused.expect("560 KiB do not hold 2000 runs");
     assert!(matches!(refused, StoreError::Full { .. }), "{refused:?}");
     assert!(refused.to_string().contains("free some space"));
     assert!(refused.is_certainly_not_applied() && refused.is_retryable());
