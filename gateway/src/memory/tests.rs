@@ -12,7 +12,8 @@ fn memory() -> Memory {
 async fn number(memory: &Memory, key: &Key, good: Good, reads: &Arc<AtomicU32>) -> u32 {
     let reads = Arc::clone(reads);
     let load = async move { Ok::<_, Miss>(reads.fetch_add(1, Ordering::SeqCst)) };
-    let found = memory.answer(Source::Managers, key.clone(), good, load);
+    let bytes: fn(&u32) -> usize = |_| 4;
+    let found = memory.value(Source::Managers, key.clone(), good, bytes, load);
     found.await.map(|found| *found.it).expect("an answer")
 }
 
