@@ -410,6 +410,94 @@ fn a_file_that_was_cut_off_is_an_error_and_an_empty_one_a_partition_without_rows
     }
 }
 
+/// The library that reads the rows looks for an end that never comes in the first of these.
+#[test]
+fn an_avro_block_has_the_rows_that_it_declares() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.avro");
+    for codec in [
+        None,
+        Some(CompressionCodec::Deflate),
+        Some(CompressionCodec::Snappy),
+        Some(CompressionCodec::ZStandard),
+    ] {
+        avro(folder.path(), &[avro_rows(0..50)], codec);
+        let whole = std::fs::read(&file).unwrap();
+        let mark = &whole[whole.len() - 16..];
+        let block = whole.windows(16).position(|bytes| bytes == mark).unwrap() + 16;
+        assert_eq!(whole[block], 100, "50 rows, as Avro writes it");
+        for rows in [0u8, 1, 49, 51, 63] {
+            let mut bytes = whole.clone();
+            bytes[block] = rows * 2;
+            std::fs::write(&file, &bytes).unwrap();
+            let error = common::run(&asking(folder.path(), FormatKind::Avro)).err();
+            let text = error.as_ref().unwrap().to_string();
+            assert!(
+                matches!(error, Some(ScanError::Corrupt { .. })),
+                "{rows}: {text}"
+            );
+            assert!(
+                rows > 50 || text.contains("more rows than"),
+                "{rows}: {text}"
+            );
+        }
+        // A checksum that does not fit what it is of.
+        if codec == Some(CompressionCodec::Snappy) {
+            let mut bytes = whole.clone();
+            let at = bytes.len() - 17;
+            bytes[at] ^= 1;
+            std::fs::write(&file, &bytes).unwrap();
+            let error = common::run(&asking(folder.path(), FormatKind::Avro)).err();
+            assert!(error.unwrap().to_string().contains("checksum"));
+        }
+    }
+}
+
+/// An Avro file of one block, written by hand.
+fn by_hand(schema: &str, rows: u8, block: &[u8]) -> Vec<u8> {
+    let mut bytes = b"Obj\x01\x02\x16avro.schema".to_vec();
+    let length = schema.len() * 2;
+    bytes.extend([length as u8 | 0x80, (length >> 7) as u8]);
+    bytes.extend(schema.as_bytes());
+    bytes.push(0);
+    bytes.extend([7; 16]);
+    bytes.extend([rows * 2, block.len() as u8 * 2]);
+    bytes.extend(block);
+    bytes.extend([7; 16]);
+    bytes
+}
+
+/// Of what takes no bytes a file may state any number.
+#[test]
+fn avro_rows_and_items_without_bytes_are_refused_and_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.avro");
+    let field = |kind: &str| {
+        format!(
+            r#"{{"type": "record", "name": "row", "fields": [{{"name": "l", "type": {kind}}}]}}"#
+        )
+    };
+    let endless = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0];
+    for (kind, rows, block, said) in [
+        (r#""null""#, 5, [].as_slice(), "rows take no bytes"),
+        (
+            r#"{"type": "array", "items": "null"}"#,
+            1,
+            endless.as_slice(),
+            "items of a list",
+        ),
+        (r#""long""#, 5, &[], "declares 5 rows"),
+    ] {
+        std::fs::write(&file, by_hand(&field(kind), rows, block)).unwrap();
+        let error = common::run(&asking(folder.path(), FormatKind::Avro)).err();
+        let text = error.unwrap().to_string();
+        assert!(text.contains(said), "{kind}: {text}");
+    }
+    std::fs::write(&file, by_hand(&field(r#""long""#), 3, &[2, 4, 6])).unwrap();
+    let state = state_of(folder.path(), FormatKind::Avro);
+    assert_eq!(state.rows, 3);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 

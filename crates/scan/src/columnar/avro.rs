@@ -1,298 +1,176 @@
 //! Avro object container files.
 //!
-//! In: an object. Out: its rows as record batches. The container is taken apart here, so that every
-//! block's sizes and its mark are held against the file, and what a block unpacks to against the
-//! memory that a scan may take, before the library that reads the rows sees it.
+//! In: an object. Out: its rows as record batches. The container is taken apart and unpacked by
+//! [`container`]; the library that reads the rows sees a few blocks at a time, as a file of their
+//! own. It stops after as many rows as they declare, and is then asked whether bytes are left: a
+//! block with more or fewer rows than it declares is an error. Given such a block as it is, the
+//! library reads for ever.
 
-use std::io::{self, BufRead, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+mod container;
+
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_avro::reader::{Reader, ReaderBuilder};
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, Schema, SchemaRef};
 
+use self::container::{Blocks, MAGIC, SYNC};
 use super::files::Batches;
 use crate::error::{Place, ScanError};
 use crate::object::{ObjectReader, ReadAt};
 
-const MAGIC: &[u8] = b"Obj\x01";
-/// Bytes of the mark that ends every block.
-const SYNC: usize = 16;
-/// The most bytes that the description of a file may have.
-const HEADER_MAX: u64 = 16 << 20;
-/// Rows of a batch.
-const BATCH_ROWS: usize = 8192;
-/// Bytes that are read to find a header or the sizes of a block.
-const STEP: u64 = 64 << 10;
+/// Rows from which on no further block is read into a batch.
+const BATCH_ROWS: u64 = 8192;
+/// Plain bytes from which on no further block is read into a batch.
+const BATCH_BYTES: usize = 1 << 20;
+/// Rows that a batch may have.
+const ROWS_MAX: u64 = 1 << 24;
+/// Bytes that a value may take as a part of an array: a decimal's.
+const VALUE_BYTES: u64 = 16;
+/// The rows that a made block claims: more than any batch may have, so that the library never
+/// arrives at a block's count with bytes left.
+const CLAIMED: i64 = 1 << 32;
 
-/// How blocks are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Codec {
-    Null,
-    Deflate,
-    Snappy,
-    Zstandard,
-}
-
-/// What went wrong in the container, kept where the library cannot reword it.
-type Fault = Arc<Mutex<Option<ScanError>>>;
-
-/// The blocks of a file, handed out whole.
-struct Blocks<'a> {
-    reader: &'a ObjectReader,
-    at: u64,
-    budget: u64,
-    codec: Codec,
-    sync: [u8; SYNC],
-    /// The bytes at hand, and how many of them are taken.
-    bytes: Vec<u8>,
-    taken: usize,
-    fault: Fault,
-}
-
-/// A reader of little-endian numbers of seven bits a byte, as Avro has them.
-struct Numbers<'b> {
-    bytes: &'b [u8],
-    at: usize,
-}
-
-impl<'b> Numbers<'b> {
-    /// The next number; `None` when the bytes end in it, or it has none.
-    fn long(&mut self) -> Option<i64> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = *self.bytes.get(self.at)?;
-            self.at += 1;
-            value |= u64::from(byte & 0x7f).checked_shl(shift)?;
-            if byte & 0x80 == 0 {
-                return Some((value >> 1) as i64 ^ -((value & 1) as i64));
-            }
-        }
-        None
+/// A number as Avro writes it.
+fn long(value: i64, to: &mut Vec<u8>) {
+    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+    while rest >= 0x80 {
+        to.push(rest as u8 | 0x80);
+        rest >>= 7;
     }
+    to.push(rest as u8);
+}
 
-    fn take(&mut self) -> Option<&'b [u8]> {
-        let length = usize::try_from(self.long()?).ok()?;
-        let end = self.at.checked_add(length)?;
-        let taken = self.bytes.get(self.at..end)?;
-        self.at = end;
-        Some(taken)
+/// A file of these plain rows alone.
+fn file(schema: &[u8], plain: &[u8]) -> Vec<u8> {
+    let key = b"avro.schema";
+    let mut bytes = Vec::with_capacity(schema.len() + plain.len() + 64);
+    bytes.extend_from_slice(MAGIC);
+    long(1, &mut bytes);
+    for text in [key.as_slice(), schema] {
+        long(text.len() as i64, &mut bytes);
+        bytes.extend_from_slice(text);
+    }
+    long(0, &mut bytes);
+    bytes.extend_from_slice(&[0; SYNC]);
+    if !plain.is_empty() {
+        long(CLAIMED, &mut bytes);
+        long(plain.len() as i64, &mut bytes);
+        bytes.extend_from_slice(plain);
+        bytes.extend_from_slice(&[0; SYNC]);
+    }
+    bytes
+}
+
+fn is_without_bytes(kind: &DataType) -> bool {
+    match kind {
+        DataType::Null | DataType::FixedSizeBinary(0) => true,
+        DataType::Struct(fields) => fields.iter().all(|f| is_without_bytes(f.data_type())),
+        _ => false,
     }
 }
 
-/// The bytes of the header, the codec it names, and the mark of the file's blocks; `None` when more
-/// bytes are needed.
-fn header(bytes: &[u8]) -> Option<(usize, Vec<u8>, [u8; SYNC])> {
-    let mut numbers = Numbers {
-        bytes,
-        at: MAGIC.len(),
-    };
-    let mut codec = b"null".to_vec();
-    loop {
-        let mut count = numbers.long()?;
-        if count == 0 {
-            break;
+/// Whether a type has items that take no bytes: a file may state any number of them.
+fn has_endless_items(kind: &DataType) -> bool {
+    match kind {
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
+            is_without_bytes(item.data_type()) || has_endless_items(item.data_type())
         }
-        if count < 0 {
-            numbers.long()?;
-            count = count.checked_neg()?;
-        }
-        for _ in 0..count {
-            let key = numbers.take()?;
-            let value = numbers.take()?;
-            if key == b"avro.codec" {
-                codec = value.to_vec();
-            }
-        }
-    }
-    let end = numbers.at.checked_add(SYNC)?;
-    let sync = bytes.get(numbers.at..end)?.try_into().ok()?;
-    Some((end, codec, sync))
-}
-
-impl<'a> Blocks<'a> {
-    fn open(reader: &'a ObjectReader, budget: u64, fault: Fault) -> Result<Self, ScanError> {
-        let corrupt = |what: String| ScanError::corrupt(reader.path(), Place::byte(0), what);
-        let mut length = STEP;
-        loop {
-            let there = length.min(reader.size());
-            let mut bytes = vec![0; usize::try_from(there).unwrap_or(usize::MAX)];
-            reader.read_exact_at(0, &mut bytes)?;
-            if !bytes.starts_with(MAGIC) {
-                let what = "its first bytes are not those of an Avro container file";
-                return Err(corrupt(what.to_owned()));
-            }
-            if let Some((end, codec, sync)) = header(&bytes) {
-                bytes.truncate(end);
-                let codec = match codec.as_slice() {
-                    b"null" => Codec::Null,
-                    b"deflate" => Codec::Deflate,
-                    b"snappy" => Codec::Snappy,
-                    b"zstandard" => Codec::Zstandard,
-                    other => {
-                        return Err(ScanError::Unsupported {
-                            path: reader.path().to_owned(),
-                            place: Place::file(),
-                            what: format!(
-                                "blocks compressed by `{}` are not read",
-                                String::from_utf8_lossy(other)
-                            ),
-                            remedy: "write it with deflate, snappy or zstandard".to_owned(),
-                        });
-                    }
-                };
-                return Ok(Self {
-                    reader,
-                    at: end as u64,
-                    budget,
-                    codec,
-                    sync,
-                    bytes,
-                    taken: 0,
-                    fault,
-                });
-            }
-            if there == reader.size() || length > HEADER_MAX {
-                return Err(corrupt("its header does not end".to_owned()));
-            }
-            length *= 4;
-        }
-    }
-
-    fn corrupt(&self, what: impl Into<String>) -> ScanError {
-        ScanError::corrupt(self.reader.path(), Place::byte(self.at), what)
-    }
-
-    /// Reads the next block; false at the end of the file.
-    fn advance(&mut self) -> Result<bool, ScanError> {
-        let left = self.reader.size() - self.at;
-        if left == 0 {
-            self.bytes.clear();
-            self.taken = 0;
-            return Ok(false);
-        }
-        let mut head = vec![0; left.min(20) as usize];
-        self.reader.read_exact_at(self.at, &mut head)?;
-        let mut numbers = Numbers {
-            bytes: &head,
-            at: 0,
-        };
-        let (Some(rows), Some(size)) = (numbers.long(), numbers.long()) else {
-            return Err(self.corrupt("a block's sizes cannot be read"));
-        };
-        let head_bytes = numbers.at as u64;
-        let size = u64::try_from(size).ok().filter(|_| rows >= 0);
-        let whole = size.and_then(|size| size.checked_add(head_bytes + SYNC as u64));
-        let Some((size, whole)) = size.zip(whole).filter(|(_, whole)| *whole <= left) else {
-            return Err(self.corrupt("a block goes beyond the end of the file"));
-        };
-        if size > self.budget {
-            return Err(self.too_large(size));
-        }
-        let length = usize::try_from(whole).map_err(|_| self.corrupt("a block is too long"))?;
-        self.bytes.resize(length, 0);
-        self.reader.read_exact_at(self.at, &mut self.bytes)?;
-        self.taken = 0;
-        if self.bytes[length - SYNC..] != self.sync {
-            return Err(self.corrupt("a block does not end with the mark of the file's blocks"));
-        }
-        self.verify_size(&self.bytes[numbers.at..length - SYNC])?;
-        self.at += whole;
-        Ok(true)
-    }
-
-    /// Holds what a block unpacks to against the memory; the library unpacks it to its end.
-    fn verify_size(&self, packed: &[u8]) -> Result<(), ScanError> {
-        let most = self.budget.saturating_add(1);
-        let sink = &mut io::sink();
-        let plain = match self.codec {
-            Codec::Null => Ok(packed.len() as u64),
-            Codec::Snappy => match packed.split_last_chunk::<4>() {
-                Some((packed, _)) => snap::raw::decompress_len(packed)
-                    .map(|length| length as u64)
-                    .map_err(io::Error::other),
-                None => Err(io::Error::other("it lacks its checksum")),
-            },
-            Codec::Deflate => io::copy(
-                &mut flate2::read::DeflateDecoder::new(packed).take(most),
-                sink,
-            ),
-            Codec::Zstandard => zstd::Decoder::new(packed)
-                .and_then(|decoder| io::copy(&mut decoder.take(most), sink)),
-        };
-        match plain {
-            Ok(bytes) if bytes <= self.budget => Ok(()),
-            Ok(bytes) => Err(self.too_large(bytes)),
-            Err(error) => Err(self.corrupt(format!("a block cannot be unpacked: {error}"))),
-        }
-    }
-
-    fn too_large(&self, bytes: u64) -> ScanError {
-        ScanError::Unsupported {
-            path: self.reader.path().to_owned(),
-            place: Place::byte(self.at),
-            what: format!(
-                "a block of {bytes} bytes or more does not fit the memory of {} bytes that a scan may take",
-                self.budget
-            ),
-            remedy: "write smaller blocks, or give the scan more memory".to_owned(),
-        }
+        DataType::Map(entries, _) => has_endless_items(entries.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|f| has_endless_items(f.data_type())),
+        DataType::Union(fields, _) => fields.iter().any(|(_, f)| has_endless_items(f.data_type())),
+        _ => false,
     }
 }
 
-impl Read for Blocks<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let there = self.fill_buf()?;
-        let length = there.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&there[..length]);
-        self.consume(length);
-        Ok(length)
-    }
-}
-
-impl BufRead for Blocks<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.taken >= self.bytes.len()
-            && let Err(error) = self.advance()
-        {
-            let what = error.to_string();
-            *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            return Err(io::Error::other(what));
-        }
-        Ok(&self.bytes[self.taken..])
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.taken += amount;
-    }
+/// Values of a row at most, those of lists not counted.
+fn leaves(schema: &Schema) -> u64 {
+    schema.flattened_fields().len() as u64
 }
 
 /// The rows of one file.
 pub(super) struct Avro<'a> {
-    rows: Reader<Blocks<'a>>,
+    blocks: Blocks<'a>,
     schema: SchemaRef,
     path: String,
-    fault: Fault,
+    budget: u64,
+    plain: Vec<u8>,
 }
 
 impl<'a> Avro<'a> {
     /// Opens a file and reads its schema.
     pub(super) fn open(reader: &'a ObjectReader, budget: u64) -> Result<Self, ScanError> {
-        let fault = Fault::default();
-        let blocks = Blocks::open(reader, budget, Arc::clone(&fault))?;
-        let built = ReaderBuilder::new()
-            .with_batch_size(BATCH_ROWS)
-            .build(blocks);
-        let rows = built.map_err(|error| {
+        let blocks = Blocks::open(reader, budget)?;
+        let empty = file(&blocks.schema, &[]);
+        let built = ReaderBuilder::new().build(empty.as_slice());
+        let schema = built.map(|rows| rows.schema()).map_err(|error| {
             let what = format!("its schema cannot be read: {error}");
             ScanError::corrupt(reader.path(), Place::file(), what)
         })?;
-        Ok(Self {
-            schema: rows.schema(),
-            rows,
+        let fields = schema.fields();
+        let unsupported = |what: &str, remedy: &str| ScanError::Unsupported {
             path: reader.path().to_owned(),
-            fault,
+            place: Place::file(),
+            what: what.to_owned(),
+            remedy: remedy.to_owned(),
+        };
+        if fields.iter().all(|f| is_without_bytes(f.data_type())) {
+            let remedy = "write at least one column that has values";
+            return Err(unsupported("its rows take no bytes", remedy));
+        }
+        if fields.iter().any(|f| has_endless_items(f.data_type())) {
+            let remedy = "leave the column of such lists out";
+            return Err(unsupported("items of a list take no bytes", remedy));
+        }
+        Ok(Self {
+            blocks,
+            schema,
+            path: reader.path().to_owned(),
+            budget,
+            plain: Vec::new(),
         })
+    }
+
+    /// Unpacks the next blocks; gives their rows, 0 at the end of the file.
+    fn fill(&mut self) -> Result<u64, ScanError> {
+        self.plain.clear();
+        let mut rows = 0;
+        while rows < BATCH_ROWS && self.plain.len() < BATCH_BYTES {
+            let Some(more) = self.blocks.append(&mut self.plain)? else {
+                break;
+            };
+            rows += more;
+            let values = rows.saturating_mul(leaves(&self.schema));
+            if rows > ROWS_MAX || values.saturating_mul(VALUE_BYTES) > self.budget {
+                return Err(self.blocks.too_large(&format!("{more} rows")));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The rows of the blocks at hand, all of them and no more.
+    fn decode(&self, rows: u64) -> Result<RecordBatch, ScanError> {
+        let unread = |error: String| ScanError::corrupt(&self.path, Place::file(), error);
+        let bytes = file(&self.blocks.schema, &self.plain);
+        let mut reader: Reader<&[u8]> = ReaderBuilder::new()
+            .with_batch_size(rows as usize)
+            .build(bytes.as_slice())
+            .map_err(|error| unread(error.to_string()))?;
+        let batch = match reader.next() {
+            Some(Ok(batch)) if batch.num_rows() as u64 == rows => batch,
+            Some(Err(error)) => return Err(unread(error.to_string())),
+            Some(Ok(_)) | None => {
+                return Err(self
+                    .blocks
+                    .corrupt("a block holds fewer rows than it declares"));
+            }
+        };
+        match reader.next() {
+            None => Ok(batch),
+            Some(_) => Err(self
+                .blocks
+                .corrupt("a block holds more rows than it declares")),
+        }
     }
 }
 
@@ -302,16 +180,9 @@ impl Batches for Avro<'_> {
     }
 
     fn next(&mut self) -> Result<Option<RecordBatch>, ScanError> {
-        match self.rows.next() {
-            None => Ok(None),
-            Some(Ok(batch)) => Ok(Some(batch)),
-            Some(Err(error)) => {
-                let own = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-                let own = { own }.take();
-                Err(own.unwrap_or_else(|| {
-                    ScanError::corrupt(&self.path, Place::file(), error.to_string())
-                }))
-            }
+        match self.fill()? {
+            0 => Ok(None),
+            rows => self.decode(rows).map(Some),
         }
     }
 }
