@@ -7,7 +7,6 @@
 //! messages about data.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use assay_model::dataset::Dataset;
@@ -21,11 +20,10 @@ use assay_store::StoreError;
 use assay_store::fleet::StepFilter;
 use assay_store::moves::RunMove;
 use assay_store::notices::AlertFilter;
-use assay_telemetry::repeat::Repeat;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Desk, SWEEP_EVERY, is_held, stale};
+use super::{Desk, Rounds, SWEEP_EVERY, is_held, stale};
 use crate::handle::Shared;
 
 /// Under what name it is noted how far the moves of runs were told; its row comes with the schema.
@@ -38,34 +36,10 @@ const BATCH: u32 = 100;
 const DUE_MAX: u32 = 1_000;
 /// Between two looks for datasets that are stale.
 const STALE_EVERY: Duration = Duration::from_secs(300);
-/// Between two looks when nothing moves.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// Follows the log and the clock until the manager stops.
-pub(super) async fn keep(shared: Arc<Shared>, desk: Arc<Desk>) {
-    let mut stop = shared.stop.subscribe();
-    let mut repeat = Repeat::default();
-    let mut watch = Watch::default();
-    while !*stop.borrow() {
-        match watch.round(&shared, &desk).await {
-            Ok(true) => continue,
-            Ok(false) => repeat.ends(),
-            // Who leads now tells.
-            Err(StoreError::FencedEpoch { .. }) => {}
-            Err(error) => {
-                if let Some(again) = repeat.fails() {
-                    tracing::warn!(%error, "operators cannot be told; trying again{again}");
-                }
-            }
-        }
-        // Ends early when the manager stops.
-        let _ = tokio::time::timeout(PAUSE, stop.wait_for(|stop| *stop)).await;
-    }
-}
 
 /// How far it has come, in which term.
 #[derive(Default)]
-struct Watch {
+pub(super) struct Watch {
     epoch: Option<Epoch>,
     told: Option<Told>,
     swept: Option<Instant>,
@@ -79,8 +53,9 @@ struct Told {
     nodes: u64,
 }
 
-impl Watch {
-    /// One round; says whether there may be more at once.
+impl Rounds for Watch {
+    const CANNOT: &'static str = "operators cannot be told";
+
     async fn round(&mut self, shared: &Shared, desk: &Desk) -> Result<bool, StoreError> {
         let Ok(seat) = shared.seats.seat() else {
             return Ok(false);

@@ -5,7 +5,6 @@
 //! known is made again from what the store holds: its messages are handled there, or they are not.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use assay_model::check::Check;
 use assay_model::dataset::Dataset;
@@ -19,48 +18,25 @@ use assay_notify::{event, finding};
 use assay_store::StoreError;
 use assay_store::notices::{CauseFilter, is_finished};
 use assay_store::port::ResultFilter;
-use assay_telemetry::repeat::Repeat;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{ADRIFT_MAX, BATCH, CAUSES_MAX, Desk, FORGET_EVERY, KEPT, PAUSE, SWEEP_EVERY, is_held};
+use super::{
+    ADRIFT_MAX, BATCH, CAUSES_MAX, Desk, FORGET_EVERY, KEPT, Rounds, SWEEP_EVERY, is_held,
+};
 use crate::handle::Shared;
-
-/// Follows the outbox and the clock until the manager stops.
-pub(super) async fn keep(shared: Arc<Shared>, desk: Arc<Desk>) {
-    let mut stop = shared.stop.subscribe();
-    let mut repeat = Repeat::default();
-    let mut rounds = Rounds::default();
-    while !*stop.borrow() {
-        match rounds.round(&shared, &desk).await {
-            Ok(true) => {
-                repeat.ends();
-                continue;
-            }
-            Ok(false) => repeat.ends(),
-            // Who leads now decides.
-            Err(StoreError::FencedEpoch { .. }) => {}
-            Err(error) => {
-                if let Some(again) = repeat.fails() {
-                    tracing::warn!(%error, "nobody can be told; trying again{again}");
-                }
-            }
-        }
-        // Ends early when the manager stops.
-        let _ = tokio::time::timeout(PAUSE, stop.wait_for(|stop| *stop)).await;
-    }
-}
 
 /// When what was looked at last.
 #[derive(Default)]
-struct Rounds {
+pub(super) struct Outbox {
     epoch: Option<Epoch>,
     swept: Option<Instant>,
     forgotten: Option<Instant>,
 }
 
-impl Rounds {
-    /// One round; says whether there may be more at once.
+impl Rounds for Outbox {
+    const CANNOT: &'static str = "nobody can be told";
+
     async fn round(&mut self, shared: &Shared, desk: &Desk) -> Result<bool, StoreError> {
         let Ok(seat) = shared.seats.seat() else {
             return Ok(false);

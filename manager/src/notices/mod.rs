@@ -24,6 +24,7 @@ use assay_notify::defaults;
 use assay_notify::event::Origin;
 use assay_store::StoreError;
 use assay_store::notices::{CauseFilter, NoticeStore};
+use assay_telemetry::repeat::Repeat;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, Notify};
 
@@ -163,9 +164,55 @@ impl Desk {
 
 /// Tells people until the manager stops.
 pub(crate) fn keep(shared: &Arc<Shared>, desk: &Arc<Desk>) {
-    tokio::spawn(fold::keep(Arc::clone(shared), Arc::clone(desk)));
-    tokio::spawn(alerts::keep(Arc::clone(shared), Arc::clone(desk)));
+    tokio::spawn(go_round::<fold::Outbox>(
+        Arc::clone(shared),
+        Arc::clone(desk),
+    ));
+    tokio::spawn(go_round::<alerts::Watch>(
+        Arc::clone(shared),
+        Arc::clone(desk),
+    ));
     tokio::spawn(send::keep(Arc::clone(shared), Arc::clone(desk)));
+}
+
+/// What the leader looks at again and again.
+trait Rounds: Default + Send {
+    /// What the log says when the store refuses.
+    const CANNOT: &'static str;
+
+    /// One round, which does nothing while another manager leads; says whether there may be more at
+    /// once.
+    fn round(
+        &mut self,
+        shared: &Shared,
+        desk: &Desk,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
+/// Goes round until the manager stops.
+async fn go_round<R: Rounds>(shared: Arc<Shared>, desk: Arc<Desk>) {
+    let mut stop = shared.stop.subscribe();
+    let mut repeat = Repeat::default();
+    let mut rounds = R::default();
+    while !*stop.borrow() {
+        match rounds.round(&shared, &desk).await {
+            Ok(more) => {
+                repeat.ends();
+                if more {
+                    continue;
+                }
+            }
+            // Who leads now does it.
+            Err(StoreError::FencedEpoch { .. }) => {}
+            Err(error) => {
+                if let Some(again) = repeat.fails() {
+                    tracing::warn!(%error, "{}; trying again{again}", R::CANNOT);
+                }
+            }
+        }
+        // Ends early when the manager stops.
+        let _ = tokio::time::timeout(PAUSE, stop.wait_for(|stop| *stop)).await;
+    }
 }
 
 /// Whether messages are held: nothing is decided meanwhile, for it would be told.
