@@ -121,7 +121,8 @@ pub fn dataset_stale(
         Some(last) => format!(
             "{dataset}: no run has succeeded since {last:.0}, and one is due at least {often}"
         ),
-        None => format!("{dataset}: no run has succeeded yet, and one is due at least {often}"),
+        // There may have been one before the oldest that was looked at.
+        None => format!("{dataset}: no good run of it is known, and one is due at least {often}"),
     };
     Happened {
         kind: NoticeKind::DatasetStale,

@@ -194,4 +194,7 @@ fn a_dataset_is_stale_after_two_pauses_and_the_grace() {
     );
     let again = dataset_stale(&orders(), Some(at(9)), due, day);
     assert!(after(Some(&first), again).is_some());
+    // Not all runs that ever were are looked at.
+    let never = after(None, dataset_stale(&orders(), None, due, day)).unwrap();
+    assert!(never.message.contains("no good run of it is known"));
 }
