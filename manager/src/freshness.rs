@@ -27,7 +27,7 @@ pub(crate) const PAUSE: &str = "assay_dataset_run_interval_seconds";
 /// Datasets that the store is asked about: as many as a family of series holds.
 pub(crate) const DATASETS_MAX: u32 = 2_000;
 /// Runs of each that one which succeeded is looked for among.
-pub(crate) const RUNS_MAX: u32 = 20;
+const RUNS_MAX: u32 = 20;
 /// Between two questions when the store does not answer.
 const AGAIN: Duration = Duration::from_secs(1);
 

@@ -363,6 +363,9 @@ pub struct Alert {
     pub dataset: Option<DatasetId>,
     /// What happened last: a repeat of it is the same one.
     pub occurrence: String,
+    /// Its place in the log of events; 0 of what is in no log.
+    #[serde(default)]
+    pub seq: u64,
     /// When it did.
     pub at: Timestamp,
     /// What happened last, in one sentence without a word of an error.

@@ -30,6 +30,8 @@ pub struct Happened {
     dataset: Option<DatasetId>,
     /// Unique among what happens to the subject.
     occurrence: String,
+    /// Its place in the log of events; 0 of what is in no log.
+    seq: u64,
     at: Timestamp,
     message: String,
     detail: Value,
@@ -43,10 +45,16 @@ impl Happened {
     }
 }
 
-/// That `run` ended at `at` with `unjudged` partitions, out of `tasks` tasks, without a verdict: all of
-/// them, where it failed. Why is not told: the words of an error may hold what rows hold.
+/// That `run` ended at `at`, which is at the place `seq` of the log, with `unjudged` partitions, out of
+/// `tasks` tasks, without a verdict: all of them, where it failed. Why is not told: the words of an error
+/// may hold what rows hold.
 #[must_use]
-pub fn run_failed(run: &Run, tasks: usize, unjudged: usize, at: Timestamp) -> Happened {
+pub fn run_failed(
+    run: &Run,
+    (tasks, unjudged): (usize, usize),
+    seq: u64,
+    at: Timestamp,
+) -> Happened {
     let dataset = &run.dataset;
     let message = match (run.state, unjudged) {
         (RunState::Failed, _) => format!("{dataset}: {} could not be evaluated", run.id),
@@ -62,6 +70,7 @@ pub fn run_failed(run: &Run, tasks: usize, unjudged: usize, at: Timestamp) -> Ha
         dataset: Some(dataset.clone()),
         // A run that is tried again may fail again.
         occurrence: format!("{} {at}", run.id),
+        seq,
         at,
         message,
         detail: json!({ "run": {
@@ -71,14 +80,16 @@ pub fn run_failed(run: &Run, tasks: usize, unjudged: usize, at: Timestamp) -> Ha
     }
 }
 
-/// That a life of `node` was found to be over at `at`, without a word.
+/// That a life of `node` was found to be over at `at`, which is at the place `seq` of the log, without a
+/// word.
 #[must_use]
-pub fn node_lost(node: &NodeId, incarnation: Incarnation, at: Timestamp) -> Happened {
+pub fn node_lost(node: &NodeId, incarnation: Incarnation, seq: u64, at: Timestamp) -> Happened {
     Happened {
         kind: NoticeKind::NodeLost,
         subject: node.to_string(),
         dataset: None,
         occurrence: incarnation.0.to_string(),
+        seq,
         at,
         message: format!("node {node} is lost; its tasks go to other nodes"),
         detail: json!({ "node": { "id": node, "incarnation": incarnation.0, "lostAt": at } }),
@@ -110,13 +121,15 @@ pub fn dataset_stale(
         Some(last) => format!(
             "{dataset}: no run has succeeded since {last:.0}, and one is due at least {often}"
         ),
-        None => format!("{dataset}: no run has succeeded yet, and one is due at least {often}"),
+        // There may have been one before the oldest that was looked at.
+        None => format!("{dataset}: no good run of it is known, and one is due at least {often}"),
     };
     Happened {
         kind: NoticeKind::DatasetStale,
         subject: dataset.to_string(),
         dataset: Some(dataset.clone()),
         occurrence: last.map_or_else(|| "never".to_owned(), |last| last.to_string()),
+        seq: 0,
         at: since,
         message,
         detail: json!({ "stale": {
@@ -125,10 +138,14 @@ pub fn dataset_stale(
     }
 }
 
-/// The alert as it stands after something happened; `None` when that is known.
+/// The alert as it stands after something happened; `None` when that is known. Of what is in the log
+/// all is known up to what happened last: a leader may read it twice.
 #[must_use]
 pub fn after(known: Option<&Alert>, happened: Happened) -> Option<Alert> {
-    if known.is_some_and(|known| known.occurrence == happened.occurrence) {
+    let is_known = |known: &Alert| {
+        known.occurrence == happened.occurrence || (1..=known.seq).contains(&happened.seq)
+    };
+    if known.is_some_and(is_known) {
         return None;
     }
     Some(Alert {
@@ -136,6 +153,7 @@ pub fn after(known: Option<&Alert>, happened: Happened) -> Option<Alert> {
         subject: happened.subject,
         dataset: happened.dataset,
         occurrence: happened.occurrence,
+        seq: happened.seq,
         at: happened.at,
         message: happened.message,
         detail: happened.detail,
@@ -145,11 +163,11 @@ pub fn after(known: Option<&Alert>, happened: Happened) -> Option<Alert> {
     })
 }
 
-/// The alert once what it tells of is over: what waits for its hour is told no more. `None` when
-/// nothing waits.
+/// The alert once what it tells of is over, by what is at the place `seq` of the log: what waits for its
+/// hour is told no more. `None` when nothing waits, or it happened after that.
 #[must_use]
-pub fn over(known: &Alert) -> Option<Alert> {
-    (known.waiting > 0).then(|| Alert {
+pub fn over(known: &Alert, seq: u64) -> Option<Alert> {
+    (known.waiting > 0 && known.seq < seq).then(|| Alert {
         waiting: 0,
         wake_at: None,
         ..known.clone()

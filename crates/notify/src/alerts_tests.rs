@@ -58,7 +58,8 @@ fn run(n: u128, state: RunState) -> Run {
 }
 
 fn failed(n: u128, second: i64) -> Happened {
-    run_failed(&run(n, RunState::Failed), 1, 0, at(second))
+    let seq = second.unsigned_abs();
+    run_failed(&run(n, RunState::Failed), (1, 0), seq, at(second))
 }
 
 fn told(alert: Alert, subscriptions: &[Subscription], second: i64) -> (Alert, Vec<Delivery>) {
@@ -100,13 +101,29 @@ fn an_operator_is_told_at_once_and_then_at_most_once_an_hour() {
 fn what_is_over_is_not_told_when_its_hour_comes() {
     let to = [operator(1)];
     let (alert, _) = told(after(None, failed(1, 10)).unwrap(), &to, 10);
-    assert_eq!(over(&alert), None);
+    assert_eq!(over(&alert, 20), None);
     let (alert, _) = told(after(Some(&alert), failed(2, 60)).unwrap(), &to, 60);
-    let (alert, none) = told(over(&alert).unwrap(), &to, 70);
+    let (alert, none) = told(over(&alert, 70).unwrap(), &to, 70);
     assert_eq!((none.len(), alert.wake_at), (0, None));
     // What it was told before still counts for the hour.
     let (alert, none) = told(after(Some(&alert), failed(3, 80)).unwrap(), &to, 80);
     assert_eq!((none.len(), alert.waiting), (0, 1));
+}
+
+#[test]
+fn what_a_next_leader_reads_again_is_counted_once_and_takes_nothing_back() {
+    let to = [operator(1)];
+    let (alert, _) = told(after(None, failed(1, 10)).unwrap(), &to, 10);
+    let (alert, _) = told(after(Some(&alert), failed(2, 60)).unwrap(), &to, 60);
+    assert_eq!(alert.waiting, 1);
+    // That leader could not note how far it had read: between the two a run was good.
+    assert_eq!(after(Some(&alert), failed(1, 10)), None);
+    assert_eq!(over(&alert, 30), None);
+    assert_eq!(after(Some(&alert), failed(2, 60)), None);
+    // What an older version kept knows no place.
+    let older = Alert { seq: 0, ..alert };
+    assert!(after(Some(&older), failed(3, 70)).is_some());
+    assert!(over(&older, 70).is_some());
 }
 
 #[test]
@@ -118,7 +135,7 @@ fn nobody_but_an_operator_who_asked_is_told() {
         one
     };
     let alert = after(None, failed(1, 10)).unwrap();
-    let lost = node_lost(&NodeId::new("n1"), Incarnation(3), at(10));
+    let lost = node_lost(&NodeId::new("n1"), Incarnation(3), 10, at(10));
     let lost = after(None, lost).unwrap();
     assert!(concerns(&operator(1), &alert) && concerns(&operator(1), &lost));
     let silent = [
@@ -147,7 +164,7 @@ fn a_message_names_what_happened_and_never_why_in_the_words_of_an_error() {
     assert_eq!(event["type"], "assay.run.failed.v1");
     assert_eq!(event["dataset"], "orders");
     assert!(!event.to_string().contains("CANARY"), "{event}");
-    let partial = run_failed(&run(1, RunState::Partial), 9, 2, at(5));
+    let partial = run_failed(&run(1, RunState::Partial), (9, 2), 5, at(5));
     let (_, sent) = told(after(None, partial).unwrap(), &to, 5);
     let said = sent[0].event["data"]["message"].as_str().unwrap();
     assert!(said.contains("2 partitions without a verdict"), "{said}");
@@ -177,4 +194,7 @@ fn a_dataset_is_stale_after_two_pauses_and_the_grace() {
     );
     let again = dataset_stale(&orders(), Some(at(9)), due, day);
     assert!(after(Some(&first), again).is_some());
+    // Not all runs that ever were are looked at.
+    let never = after(None, dataset_stale(&orders(), None, due, day)).unwrap();
+    assert!(never.message.contains("no good run of it is known"));
 }

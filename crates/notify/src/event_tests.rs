@@ -178,7 +178,7 @@ fn alerts_are_events_that_lead_to_what_they_are_about() {
     let orders = DatasetId::new("orders").unwrap();
     let day = jiff::SignedDuration::from_hours(24);
     let all = [
-        (alerts::node_lost(&node, Incarnation(2), now), "nodes/n1"),
+        (alerts::node_lost(&node, Incarnation(2), 7, now), "nodes/n1"),
         (
             alerts::dataset_stale(&orders, None, now, day),
             "datasets/orders",

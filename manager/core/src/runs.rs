@@ -268,7 +268,8 @@ pub(crate) fn end_of(record: &RunRecord) -> (RunState, Option<String>) {
         u64::from(record.there) + 1,
         why.as_deref().unwrap_or("no reason is recorded"),
     );
-    if record.ended.judged > 0 {
+    // Of a plan that is not whole nobody knows what is missing: the store takes no such run for partial.
+    if record.planned && record.ended.judged > 0 {
         (RunState::Partial, Some(reason))
     } else {
         (RunState::Failed, Some(reason))

@@ -1,10 +1,9 @@
 //! From the log of events to what operators are told of the cluster's own work.
 //!
 //! Comes in: how runs ended, nodes that were lost, datasets without a good run, alerts whose hour has
-//! come. Goes out: one decision for each. How far the
-//! log was read is noted after what follows from it is kept: what is read twice is known by its
-//! occurrence, and nothing is left out. It must never tell while the outbox is held, or hold up the
-//! messages about data.
+//! come. Goes out: one decision for each. How far the log was read is noted after what follows from it is
+//! kept: what is read twice is known by its place in the log, and nothing is left out. It must never tell
+//! while the outbox is held, or hold up the messages about data.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +19,6 @@ use assay_store::StoreError;
 use assay_store::fleet::StepFilter;
 use assay_store::moves::RunMove;
 use assay_store::notices::AlertFilter;
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Desk, Rounds, SWEEP_EVERY, is_held, stale};
@@ -95,7 +93,7 @@ impl Rounds for Watch {
             told.runs = last.seq;
         }
         for step in steps.iter().filter(|s| s.state == Some(NodeState::Dead)) {
-            let lost = alerts::node_lost(&step.node, step.incarnation, step.at);
+            let lost = alerts::node_lost(&step.node, step.incarnation, step.seq, step.at);
             happens(shared, desk, seat.epoch, lost).await?;
         }
         if let Some(last) = steps.last() {
@@ -137,9 +135,9 @@ async fn ended(
     };
     // It may have been tried again since.
     run.state = moved.state;
-    match failure(shared, &run, moved.at).await? {
+    match failure(shared, &run, moved).await? {
         Some(happened) => happens(shared, desk, epoch, happened).await,
-        None => over(shared, desk, epoch, &run).await,
+        None => over(shared, desk, epoch, (&run, moved.seq)).await,
     }
 }
 
@@ -148,7 +146,7 @@ async fn ended(
 async fn failure(
     shared: &Shared,
     run: &Run,
-    at: Timestamp,
+    moved: &RunMove,
 ) -> Result<Option<Happened>, StoreError> {
     if run.state == RunState::Succeeded {
         return Ok(None);
@@ -159,7 +157,7 @@ async fn failure(
     });
     let unjudged = unjudged.count();
     let tells = run.state == RunState::Failed || unjudged > 0;
-    Ok(tells.then(|| alerts::run_failed(run, tasks.len(), unjudged, at)))
+    Ok(tells.then(|| alerts::run_failed(run, (tasks.len(), unjudged), moved.seq, moved.at)))
 }
 
 async fn known(desk: &Desk, key: String) -> Result<Option<Alert>, StoreError> {
@@ -185,10 +183,16 @@ async fn happens(
     }
 }
 
-/// Takes in that a run of the dataset was evaluated.
-async fn over(shared: &Shared, desk: &Desk, epoch: Epoch, run: &Run) -> Result<(), StoreError> {
+/// Takes in that a run of the dataset was evaluated, at that place of the log.
+async fn over(
+    shared: &Shared,
+    desk: &Desk,
+    epoch: Epoch,
+    (run, seq): (&Run, u64),
+) -> Result<(), StoreError> {
     let key = Alert::key_of(NoticeKind::RunFailed, run.dataset.as_str());
-    match known(desk, key).await?.as_ref().and_then(alerts::over) {
+    let before = known(desk, key).await?;
+    match before.and_then(|before| alerts::over(&before, seq)) {
         Some(alert) => tell(shared, desk, epoch, alert).await,
         None => Ok(()),
     }

@@ -19,6 +19,7 @@ pub async fn an_alert_is_kept_until_it_is_old(store: Arc<dyn Store>) {
         subject: subject.to_owned(),
         dataset: Some(bench.id().clone()),
         occurrence: "run_1".to_owned(),
+        seq: 7,
         at: at(second),
         message: ODD.to_owned(),
         detail: serde_json::json!({ "run": { "id": ODD } }),

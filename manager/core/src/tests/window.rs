@@ -151,6 +151,40 @@ fn a_leader_that_died_in_the_middle_of_a_plan_is_followed_by_one_that_ends_it() 
 }
 
 #[test]
+fn a_run_that_ends_with_a_part_of_its_plan_fails_whatever_of_it_was_judged() {
+    let mut bench = Bench::of_few();
+    bench.store.plan_page = 2;
+    bench.node("a", "", 8);
+    let run = bench.submit("orders", "one");
+    // A day that is measured and judged, and another one that is on the next page.
+    let mut found = super::retries::one_day();
+    let mut other = found.evaluations[0].clone();
+    other.measured_by = Vec::new();
+    found.evaluations.push(other);
+    let token = bench.token(run, 0);
+    let output = TaskOutput::Discovered(found);
+    assert_eq!(bench.store.complete(&token, &output, bench.now), Answer::Ok);
+    let first = bench.store.plan_page(TaskId { run, no: 0 }, 1).unwrap();
+    assert!(!first.is_last);
+    let part = Change::PlanPart {
+        run,
+        tasks: first.tasks,
+    };
+    let epoch = bench.store.epoch();
+    assert_eq!(bench.store.commit(epoch, &[part]).unwrap(), [Answer::Ok]);
+    // The rest of the plan cannot be read any more.
+    bench.store.discoveries.clear();
+    let deadline_at = after(bench.now, 5_000);
+    bench.store.runs.get_mut(&run).unwrap().deadline_at = deadline_at;
+    bench.few_held();
+    bench.hello("a");
+    bench.fail(run, 1, AttemptOutcome::Permanent);
+    bench.complete(run, 2, &super::retries::verdict());
+    bench.wait(6_000);
+    assert_eq!(bench.moved[&run], RunState::Failed);
+}
+
+#[test]
 fn a_run_of_many_tasks_that_is_cancelled_ends_all_of_them() {
     let mut bench = Bench::of_few();
     bench.node("a", "", 8);
