@@ -367,19 +367,24 @@ impl Memory {
         }
         let patience = patience(known.is_some());
         let work = async {
-            let places = self.in_line(source, &key).await?;
-            // Whoever held the place before has left an answer, or the word that there is none. What
-            // was read after this asker came is an answer to them, also if more was committed since:
-            // else each of a crowd would read for themselves while commits come in.
-            if let Some(entry) = self.inner.kept.get(&key)
-                && (entry.begun_at >= asked_at || self.in_force(&key, &entry, good))
-            {
-                self.count("shared");
-                return Ok(entry);
-            }
-            if let Some(why) = self.reach(source).blocked(false) {
-                return Err(Miss::Away(why));
-            }
+            let places = loop {
+                let places = self.in_line(source, &key).await?;
+                // Whoever held the place before has left an answer, or the word that there is none.
+                // What was read after this asker came is an answer to them, also if more was committed
+                // since: else each of a crowd would read for themselves while commits come in.
+                if let Some(entry) = self.inner.kept.get(&key)
+                    && (entry.begun_at >= asked_at || self.in_force(&key, &entry, good))
+                {
+                    self.count("shared");
+                    return Ok(entry);
+                }
+                if let Some(why) = self.reach(source).blocked(false) {
+                    return Err(Miss::Away(why));
+                }
+                if let Some(places) = places {
+                    break places;
+                }
+            };
             self.count("miss");
             let loading = self.clone().load(source, key.clone(), load, print, places);
             let loading = turns::making(loading);
@@ -430,9 +435,9 @@ impl Memory {
         hears && self.reach(source).is_away().is_none()
     }
 
-    /// Waits until this asker may have it read: for a turn at the store, and for others who ask the
-    /// same.
-    async fn in_line(&self, source: Source, key: &Key) -> Result<Places, Miss> {
+    /// Waits until this asker may have it read: for a turn at the store. `None`: another one who asks
+    /// the same had it read, and is done.
+    async fn in_line(&self, source: Source, key: &Key) -> Result<Option<Places>, Miss> {
         // In this order: whoever is waited for among those who ask the same has a turn.
         let turn = match source {
             Source::Store => self.inner.turns.next().await.map_err(Miss::Away)?,
@@ -441,7 +446,14 @@ impl Memory {
         let period = self.inner.marks.of(None).period();
         let flight = (key.clone(), period);
         let flight = self.inner.flights.get_with(flight, Arc::default);
-        Ok((flight.lock_owned().await, turn))
+        if let Ok(place) = Arc::clone(&flight).try_lock_owned() {
+            return Ok(Some((place, turn)));
+        }
+        // One who only waits for another leaves the turn to others: a crowd behind one slow answer
+        // would hold up all that is asked besides.
+        drop(turn);
+        drop(flight.lock().await);
+        Ok(None)
     }
 
     async fn load<T, L, P>(

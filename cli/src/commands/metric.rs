@@ -125,10 +125,7 @@ async fn list(
     let metric = wanted.as_ref().map(|wanted| wanted.metric);
     let (dataset, mut series) = read(dataset, metric, LIST_PARTITIONS, cx).await?;
     for series in &mut series {
-        // A partition that has not come is nobody's newest value.
-        series
-            .points
-            .retain(|point| point.status != Status::Missing);
+        drop_missing(&mut series.points);
     }
     series.retain(|s| match &wanted {
         Some(wanted) => wanted.takes(&s.key),
@@ -171,6 +168,15 @@ async fn list(
     let summary = json!({"metrics": series.len()});
     cx.screen.items("MetricList", &items, &summary, Exit::Ok)?;
     Ok(Exit::Ok)
+}
+
+/// Leaves out partitions that have not come: they are nobody's newest value. Where nothing else is left
+/// they stay, so that the metric is still shown with what is known of it.
+fn drop_missing(points: &mut Vec<Point>) {
+    let has_come = |point: &Point| point.status != Status::Missing;
+    if points.iter().any(has_come) {
+        points.retain(has_come);
+    }
 }
 
 async fn history(dataset: &str, wanted: &Wanted, last: u32, cx: &Context) -> Result<Exit> {
@@ -435,9 +441,8 @@ async fn from_store(store: &dyn MetricStore, id: &DatasetId, limit: u32) -> Resu
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_history_names_the_check_that_kept_a_partition_from_teaching() {
-        let point = |key: &str, limits: Option<Limits>| Point {
+    fn point(key: &str, limits: Option<Limits>) -> Point {
+        Point {
             partition: Partition {
                 key: assay_model::partition::PartitionKey(key.to_owned()),
                 ..Partition::all()
@@ -449,7 +454,27 @@ mod tests {
             outcome: None,
             limits,
             also_expected: vec!["> 0".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_metric_of_which_nothing_came_of_late_is_still_listed() {
+        let missing = |key: &str| Point {
+            status: Status::Missing,
+            ..point(key, None)
         };
+        let shown = |mut points: Vec<Point>| -> Vec<String> {
+            drop_missing(&mut points);
+            let keys = points.iter().map(|point| point.partition.key.to_string());
+            keys.collect()
+        };
+        let some = vec![point("d1", None), missing("d2"), missing("d3")];
+        assert_eq!(shown(some), ["d1"]);
+        assert_eq!(shown(vec![missing("d2"), missing("d3")]), ["d2", "d3"]);
+    }
+
+    #[test]
+    fn a_history_names_the_check_that_kept_a_partition_from_teaching() {
         let limits = Limits {
             held_back: vec![assay_model::outcome::HeldBack {
                 partition: "d1".to_owned(),

@@ -49,12 +49,7 @@ impl Happened {
 /// `tasks` tasks, without a verdict: all of them, where it failed. Why is not told: the words of an error
 /// may hold what rows hold.
 #[must_use]
-pub fn run_failed(
-    run: &Run,
-    (tasks, unjudged): (usize, usize),
-    seq: u64,
-    at: Timestamp,
-) -> Happened {
+pub fn run_failed(run: &Run, (tasks, unjudged): (u64, u64), seq: u64, at: Timestamp) -> Happened {
     let dataset = &run.dataset;
     let message = match (run.state, unjudged) {
         (RunState::Failed, _) => format!("{dataset}: {} could not be evaluated", run.id),

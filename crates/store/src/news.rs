@@ -20,7 +20,8 @@ pub trait News: Send + Sync {
     /// The stream ends when a word may have been lost.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the store cannot be followed at present.
+    /// [`StoreError::Unavailable`] when the store cannot be followed at present; [`StoreError::Open`] when
+    /// it is there and lets nobody else in.
     async fn follow(&self) -> Result<mpsc::Receiver<DatasetId>, StoreError>;
 }
 

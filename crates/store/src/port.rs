@@ -301,6 +301,9 @@ pub trait MetricStore: Feedback + Moves + FleetLog + Send + Sync {
     /// What each of `runs` has come to; one that is not known has done nothing.
     async fn run_sums(&self, runs: &[RunId]) -> Result<BTreeMap<RunId, RunSum>, StoreError>;
 
+    /// How many tasks a run has, and how many of its evaluations have not succeeded.
+    async fn unjudged(&self, run: RunId) -> Result<(u64, u64), StoreError>;
+
     /// A run's tasks with their attempts, in the order of the plan.
     async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError>;
 

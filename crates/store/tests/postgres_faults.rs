@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use assay_model::change::{Answer, Change};
-use assay_model::ids::{AttemptToken, RunId};
+use assay_model::ids::{AttemptToken, Incarnation, NodeId, RunId};
+use assay_model::node::{Node, NodeState};
 use assay_model::output::TaskOutput;
 use assay_store::conformance::fixtures::{ALL, Bench, at, discovery, measured, ok, tasks};
+use assay_store::fleet::{FleetLog, StepFilter};
 use assay_store::invariants::check_invariants;
 use assay_store::{
     Feedback, JobStore, MetricStore, Moves, PostgresOptions, PostgresStore, StoreError,
@@ -111,6 +113,66 @@ async fn insist(store: &PostgresStore, token: &AttemptToken) -> Answer {
             }
         }
     }
+}
+
+/// Who goes by the numbers of moves would not look for one that is committed after a greater one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_of_a_commit_that_is_under_way_is_not_stepped_over() {
+    let url = pg::database().await;
+    let store = ok(PostgresStore::connect(options(&url, 1)).await);
+    let bench = Bench::new(Arc::new(store.clone())).await;
+    // Another session is in the middle of a commit by which a node is lost.
+    let program = assay_test_servers::postgres::programs().join("psql");
+    let mut psql = std::process::Command::new(program)
+        .args(["-qAtX", url.as_str()])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let lost = format!(
+        "[{{\"do\": \"move_node\", \"node\": \"{}\", \"incarnation\": {}, \"state\": \"dead\", \
+         \"at\": 500000000, \"reason\": \"it is silent\"}}]",
+        bench.node, bench.incarnation.0
+    );
+    let epoch = bench.epoch;
+    let commit = format!(
+        "BEGIN; SELECT commit_changes({}, '{lost}', '{{}}', '{{}}');\n",
+        epoch.0
+    );
+    let mut input = psql.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, commit.as_bytes()).unwrap();
+    let made = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                AND state = 'idle in transaction' AND query LIKE '%commit_changes%'";
+    let begun = Instant::now();
+    while shared().sql(&url, made) != "1" {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no commit");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let another = Node {
+        id: NodeId::new("another"),
+        incarnation: Incarnation(0),
+        state: NodeState::Live,
+        slots: 1,
+        memory_bytes: 1 << 30,
+        zone: String::new(),
+    };
+    let other = store.clone();
+    let registered = tokio::spawn(async move { other.register(epoch, &another).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let steps = async || -> Vec<Option<NodeState>> {
+        let all = StepFilter {
+            limit: 10,
+            ..StepFilter::default()
+        };
+        let steps = ok(store.node_steps(&all).await);
+        steps.into_iter().map(|step| step.state).collect()
+    };
+    assert_eq!(steps().await, [None::<NodeState>], "what is later waits");
+    std::io::Write::write_all(&mut input, b"COMMIT;\n").unwrap();
+    drop(input);
+    assert!(psql.wait().unwrap().success());
+    ok(registered.await.unwrap());
+    assert_eq!(steps().await, [None, Some(NodeState::Dead), None]);
 }
 
 #[tokio::test]

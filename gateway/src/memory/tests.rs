@@ -105,6 +105,34 @@ async fn a_crowd_is_one_read_also_while_commits_come_in() {
     assert_eq!(reads.load(Ordering::SeqCst), 2);
 }
 
+#[tokio::test]
+async fn a_crowd_behind_one_slow_answer_leaves_the_turns_to_others() {
+    let memory = memory();
+    memory.follows();
+    let ask = |name: &str, takes: Duration| {
+        let load = async move {
+            tokio::time::sleep(takes).await;
+            Ok::<_, Miss>(0_u32)
+        };
+        let bytes: fn(&u32) -> usize = |_| 4;
+        let (memory, key) = (memory.clone(), Key::about_all(name));
+        async move {
+            let found = memory.value(Source::Store, key, Good::UntilTold, bytes, load);
+            found.await.map(|found| *found.it)
+        }
+    };
+    let slow = Duration::from_secs(2);
+    // More than there are turns.
+    let crowd: Vec<_> = (0..40).map(|_| tokio::spawn(ask("slow", slow))).collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let begun = Instant::now();
+    assert_eq!(ask("quick", Duration::ZERO).await.ok(), Some(0));
+    assert!(begun.elapsed() < slow / 2, "{:?}", begun.elapsed());
+    for one in crowd {
+        assert_eq!(one.await.unwrap().ok(), Some(0));
+    }
+}
+
 /// An answer that takes so long, after another one was known.
 async fn late(memory: &Memory, name: &str, takes: Duration) -> Found<u32> {
     let orders = DatasetId::new("orders").unwrap();

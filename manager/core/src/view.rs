@@ -21,7 +21,8 @@ pub struct View {
     pub running: Vec<AttemptView>,
     /// Registered nodes.
     pub nodes: Vec<NodeView>,
-    /// Tasks that could be assigned at once, and those whose turn in their plan has not come.
+    /// Tasks that could start if there were slots, about: of those whose turn in their plan has not come
+    /// as large a part as of those that are held.
     pub queue_depth: usize,
     /// Bytes that those of them read that the leader holds.
     pub queue_bytes: u64,

@@ -30,10 +30,17 @@ impl RunRecord {
         (self.there as usize).saturating_sub(out)
     }
 
-    /// Tasks that could be assigned at once, and those whose turn in the plan has not come.
+    /// Tasks that could start if there were slots. Of those whose turn in the plan has not come that is
+    /// not known: as large a part of them as of those that are held. What waits for other tasks is no
+    /// reason for more nodes.
     pub(crate) fn waiting(&self) -> usize {
         let rest = if self.planned { self.rest() } else { 0 };
-        self.ready.len() + rest
+        let able = self.ready.len() + self.open.len();
+        let later = match self.held() {
+            0 => rest,
+            held => rest.saturating_mul(able.min(held)) / held,
+        };
+        self.ready.len() + later
     }
 
     /// Whether every task has ended.

@@ -13,7 +13,6 @@ use assay_model::ids::Epoch;
 use assay_model::node::NodeState;
 use assay_model::notice::{Alert, NoticeKind, Notices};
 use assay_model::run::{Run, RunState};
-use assay_model::task::{TaskKind, TaskState};
 use assay_notify::alerts::{self, Happened, Known};
 use assay_store::StoreError;
 use assay_store::fleet::StepFilter;
@@ -151,13 +150,9 @@ async fn failure(
     if run.state == RunState::Succeeded {
         return Ok(None);
     }
-    let tasks = shared.parts.metrics.tasks(run.id).await?;
-    let unjudged = tasks.iter().map(|(task, _)| task).filter(|task| {
-        task.spec.kind() == TaskKind::Evaluate && task.state != TaskState::Succeeded
-    });
-    let unjudged = unjudged.count();
+    let (tasks, unjudged) = shared.parts.metrics.unjudged(run.id).await?;
     let tells = run.state == RunState::Failed || unjudged > 0;
-    Ok(tells.then(|| alerts::run_failed(run, (tasks.len(), unjudged), moved.seq, moved.at)))
+    Ok(tells.then(|| alerts::run_failed(run, (tasks, unjudged), moved.seq, moved.at)))
 }
 
 async fn known(desk: &Desk, key: String) -> Result<Option<Alert>, StoreError> {

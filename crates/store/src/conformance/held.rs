@@ -215,3 +215,22 @@ pub async fn a_run_with_a_part_of_its_plan_does_not_succeed(store: Arc<dyn Store
     let answers = bench.commit(&ends.map(end)).await;
     assert_eq!(answers, [Answer::Fenced, Answer::Fenced, Answer::Ok]);
 }
+
+/// What of a run has no verdict is counted where the store is: nobody has to read all of its tasks.
+pub async fn what_has_no_verdict_is_counted(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let run = planned(&bench, "a", &wide(2)).await;
+    let counted = async || ok(bench.store.unjudged(run).await);
+    assert_eq!(counted().await, (4, 1));
+    for no in [1, 2] {
+        bench.finish(run, no, &measured(DAY, b"state")).await;
+    }
+    assert_eq!(counted().await, (4, 1), "measured is not judged");
+    let verdict = evaluation(DAY, "v1", 50, Outcome::Pass);
+    bench
+        .finish(run, 3, &TaskOutput::Evaluated(Box::new(verdict)))
+        .await;
+    assert_eq!(counted().await, (4, 0));
+    let unknown = RunId(uuid::Uuid::nil());
+    assert_eq!(ok(bench.store.unjudged(unknown).await), (0, 0));
+}

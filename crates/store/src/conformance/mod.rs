@@ -82,6 +82,7 @@ macro_rules! conformance_suite {
             held: a_long_plan_is_kept_in_pages,
             held: a_plan_is_written_part_by_part,
             held: a_run_with_a_part_of_its_plan_does_not_succeed,
+            held: what_has_no_verdict_is_counted,
             nodes: registering_bumps_the_incarnation,
             nodes: registering_releases_what_earlier_lives_held,
             nodes: a_dead_life_stays_dead,

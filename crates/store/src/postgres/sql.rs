@@ -225,6 +225,11 @@ pub(super) const TASKS: &str = concat!(
 pub(super) const RUN_TASKS: &str = "SELECT t.run_id, t.state, count(*) AS tasks \
      FROM task t WHERE t.run_id = ANY ($1) GROUP BY t.run_id, t.state";
 
+/// $1 run.
+pub(super) const UNJUDGED: &str = "SELECT count(*) AS tasks, \
+     count(*) FILTER (WHERE t.kind = 'evaluate' AND t.state <> 'succeeded') AS unjudged \
+     FROM task t WHERE t.run_id = $1";
+
 /// $1 the runs. Of each task, what it said last.
 pub(super) const RUN_VERDICTS: &str = "SELECT v.run_id, count(*) AS partitions, \
      sum(v.planned)::bigint AS planned, sum(v.pass)::bigint AS pass, sum(v.warn)::bigint AS warn, \

@@ -371,6 +371,14 @@ impl MetricStore for SqliteStore {
         Ok(sums)
     }
 
+    async fn unjudged(&self, run: RunId) -> Result<(u64, u64), StoreError> {
+        let query = sqlx::query(sql::UNJUDGED).bind(run.to_string());
+        let counted = self.list(query, "task", |cells| {
+            Ok((cells.number("tasks")?, cells.number("unjudged")?))
+        });
+        Ok(counted.await?.pop().unwrap_or_default())
+    }
+
     async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError> {
         let run = run.to_string();
         // Attempts are read first: one that is begun in between is left out, none is without its

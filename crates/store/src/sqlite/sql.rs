@@ -274,6 +274,11 @@ pub(crate) const TASKS: &str = concat!(
 pub(crate) const RUN_TASKS: &str = "SELECT t.run_id, t.state, count(*) AS tasks \
      FROM json_each(?1) n CROSS JOIN task t ON t.run_id = n.value GROUP BY t.run_id, t.state";
 
+/// ?1 run.
+pub(crate) const UNJUDGED: &str = "SELECT count(*) AS tasks, \
+     count(*) FILTER (WHERE t.kind = 'evaluate' AND t.state <> 'succeeded') AS unjudged \
+     FROM task t WHERE t.run_id = ?1";
+
 /// ?1 the runs, as a JSON list. Of each task, what it said last.
 pub(crate) const RUN_VERDICTS: &str = "SELECT v.run_id, count(*) AS partitions, \
      sum(v.planned) AS planned, sum(v.pass) AS pass, sum(v.warn) AS warn, sum(v.fail) AS fail, \
@@ -343,6 +348,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("DEFINITIONS", DEFINITIONS),
     ("TASKS", TASKS),
     ("RUN_TASKS", RUN_TASKS),
+    ("UNJUDGED", UNJUDGED),
     ("RUN_VERDICTS", RUN_VERDICTS),
     ("ATTEMPTS", ATTEMPTS),
     ("REMARKS", REMARKS),

@@ -98,6 +98,24 @@ fn what_is_not_held_is_counted_and_says_why_it_waits() {
 }
 
 #[test]
+fn what_waits_for_other_tasks_is_no_backlog_wherever_it_is() {
+    let mut bench = Bench::of_few();
+    bench.node("a", "", 8);
+    let run = bench.submit("orders", "one");
+    // Partitions of one series are judged one after another.
+    let mut found = super::retries::one_day();
+    let mut one = found.evaluations.remove(0);
+    one.measured_by = Vec::new();
+    found.measures.clear();
+    found.evaluations = vec![one; 200];
+    bench.complete(run, 0, &TaskOutput::Discovered(found));
+    assert_eq!(bench.state(run, 1), TaskState::Assigned);
+    let view = bench.core.view();
+    assert_eq!(view.runs[0].tasks[&TaskState::Ready], 199);
+    assert!(view.queue_depth < 8, "{} could start", view.queue_depth);
+}
+
+#[test]
 fn a_new_leader_goes_on_where_the_last_one_was() {
     let mut bench = Bench::of_few();
     bench.node("a", "", 8);
