@@ -304,6 +304,13 @@ pub trait MetricStore: Feedback + Moves + FleetLog + Send + Sync {
     /// How many tasks a run has, and how many of its evaluations have not succeeded.
     async fn unjudged(&self, run: RunId) -> Result<(u64, u64), StoreError>;
 
+    /// Of the tasks `of` of a run the first that has not succeeded: its number, its state, and why.
+    async fn unsuccessful(
+        &self,
+        run: RunId,
+        of: &[u32],
+    ) -> Result<Option<(u32, TaskState, Option<String>)>, StoreError>;
+
     /// A run's tasks with their attempts, in the order of the plan.
     async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError>;
 

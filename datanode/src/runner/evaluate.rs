@@ -21,9 +21,7 @@ use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
 use assay_model::output::{Evaluation, TaskOutput};
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use assay_model::run::Trigger;
-use assay_model::task::{
-    AttemptOutcome, EvaluateMode, EvaluateSpec, TaskFailure, TaskSpec, TaskState,
-};
+use assay_model::task::{AttemptOutcome, EvaluateMode, EvaluateSpec, TaskFailure, TaskSpec};
 use assay_past::known::{BREACHES_MAX, INCIDENTS_MAX, PAST_MAX};
 use assay_past::line::{Line, just_after, points_of};
 use assay_past::{Known, Teaches, checks, shape};
@@ -147,19 +145,12 @@ async fn read_states(
     if spec.measured_by.iter().any(|no| !there.contains(no)) {
         // A batch without a row of this partition leaves no state; one that failed leaves none,
         // too: their tasks tell which it is.
-        let tasks = asked(|| metrics.tasks(job.run.id)).await;
-        let tasks = tasks.map_err(|error| store_failure(&error))?;
-        for (task, _) in tasks {
-            let needed = spec.measured_by.contains(&task.id.no);
-            if needed && task.state != TaskState::Succeeded {
-                let reason = task
-                    .reason
-                    .unwrap_or_else(|| "no reason was given".to_owned());
-                return Ok(States::Broken(format!(
-                    "its data could not be measured (task {} is {}): {reason}",
-                    task.id.no, task.state
-                )));
-            }
+        let failed = asked(|| metrics.unsuccessful(job.run.id, &spec.measured_by)).await;
+        if let Some((no, state, reason)) = failed.map_err(|error| store_failure(&error))? {
+            let reason = reason.unwrap_or_else(|| "no reason was given".to_owned());
+            return Ok(States::Broken(format!(
+                "its data could not be measured (task {no} is {state}): {reason}"
+            )));
         }
     }
     Ok(States::All(

@@ -234,3 +234,24 @@ pub async fn what_has_no_verdict_is_counted(store: Arc<dyn Store>) {
     let unknown = RunId(uuid::Uuid::nil());
     assert_eq!(ok(bench.store.unjudged(unknown).await), (0, 0));
 }
+
+/// Of some tasks of a run the first that did not succeed is told, and why, whatever else the run has.
+pub async fn the_first_of_some_that_did_not_succeed_is_told(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let run = planned(&bench, "a", &wide(6)).await;
+    bench.finish(run, 1, &measured(DAY, b"state")).await;
+    for no in [5, 3] {
+        let token = bench.assign(run, no, 1).await;
+        let end = bench.end(&token, AttemptOutcome::Permanent, TaskState::Failed);
+        assert_eq!(bench.change(end).await, Answer::Ok);
+    }
+    let first = async |of: &[u32]| ok(bench.store.unsuccessful(run, of).await);
+    let failed = |no: u32| {
+        let why = Some("it did not go well".to_owned());
+        Some((no, TaskState::Failed, why))
+    };
+    assert_eq!(first(&[5, 1, 3]).await, failed(3));
+    assert_eq!(first(&[1, 5]).await, failed(5));
+    assert_eq!(first(&[1]).await, None);
+    assert_eq!(first(&[]).await, None);
+}

@@ -83,6 +83,7 @@ macro_rules! conformance_suite {
             held: a_plan_is_written_part_by_part,
             held: a_run_with_a_part_of_its_plan_does_not_succeed,
             held: what_has_no_verdict_is_counted,
+            held: the_first_of_some_that_did_not_succeed_is_told,
             nodes: registering_bumps_the_incarnation,
             nodes: registering_releases_what_earlier_lives_held,
             nodes: a_dead_life_stays_dead,

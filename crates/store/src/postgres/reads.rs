@@ -404,6 +404,20 @@ impl MetricStore for PostgresStore {
         Ok(counted.await?.pop().unwrap_or_default())
     }
 
+    async fn unsuccessful(
+        &self,
+        run: RunId,
+        of: &[u32],
+    ) -> Result<Option<(u32, TaskState, Option<String>)>, StoreError> {
+        let of: Vec<i64> = of.iter().map(|no| i64::from(*no)).collect();
+        let query = sqlx::query(sql::UNSUCCESSFUL).bind(run.0).bind(of);
+        let found = self.list(query, "task", |cells| {
+            let (no, state) = (cells.number("no")?, cells.word("state")?);
+            Ok((no, state, cells.text_or_none("reason")?))
+        });
+        Ok(found.await?.pop())
+    }
+
     async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError> {
         // Attempts are read first: one that is begun in between is left out, none is without its
         // task.

@@ -230,6 +230,11 @@ pub(super) const UNJUDGED: &str = "SELECT count(*) AS tasks, \
      count(*) FILTER (WHERE t.kind = 'evaluate' AND t.state <> 'succeeded') AS unjudged \
      FROM task t WHERE t.run_id = $1";
 
+/// $1 run, $2 numbers of tasks.
+pub(super) const UNSUCCESSFUL: &str = "SELECT no, state, reason FROM task WHERE run_id = $1 \
+     AND no = (SELECT min(t.no) FROM task t WHERE t.run_id = $1 AND t.no = ANY ($2) \
+     AND t.state <> 'succeeded')";
+
 /// $1 the runs. Of each task, what it said last.
 pub(super) const RUN_VERDICTS: &str = "SELECT v.run_id, count(*) AS partitions, \
      sum(v.planned)::bigint AS planned, sum(v.pass)::bigint AS pass, sum(v.warn)::bigint AS warn, \

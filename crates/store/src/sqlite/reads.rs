@@ -379,6 +379,22 @@ impl MetricStore for SqliteStore {
         Ok(counted.await?.pop().unwrap_or_default())
     }
 
+    async fn unsuccessful(
+        &self,
+        run: RunId,
+        of: &[u32],
+    ) -> Result<Option<(u32, TaskState, Option<String>)>, StoreError> {
+        let of = serde_json::to_string(of).map_err(|e| corrupt("list of tasks", e))?;
+        let query = sqlx::query(sql::UNSUCCESSFUL)
+            .bind(run.to_string())
+            .bind(&of);
+        let found = self.list(query, "task", |cells| {
+            let (no, state) = (cells.number("no")?, cells.word("state")?);
+            Ok((no, state, cells.get("reason")?))
+        });
+        Ok(found.await?.pop())
+    }
+
     async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError> {
         let run = run.to_string();
         // Attempts are read first: one that is begun in between is left out, none is without its

@@ -279,6 +279,11 @@ pub(crate) const UNJUDGED: &str = "SELECT count(*) AS tasks, \
      count(*) FILTER (WHERE t.kind = 'evaluate' AND t.state <> 'succeeded') AS unjudged \
      FROM task t WHERE t.run_id = ?1";
 
+/// ?1 run, ?2 numbers of tasks, as a JSON list.
+pub(crate) const UNSUCCESSFUL: &str = "SELECT no, state, reason FROM task WHERE run_id = ?1 \
+     AND no = (SELECT min(t.no) FROM json_each(?2) n CROSS JOIN task t ON t.run_id = ?1 \
+     AND t.no = n.value WHERE t.state <> 'succeeded')";
+
 /// ?1 the runs, as a JSON list. Of each task, what it said last.
 pub(crate) const RUN_VERDICTS: &str = "SELECT v.run_id, count(*) AS partitions, \
      sum(v.planned) AS planned, sum(v.pass) AS pass, sum(v.warn) AS warn, sum(v.fail) AS fail, \
@@ -349,6 +354,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("TASKS", TASKS),
     ("RUN_TASKS", RUN_TASKS),
     ("UNJUDGED", UNJUDGED),
+    ("UNSUCCESSFUL", UNSUCCESSFUL),
     ("RUN_VERDICTS", RUN_VERDICTS),
     ("ATTEMPTS", ATTEMPTS),
     ("REMARKS", REMARKS),
