@@ -348,8 +348,9 @@ impl RunRecord {
     }
 }
 
-/// A task without what only the node that runs it has to know: a record has a bounded size, whatever
-/// its task reads.
+/// A task without what only the node that runs it has to know: a record takes the same room however many
+/// objects its task reads. What grows is `depends_on` alone: an evaluation has one number for each batch
+/// of its partition.
 fn slim(mut task: Task) -> Task {
     match &mut task.spec {
         TaskSpec::Discover => {}
