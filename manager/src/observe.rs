@@ -65,6 +65,10 @@ enum Noted {
         state: NodeState,
         at: Timestamp,
     },
+    Succeeded {
+        run: RunId,
+        at: Timestamp,
+    },
     Scaled {
         up: bool,
     },
@@ -168,9 +172,6 @@ impl Observer {
                     let outcome = state.to_string();
                     let labels = [("dataset", dataset.as_str()), ("outcome", outcome.as_str())];
                     self.telemetry.count("assay_runs_total", &labels, 1);
-                    if *state == RunState::Succeeded {
-                        freshness::succeeded(&self.telemetry, &dataset, now);
-                    }
                     let took = seconds(since, now);
                     self.telemetry
                         .observe("assay_run_duration_seconds", &[], TASK_S, took);
@@ -267,6 +268,12 @@ impl Observer {
                 at,
             } => self.ended(task, outcome, next, at),
             Noted::Moved { node, state, at } => self.moved(&node, state, at),
+            // The instant that the store has: the next leader reads it there.
+            Noted::Succeeded { run, at } => {
+                if let Some((dataset, _)) = self.runs.get(&run) {
+                    freshness::succeeded(&self.telemetry, dataset, at);
+                }
+            }
             Noted::Scaled { up } => {
                 let labels = [("direction", if up { "up" } else { "down" })];
                 self.telemetry.count("assay_scale_events_total", &labels, 1);
@@ -450,6 +457,12 @@ fn noted_of(change: &Change) -> Option<Noted> {
             state: *state,
             at: *at,
         },
+        Change::MoveRun {
+            run,
+            state: RunState::Succeeded,
+            at,
+            ..
+        } => Noted::Succeeded { run: *run, at: *at },
         Change::ScaleEvent { from, to, .. } => Noted::Scaled { up: to > from },
         _ => return None,
     })
@@ -458,4 +471,67 @@ fn noted_of(change: &Change) -> Option<Noted> {
 /// From one instant to another, never below zero: clocks are set.
 fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64().max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+    use assay_model::run::{Priority, Selection, Trigger};
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_dataset_succeeded_when_its_run_ended_and_not_when_that_was_answered() {
+        let dataset = DatasetId::new("orders").unwrap();
+        let run = Run {
+            id: RunId::of_key(&dataset, "one"),
+            dataset,
+            definition: String::new(),
+            trigger: Trigger::Schedule,
+            slot: None,
+            priority: Priority::Live,
+            selection: Selection::default(),
+            retries: 2,
+            task_timeout_ms: 0,
+            state: RunState::Finalising,
+            reason: None,
+            created_at: at(10),
+            started_at: None,
+            finished_at: None,
+            deadline_at: at(1_000),
+            planned_tasks: 0,
+        };
+        let state = RunState::Succeeded;
+        let ends = |at| Change::MoveRun {
+            run: run.id,
+            state,
+            reason: None,
+            at,
+        };
+        let telemetry = Telemetry::default();
+        let mut observer = Observer::new(telemetry.clone(), std::iter::once(&run));
+        let known = || telemetry.value(freshness::LAST, &[("dataset", "orders")]);
+        for (id, second, answer) in [(1, 90, Answer::Fenced), (2, 100, Answer::Ok)] {
+            let changes = vec![ends(at(second))];
+            observer.command(at(second), &Command::Commit { id, changes });
+            assert_eq!(known(), None);
+            let answered = Event::Committed {
+                commit: id,
+                answers: vec![answer],
+            };
+            observer.event(at(second + 7), &answered);
+        }
+        let moved = Command::RunMoved {
+            run: run.id,
+            state,
+            reason: None,
+        };
+        observer.command(at(107), &moved);
+        assert_eq!(known(), Some(100.0));
+    }
 }
