@@ -123,6 +123,15 @@ impl Observer {
                 self.runs
                     .insert(run.id, (run.dataset.clone(), run.created_at));
             }
+            // One that is tried again ends once more.
+            Event::RunLoaded {
+                run,
+                rows: Some(rows),
+            } if !rows.run.state.is_terminal() => {
+                self.runs
+                    .entry(*run)
+                    .or_insert_with(|| (rows.run.dataset.clone(), rows.run.created_at));
+            }
             Event::NodeHello {
                 node, registered, ..
             } => {
@@ -478,6 +487,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
     use assay_model::run::{Priority, Selection, Trigger};
+    use assay_model::unfinished::RunRows;
 
     use super::*;
 
@@ -485,10 +495,9 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    #[test]
-    fn a_dataset_succeeded_when_its_run_ended_and_not_when_that_was_answered() {
+    fn run(state: RunState) -> Run {
         let dataset = DatasetId::new("orders").unwrap();
-        let run = Run {
+        Run {
             id: RunId::of_key(&dataset, "one"),
             dataset,
             definition: String::new(),
@@ -498,14 +507,19 @@ mod tests {
             selection: Selection::default(),
             retries: 2,
             task_timeout_ms: 0,
-            state: RunState::Finalising,
+            state,
             reason: None,
             created_at: at(10),
             started_at: None,
             finished_at: None,
             deadline_at: at(1_000),
             planned_tasks: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn a_dataset_succeeded_when_its_run_ended_and_not_when_that_was_answered() {
+        let run = run(RunState::Finalising);
         let state = RunState::Succeeded;
         let ends = |at| Change::MoveRun {
             run: run.id,
@@ -533,5 +547,44 @@ mod tests {
         };
         observer.command(at(107), &moved);
         assert_eq!(known(), Some(100.0));
+    }
+
+    #[test]
+    fn a_run_that_is_tried_again_and_succeeds_is_a_good_one() {
+        let run = run(RunState::Queued);
+        let telemetry = Telemetry::default();
+        let mut observer = Observer::new(telemetry.clone(), std::iter::once(&run));
+        let mut end = |id: u64, state: RunState, second: i64| {
+            let change = Change::MoveRun {
+                run: run.id,
+                state,
+                reason: None,
+                at: at(second),
+            };
+            let changes = vec![change];
+            observer.command(at(second), &Command::Commit { id, changes });
+            let answered = Event::Committed {
+                commit: id,
+                answers: vec![Answer::Ok],
+            };
+            observer.event(at(second), &answered);
+            let moved = Command::RunMoved {
+                run: run.id,
+                state,
+                reason: None,
+            };
+            observer.command(at(second), &moved);
+            let rows = RunRows::of(run.clone(), true, Vec::new(), 0);
+            let loaded = Event::RunLoaded {
+                run: run.id,
+                rows: Some(Box::new(rows)),
+            };
+            observer.event(at(second), &loaded);
+        };
+        end(1, RunState::Failed, 100);
+        let known = || telemetry.value(freshness::LAST, &[("dataset", "orders")]);
+        assert_eq!(known(), None);
+        end(2, RunState::Succeeded, 200);
+        assert_eq!(known(), Some(200.0));
     }
 }
