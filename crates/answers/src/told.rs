@@ -29,6 +29,16 @@ impl<T> Told<T> {
         }
     }
 
+    /// The same answer made of `other`, too: as old as the older of the two.
+    #[must_use]
+    pub fn beside<U>(self, other: &Told<U>) -> Self {
+        Self {
+            as_of: self.as_of.min(other.as_of),
+            stale_s: self.stale_s.max(other.stale_s),
+            ..self
+        }
+    }
+
     /// The same age of another answer.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Told<U> {
         Told {

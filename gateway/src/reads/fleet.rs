@@ -3,9 +3,9 @@
 //! Comes in: who asks. Goes out: what the store has, kept for a moment. It must never tell anybody of
 //! the cluster who may not look at it.
 
+use assay_answers::Reader;
 use assay_answers::facts::Answer;
 use assay_answers::fleet::{FleetHistory, FleetSample, NodeStep, ScaleEvent};
-use assay_answers::{Problem, Reader};
 use assay_model::ids::NodeId;
 use assay_model::node::NodeState;
 use assay_store::fleet::{self, StepFilter};
@@ -49,7 +49,7 @@ impl Api {
     }
 
     /// What a node went through over the last day, newest first.
-    pub(super) async fn steps(&self, node: &str) -> Result<Vec<NodeStep>, Problem> {
+    pub(super) async fn steps(&self, node: &str) -> Answer<Vec<NodeStep>> {
         let store = self.parts.store.clone();
         let filter = StepFilter {
             node: Some(NodeId::new(node)),
@@ -63,7 +63,7 @@ impl Api {
         let found = self
             .memory
             .value(Source::Store, key, Good::For(BRIEF), size, load);
-        Ok(found.await?.it.to_vec())
+        Ok(found.await?.told())
     }
 }
 

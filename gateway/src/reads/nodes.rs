@@ -2,7 +2,8 @@
 
 use assay_answers::cluster::Cluster;
 use assay_answers::facts::Answer;
-use assay_answers::node::{Held, NodeDetail, NodeList};
+use assay_answers::fleet::NodeStep;
+use assay_answers::node::{Held, Node, NodeDetail, NodeList};
 use assay_answers::{Problem, Reader, Told};
 use assay_model::task::TaskState;
 use assay_store::port::RunFilter;
@@ -56,30 +57,28 @@ impl Api {
     /// One node, with the tasks that it holds.
     pub(crate) async fn node_detail(&self, who: &Reader, id: &str) -> Answer<NodeDetail> {
         let told = self.cluster_of(who).await?;
+        let (as_of, stale_s) = (told.as_of, told.stale_s);
         let all = told.it.nodes.into_iter().chain(told.it.departed);
         let node = all.into_iter().find(|node| node.id == id);
-        let node = node.ok_or_else(|| no("node", id))?;
+        let it = node.ok_or_else(|| no("node", id))?;
         let holds = self.held(who, id).await?;
-        let history = self.steps(&node.id).await?;
-        Ok(Told {
-            it: NodeDetail {
-                node,
-                holds,
-                history,
-            },
-            as_of: told.as_of,
-            stale_s: told.stale_s,
-        })
+        let history = self.steps(&it.id).await?;
+        let node = Told { it, as_of, stale_s };
+        Ok(detail(node, holds, history))
     }
 
-    async fn held(&self, who: &Reader, node: &str) -> Result<Vec<Held>, Problem> {
+    async fn held(&self, who: &Reader, node: &str) -> Answer<Vec<Held>> {
         let filter = RunFilter {
             unfinished: true,
             limit: RUNS,
             ..RunFilter::default()
         };
         let runs = self.run_rows(&filter).await?;
-        let mut held = Vec::new();
+        let mut held = Told {
+            it: Vec::new(),
+            as_of: runs.as_of,
+            stale_s: runs.stale_s,
+        };
         for run in runs.it.iter() {
             if !self.reads(who, &run.dataset).await? {
                 continue;
@@ -93,7 +92,7 @@ impl Api {
                             .iter()
                             .any(|one| one.node == node && one.ended_at.is_none()))
             });
-            held.extend(at_work.map(|task| Held {
+            held.it.extend(at_work.map(|task| Held {
                 run_id: run.id.clone(),
                 dataset: run.dataset.clone(),
                 no: task.no,
@@ -102,7 +101,66 @@ impl Api {
                 state: task.state.to_string(),
                 assigned_at: task.assigned_at,
             }));
+            held = held.beside(&Told {
+                it: (),
+                as_of: snapshot.as_of,
+                stale_s: snapshot.stale_s,
+            });
         }
         Ok(held)
+    }
+}
+
+/// A node with what the store has of it: as old as the oldest of what it is made of.
+fn detail(
+    node: Told<Node>,
+    holds: Told<Vec<Held>>,
+    history: Told<Vec<NodeStep>>,
+) -> Told<NodeDetail> {
+    node.beside(&holds).beside(&history).map(|node| NodeDetail {
+        node,
+        holds: holds.it,
+        history: history.it,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_as_old_as_the_oldest_of_what_is_told_of_it() {
+        let node = Node {
+            id: "n1".to_owned(),
+            incarnation: 1,
+            state: "live".to_owned(),
+            slots: 4,
+            slots_used: 0,
+            cpu: 0.0,
+            memory_bytes: 1,
+            memory_used_bytes: 0,
+            zone: String::new(),
+            silent_ms: 0,
+            reason: None,
+            since: None,
+            version: None,
+        };
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let before = now - jiff::SignedDuration::from_secs(9);
+        // The leader answers, and the store is away.
+        for (held, steps) in [
+            ((before, Some(9)), (now, None)),
+            ((now, None), (before, Some(9))),
+        ] {
+            let old = |(as_of, stale_s)| Told {
+                it: (),
+                as_of,
+                stale_s,
+            };
+            let holds = old(held).map(|()| Vec::new());
+            let history = old(steps).map(|()| Vec::new());
+            let told = detail(Told::fresh(node.clone(), now), holds, history);
+            assert_eq!((told.as_of, told.stale_s), (before, Some(9)));
+        }
     }
 }
