@@ -35,8 +35,8 @@ const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 const FOLLOWED: SignedDuration = SignedDuration::from_hours(6);
 /// Changes that are followed at once; the newest.
 const EVENTS_MAX: u32 = 20;
-/// Steps of nodes that are read for them.
-const STEPS_MAX: u32 = 2_000;
+/// Steps of nodes that are read for them at once.
+const STEPS: u32 = 2_000;
 
 /// Keeps notes until the manager stops.
 pub(crate) async fn keep(shared: Arc<Shared>) {
@@ -67,6 +67,40 @@ struct Writer {
     sampled: Option<Instant>,
     /// The wanted number when changes were read last, and whether one of them is still followed.
     followed: Option<(u32, bool)>,
+    steps: Steps,
+}
+
+/// The steps of nodes while changes are followed, all of them: what is kept of a change stays as it is.
+#[derive(Default)]
+struct Steps {
+    /// Since when they are here.
+    since: Option<Timestamp>,
+    /// As far as the log was read, oldest first.
+    read: Vec<NodeStep>,
+}
+
+impl Steps {
+    /// What is asked for those since an instant that are not here.
+    fn question(&mut self, since: Timestamp) -> StepFilter {
+        if self.since.is_none_or(|known| since < known) {
+            self.read.clear();
+        }
+        self.since = Some(since);
+        self.read.retain(|step| step.at >= since);
+        StepFilter {
+            since: Some(since),
+            after: self.read.last().map_or(0, |last| last.seq),
+            limit: STEPS,
+            ..StepFilter::default()
+        }
+    }
+
+    /// Takes in the answer; says whether there may be more.
+    fn take(&mut self, page: Vec<NodeStep>) -> bool {
+        let is_full = page.len() >= STEPS as usize;
+        self.read.extend(page);
+        is_full
+    }
 }
 
 impl Writer {
@@ -103,7 +137,7 @@ impl Writer {
         let mut note = FleetNote::default();
         let mut open = false;
         if changed {
-            (note.phases, open) = follow(shared, &view, now).await?;
+            (note.phases, open) = follow(shared, &view, now, &mut self.steps).await?;
         }
         if samples {
             note.sample = Some(sample(&view, now));
@@ -140,19 +174,22 @@ async fn follow(
     shared: &Shared,
     view: &View,
     now: Timestamp,
+    steps: &mut Steps,
 ) -> Result<(Vec<ScaleEvent>, bool), StoreError> {
     let metrics = &shared.parts.metrics;
     let events = metrics.scale_events(EVENTS_MAX).await?;
     let spans = open(&events, now);
     let Some(since) = spans.iter().map(|span| span.event.at).min() else {
+        *steps = Steps::default();
         return Ok((Vec::new(), false));
     };
-    let filter = StepFilter {
-        since: Some(since),
-        limit: STEPS_MAX,
-        ..StepFilter::default()
-    };
-    let steps = metrics.node_steps(&filter).await?;
+    loop {
+        let page = metrics.node_steps(&steps.question(since)).await?;
+        if !steps.take(page) {
+            break;
+        }
+    }
+    let steps = steps.read.as_slice();
     let live = Fleet::of(view).nodes_live;
     let at_work: BTreeSet<(&NodeId, Incarnation)> = view
         .nodes
@@ -162,9 +199,9 @@ async fn follow(
         .collect();
     let mut further = Vec::new();
     for span in &spans {
-        let mut event = phases(span, &steps, live);
+        let mut event = phases(span, steps, live);
         if event.task_at.is_none() {
-            for step in joined(span, &steps) {
+            for step in joined(span, steps) {
                 // The log is searched where there is something to be found.
                 if at_work.contains(&(&step.node, step.incarnation)) {
                     let begun = metrics.first_start(&step.node, step.incarnation, step.seq);
@@ -279,6 +316,43 @@ mod tests {
             state,
             reason: None,
         }
+    }
+
+    #[test]
+    fn the_steps_of_nodes_are_read_to_their_end_and_then_on() {
+        let many = i64::from(STEPS) * 2 + 100;
+        let mut log: Vec<NodeStep> = (1..=many).map(|n| step(n, "n1", None)).collect();
+        let answer = |log: &[NodeStep], asked: &StepFilter| -> Vec<NodeStep> {
+            let since = asked.since.unwrap();
+            let found = log.iter().filter(|s| s.seq > asked.after && s.at >= since);
+            found.take(asked.limit as usize).cloned().collect()
+        };
+        let mut steps = Steps::default();
+        let mut asked = 0;
+        let mut read = |steps: &mut Steps, log: &[NodeStep], since: i64| {
+            loop {
+                asked += 1;
+                let page = answer(log, &steps.question(at(since)));
+                if !steps.take(page) {
+                    return asked;
+                }
+            }
+        };
+        assert_eq!(read(&mut steps, &log, 11), 3);
+        assert_eq!(steps.read, log[10..]);
+        log.push(step(many + 1, "n2", None));
+        assert_eq!(
+            read(&mut steps, &log, 20),
+            4,
+            "what is here is not read again"
+        );
+        assert_eq!(steps.read, log[19..]);
+        assert_eq!(
+            read(&mut steps, &log, 1),
+            7,
+            "an earlier change is followed"
+        );
+        assert_eq!(steps.read, log);
     }
 
     #[test]
