@@ -5,6 +5,7 @@
 //! decision with the messages that follow from it and with the mark that the outbox's message was
 //! handled; [`NoticeStore::claim`] counts an attempt before it is made.
 
+use assay_model::check::Severity;
 use assay_model::ids::{DatasetId, Epoch};
 use assay_model::incident::{Incident, OutboxEntry};
 use assay_model::notice::{
@@ -31,6 +32,19 @@ pub struct CauseFilter {
     pub due: Option<Timestamp>,
     /// At most so many, open ones first, then newest.
     pub limit: u32,
+}
+
+/// How many causes of a dataset are open that weigh the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenCauses {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// How bad they are.
+    pub severity: Severity,
+    /// Whether nothing is known of the data: see [`Cause::is_of_operators`].
+    pub of_operators: bool,
+    /// How many.
+    pub count: u64,
 }
 
 /// Which alerts to read.
@@ -91,6 +105,10 @@ pub trait NoticeStore: Send + Sync {
 
     /// Causes.
     async fn causes(&self, filter: &CauseFilter) -> Result<Vec<Cause>, StoreError>;
+
+    /// How many causes are open, of all datasets that have any, in no order: all of them are counted,
+    /// however many there are.
+    async fn open_causes(&self) -> Result<Vec<OpenCauses>, StoreError>;
 
     /// What happened to a cause, oldest first; of too many, the newest.
     async fn cause_events(&self, cause: Uuid, limit: u32) -> Result<Vec<CauseEvent>, StoreError>;

@@ -11,10 +11,9 @@ use assay_model::check::Severity;
 use assay_model::dataset::Dataset;
 use assay_model::ids::DatasetId;
 use assay_model::metric::{Metric, MetricKey};
-use assay_model::notice::Cause;
 use assay_model::outcome::{Health, OutcomeCounts};
 use assay_model::run::RunState;
-use assay_store::notices::CauseFilter;
+use assay_store::notices::OpenCauses;
 use assay_store::port::{RunFilter, Verdict};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
@@ -31,8 +30,6 @@ const STRIP: usize = 14;
 const LOOKED_AT: u32 = 400;
 /// Runs that the newest of each dataset is looked for among.
 const RUNS: u32 = 1000;
-/// Open incidents that are counted.
-const INCIDENTS: u32 = 10_000;
 /// Datasets that are read at the same time.
 const AT_ONCE: usize = 8;
 
@@ -63,14 +60,12 @@ struct Open {
 }
 
 impl Open {
-    fn add(&mut self, incident: &Cause) {
-        self.count += 1;
-        let says = match incident.severity {
+    fn add(&mut self, open: &OpenCauses) {
+        self.count += open.count;
+        let says = match open.severity {
             Severity::Info => None,
             // Nothing is known of the data.
-            Severity::Error | Severity::Warning if incident.is_of_operators() => {
-                Some(Health::NotEvaluated)
-            }
+            Severity::Error | Severity::Warning if open.of_operators => Some(Health::NotEvaluated),
             Severity::Error => Some(Health::Failing),
             Severity::Warning => Some(Health::Warning),
         };
@@ -160,14 +155,9 @@ impl Api {
                 runs: runs.collect(),
                 incidents: BTreeMap::new(),
             };
-            let open = CauseFilter {
-                open: true,
-                limit: INCIDENTS,
-                ..CauseFilter::default()
-            };
-            for incident in notices.causes(&open).await? {
-                let dataset = incident.dataset.clone();
-                lately.incidents.entry(dataset).or_default().add(&incident);
+            for open in notices.open_causes().await? {
+                let dataset = open.dataset.clone();
+                lately.incidents.entry(dataset).or_default().add(&open);
             }
             Ok::<_, Miss>(lately)
         };
@@ -345,24 +335,17 @@ fn is_wanted(row: &DatasetRow, query: &DatasetsQuery) -> bool {
 mod tests {
     use super::*;
     use assay_model::outcome::Outcome;
-    use serde_json::json;
 
-    fn incident(dimension: &str, severity: &str) -> Cause {
-        let at = "2026-11-20T00:00:00Z";
-        let cause = json!({
-            "id": "00000000-0000-0000-0000-000000000001",
-            "dataset": "orders", "dimension": dimension, "status": "open",
-            "severity": severity, "episode": 1, "members": [],
-            "finding": { "check": "c", "partition": "2026-11-01", "message": "broken" },
-            "first_partition": "2026-11-01", "opened_at": at, "updated_at": at,
-        });
-        serde_json::from_value(cause).unwrap()
-    }
-
-    fn open(incidents: &[(&str, &str)]) -> Open {
+    /// One open incident each.
+    fn open(incidents: &[(bool, Severity)]) -> Open {
         let mut open = Open::default();
-        for (dimension, severity) in incidents {
-            open.add(&incident(dimension, severity));
+        for (of_operators, severity) in incidents {
+            open.add(&OpenCauses {
+                dataset: DatasetId::new("orders").unwrap(),
+                severity: *severity,
+                of_operators: *of_operators,
+                count: 1,
+            });
         }
         open
     }
@@ -371,18 +354,18 @@ mod tests {
     fn a_dataset_is_not_healthy_beside_an_open_incident() {
         let mut passed = Standing::default();
         passed.counts.add(Outcome::Pass, 14);
-        let of = |incidents: &[(&str, &str)]| health(&passed, None, open(incidents));
+        let of = |incidents: &[(bool, Severity)]| health(&passed, None, open(incidents));
         assert_eq!(of(&[]), Health::Healthy);
-        assert_eq!(of(&[("coverage", "info")]), Health::Healthy);
-        assert_eq!(of(&[("coverage", "warning")]), Health::Warning);
-        assert_eq!(of(&[("evaluation", "error")]), Health::NotEvaluated);
-        let both = [("evaluation", "error"), ("coverage", "error")];
+        assert_eq!(of(&[(false, Severity::Info)]), Health::Healthy);
+        assert_eq!(of(&[(false, Severity::Warning)]), Health::Warning);
+        assert_eq!(of(&[(true, Severity::Error)]), Health::NotEvaluated);
+        let both = [(true, Severity::Error), (false, Severity::Error)];
         assert_eq!(of(&both), Health::Failing);
         assert_eq!(open(&both).count, 2);
         // What is open makes nothing better.
         let mut failed = Standing::default();
         failed.counts.add(Outcome::Fail, 1);
-        let warned = open(&[("coverage", "warning")]);
+        let warned = open(&[(false, Severity::Warning)]);
         assert_eq!(health(&failed, None, warned), Health::Failing);
     }
 }

@@ -8,6 +8,7 @@
 pub mod again;
 pub mod alerts;
 pub mod audit;
+pub mod causes;
 pub mod copies;
 pub mod feedback;
 pub mod fixtures;
@@ -159,6 +160,7 @@ macro_rules! conformance_suite {
             again: an_incident_that_comes_back_is_opened_anew,
             again: an_end_is_not_told_where_the_beginning_was_not,
             notices: a_decision_is_kept_whole,
+            causes: open_causes_are_counted,
             alerts: an_alert_is_kept_until_it_is_old,
             notices: a_stale_epoch_tells_nobody,
             notices: a_repeated_delivery_is_the_same,

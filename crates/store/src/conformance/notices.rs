@@ -55,7 +55,7 @@ fn opened(incident: &Incident) -> OutboxEntry {
 }
 
 /// A store in which a check is broken, and the message of it.
-async fn broken(store: Arc<dyn Store>) -> (Bench, Incident) {
+pub(super) async fn broken(store: Arc<dyn Store>) -> (Bench, Incident) {
     let bench = Bench::new(store).await;
     let incident = incident(&bench, "c");
     let mut verdict = evaluation(DAY, "v1", 0, Outcome::Fail);
@@ -65,7 +65,7 @@ async fn broken(store: Arc<dyn Store>) -> (Bench, Incident) {
     (bench, incident)
 }
 
-fn cause(bench: &Bench, incident: &Incident) -> Cause {
+pub(super) fn cause(bench: &Bench, incident: &Incident) -> Cause {
     Cause {
         id: Cause::id_of(bench.id(), "completeness", "amount"),
         dataset: bench.id().clone(),

@@ -4,7 +4,9 @@
 //! a transaction itself: each write is one function of the database.
 
 use assay_model::ids::{DatasetId, Epoch};
-use assay_model::notice::{Alert, Cause, CauseEvent, Delivery, Notices, Subscription, Told};
+use assay_model::notice::{
+    Alert, Cause, CauseEvent, Delivery, EVALUATION, Notices, Subscription, Told,
+};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -17,7 +19,9 @@ use super::jobs::mismatch;
 use super::rows::{Cells, spell_all, unspelt_json};
 use super::{PostgresStore, reads};
 use crate::error::StoreError;
-use crate::notices::{Adrift, AlertFilter, CauseFilter, DeliveryFilter, NoticeStore, rows};
+use crate::notices::{
+    Adrift, AlertFilter, CauseFilter, DeliveryFilter, NoticeStore, OpenCauses, rows,
+};
 use crate::values::{corrupt, int, micros};
 
 macro_rules! delivery_columns {
@@ -68,6 +72,10 @@ const CAUSES: &str = "SELECT doc::text AS doc FROM cause WHERE ($2::uuid IS NULL
      AND ($3::text IS NULL OR dataset_id = $3) AND (NOT $4 OR NOT is_resolved) \
      AND ($5::bigint IS NULL OR wake_at <= instant($5)) \
      ORDER BY is_resolved, opened_at DESC, id LIMIT $1";
+
+/// $1 the dimension of operators.
+const OPEN_CAUSES: &str = "SELECT dataset_id, severity, dimension = $1 AS of_operators, \
+     count(*) AS causes FROM cause WHERE NOT is_resolved GROUP BY 1, 2, 3";
 
 /// $1 cause, $2 limit.
 const EVENTS: &str = "SELECT cause_id, at, kind, by_whom, detail FROM (SELECT * FROM cause_event \
@@ -182,6 +190,19 @@ impl NoticeStore for PostgresStore {
             .bind(filter.due.map(micros));
         self.list(query, "incident", |cells| document(cells, "doc"))
             .await
+    }
+
+    async fn open_causes(&self) -> Result<Vec<OpenCauses>, StoreError> {
+        let query = sqlx::query(OPEN_CAUSES).bind(EVALUATION);
+        self.list(query, "incident", |cells| {
+            Ok(OpenCauses {
+                dataset: cells.dataset("dataset_id")?,
+                severity: cells.word("severity")?,
+                of_operators: cells.get("of_operators")?,
+                count: cells.number("causes")?,
+            })
+        })
+        .await
     }
 
     async fn cause_events(&self, cause: Uuid, limit: u32) -> Result<Vec<CauseEvent>, StoreError> {

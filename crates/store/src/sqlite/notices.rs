@@ -4,7 +4,9 @@
 //! half of a decision, or count an attempt of a message that another one is at.
 
 use assay_model::ids::{DatasetId, Epoch};
-use assay_model::notice::{Alert, Cause, CauseEvent, Delivery, Notices, Subscription, Told};
+use assay_model::notice::{
+    Alert, Cause, CauseEvent, Delivery, EVALUATION, Notices, Subscription, Told,
+};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -15,7 +17,9 @@ use super::rows::{Cells, corrupt, int, micros};
 use super::writer::{Operation, Reply, Stop, Tx};
 use super::{SqliteStore, reads};
 use crate::error::StoreError;
-use crate::notices::{Adrift, AlertFilter, CauseFilter, DeliveryFilter, NoticeStore, rows};
+use crate::notices::{
+    Adrift, AlertFilter, CauseFilter, DeliveryFilter, NoticeStore, OpenCauses, rows,
+};
 
 /// A claim: from, until, how many.
 pub(super) struct Claim {
@@ -160,6 +164,10 @@ const CAUSES: &str = "SELECT doc FROM cause WHERE (?2 IS NULL OR id = ?2) \
      AND (?3 IS NULL OR dataset_id = ?3) AND (NOT ?4 OR NOT is_resolved) \
      AND (?5 IS NULL OR wake_at <= ?5) ORDER BY is_resolved, opened_at DESC, id LIMIT ?1";
 
+/// ?1 the dimension of operators.
+const OPEN_CAUSES: &str = "SELECT dataset_id, severity, dimension = ?1 AS of_operators, \
+     count(*) AS causes FROM cause WHERE is_resolved = 0 GROUP BY 1, 2, 3";
+
 /// ?1 cause, ?2 limit.
 const EVENTS: &str = "SELECT cause_id, at, kind, by_whom, detail FROM (SELECT * FROM cause_event \
      WHERE cause_id = ?1 ORDER BY seq DESC LIMIT ?2) ORDER BY seq";
@@ -236,6 +244,19 @@ impl NoticeStore for SqliteStore {
             .bind(filter.due.map(micros));
         self.list(query, "incident", |cells| cells.json("doc"))
             .await
+    }
+
+    async fn open_causes(&self) -> Result<Vec<OpenCauses>, StoreError> {
+        let query = sqlx::query(OPEN_CAUSES).bind(EVALUATION);
+        self.list(query, "incident", |cells| {
+            Ok(OpenCauses {
+                dataset: cells.dataset("dataset_id")?,
+                severity: cells.word("severity")?,
+                of_operators: cells.get("of_operators")?,
+                count: cells.number("causes")?,
+            })
+        })
+        .await
     }
 
     async fn cause_events(&self, cause: Uuid, limit: u32) -> Result<Vec<CauseEvent>, StoreError> {
