@@ -13,6 +13,8 @@ use assay_model::change::{Answer, Change};
 use assay_model::ids::{AttemptToken, Incarnation, NodeId, RunId};
 use assay_model::node::{Node, NodeState};
 use assay_model::output::TaskOutput;
+use assay_model::task::{AttemptOutcome, TaskState};
+use assay_model::unfinished::PLAN_PAGE;
 use assay_store::conformance::fixtures::{ALL, Bench, at, discovery, measured, ok, tasks};
 use assay_store::fleet::{FleetLog, StepFilter};
 use assay_store::invariants::check_invariants;
@@ -173,6 +175,34 @@ async fn a_move_of_a_commit_that_is_under_way_is_not_stepped_over() {
     assert!(psql.wait().unwrap().success());
     ok(registered.await.unwrap());
     assert_eq!(steps().await, [None, Some(NodeState::Dead), None]);
+}
+
+/// A node that is lost between two of them leaves the ones that it kept.
+#[tokio::test]
+async fn pages_of_a_plan_that_was_lost_go_when_another_one_is_there() {
+    let url = pg::database().await;
+    let store = ok(PostgresStore::connect(options(&url, 1)).await);
+    let bench = Bench::new(Arc::new(store.clone())).await;
+    let run = bench.submit("wide").await;
+    let lost = bench.assign(run, 0, 1).await;
+    for first in [0, 1] {
+        let (run, nonce) = (run.0, lost.nonce);
+        let keep = format!("SELECT keep_plan_page('{run}', 0, 1, '{nonce}', {first}, '[]')");
+        assert_eq!(shared().sql(&url, &keep), "ok");
+    }
+    let pages = "SELECT string_agg(attempt::text, ' ' ORDER BY attempt, first) FROM task_plan";
+    assert_eq!(shared().sql(&url, pages), "1 1");
+    let ends = bench.end(&lost, AttemptOutcome::NodeLost, TaskState::Ready);
+    assert_eq!(bench.change(ends).await, Answer::Ok);
+    let days = vec![("2026-11-20", "v1"); PLAN_PAGE as usize];
+    let mut plan = discovery(&days);
+    plan.sightings.truncate(1);
+    // One task more than there are in a page.
+    plan.evaluations.truncate(1);
+    let second = bench.assign(run, 0, 2).await;
+    let output = TaskOutput::Discovered(plan);
+    assert_eq!(bench.complete(&second, &output).await, Answer::Ok);
+    assert_eq!(shared().sql(&url, pages), "2 2 2");
 }
 
 #[tokio::test]
