@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::desk::Until;
-use crate::freshness;
+use crate::freshness::{self, Freshness};
 use crate::inbox::{Input, Wish};
 use crate::lineage::{self, Lineage};
 use crate::notices::{self, NoticeParts};
@@ -44,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) ticked: watch::Sender<Option<Ticked>>,
     pub(crate) notices: OnceLock<Arc<notices::Desk>>,
+    pub(crate) freshness: Freshness,
 }
 
 /// Why something that was asked of a manager was not done.
@@ -97,6 +98,7 @@ impl Manager {
             stop,
             ticked: watch::Sender::new(None),
             notices: OnceLock::new(),
+            freshness: Freshness::new(parts.telemetry.clone()),
             parts,
         });
         let life = tokio::spawn(lead::live(Arc::clone(&shared), stopped));
@@ -334,7 +336,7 @@ impl Shared {
     pub(crate) async fn register(&self, dataset: &Dataset) -> Result<String, StoreError> {
         self.parts.store.put_definition(dataset).await?;
         // One that is held back from here on is not waited for.
-        freshness::expect(&self.parts.telemetry, dataset, false, (self.parts.now)());
+        self.freshness.expect(dataset, false, (self.parts.now)());
         Ok(dataset.digest())
     }
 
@@ -379,7 +381,7 @@ impl Shared {
         let seat = self.seats.seat()?;
         // Only the leader tells: it alone hears of runs that succeed.
         let by_itself = freshness::comes_by_itself(trigger);
-        freshness::expect(&self.parts.telemetry, dataset, by_itself, now);
+        self.freshness.expect(dataset, by_itself, now);
         let (reply, answer) = oneshot::channel();
         let sent = seat.inbox.send(Input::Submit(Box::new(run), reply)).await;
         sent.map_err(|_| SubmitError::NoAnswer)?;

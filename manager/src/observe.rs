@@ -17,7 +17,7 @@ use assay_telemetry::series::{ATTEMPTS, RECOVERY_S, TASK_S};
 use jiff::Timestamp;
 
 use crate::fleet::Fleet;
-use crate::freshness;
+use crate::freshness::{self, Freshness};
 
 /// Tasks that are followed at a time; more are counted, but not timed.
 const TRACKS_MAX: usize = 100_000;
@@ -27,6 +27,7 @@ const COMMITS_MAX: usize = 8;
 /// Follows one term.
 pub(crate) struct Observer {
     telemetry: Telemetry,
+    freshness: Freshness,
     tasks: BTreeMap<TaskId, Track>,
     runs: BTreeMap<RunId, (DatasetId, Timestamp)>,
     heard: BTreeMap<NodeId, Timestamp>,
@@ -94,7 +95,8 @@ const OF_THE_LEADER: &[&str] = &[
 
 /// Takes back what only a leader can tell: a manager whose term has ended would else go on telling
 /// it, and an alarm that goes by the leader's word would stay silent.
-pub(crate) fn withdraw(telemetry: &Telemetry) {
+pub(crate) fn withdraw(telemetry: &Telemetry, freshness: &Freshness) {
+    freshness.forget();
     for name in OF_THE_LEADER {
         telemetry.keep_only(name, &[]);
     }
@@ -102,9 +104,14 @@ pub(crate) fn withdraw(telemetry: &Telemetry) {
 }
 
 impl Observer {
-    pub(crate) fn new<'a>(telemetry: Telemetry, runs: impl Iterator<Item = &'a Run>) -> Self {
+    pub(crate) fn new<'a>(
+        telemetry: Telemetry,
+        freshness: Freshness,
+        runs: impl Iterator<Item = &'a Run>,
+    ) -> Self {
         Self {
             telemetry,
+            freshness,
             tasks: BTreeMap::new(),
             runs: runs
                 .map(|run| (run.id, (run.dataset.clone(), run.created_at)))
@@ -280,7 +287,7 @@ impl Observer {
             // The instant that the store has: the next leader reads it there.
             Noted::Succeeded { run, at } => {
                 if let Some((dataset, _)) = self.runs.get(&run) {
-                    freshness::succeeded(&self.telemetry, dataset, at);
+                    self.freshness.succeeded(dataset, at);
                 }
             }
             Noted::Scaled { up } => {
@@ -517,21 +524,36 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_dataset_succeeded_when_its_run_ended_and_not_when_that_was_answered() {
-        let run = run(RunState::Finalising);
-        let state = RunState::Succeeded;
-        let ends = |at| Change::MoveRun {
+    fn ends(run: &Run, state: RunState, second: i64) -> Change {
+        Change::MoveRun {
             run: run.id,
             state,
             reason: None,
-            at,
-        };
+            at: at(second),
+        }
+    }
+
+    fn moved(run: &Run, state: RunState) -> Command {
+        Command::RunMoved {
+            run: run.id,
+            state,
+            reason: None,
+        }
+    }
+
+    fn observer(telemetry: &Telemetry, run: &Run) -> Observer {
+        let freshness = Freshness::new(telemetry.clone());
+        Observer::new(telemetry.clone(), freshness, std::iter::once(run))
+    }
+
+    #[test]
+    fn a_dataset_succeeded_when_its_run_ended_and_not_when_that_was_answered() {
+        let run = run(RunState::Finalising);
         let telemetry = Telemetry::default();
-        let mut observer = Observer::new(telemetry.clone(), std::iter::once(&run));
+        let mut observer = observer(&telemetry, &run);
         let known = || telemetry.value(freshness::LAST, &[("dataset", "orders")]);
         for (id, second, answer) in [(1, 90, Answer::Fenced), (2, 100, Answer::Ok)] {
-            let changes = vec![ends(at(second))];
+            let changes = vec![ends(&run, RunState::Succeeded, second)];
             observer.command(at(second), &Command::Commit { id, changes });
             assert_eq!(known(), None);
             let answered = Event::Committed {
@@ -540,12 +562,7 @@ mod tests {
             };
             observer.event(at(second + 7), &answered);
         }
-        let moved = Command::RunMoved {
-            run: run.id,
-            state,
-            reason: None,
-        };
-        observer.command(at(107), &moved);
+        observer.command(at(107), &moved(&run, RunState::Succeeded));
         assert_eq!(known(), Some(100.0));
     }
 
@@ -553,27 +570,16 @@ mod tests {
     fn a_run_that_is_tried_again_and_succeeds_is_a_good_one() {
         let run = run(RunState::Queued);
         let telemetry = Telemetry::default();
-        let mut observer = Observer::new(telemetry.clone(), std::iter::once(&run));
+        let mut observer = observer(&telemetry, &run);
         let mut end = |id: u64, state: RunState, second: i64| {
-            let change = Change::MoveRun {
-                run: run.id,
-                state,
-                reason: None,
-                at: at(second),
-            };
-            let changes = vec![change];
+            let changes = vec![ends(&run, state, second)];
             observer.command(at(second), &Command::Commit { id, changes });
             let answered = Event::Committed {
                 commit: id,
                 answers: vec![Answer::Ok],
             };
             observer.event(at(second), &answered);
-            let moved = Command::RunMoved {
-                run: run.id,
-                state,
-                reason: None,
-            };
-            observer.command(at(second), &moved);
+            observer.command(at(second), &moved(&run, state));
             let rows = RunRows::of(run.clone(), true, Vec::new(), 0);
             let loaded = Event::RunLoaded {
                 run: run.id,

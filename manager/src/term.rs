@@ -75,7 +75,7 @@ pub(crate) async fn lead(
     stop: &mut watch::Receiver<bool>,
 ) -> TermEnd {
     let end = cores(shared, epoch, lease, stop).await;
-    observe::withdraw(&shared.parts.telemetry);
+    observe::withdraw(&shared.parts.telemetry, &shared.freshness);
     end
 }
 
@@ -108,7 +108,7 @@ async fn cores(
         let dropped = term.run(arrivals, lease, &mut settings, stop).await;
         drop(term);
         shared.seats.leave();
-        observe::withdraw(&shared.parts.telemetry);
+        observe::withdraw(&shared.parts.telemetry, &shared.freshness);
         match dropped {
             Dropped::End(end) => return end,
             Dropped::Reconfigured => {
@@ -191,7 +191,11 @@ impl Term {
             desk: Desk::default(),
             inbox,
             leased: BTreeMap::new(),
-            observer: Observer::new(shared.parts.telemetry.clone(), std::iter::empty()),
+            observer: Observer::new(
+                shared.parts.telemetry.clone(),
+                shared.freshness.clone(),
+                std::iter::empty(),
+            ),
             probe: None,
             probed: Instant::now(),
             dropped: None,
@@ -201,7 +205,8 @@ impl Term {
 
     fn begin(&mut self, config: Config, unfinished: Unfinished) {
         let runs = unfinished.runs.iter().map(|rows| &rows.run);
-        self.observer = Observer::new(self.shared.parts.telemetry.clone(), runs);
+        let telemetry = self.shared.parts.telemetry.clone();
+        self.observer = Observer::new(telemetry, self.shared.freshness.clone(), runs);
         let snapshot = Snapshot {
             runs: unfinished.runs,
             nodes: unfinished.nodes,

@@ -289,8 +289,12 @@ pub trait MetricStore: Feedback + Moves + FleetLog + Send + Sync {
     async fn definition_by(&self, digest: &str) -> Result<Option<Dataset>, StoreError>;
 
     /// The definition that was put last of each dataset, in the order of their ids, of the first
-    /// `limit` datasets.
-    async fn definitions(&self, limit: u32) -> Result<Vec<Dataset>, StoreError>;
+    /// `limit` datasets, or of the first ones after one.
+    async fn definitions(
+        &self,
+        after: Option<&DatasetId>,
+        limit: u32,
+    ) -> Result<Vec<Dataset>, StoreError>;
 
     /// Runs, newest first.
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, StoreError>;

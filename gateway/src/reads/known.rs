@@ -70,7 +70,7 @@ impl Api {
     /// The datasets that the store remembers.
     async fn stored(&self) -> Result<Found<Vec<Dataset>>, Problem> {
         let store = Arc::clone(&self.parts.store);
-        let load = async move { Ok::<_, Miss>(store.definitions(STORED_MAX).await?) };
+        let load = async move { Ok::<_, Miss>(store.definitions(None, STORED_MAX).await?) };
         let key = Key::about_all("stored");
         let bytes = |stored: &Vec<Dataset>| stored.len() * 4096;
         let good = match self.parts.mode {

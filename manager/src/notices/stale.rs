@@ -11,7 +11,6 @@ use assay_store::StoreError;
 use assay_store::port::RunFilter;
 use jiff::Timestamp;
 
-use crate::freshness::{self, DATASETS_MAX};
 use crate::handle::Shared;
 
 /// Runs among which a good one is looked for where none is known. Those of a dataset that runs once a
@@ -22,21 +21,17 @@ const RUNS_MAX: u32 = 1_000;
 pub(super) async fn found(shared: &Shared) -> Result<Vec<Happened>, StoreError> {
     let now = (shared.parts.now)();
     let mut stale = Vec::new();
-    for dataset in shared.parts.metrics.definitions(DATASETS_MAX).await? {
-        let telemetry = &shared.parts.telemetry;
-        let Some((last, pause)) = freshness::promised(telemetry, &dataset.id) else {
-            continue;
-        };
+    for (dataset, last, pause) in shared.freshness.promised() {
         // A look into the store is for those alone that seem to be late.
         let (last, base) = match last {
             Some(last) => (Some(last), last),
-            None => match begun(shared, &dataset.id).await? {
+            None => match begun(shared, &dataset).await? {
                 Some(found) => found,
                 None => continue,
             },
         };
         if let Some(since) = alerts::stale_since(base, pause, now) {
-            stale.push(alerts::dataset_stale(&dataset.id, last, since, pause));
+            stale.push(alerts::dataset_stale(&dataset, last, since, pause));
         }
     }
     Ok(stale)

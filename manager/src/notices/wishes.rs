@@ -185,7 +185,7 @@ pub(crate) async fn subscriptions(
     let desk = desk(shared)?;
     let definitions = match dataset {
         Some(dataset) => vec![shared.definition(dataset.clone()).await?],
-        None => shared.parts.metrics.definitions(DATASETS_MAX).await?,
+        None => shared.parts.metrics.definitions(None, DATASETS_MAX).await?,
     };
     // What is listed is there: one that a definition makes is paused and tested like any other.
     if let Ok((desk, epoch, now)) = place(shared) {

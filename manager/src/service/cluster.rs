@@ -178,7 +178,12 @@ impl ClusterService for Cluster {
         request: Request<v1::ListDatasetsRequest>,
     ) -> Result<Response<v1::ListDatasetsResponse>, Status> {
         only(&request, ASKERS)?;
-        let known = self.shared.parts.metrics.definitions(DATASETS_MAX).await;
+        let known = self
+            .shared
+            .parts
+            .metrics
+            .definitions(None, DATASETS_MAX)
+            .await;
         let known = known.map_err(|error| store_status(&error))?;
         Ok(Response::new(v1::ListDatasetsResponse {
             datasets: known

@@ -68,8 +68,14 @@ pub async fn the_definition_that_was_put_last_is_the_datasets(store: Arc<dyn Sto
         assert_eq!(ok(store.definition(&put.id).await).as_ref(), Some(put));
     }
     let both = [other.clone(), first.clone()];
-    assert_eq!(ok(store.definitions(10).await), both);
-    assert_eq!(ok(store.definitions(1).await), [other]);
+    assert_eq!(ok(store.definitions(None, 10).await), both);
+    assert_eq!(
+        ok(store.definitions(None, 1).await),
+        std::slice::from_ref(&other)
+    );
+    let after = ok(store.definitions(Some(&other.id), 10).await);
+    assert_eq!(after, std::slice::from_ref(&first));
+    assert_eq!(ok(store.definitions(Some(&first.id), 10).await), []);
 }
 
 /// The second plan of a run changes nothing.

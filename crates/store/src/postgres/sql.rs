@@ -115,7 +115,8 @@ pub(super) const DEFINITION_BY: &str =
     "SELECT body::text AS body FROM definition WHERE digest = $1";
 
 pub(super) const DEFINITIONS: &str = "SELECT DISTINCT ON (dataset_id) body::text AS body \
-     FROM definition ORDER BY dataset_id, stored_at DESC LIMIT $1";
+     FROM definition WHERE $2::text IS NULL OR dataset_id > $2 \
+     ORDER BY dataset_id, stored_at DESC LIMIT $1";
 
 pub(super) const LEDGER: &str = "SELECT l.partition, l.ord, l.series, l.date::text AS date, l.start_at, \
      l.end_at, l.state, l.version, l.judged, l.revision, l.objects, l.bytes, l.first_seen, \

@@ -317,8 +317,14 @@ impl MetricStore for SqliteStore {
         Ok(found.await?.pop())
     }
 
-    async fn definitions(&self, limit: u32) -> Result<Vec<Dataset>, StoreError> {
-        let query = sqlx::query(sql::DEFINITIONS).bind(i64::from(limit));
+    async fn definitions(
+        &self,
+        after: Option<&DatasetId>,
+        limit: u32,
+    ) -> Result<Vec<Dataset>, StoreError> {
+        let query = sqlx::query(sql::DEFINITIONS)
+            .bind(i64::from(limit))
+            .bind(after.map(DatasetId::as_str));
         self.list(query, "definition", |cells| cells.json("body"))
             .await
     }

@@ -262,7 +262,7 @@ pub(crate) const DEFINITION: &str = "SELECT body FROM definition WHERE dataset_i
 pub(crate) const DEFINITION_BY: &str = "SELECT body FROM definition WHERE digest = ?1";
 pub(crate) const DEFINITIONS: &str = "SELECT d.body FROM definition d WHERE d.stored_at = \
      (SELECT max(n.stored_at) FROM definition n WHERE n.dataset_id = d.dataset_id) \
-     ORDER BY d.dataset_id LIMIT ?1";
+     AND (?2 IS NULL OR d.dataset_id > ?2) ORDER BY d.dataset_id LIMIT ?1";
 
 pub(crate) const TASKS: &str = concat!(
     "SELECT ",
