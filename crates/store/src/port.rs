@@ -299,6 +299,9 @@ pub trait MetricStore: Feedback + Moves + FleetLog + Send + Sync {
     /// Runs, newest first.
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, StoreError>;
 
+    /// The newest run of each dataset that has any, in no order: of all of them, however many there are.
+    async fn newest_runs(&self) -> Result<Vec<Run>, StoreError>;
+
     /// One run.
     async fn run(&self, run: RunId) -> Result<Option<Run>, StoreError>;
 

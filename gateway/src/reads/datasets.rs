@@ -14,7 +14,7 @@ use assay_model::metric::{Metric, MetricKey};
 use assay_model::outcome::{Health, OutcomeCounts};
 use assay_model::run::RunState;
 use assay_store::notices::OpenCauses;
-use assay_store::port::{RunFilter, Verdict};
+use assay_store::port::Verdict;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::{BRIEF, Known, page};
@@ -28,8 +28,6 @@ use crate::rights::Action;
 const STRIP: usize = 14;
 /// Partitions that the newest of each series is looked for among.
 const LOOKED_AT: u32 = 400;
-/// Runs that the newest of each dataset is looked for among.
-const RUNS: u32 = 1000;
 /// Datasets that are read at the same time.
 const AT_ONCE: usize = 8;
 
@@ -129,17 +127,10 @@ impl Api {
         let store = Arc::clone(&self.parts.store);
         let notices = Arc::clone(&self.parts.notices);
         let load = async move {
-            let filter = RunFilter {
-                limit: RUNS,
-                ..RunFilter::default()
-            };
-            let mut newest = BTreeMap::new();
-            for run in store.runs(&filter).await? {
-                newest.entry(run.dataset.clone()).or_insert(run);
-            }
-            let ids: Vec<_> = newest.values().map(|run| run.id).collect();
+            let newest = store.newest_runs().await?;
+            let ids: Vec<_> = newest.iter().map(|run| run.id).collect();
             let sums = store.run_sums(&ids).await?;
-            let runs = newest.into_iter().map(|(dataset, run)| {
+            let runs = newest.into_iter().map(|run| {
                 let counts = sums.get(&run.id).map(|sum| sum.counts);
                 let last = LastRun {
                     id: run.id.to_string(),
@@ -149,7 +140,7 @@ impl Api {
                     created_at: run.created_at,
                     finished_at: run.finished_at,
                 };
-                (dataset, last)
+                (run.dataset, last)
             });
             let mut lately = Lately {
                 runs: runs.collect(),

@@ -75,6 +75,7 @@ macro_rules! conformance_suite {
             runs: a_run_that_lost_nothing_is_not_retried,
             runs: what_runs_came_to_is_counted,
             runs: runs_are_listed_newest_first,
+            runs: the_newest_run_of_each_dataset_is_found,
             runs: a_run_is_found_by_its_id,
             runs: tasks_keep_all_they_were_planned_with,
             held: a_leader_holds_what_is_at_work_and_the_first_of_what_waits,

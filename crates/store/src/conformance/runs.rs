@@ -348,6 +348,30 @@ pub async fn runs_are_listed_newest_first(store: Arc<dyn Store>) {
     assert!(created(filter).await.is_empty());
 }
 
+/// The newest run of a dataset is found however many others have newer ones.
+pub async fn the_newest_run_of_each_dataset_is_found(store: Arc<dyn Store>) {
+    let bench = Bench::new(Arc::clone(&store)).await;
+    assert_eq!(ok(store.newest_runs().await), []);
+    ok(store.put_definition(&dataset("never-run")).await);
+    let other = dataset("another");
+    ok(store.put_definition(&other).await);
+    let mut old = bench.run_of("old", 1);
+    (old.id, old.dataset, old.definition) = (
+        RunId::of_key(&other.id, "old"),
+        other.id.clone(),
+        other.digest(),
+    );
+    assert_eq!(bench.change(bench.submission(&old)).await, Answer::Ok);
+    for (key, seconds) in [("a", 2), ("c", 4), ("b", 3)] {
+        let run = bench.run_of(key, seconds);
+        assert_eq!(bench.change(bench.submission(&run)).await, Answer::Ok);
+    }
+    let mut newest = ok(store.newest_runs().await);
+    newest.sort_by_key(|run| run.created_at);
+    let found: Vec<RunId> = newest.iter().map(|run| run.id).collect();
+    assert_eq!(found, [old.id, bench.run_of("c", 4).id]);
+}
+
 /// A task is read as it was planned.
 pub async fn tasks_keep_all_they_were_planned_with(store: Arc<dyn Store>) {
     let bench = Bench::new(store).await;

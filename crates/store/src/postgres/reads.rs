@@ -370,6 +370,11 @@ impl MetricStore for PostgresStore {
         self.list(query, "run", |cells| cells.run()).await
     }
 
+    async fn newest_runs(&self) -> Result<Vec<Run>, StoreError> {
+        let query = sqlx::query(sql::NEWEST_RUNS);
+        self.list(query, "run", |cells| cells.run()).await
+    }
+
     async fn run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
         let query = sqlx::query(sql::RUN).bind(run.0);
         let found = self.list(query, "run", |cells| cells.run());

@@ -213,6 +213,14 @@ pub(super) const RUNS: &str = concat!(
     ") ORDER BY r.created_at DESC, r.id DESC LIMIT $1"
 );
 
+pub(super) const NEWEST_RUNS: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM run r WHERE r.id IN (SELECT (SELECT n.id FROM run n WHERE n.dataset_id = d.dataset_id \
+     ORDER BY n.created_at DESC, n.id DESC LIMIT 1) \
+     FROM (SELECT DISTINCT dataset_id FROM definition) d)"
+);
+
 /// $1 run.
 pub(super) const RUN: &str = concat!("SELECT ", run_columns!(), " FROM run r WHERE r.id = $1");
 

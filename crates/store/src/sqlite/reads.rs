@@ -342,6 +342,11 @@ impl MetricStore for SqliteStore {
         self.list(query, "run", |cells| cells.run()).await
     }
 
+    async fn newest_runs(&self) -> Result<Vec<Run>, StoreError> {
+        let query = sqlx::query(sql::NEWEST_RUNS);
+        self.list(query, "run", |cells| cells.run()).await
+    }
+
     async fn run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
         let query = sqlx::query(sql::RUN).bind(run.to_string());
         let found = self.list(query, "run", |cells| cells.run());

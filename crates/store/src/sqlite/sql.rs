@@ -253,6 +253,14 @@ pub(crate) const RUNS_OF: &str = runs!("r.dataset_id = ?2");
 pub(crate) const RUNS_UNFINISHED_OF: &str =
     runs!(concat!("r.dataset_id = ?2 AND r.", unfinished!()));
 
+pub(crate) const NEWEST_RUNS: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM run r WHERE r.id IN (SELECT (SELECT n.id FROM run n WHERE n.dataset_id = d.dataset_id \
+     ORDER BY n.created_at DESC, n.id DESC LIMIT 1) \
+     FROM (SELECT DISTINCT dataset_id FROM definition) d)"
+);
+
 /// ?1 run.
 pub(crate) const RUN: &str = concat!("SELECT ", run_columns!(), " FROM run r WHERE r.id = ?1");
 
@@ -351,6 +359,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("DEFINITION", DEFINITION),
     ("DEFINITION_BY", DEFINITION_BY),
     ("DEFINITIONS", DEFINITIONS),
+    ("NEWEST_RUNS", NEWEST_RUNS),
     ("TASKS", TASKS),
     ("RUN_TASKS", RUN_TASKS),
     ("UNJUDGED", UNJUDGED),
