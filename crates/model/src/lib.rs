@@ -22,6 +22,7 @@ pub mod node;
 pub mod notice;
 pub mod outcome;
 pub mod output;
+pub mod part;
 pub mod partition;
 pub mod run;
 pub mod source;

@@ -5,6 +5,7 @@
 
 use assay_model::dataset::Dataset;
 use assay_model::notice::{Alert, Cause, Delivery, NoticeKind, Subscription};
+use assay_model::part::part;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -108,7 +109,7 @@ pub fn of_cause(
         json!({
             "mute": format!("{incident}?action=mute"),
             "incident": incident,
-            "chart": format!("{pages}/{subject}"),
+            "chart": format!("{pages}/datasets/{}/checks/{}", cause.dataset, part(finding.check.as_str())),
         })
     });
     let checks: Vec<&str> = cause.members.iter().map(|m| m.check.as_str()).collect();
@@ -157,8 +158,8 @@ pub fn of_alert(
             format!("datasets/{}/runs/{run}", alert.subject),
         ),
         None if alert.kind == NoticeKind::NodeLost => {
-            let node = format!("nodes/{}", alert.subject);
-            (node.clone(), node)
+            let page = format!("nodes/{}", part(&alert.subject));
+            (page, format!("nodes/{}", alert.subject))
         }
         None => {
             let dataset = format!("datasets/{}", alert.subject);

@@ -205,4 +205,25 @@ fn alerts_are_events_that_lead_to_what_they_are_about() {
             now,
         ));
     }
+    // A name that is no part of an address leads to its page all the same.
+    let odd = alerts::node_lost(&NodeId::new("a/b?c d"), Incarnation(1), 8, now);
+    let alert = alerts::after(None, odd).unwrap();
+    let event = of_alert(&origin(), Uuid::from_u128(1), &alert, None, now);
+    assert_eq!(event["subject"], "nodes/a/b?c d");
+    assert_eq!(
+        event["data"]["links"]["page"],
+        "https://assay.example/nodes/a%2Fb%3Fc%20d"
+    );
+}
+
+#[test]
+fn a_check_whose_name_is_no_part_of_an_address_leads_to_its_chart() {
+    let mut odd = cause();
+    odd.finding.check = CheckId::new("net/gross?");
+    let (id, now) = (Uuid::from_u128(7), Timestamp::UNIX_EPOCH);
+    let event = of_cause(&origin(), id, NoticeKind::Opened, &odd, None, now);
+    assert_eq!(
+        event["data"]["links"]["chart"],
+        "https://assay.example/datasets/orders/checks/net%2Fgross%3F"
+    );
 }

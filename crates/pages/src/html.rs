@@ -12,6 +12,8 @@ use std::fmt::{self, Write};
 
 use askama::filters::{Escaper, Safe};
 
+pub use assay_model::part::{part, unpart};
+
 /// HTML that is whole and escaped already.
 pub type Markup = Safe<String>;
 
@@ -96,33 +98,6 @@ pub fn shortened(text: &str, most: usize) -> String {
     }
 }
 
-/// What is left as it is in one part of a path or of a query.
-const PART: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
-
-/// `text` as one part of a path, or as the value of a query: no `/`, `?`, `&` of it is one.
-///
-/// A part that is `.` or `..` would be taken for a folder, so its dots are spelt out.
-#[must_use]
-pub fn part(text: &str) -> String {
-    if matches!(text, "." | "..") {
-        return text.replace('.', "%2E");
-    }
-    percent_encoding::utf8_percent_encode(text, PART).to_string()
-}
-
-/// Reads one part of a path or the value of a query; `None` where it is not UTF-8.
-#[must_use]
-pub fn unpart(text: &str) -> Option<String> {
-    percent_encoding::percent_decode_str(text)
-        .decode_utf8()
-        .ok()
-        .map(std::borrow::Cow::into_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,17 +116,6 @@ mod tests {
         assert_eq!(escaped("a\u{0}b\u{200b}c"), "a⟨U+0000⟩b⟨U+200B⟩c");
         assert_eq!(escaped("line\n\tnext"), "line\n\tnext");
         assert_eq!(verbatim("a\u{202e}<\0").0, "a\u{202e}&lt;\u{fffd}");
-    }
-
-    #[test]
-    fn a_part_of_a_path_comes_back_and_is_never_two() {
-        for text in ["a/b", "..", ".", "a?b=c&d#e", "日本", "a b+c", "<script>"] {
-            let spelt = part(text);
-            assert!(!spelt.contains(['/', '?', '#', '&', '<']), "{spelt}");
-            assert!(spelt != "." && spelt != "..");
-            assert_eq!(unpart(&spelt).as_deref(), Some(text));
-        }
-        assert_eq!(unpart("%ff"), None);
     }
 
     #[test]

@@ -498,6 +498,27 @@ fn avro_rows_and_items_without_bytes_are_refused_and_not_passed_over() {
     assert_eq!(state.rows, 3);
 }
 
+/// Each row of the file is read, whatever block it is said to be of.
+#[test]
+fn avro_blocks_that_are_read_together_are_counted_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.avro");
+    let schema = r#"{"type": "record", "name": "row", "fields": [{"name": "l", "type": "long"}]}"#;
+    // Two rows are declared, and three are there; or two, and the one that is there has two bytes.
+    let (more, fewer) = ([2, 4, 6], [0x80, 1]);
+    for alone in [more.as_slice(), &fewer] {
+        std::fs::write(&file, by_hand(schema, 2, alone)).unwrap();
+        let error = common::run(&asking(folder.path(), FormatKind::Avro)).err();
+        assert!(matches!(error, Some(ScanError::Corrupt { .. })));
+    }
+    let mut both = by_hand(schema, 2, &more);
+    both.extend([2 * 2, fewer.len() as u8 * 2]);
+    both.extend(fewer);
+    both.extend([7; 16]);
+    std::fs::write(&file, both).unwrap();
+    assert_eq!(state_of(folder.path(), FormatKind::Avro).rows, 4);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 

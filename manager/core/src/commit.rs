@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::copies::Copy;
-use crate::state::{Open, RunRecord, TaskRecord};
+use crate::state::{Open, RunRecord, TaskRecord, tried_before};
 use crate::time::{after, ms_between};
 use crate::{Command, Core};
 
@@ -415,6 +415,14 @@ fn keep_observations(record: &mut RunRecord, before: RunRecord, now: Timestamp) 
     record.forget_other_page();
     record.planned |= before.planned;
     record.forgives = before.forgives;
+    if record.forgives {
+        // What waited in the store has not been tried since the run was.
+        for (no, fresh) in &mut record.tasks {
+            if !before.tasks.contains_key(no) {
+                fresh.forgiven = tried_before(&fresh.task);
+            }
+        }
+    }
     for (no, old) in before.tasks {
         let Some(fresh) = record.tasks.get_mut(&no) else {
             continue;

@@ -174,6 +174,11 @@ pub(crate) const fn is_open(state: TaskState) -> bool {
     matches!(state, TaskState::Assigned | TaskState::Running)
 }
 
+/// Attempts of a task before the one at work.
+pub(crate) fn tried_before(task: &Task) -> u32 {
+    task.attempt.saturating_sub(u32::from(is_open(task.state)))
+}
+
 impl RunRecord {
     /// A run with its rows.
     pub(crate) fn new(rows: RunRows, now: Timestamp) -> Self {
@@ -209,10 +214,13 @@ impl RunRecord {
         let added: Vec<u32> = tasks.iter().map(|t| t.id.no).collect();
         for task in tasks {
             let task = slim(task);
-            let before = task.attempt.saturating_sub(u32::from(is_open(task.state)));
             let record = TaskRecord {
                 blocked_by: 0,
-                forgiven: if self.forgives { before } else { 0 },
+                forgiven: if self.forgives {
+                    tried_before(&task)
+                } else {
+                    0
+                },
                 open: is_open(task.state).then(|| Open::loaded(&task, now)),
                 twin_open: task.twin.as_ref().map(|_| Box::new(Open::new(now))),
                 copied: task.twin.as_ref().map_or(0, |_| task.attempt),
@@ -340,8 +348,9 @@ impl RunRecord {
     }
 }
 
-/// A task without what only the node that runs it has to know: a record has a bounded size, whatever
-/// its task reads.
+/// A task without what only the node that runs it has to know: a record takes the same room however many
+/// objects its task reads. What grows is `depends_on` alone: an evaluation has one number for each batch
+/// of its partition.
 fn slim(mut task: Task) -> Task {
     match &mut task.spec {
         TaskSpec::Discover => {}

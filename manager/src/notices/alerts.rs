@@ -208,6 +208,7 @@ async fn due(shared: &Shared, desk: &Desk, epoch: Epoch) -> Result<(), StoreErro
 
 /// Keeps an alert with the messages that follow from it.
 async fn tell(shared: &Shared, desk: &Desk, epoch: Epoch, alert: Alert) -> Result<(), StoreError> {
+    let turn = desk.turn.lock().await;
     let now = (shared.parts.now)();
     let mut datasets: BTreeMap<String, Dataset> = BTreeMap::new();
     if let Some(id) = &alert.dataset
@@ -225,5 +226,5 @@ async fn tell(shared: &Shared, desk: &Desk, epoch: Epoch, alert: Alert) -> Resul
     };
     let mut notices = Notices::default();
     alerts::tell(&mut notices, alert, &known);
-    desk.settle(epoch, &notices, now).await
+    desk.settle(&turn, epoch, &notices, now).await
 }

@@ -59,12 +59,13 @@ impl Rounds for Outbox {
             self.swept = Some(Instant::now());
         }
         if is_due(self.forgotten, FORGET_EVERY) {
+            let turn = desk.turn.lock().await;
             let now = (shared.parts.now)();
             let notices = Notices {
                 forget_before: now.checked_sub(KEPT).ok(),
                 ..Notices::default()
             };
-            desk.settle(seat.epoch, &notices, now).await?;
+            desk.settle(&turn, seat.epoch, &notices, now).await?;
             self.forgotten = Some(Instant::now());
         }
         Ok(false)
@@ -83,7 +84,7 @@ async fn handle(
         by_dataset.entry(&entry.dataset).or_default().push(entry);
     }
     for (dataset, entries) in by_dataset {
-        let _turn = desk.turn.lock().await;
+        let turn = desk.turn.lock().await;
         let now = (shared.parts.now)();
         let mut notices = Notices::default();
         let (subscriptions, definition) =
@@ -103,7 +104,7 @@ async fn handle(
         notices.events = events;
         desk.decide(&mut notices, causes, &subscriptions, definition, now)
             .await?;
-        desk.settle(epoch, &notices, now).await?;
+        desk.settle(&turn, epoch, &notices, now).await?;
     }
     Ok(())
 }
@@ -209,7 +210,7 @@ async fn adrift(shared: &Shared, desk: &Desk, epoch: Epoch) -> Result<(), StoreE
             .push(stray);
     }
     for (dataset, strays) in by_dataset {
-        let _turn = desk.turn.lock().await;
+        let turn = desk.turn.lock().await;
         let now = (shared.parts.now)();
         let mut notices = Notices::default();
         let (subscriptions, definition) =
@@ -224,12 +225,12 @@ async fn adrift(shared: &Shared, desk: &Desk, epoch: Epoch) -> Result<(), StoreE
         notices.events = events;
         desk.decide(&mut notices, causes, &subscriptions, definition, now)
             .await?;
-        desk.settle(epoch, &notices, now).await?;
+        desk.settle(&turn, epoch, &notices, now).await?;
     }
     if found.ghosts.is_empty() {
         return Ok(());
     }
-    let _turn = desk.turn.lock().await;
+    let turn = desk.turn.lock().await;
     let now = (shared.parts.now)();
     let open = CauseFilter {
         open: true,
@@ -252,12 +253,12 @@ async fn adrift(shared: &Shared, desk: &Desk, epoch: Epoch) -> Result<(), StoreE
         desk.decide(&mut notices, vec![cause], &subscriptions, definition, now)
             .await?;
     }
-    desk.settle(epoch, &notices, now).await
+    desk.settle(&turn, epoch, &notices, now).await
 }
 
 /// Tells what is owed by now.
 async fn due(shared: &Shared, desk: &Desk, epoch: Epoch) -> Result<(), StoreError> {
-    let _turn = desk.turn.lock().await;
+    let turn = desk.turn.lock().await;
     let now = (shared.parts.now)();
     let filter = CauseFilter {
         due: Some(now),
@@ -273,5 +274,5 @@ async fn due(shared: &Shared, desk: &Desk, epoch: Epoch) -> Result<(), StoreErro
         desk.decide(&mut notices, vec![cause], &subscriptions, definition, now)
             .await?;
     }
-    desk.settle(epoch, &notices, now).await
+    desk.settle(&turn, epoch, &notices, now).await
 }

@@ -26,7 +26,7 @@ use assay_store::StoreError;
 use assay_store::notices::{CauseFilter, NoticeStore};
 use assay_telemetry::repeat::Repeat;
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 
 use crate::handle::{Shared, SubmitError};
 
@@ -56,6 +56,9 @@ pub struct NoticeParts {
     /// What this cluster calls itself in them.
     pub origin: Origin,
 }
+
+/// Whose turn it is to decide.
+type Turn<'a> = MutexGuard<'a, ()>;
 
 /// The desk.
 pub(crate) struct Desk {
@@ -146,9 +149,11 @@ impl Desk {
         Ok(())
     }
 
-    /// Keeps a decision.
+    /// Keeps a decision, whose turn is held since before the first of what it rests on was read: a
+    /// subscription that is removed meanwhile would be owed a message that nobody ever sends.
     async fn settle(
         &self,
+        _: &Turn<'_>,
         epoch: Epoch,
         notices: &Notices,
         now: Timestamp,

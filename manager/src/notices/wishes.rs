@@ -67,7 +67,7 @@ pub(crate) async fn change(
     by: &str,
 ) -> Result<Cause, WishError> {
     let (desk, epoch, now) = place(shared)?;
-    let _turn = desk.turn.lock().await;
+    let turn = desk.turn.lock().await;
     let mut cause = cause(shared, id).await?;
     let members: Vec<Uuid> = cause.members.iter().map(|m| m.incident).collect();
     let Some(event) = wish(&mut cause, wanted, by, now)? else {
@@ -93,7 +93,7 @@ pub(crate) async fn change(
         now,
     )
     .await?;
-    desk.settle(epoch, &notices, now).await?;
+    desk.settle(&turn, epoch, &notices, now).await?;
     Ok(cause)
 }
 
@@ -157,7 +157,7 @@ pub(crate) async fn subscribe(
     if let Some(dataset) = &subscription.dataset {
         shared.definition(dataset.clone()).await?;
     }
-    let _turn = desk.turn.lock().await;
+    let turn = desk.turn.lock().await;
     let all = desk.store().subscriptions(None).await?;
     let known = all.into_iter().find(|known| known.id == subscription.id);
     if let Some(known) = repeated(known, &subscription)? {
@@ -168,7 +168,7 @@ pub(crate) async fn subscribe(
         ..Notices::default()
     };
     look_again(shared, desk, &subscription, &mut notices, now).await?;
-    desk.settle(epoch, &notices, now).await?;
+    desk.settle(&turn, epoch, &notices, now).await?;
     tracing::info!(
         subscription = %subscription.shown(), by = subscription.created_by,
         channel = %subscription.channel, "somebody is told from now on"
@@ -189,14 +189,14 @@ pub(crate) async fn subscriptions(
     };
     // What is listed is there: one that a definition makes is paused and tested like any other.
     if let Ok((desk, epoch, now)) = place(shared) {
-        let _turn = desk.turn.lock().await;
+        let turn = desk.turn.lock().await;
         let known = desk.store().subscriptions(None).await?;
         let mut notices = Notices::default();
         for definition in &definitions {
             let changed = assay_notify::defaults::changes(definition, &known, now);
             notices.subscriptions.extend(changed);
         }
-        desk.settle(epoch, &notices, now).await?;
+        desk.settle(&turn, epoch, &notices, now).await?;
     }
     Ok(desk.store().subscriptions(dataset).await?)
 }
@@ -225,7 +225,7 @@ pub(crate) async fn turn(
     by: &str,
 ) -> Result<Subscription, WishError> {
     let (desk, epoch, now) = place(shared)?;
-    let _turn = desk.turn.lock().await;
+    let turn = desk.turn.lock().await;
     let mut subscription = known(desk, id).await?;
     match verb {
         Verb::Pause => subscription.paused_by = Some(by.to_owned()),
@@ -249,7 +249,7 @@ pub(crate) async fn turn(
     if verb == Verb::Resume {
         look_again(shared, desk, &subscription, &mut notices, now).await?;
     }
-    desk.settle(epoch, &notices, now).await?;
+    desk.settle(&turn, epoch, &notices, now).await?;
     tracing::info!(subscription = %subscription.shown(), ?verb, by, "a subscription changes");
     Ok(subscription)
 }
@@ -257,6 +257,7 @@ pub(crate) async fn turn(
 /// Sends a message that only shows that messages come; gives its id.
 pub(crate) async fn test(shared: &Shared, id: Uuid, by: &str) -> Result<Delivery, WishError> {
     let (desk, epoch, now) = place(shared)?;
+    let turn = desk.turn.lock().await;
     let subscription = known(desk, id).await?;
     if !subscription.is_live() {
         let name = subscription.shown();
@@ -271,7 +272,7 @@ pub(crate) async fn test(shared: &Shared, id: Uuid, by: &str) -> Result<Delivery
         deliveries: vec![delivery.clone()],
         ..Notices::default()
     };
-    desk.settle(epoch, &notices, now).await?;
+    desk.settle(&turn, epoch, &notices, now).await?;
     tracing::info!(subscription = %subscription.shown(), by, "a test is sent");
     Ok(delivery)
 }
@@ -285,6 +286,7 @@ pub(crate) async fn again(shared: &Shared, id: Uuid, by: &str) -> Result<(), Wis
         ..DeliveryFilter::default()
     };
     let name = assay_model::notice::shown_as("dlv", id);
+    let turn = desk.turn.lock().await;
     let Some(found) = desk.store().deliveries(&filter).await?.pop() else {
         return Err(WishError::Unknown("delivery", name));
     };
@@ -298,7 +300,7 @@ pub(crate) async fn again(shared: &Shared, id: Uuid, by: &str) -> Result<(), Wis
         again: vec![id],
         ..Notices::default()
     };
-    desk.settle(epoch, &notices, now).await?;
+    desk.settle(&turn, epoch, &notices, now).await?;
     tracing::info!(delivery = name, by, "a message is sent again");
     Ok(())
 }

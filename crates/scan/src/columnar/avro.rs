@@ -2,9 +2,13 @@
 //!
 //! In: an object. Out: its rows as record batches. The container is taken apart and unpacked by
 //! [`container`]; the library that reads the rows sees a few blocks at a time, as a file of their
-//! own. It stops after as many rows as they declare, and is then asked whether bytes are left: a
-//! block with more or fewer rows than it declares is an error. Given such a block as it is, the
-//! library reads for ever.
+//! own. It stops after as many rows as they declare, and is then asked whether bytes are left: blocks
+//! that together have more or fewer rows than they declare are an error. Given such a block as it is,
+//! the library reads for ever.
+//!
+//! Blocks that are read together are counted together: one with a row too many beside one with a row
+//! too few is no error. No row is lost or made up by that: all their bytes are read, each once and in
+//! order, and are as many rows as all of them declare.
 
 mod container;
 

@@ -53,7 +53,7 @@ const STEPS: &str = "SELECT seq, at, kind, node, incarnation, state, detail FROM
      AND (?3 IS NULL OR at >= ?3) ORDER BY seq LIMIT ?4";
 
 /// ?1 node, ?2 incarnation, ?3 after.
-const FIRST_START: &str = "SELECT at FROM event WHERE seq > ?3 AND kind = 'task_started' \
+pub(super) const FIRST_START: &str = "SELECT at FROM event WHERE seq > ?3 AND kind = 'task_started' \
      AND node = ?1 AND incarnation = ?2 ORDER BY seq LIMIT 1";
 
 #[async_trait]

@@ -105,6 +105,22 @@ async fn every_read_uses_an_index() {
 }
 
 #[tokio::test]
+async fn the_first_start_of_a_node_is_found_among_its_own() {
+    let store = SqliteStore::in_memory().await.unwrap();
+    let mut reader = store.reader().await.unwrap();
+    let text = format!("EXPLAIN QUERY PLAN {}", fleet::FIRST_START);
+    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(text))
+        .fetch_all(&mut *reader)
+        .await
+        .unwrap();
+    let [(.., step)] = plan.as_slice() else {
+        panic!("{plan:#?}");
+    };
+    let found = step.contains("event_of_starts (node=? AND incarnation=? AND seq>?)");
+    assert!(found, "{step}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_opened_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let detail =

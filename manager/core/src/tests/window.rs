@@ -252,3 +252,27 @@ fn a_success_that_was_told_and_is_not_in_the_rows_is_found_out_while_the_run_goe
     assert_eq!(bench.last_outcome(run, 2), Some(AttemptOutcome::Retryable));
     assert!(!bench.moved[&run].is_terminal());
 }
+
+#[test]
+fn what_a_retried_run_holds_since_a_reload_is_forgiven_its_earlier_attempts() {
+    let mut bench = Bench::of_few();
+    bench.node("a", "", 8);
+    let run = bench.planned(100);
+    // As of a run that is tried again: what waits in the store was tried before.
+    let last = TaskId { run, no: 100 };
+    assert!(!bench.core.runs[&run].tasks.contains_key(&last.no));
+    bench.store.tasks.get_mut(&last).unwrap().attempt = 3;
+    bench.core.runs.get_mut(&run).unwrap().forgives = true;
+    bench.reads = Some(Vec::new());
+    bench.core.reload(run);
+    let commands = std::mem::take(&mut bench.core.out);
+    bench.carry_out(commands);
+    bench.reads = None;
+    let rows = bench.store.rows_of(run, 100).map(Box::new);
+    bench.tell(Event::RunLoaded { run, rows });
+    let held = &bench.core.runs[&run].tasks;
+    assert_eq!((held[&100].task.attempt, held[&100].forgiven), (3, 3));
+    assert_eq!(held[&100].uncharged(), 0);
+    // What was held before keeps what it has used since.
+    assert_eq!((held[&1].task.attempt, held[&1].forgiven), (1, 0));
+}
