@@ -182,7 +182,7 @@ async fn failure(
     let unjudged = tasks.iter().map(|(task, _)| task).filter(|task| {
         task.spec.kind() == TaskKind::Evaluate && task.state != TaskState::Succeeded
     });
-    let unjudged = unjudged.count();
+    let unjudged = unjudged.map(|task| task.spec.evaluations().len()).sum();
     let tells = run.state == RunState::Failed || unjudged > 0;
     Ok(tells.then(|| alerts::run_failed(run, tasks.len(), unjudged, at)))
 }
