@@ -70,6 +70,25 @@ pub struct Breach {
     pub metric: MetricKey,
 }
 
+/// What was judged of one series: verdicts and values of the same partitions, as of one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judged {
+    /// The verdicts in force, in the order of the partitions.
+    pub verdicts: Vec<Verdict>,
+    /// The values of these partitions; [`HistoryPoint::at`] is the place of the partition among
+    /// `verdicts`.
+    pub history: MetricHistory,
+}
+
+/// What a ledger has of a series behind a place, without what claims to be of the future.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Later {
+    /// A partition is known there.
+    pub any: bool,
+    /// A partition with data is known there: none that is missing, gone or refused.
+    pub data: bool,
+}
+
 /// A place of a metric over partitions: its value, or why the partition has none at all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place {

@@ -11,7 +11,7 @@ use assay_model::ids::DatasetId;
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::outcome::Health;
 use assay_store::notices::CauseFilter;
-use assay_store::standing::{Look, Standing, standing};
+use assay_store::standing::{Look, Standing, Which, standing};
 
 use super::page;
 use crate::api::Api;
@@ -51,6 +51,7 @@ impl Api {
                 runs: &[],
                 keys: &[],
                 limit: FINDINGS,
+                which: Which::All,
             };
             Ok::<_, Miss>(standing(store.as_ref(), &dataset, look).await?)
         };
