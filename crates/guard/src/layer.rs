@@ -29,7 +29,7 @@ use crate::body::Bounds;
 use crate::identity::Identity;
 use crate::principal::Principal;
 use crate::problem::{Kind, Problem, REASONS};
-use crate::queue::{Place, Queue, Rank};
+use crate::queue::{Place, Queue, Rank, Seat};
 use crate::quota::{Bucket, Quotas, Uptime};
 use crate::refusals::{
     BUSY, broke, draining, forbidden, foreign, full, not_identified, unidentified,
@@ -146,12 +146,11 @@ impl Guard {
             return Err(faults.join("; "));
         }
         let (queue, limits) = (&settings.queue, &settings.limits);
-        let patience = Duration::from_millis(queue.patience_ms);
         let telemetry = parts.telemetry.clone();
         let inner = Inner {
             identity: Identity::new(&settings.identity)?,
             quotas: Quotas::new(&settings.quotas, &Uptime::begin()),
-            queue: Queue::new(queue.in_flight, queue.waiting, patience, telemetry),
+            queue: Queue::new(queue.in_flight, queue.waiting, queue.patience(), telemetry),
             bodies: tokio::sync::Semaphore::new(limits.bodies),
             streams: Streams::new(limits.streams_each, limits.streams),
             parts,
@@ -384,10 +383,13 @@ impl Inner {
         extensions.insert(who);
     }
 
-    /// A handler that reads; its place is free when its answer begins.
-    async fn read(&self, request: Request, next: Next, place: Place) -> Response {
+    /// A handler that reads; its place is free when its answer begins, or when the handler leaves its
+    /// [`Seat`].
+    async fn read(&self, mut request: Request, next: Next, place: Place) -> Response {
+        let seat = Seat::of(place);
+        request.extensions_mut().insert(seat.clone());
         let answer = next.run(request).await;
-        drop(place);
+        seat.leave();
         answer
     }
 

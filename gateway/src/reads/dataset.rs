@@ -7,6 +7,7 @@ use assay_answers::dataset::{Channel, Column, DatasetDetail, DatasetRow, Partiti
 use assay_answers::facts::{Answer, Cut};
 use assay_answers::incident::Incident;
 use assay_answers::{List, Problem, Told};
+use assay_model::dataset::Dataset;
 use assay_model::ids::DatasetId;
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::outcome::Health;
@@ -16,7 +17,7 @@ use assay_store::standing::{Look, Standing, Which, standing};
 use super::page;
 use crate::api::Api;
 use crate::convert;
-use crate::memory::{Found, Good, Key, Source};
+use crate::memory::{Found, Good, Key, Made, Source};
 use crate::problem::Miss;
 use crate::rights::Action;
 
@@ -91,73 +92,60 @@ impl Api {
             .await
     }
 
-    /// One dataset.
-    pub(crate) async fn dataset_detail(&self, who: &Reader, id: &str) -> Answer<DatasetDetail> {
+    /// One dataset: made of what is kept, once for the same readings.
+    pub(crate) async fn dataset_detail(
+        &self,
+        who: &Reader,
+        id: &str,
+    ) -> Result<Found<DatasetDetail>, Problem> {
         let known = self.permitted(who, Action::Read, id).await?;
-        let dataset = &known.dataset;
-        let (row, checks, ledger, findings, incidents) = tokio::join!(
-            self.row(&known),
-            self.check_rows(who, id),
-            self.ledger(&dataset.id),
-            self.findings(&dataset.id),
-            self.open_incidents(&dataset.id),
+        let id = &known.dataset.id;
+        let (standing, lately, checks, ledger, findings, incidents) = tokio::join!(
+            self.standing(id),
+            self.lately(),
+            self.check_rows(who, id.as_str()),
+            self.ledger(id),
+            self.findings(id),
+            self.open_incidents(id),
         );
-        let ((row, stale), checks, ledger) = (row?, checks?, ledger?);
-        let (findings, incidents) = (findings?, incidents?);
-        let newest = ledger.it.iter().rev();
-        let newest = newest
-            .filter(|entry| entry.version.is_content())
-            .max_by(|a, b| {
-                let of = |e: &LedgerEntry| (e.partition.order.clone(), e.partition.key.clone());
-                of(a).cmp(&of(b))
-            });
-        let missing = ledger.it.iter();
-        let missing = missing.filter(|entry| entry.state == LedgerState::Missing);
-        let mut worth: Vec<_> = findings.it.rows.iter().collect();
-        worth.retain(|row| row.result.outcome.needs_a_look());
-        worth.sort_by_key(|row| row.result.outcome.gravity());
-        let bad = bad(&findings.it);
-        let detail = DatasetDetail {
-            words: words(&row),
-            source: dataset.source.location.address(),
-            time_zone: dataset.run.time_zone.clone(),
-            channels: dataset
-                .subscribers
-                .iter()
-                .map(|s| Channel {
-                    channel: s.channel.clone(),
-                    tool: s.tool.clone(),
-                })
-                .collect(),
-            columns: dataset
-                .columns
-                .iter()
-                .map(|c| Column {
-                    name: c.name.clone(),
-                    logical_type: c.logical_type.map(|t| t.to_string()),
-                    required: c.required,
-                    unique: c.unique,
-                    masked: c.masked,
-                })
-                .collect(),
-            checks_left_out: checks.it.items.len().saturating_sub(CHECKS) as u64,
-            check_rows: checks.it.items.iter().take(CHECKS).cloned().collect(),
-            findings_left_out: bad.saturating_sub(worth.len() as u64),
-            findings: worth.into_iter().map(convert::result).collect(),
-            newest_partition: newest.map(|entry| convert::partition(&entry.partition)),
-            data_changed_at: newest.and_then(|entry| entry.last_modified),
-            partitions: ledger.it.len() as u64,
-            missing_partitions: missing.count() as u64,
-            incidents: incidents.it.as_ref().clone(),
-            row,
-        };
-        Ok(Told {
-            it: detail,
+        let (standing, lately, checks) = (standing?, lately?, checks?);
+        let (ledger, findings, incidents) = (ledger?, findings?, incidents?);
+        let of = vec![
+            standing.stamp,
+            lately.stamp,
+            checks.stamp,
+            ledger.stamp,
+            findings.stamp,
+            incidents.stamp,
+        ];
+        let ages = [
+            standing.stale_s,
+            lately.stale_s,
+            checks.stale_s,
+            ledger.stale_s,
+            findings.stale_s,
+            incidents.stale_s,
+        ];
+        let made = Made {
+            of,
             as_of: findings.as_of.min(ledger.as_of),
-            stale_s: stale
-                .max(checks.stale_s)
-                .max(ledger.stale_s)
-                .max(findings.stale_s),
+            stale_s: ages.into_iter().max().flatten(),
+        };
+        // All that the answer says of its document.
+        let document = known.definition.as_deref();
+        let document = document.map(|d| (&d.digest, &d.origin, d.kept));
+        let key = Key::of(id, format!("dataset {} {document:?}", known.digest));
+        let now = (self.parts.now)();
+        // Of all that it says only the next run moves with the clock.
+        let holds = |detail: &DatasetDetail| detail.row.next_run.is_none_or(|next| next > now);
+        self.memory.made(key, made, holds, || {
+            let row = self.row_of(&known, &standing.it, &lately.it);
+            let mut detail = detail(&known.dataset, row, &ledger.it, &findings.it);
+            let checks = &checks.it.items;
+            detail.checks_left_out = checks.len().saturating_sub(CHECKS) as u64;
+            detail.check_rows = checks.iter().take(CHECKS).cloned().collect();
+            detail.incidents = incidents.it.as_ref().clone();
+            detail
         })
     }
 
@@ -176,6 +164,52 @@ impl Api {
             as_of: found.as_of,
             stale_s: found.stale_s,
         })
+    }
+}
+
+/// A dataset without its checks and incidents.
+fn detail(
+    dataset: &Dataset,
+    row: DatasetRow,
+    ledger: &[LedgerEntry],
+    findings: &Standing,
+) -> DatasetDetail {
+    let newest = ledger.iter().rev();
+    let newest = newest
+        .filter(|entry| entry.version.is_content())
+        .max_by_key(|entry| (&entry.partition.order, &entry.partition.key));
+    let missing = ledger.iter();
+    let missing = missing.filter(|entry| entry.state == LedgerState::Missing);
+    let mut worth: Vec<_> = findings.rows.iter().collect();
+    worth.retain(|row| row.result.outcome.needs_a_look());
+    worth.sort_by_key(|row| row.result.outcome.gravity());
+    let channels = dataset.subscribers.iter().map(|s| Channel {
+        channel: s.channel.clone(),
+        tool: s.tool.clone(),
+    });
+    let columns = dataset.columns.iter().map(|c| Column {
+        name: c.name.clone(),
+        logical_type: c.logical_type.map(|t| t.to_string()),
+        required: c.required,
+        unique: c.unique,
+        masked: c.masked,
+    });
+    DatasetDetail {
+        words: words(&row),
+        source: dataset.source.location.address(),
+        time_zone: dataset.run.time_zone.clone(),
+        channels: channels.collect(),
+        columns: columns.collect(),
+        checks_left_out: 0,
+        check_rows: Vec::new(),
+        findings_left_out: bad(findings).saturating_sub(worth.len() as u64),
+        findings: worth.into_iter().map(convert::result).collect(),
+        newest_partition: newest.map(|entry| convert::partition(&entry.partition)),
+        data_changed_at: newest.and_then(|entry| entry.last_modified),
+        partitions: ledger.len() as u64,
+        missing_partitions: missing.count() as u64,
+        incidents: Vec::new(),
+        row,
     }
 }
 

@@ -40,7 +40,7 @@ impl Facts for Api {
     }
 
     async fn dataset(&self, who: &Reader, dataset: &str) -> Answer<DatasetDetail> {
-        self.dataset_detail(who, dataset).await
+        Ok(self.dataset_detail(who, dataset).await?.told())
     }
 
     async fn checks(&self, who: &Reader, dataset: &str) -> Answer<List<CheckRow>> {
