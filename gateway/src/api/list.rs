@@ -127,6 +127,7 @@ pub fn endpoints() -> &'static [Endpoint] {
             runs::moving(),
             of_machines(),
             moving_machines(),
+            cluster(),
             outside(),
         ];
         groups.into_iter().flatten().collect()
@@ -418,6 +419,11 @@ fn moving_machines() -> Vec<Endpoint> {
             WISH,
             "Lets a node take tasks again."
         ),
+    ]
+}
+
+fn cluster() -> Vec<Endpoint> {
+    vec![
         get!(
             "/api/v1/cluster",
             "cluster",
