@@ -247,7 +247,7 @@ pub struct Series {
 }
 
 /// The series of requests before handlers.
-const REQUESTS: Series = Series {
+pub(crate) const REQUESTS: Series = Series {
     waiting: "assay_requests_queued",
     duration: "assay_request_queue_duration_seconds",
 };

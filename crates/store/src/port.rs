@@ -25,6 +25,7 @@ use crate::error::StoreError;
 use crate::feedback::Feedback;
 use crate::fleet::FleetLog;
 use crate::moves::Moves;
+use crate::size::Size;
 
 /// All that is not finished: what a new leader starts from.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -220,10 +221,10 @@ pub struct Health {
 }
 
 /// The reads of the judge and of people, what people answered back ([`Feedback`]), without which no
-/// history is complete, the moves of runs ([`Moves`]) and the fleet over time ([`FleetLog`]). Every list
-/// has a bound.
+/// history is complete, the moves of runs ([`Moves`]), the fleet over time ([`FleetLog`]) and how much there
+/// is ([`Size`]). Every list has a bound.
 #[async_trait]
-pub trait MetricStore: Feedback + Moves + FleetLog + Send + Sync {
+pub trait MetricStore: Feedback + Moves + FleetLog + Size + Send + Sync {
     /// How the store stands; an answer at all says that it answers.
     async fn health(&self) -> Result<Health, StoreError>;
 

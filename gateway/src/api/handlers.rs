@@ -386,6 +386,10 @@ pub(super) async fn cluster_history(api: Api, ask: Ask) -> Gives {
     reply::told(&api.fleet_of(&ask.who).await?)
 }
 
+pub(super) async fn cluster_usage(api: Api, ask: Ask) -> Gives {
+    reply::told(&api.usage_of(&ask.who).await?)
+}
+
 pub(super) async fn scale(api: Api, ask: Ask) -> Gives {
     let bounds: Scale = body(&ask)?;
     let set = api.scale(&ask.who, bounds).await?;

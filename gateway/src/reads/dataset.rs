@@ -249,12 +249,73 @@ fn words(row: &DatasetRow) -> String {
         true => judged,
         false => format!("{judged}; {}", bad.join(", ")),
     };
+    let newest_is_evaluated = counts.error + counts.overflow == 0 && counts.pass > 0;
     match (row.open_incidents, row.health) {
-        (0, Health::NotEvaluated) if counts.error + counts.overflow == 0 && counts.pass > 0 => {
+        (0, Health::NotEvaluated) if newest_is_evaluated => {
             format!("{judged}; what came since could not be evaluated: see the newest run")
         }
         (0, _) => judged,
-        (1, _) => format!("{judged}; 1 incident is open"),
-        (n, _) => format!("{judged}; {n} incidents are open"),
+        (1, _) => format!("{judged}; {}1 incident is open", besides(row)),
+        (n, _) => format!("{judged}; {}{n} incidents are open", besides(row)),
+    }
+}
+
+/// What the newest partition does not show, though the dataset's health does.
+fn besides(row: &DatasetRow) -> &'static str {
+    let counts = &row.counts;
+    match row.health {
+        Health::NotEvaluated if counts.error + counts.overflow == 0 => {
+            "not all of it could be evaluated; "
+        }
+        Health::Failing if counts.fail + counts.missing == 0 => {
+            "another partition fails, or has not come; "
+        }
+        Health::Warning if counts.warn == 0 => "another partition warns; ",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(health: &str, counts: &serde_json::Value, open: u64) -> DatasetRow {
+        let mut all = serde_json::json!({
+            "planned": 3, "pass": 0, "warn": 0, "fail": 0, "error": 0, "missing": 0,
+            "learning": 0, "skipped": 0, "overflow": 0,
+        });
+        for (name, count) in counts.as_object().unwrap() {
+            all[name] = count.clone();
+        }
+        let square = serde_json::json!({
+            "partition": "2026-11-20", "health": "healthy", "counts": all, "runId": "run_1",
+            "judgedAt": "2026-11-20T00:00:00Z",
+        });
+        serde_json::from_value(serde_json::json!({
+            "id": "orders", "name": null, "version": "1.0.0", "status": "active", "owner": null,
+            "tags": [], "checks": 3, "schedule": null, "nextRun": null, "file": "f", "digest": "d",
+            "definition": "x", "kept": false, "health": health, "counts": all, "lastRun": null,
+            "strip": [square], "rows": [], "openIncidents": open,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_sentence_says_why_a_dataset_is_not_healthy_though_its_newest_partition_is() {
+        let passed = serde_json::json!({ "pass": 3 });
+        let told = |health: &str| words(&row(health, &passed, 2));
+        assert_eq!(
+            told("not_evaluated"),
+            "3 of 3 checks pass in 2026-11-20; not all of it could be evaluated; \
+             2 incidents are open"
+        );
+        assert!(told("failing").contains("; another partition fails, or has not come; "));
+        assert!(told("warning").contains("; another partition warns; "));
+        // What the newest partition says itself is not said twice.
+        let failed = row("failing", &serde_json::json!({ "pass": 2, "fail": 1 }), 1);
+        assert_eq!(
+            words(&failed),
+            "2 of 3 checks pass in 2026-11-20; 1 failed; 1 incident is open"
+        );
     }
 }

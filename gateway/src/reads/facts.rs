@@ -16,6 +16,7 @@ use assay_answers::overview::{Overview, Version};
 use assay_answers::run::{Run, RunDetail};
 use assay_answers::task::Task;
 use assay_answers::told::List;
+use assay_answers::usage::Usage;
 use async_trait::async_trait;
 
 use crate::api::Api;
@@ -144,6 +145,10 @@ impl Facts for Api {
 
     async fn fleet(&self, who: &Reader) -> Answer<FleetHistory> {
         self.fleet_of(who).await
+    }
+
+    async fn usage(&self, who: &Reader) -> Answer<Usage> {
+        self.usage_of(who).await
     }
 
     fn openapi(&self) -> serde_json::Value {

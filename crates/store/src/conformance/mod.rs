@@ -17,6 +17,7 @@ pub mod held;
 pub mod leader;
 pub mod many;
 pub mod moves;
+pub mod newest;
 pub mod news;
 pub mod nodes;
 pub mod notices;
@@ -24,6 +25,7 @@ pub mod races;
 pub mod results;
 pub mod runs;
 pub mod series;
+pub mod size;
 pub mod standing;
 
 use crate::news::News;
@@ -184,6 +186,9 @@ macro_rules! conformance_suite {
             notices: a_persons_word_holds_for_the_checks,
             notices: a_finished_partition_is_not_kept,
             notices: subscriptions_are_those_of_the_dataset_and_of_all,
+            newest: the_newest_message_to_each_is_found,
+            size: an_empty_store_has_no_rows,
+            size: what_is_written_is_counted,
             feedback: an_answer_is_kept_with_all_that_was_said,
             feedback: a_repeated_answer_is_kept_once,
             feedback: an_id_is_of_one_answer,
