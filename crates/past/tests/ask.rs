@@ -42,13 +42,10 @@ fn refused(story: &Story, draft: &Draft, words: &[&str]) {
 fn of_regions() -> Story {
     let mut story = Story::of(20);
     let mut other = story.known.partitions.clone();
-    for (entry, region) in story
-        .known
-        .partitions
-        .iter_mut()
-        .map(|partition| (partition, "eu"))
-        .chain(other.iter_mut().map(|partition| (partition, "us")))
-    {
+    let here = story.known.partitions.iter_mut();
+    let here = here.map(|partition| (partition, "eu"));
+    let there = other.iter_mut().map(|partition| (partition, "us"));
+    for (partition, region) in here.chain(there) {
         let partition = Arc::make_mut(partition);
         partition.series = format!("region={region}");
         partition.key = PartitionKey(format!("{region}/{}", partition.key));

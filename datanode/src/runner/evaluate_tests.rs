@@ -17,7 +17,7 @@ use assay_model::metric::MetricKey;
 use assay_model::output::Discovery;
 use assay_model::partition::PartitionKey;
 use assay_model::run::{Run, RunState, Selection};
-use assay_model::task::{EvaluateManySpec, Task};
+use assay_model::task::{EvaluateManySpec, Task, TaskState};
 use assay_past::known::{BREACHES_MAX, INCIDENTS_MAX, PAST_MAX};
 use assay_past::line::{just_after, points_of};
 use assay_store::conformance::fixtures::{Bench, at};
@@ -69,6 +69,7 @@ fn definition(folder: &Path, limit: i64) -> Dataset {
         dimension: None,
         description: None,
         line: None,
+        tags: Vec::new(),
     });
     dataset
 }
