@@ -5,8 +5,6 @@
 //! partition is judged by itself with everything read that the store has; in the other by the runner,
 //! in tasks of one and of many partitions. Every judgement, and in the end both stores, are the same.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
