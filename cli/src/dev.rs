@@ -308,13 +308,15 @@ impl Embedded {
     async fn tell_nobody(&self) {
         self.manager.hand_on_messages(Arc::new(Nobody));
         let all = async {
+            let mut pause = Duration::from_millis(1);
             while self
                 .metrics
                 .outbox(1)
                 .await
                 .is_ok_and(|left| !left.is_empty())
             {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(20));
             }
         };
         if tokio::time::timeout(UNTOLD, all).await.is_err() {
@@ -330,7 +332,8 @@ impl Embedded {
         if tokio::time::timeout(grace, all).await.is_err() {
             tracing::warn!("tasks were still at work; they are run again at the next start");
         }
-        if self.tells.get().is_none() {
+        // What is in memory alone ends with this process: nobody can be told of it later.
+        if self.tells.get().is_none() && self.config.data_dir.is_some() {
             self.tell_nobody().await;
         }
         self.manager.shutdown().await;

@@ -155,6 +155,7 @@ fn from_the_overview_to_the_check_that_failed_and_what_explains_it() {
     let open = open["items"].as_array().unwrap().len();
     let told = text(&mut browser, "main");
     assert!(told.contains(&format!("{open} open incidents")), "{told}");
+    assert!(told.contains("1 dataset: 1 not evaluated;"), "{told}");
     // The overview shows the newest of them, which of several at once is left open.
     follow(
         &mut browser,
@@ -177,6 +178,11 @@ fn from_the_overview_to_the_check_that_failed_and_what_explains_it() {
     let told = text(&mut browser, "main");
     assert!(
         told.contains(&format!("{open} incidents are open all the same")),
+        "{told}"
+    );
+    // Why it is not healthy although its newest partition is stands in its first line.
+    assert!(
+        told.contains("72 of 72 checks pass in 2026-11-20; not all of it could be evaluated"),
         "{told}"
     );
     browser.click("nav a[href='/datasets/orders/checks']");

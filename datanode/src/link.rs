@@ -32,6 +32,8 @@ use crate::node::{Inner, NodeStatus, Report};
 const ADMISSION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a leaving node waits for the leader to agree.
 const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a node that goes waits for the leader to hear it.
+const FAREWELL_MAX: Duration = Duration::from_millis(50);
 /// Between two tries of the probe port to accept.
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
 /// How often a reason that stays is said again.
@@ -329,7 +331,7 @@ impl Link {
                 }
             }
             if self.may_go(asked_to_leave) {
-                return self.go(says).await;
+                return go(says, hears).await;
             }
             let hand_back_at = self
                 .drain_until
@@ -517,13 +519,18 @@ impl Link {
         }
         Ok(())
     }
+}
 
-    async fn go(&self, says: &mpsc::Sender<v1::NodeMessage>) -> End {
-        // The leader drops the stream on hearing it; a goodbye that is lost costs it a time-out.
-        let _ = says.send(message(Kind::Goodbye(v1::Goodbye {}))).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        End::Left
-    }
+/// Says goodbye and waits until it is heard: the leader ends the stream on it. A goodbye that is
+/// lost costs it a time-out.
+async fn go(
+    says: &mpsc::Sender<v1::NodeMessage>,
+    hears: &mut Streaming<v1::ManagerMessage>,
+) -> End {
+    let _ = says.send(message(Kind::Goodbye(v1::Goodbye {}))).await;
+    let ended = async { while let Ok(Some(_)) = hears.message().await {} };
+    let _ = tokio::time::timeout(FAREWELL_MAX, ended).await;
+    End::Left
 }
 
 const fn message(kind: Kind) -> v1::NodeMessage {

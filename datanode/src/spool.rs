@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use assay_model::output::TaskOutput;
+use assay_model::output::{Evaluation, TaskOutput};
 use tokio::sync::watch;
 
 /// What waits.
@@ -71,6 +71,10 @@ impl Drop for Place {
     }
 }
 
+fn rows_of(evaluation: &Evaluation) -> usize {
+    evaluation.metrics.len() + evaluation.results.len()
+}
+
 /// About how many bytes an output takes in memory.
 fn size_of_output(output: &TaskOutput) -> u64 {
     const ROW_BYTES: usize = 256;
@@ -83,9 +87,8 @@ fn size_of_output(output: &TaskOutput) -> u64 {
             let slices: usize = discovery.measures.iter().map(|m| m.slices.len() + 1).sum();
             (discovery.sightings.len() + discovery.evaluations.len() + slices) * ROW_BYTES
         }
-        TaskOutput::Evaluated(evaluation) => {
-            (evaluation.metrics.len() + evaluation.results.len()) * ROW_BYTES
-        }
+        TaskOutput::Evaluated(evaluation) => rows_of(evaluation) * ROW_BYTES,
+        TaskOutput::EvaluatedMany(all) => all.iter().map(rows_of).sum::<usize>() * ROW_BYTES,
     };
     bytes as u64
 }

@@ -21,6 +21,7 @@ use std::time::Instant;
 use assay_answers::{Problem, Reader};
 use assay_guard::Holding;
 use assay_model::dataset::Dataset;
+use jiff::Timestamp;
 
 use crate::memory::{Memory, Source};
 use crate::parts::Parts;
@@ -34,6 +35,8 @@ pub struct Api {
     pub(crate) parts: Arc<Parts>,
     pub(crate) memory: Memory,
     pub(crate) repeats: Repeats,
+    /// When this gateway started.
+    pub(crate) started: Timestamp,
     leaving: Arc<AtomicBool>,
     owners: Arc<RwLock<BTreeMap<String, Option<String>>>>,
     /// When somebody's subscriptions were changed by way of this gateway.
@@ -44,11 +47,13 @@ impl Api {
     /// An API over `parts`; it hears of commits once [`crate::follow::follow`] runs.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let started = (parts.now)();
         let memory = Memory::new(Arc::clone(&parts.now), parts.telemetry.clone());
         Self {
             parts: Arc::new(parts),
             memory,
             repeats: Repeats::default(),
+            started,
             leaving: Arc::default(),
             owners: Arc::default(),
             resubscribed: Arc::new(RwLock::new(Instant::now())),

@@ -115,8 +115,7 @@ pub fn run(of: &run::Run, sum: &RunSum) -> Run {
 pub fn task(of: &task::Task, attempts: &[AttemptRow]) -> Task {
     let (batch, batches, bytes) = match &of.spec {
         TaskSpec::Measure(spec) => (spec.batch, spec.batches, spec.bytes),
-        TaskSpec::Evaluate(spec) => (0, 0, spec.bytes),
-        TaskSpec::Discover => (0, 0, 0),
+        other => (0, 0, other.evaluations().iter().map(|e| e.bytes).sum()),
     };
     Task {
         no: of.id.no,

@@ -12,32 +12,36 @@
 //! never call an answer in force that was read before a commit it has heard of, nor hold up a known
 //! answer for one that may come.
 
+mod flight;
+mod kept;
+mod made;
 mod marks;
+mod pace;
 mod reach;
 pub(crate) mod turns;
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use assay_answers::{Problem, Told};
-use assay_guard::queue::Place;
+use assay_answers::Problem;
 use assay_model::ids::DatasetId;
 use assay_telemetry::Telemetry;
 use bytes::Bytes;
-use http::HeaderValue;
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::error::Elapsed;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::parts::Clock;
-use crate::problem::{INTERNAL, Kind, Miss, NO_LEADER, REGISTRY_AWAY, STORE_AWAY};
+use crate::problem::{INTERNAL, Kind, Miss, NO_LEADER, OVERLOADED, REGISTRY_AWAY, STORE_AWAY};
+use flight::{Flight, Reading, Word};
+pub use kept::Found;
+use kept::{Entry, Printed, Stamp, found};
+pub use made::Made;
+use made::Makings;
 pub use marks::Mark;
 use marks::Marks;
 pub use reach::Reach;
-use turns::Turns;
+use turns::{Turn, Turns};
 
 /// Bytes of kept answers, together.
 const KEPT_BYTES: u64 = 256 << 20;
@@ -53,29 +57,8 @@ const KNOWN_WAITS: Duration = Duration::from_millis(700);
 const SLOW_WAITS: Duration = Duration::from_secs(3);
 /// How long a reader waits when nothing is known.
 const UNKNOWN_WAITS: Duration = Duration::from_secs(8);
-/// A kept answer and its typed form take so many times the bytes of its JSON, about.
-const WEIGHT_FACTOR: usize = 3;
 /// Bytes of a kept answer besides its content and its question, about.
 const ENTRY_BYTES: usize = 512;
-
-/// An answer as it is sent, made once.
-struct Printed {
-    json: Bytes,
-    /// The ETag of these bytes.
-    tag: Option<HeaderValue>,
-    /// About how much memory it takes.
-    weight: usize,
-}
-
-impl Printed {
-    fn of(it: &impl Serialize, as_of: Timestamp) -> Result<Self, serde_json::Error> {
-        let json = serde_json::to_vec(&Told::fresh(it, as_of)).map(Bytes::from)?;
-        let weight = json.len().saturating_mul(WEIGHT_FACTOR);
-        let tag = format!("\"{:016x}\"", xxh3_64(&json));
-        let tag = HeaderValue::from_str(&tag).ok();
-        Ok(Self { json, tag, weight })
-    }
-}
 
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,85 +110,17 @@ impl Key {
         }
     }
 
+    /// What kind of question it is: its first word, which the program chooses.
+    fn kind(&self) -> &str {
+        self.question.split([' ', '\0']).next().unwrap_or_default()
+    }
+
     /// How much memory it takes: who asks chooses its words.
     fn bytes(&self) -> usize {
         let dataset = self.dataset.as_ref().map_or(0, |id| id.as_str().len());
         dataset + self.question.len()
     }
 }
-
-/// A kept answer.
-struct Entry {
-    it: Arc<dyn Any + Send + Sync>,
-    json: Bytes,
-    tag: Option<HeaderValue>,
-    weight: u32,
-    /// When its reading began, and when it had ended.
-    begun_at: Instant,
-    read_at: Instant,
-    as_of: Timestamp,
-    mark: Mark,
-}
-
-/// An answer, as it is found.
-pub struct Found<T> {
-    /// The answer.
-    pub it: Arc<T>,
-    /// The same as JSON, with `asOf`; empty for what is no answer by itself.
-    pub json: Bytes,
-    /// The ETag of these bytes, if there are any.
-    pub tag: Option<HeaderValue>,
-    /// When it was read.
-    pub as_of: Timestamp,
-    /// Seconds since it could last be confirmed, while it cannot.
-    pub stale_s: Option<u64>,
-}
-
-impl<T> Found<T> {
-    /// The answer, if it is in force: what another answer may be made of and kept.
-    ///
-    /// # Errors
-    /// [`Miss::Old`].
-    pub fn in_force(self) -> Result<Arc<T>, Miss> {
-        match self.stale_s {
-            None => Ok(self.it),
-            Some(_) => Err(Miss::Old),
-        }
-    }
-}
-
-impl<T: Serialize> Found<T> {
-    /// An answer that is made of `other` and is not kept.
-    ///
-    /// # Errors
-    /// [`Problem`] when it cannot be printed, which is a defect.
-    pub fn made_of<U>(other: &Found<U>, it: T) -> Result<Self, Problem> {
-        let printed = Printed::of(&it, other.as_of);
-        let printed = printed.map_err(|e| INTERNAL.because(e.to_string()))?;
-        Ok(Self {
-            it: Arc::new(it),
-            json: printed.json,
-            tag: printed.tag,
-            as_of: other.as_of,
-            stale_s: other.stale_s,
-        })
-    }
-}
-
-impl<T: Clone> Found<T> {
-    /// The answer by itself.
-    #[must_use]
-    pub fn told(&self) -> Told<T> {
-        Told {
-            it: T::clone(&self.it),
-            as_of: self.as_of,
-            stale_s: self.stale_s,
-        }
-    }
-}
-
-/// What is held while an answer is made: the place among those who ask the same, and a turn.
-type Places = (OwnedMutexGuard<()>, Option<Place>);
 
 /// The kept answers. Clones share them.
 #[derive(Clone)]
@@ -217,7 +132,8 @@ struct Inner {
     kept: moka::sync::Cache<Key, Arc<Entry>>,
     /// Each of the times between two that hearing began or ended: what was asked before the store
     /// went away may wait for it long after it came back.
-    flights: moka::sync::Cache<(Key, u64), Arc<Mutex<()>>>,
+    flights: moka::sync::Cache<(Key, u64), Arc<Flight>>,
+    makings: Makings,
     marks: Marks,
     store: Reach,
     managers: Reach,
@@ -246,6 +162,7 @@ impl Memory {
             inner: Arc::new(Inner {
                 kept,
                 flights,
+                makings: Makings::default(),
                 marks: Marks::default(),
                 store: Reach::default(),
                 managers: Reach::default(),
@@ -255,6 +172,11 @@ impl Memory {
                 telemetry,
             }),
         }
+    }
+
+    /// The turns at the store, and who waits for them.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.inner.turns
     }
 
     /// A commit about a dataset was heard of.
@@ -293,6 +215,13 @@ impl Memory {
             Source::Managers => &self.inner.managers,
             Source::Registry => &self.inner.registry,
         }
+    }
+
+    /// What was read last in answer to a question, in force or not: for what no commit changes of it.
+    #[must_use]
+    pub fn last<T: Send + Sync + 'static>(&self, key: &Key) -> Option<Arc<T>> {
+        let entry = self.inner.kept.get(key)?;
+        found(&entry, None).ok().map(|found| found.it)
     }
 
     /// The answer to a question: kept, or from `load`.
@@ -340,6 +269,21 @@ impl Memory {
         self.find(source, key, good, load, print).await
     }
 
+    /// An answer that is made of kept ones: made and printed once for the same readings, as long as it
+    /// `holds`.
+    ///
+    /// # Errors
+    /// [`Problem`] when it cannot be printed, which is a defect.
+    pub fn made<T: Serialize + Send + Sync + 'static>(
+        &self,
+        key: Key,
+        of: Made,
+        holds: impl FnOnce(&T) -> bool,
+        make: impl FnOnce() -> T,
+    ) -> Result<Found<T>, Problem> {
+        self.inner.makings.of(key, of, holds, make)
+    }
+
     async fn find<T, L, P>(
         &self,
         source: Source,
@@ -367,31 +311,27 @@ impl Memory {
         }
         let patience = patience(known.is_some());
         let work = async {
-            let places = loop {
-                let places = self.in_line(source, &key).await?;
-                // Whoever held the place before has left an answer, or the word that there is none.
-                // What was read after this asker came is an answer to them, also if more was committed
-                // since: else each of a crowd would read for themselves while commits come in.
-                if let Some(entry) = self.inner.kept.get(&key)
-                    && (entry.begun_at >= asked_at || self.in_force(&key, &entry, good))
-                {
-                    self.count("shared");
-                    return Ok(entry);
+            let flight = self.flight(&key);
+            loop {
+                // Whoever ends from here on is heard of.
+                let word = flight.word();
+                if let Some(settled) = self.settled(source, &key, good, asked_at) {
+                    return settled;
                 }
-                if let Some(why) = self.reach(source).blocked(false) {
-                    return Err(Miss::Away(why));
+                let Some(places) = self.places(source, &flight, word).await? else {
+                    continue;
+                };
+                if let Some(settled) = self.settled(source, &key, good, asked_at) {
+                    return settled;
                 }
-                if let Some(places) = places {
-                    break places;
-                }
-            };
-            self.count("miss");
-            let loading = self.clone().load(source, key.clone(), load, print, places);
-            let loading = turns::making(loading);
-            // A reader that goes away leaves the work to those who come after it.
-            match tokio::spawn(loading).await {
-                Ok(loaded) => loaded,
-                Err(error) => Err(INTERNAL.because(error.to_string()).into()),
+                self.count("miss");
+                let loading = self.clone().load(source, key.clone(), load, print, places);
+                let loading = turns::making(loading);
+                // A reader that goes away leaves the work to those who come after it.
+                return match tokio::spawn(loading).await {
+                    Ok(loaded) => loaded,
+                    Err(error) => Err(INTERNAL.because(error.to_string()).into()),
+                };
             }
         };
         // On the heap: it is large, and what is kept never comes here.
@@ -399,6 +339,10 @@ impl Memory {
             Ok(Ok(entry)) => found(&entry, None),
             Ok(Err(Miss::Problem(problem))) => Err(*problem),
             Ok(Err(Miss::Away(why))) => self.last_known(source, &key, known.as_ref(), &why),
+            Ok(Err(Miss::Busy(why))) => {
+                let last = self.last_known(source, &key, known.as_ref(), why);
+                last.map_err(|_| self.too_busy(why))
+            }
             Ok(Err(Miss::Old)) => {
                 let why = "what it is made of is only known as it was";
                 self.last_known(source, &key, known.as_ref(), why)
@@ -435,25 +379,67 @@ impl Memory {
         hears && self.reach(source).is_away().is_none()
     }
 
-    /// Waits until this asker may have it read: for a turn at the store. `None`: another one who asks
-    /// the same had it read, and is done.
-    async fn in_line(&self, source: Source, key: &Key) -> Result<Option<Places>, Miss> {
-        // In this order: whoever is waited for among those who ask the same has a turn.
-        let turn = match source {
-            Source::Store => self.inner.turns.next().await.map_err(Miss::Away)?,
-            Source::Managers | Source::Registry => None,
-        };
+    /// The askers of a question in one of the times between two that hearing began or ended.
+    fn flight(&self, key: &Key) -> Arc<Flight> {
         let period = self.inner.marks.of(None).period();
         let flight = (key.clone(), period);
-        let flight = self.inner.flights.get_with(flight, Arc::default);
-        if let Ok(place) = Arc::clone(&flight).try_lock_owned() {
-            return Ok(Some((place, turn)));
+        self.inner.flights.get_with(flight, Arc::default)
+    }
+
+    /// What somebody else has read for this asker, or the word that there is no answer. What was read
+    /// after they came is an answer to them, also if more was committed since: else each of a crowd
+    /// would read for themselves while commits come in.
+    fn settled(
+        &self,
+        source: Source,
+        key: &Key,
+        good: Good,
+        asked_at: Instant,
+    ) -> Option<Result<Arc<Entry>, Miss>> {
+        let kept = self.inner.kept.get(key);
+        let answers = |e: &Arc<Entry>| e.begun_at >= asked_at || self.in_force(key, e, good);
+        if let Some(entry) = kept.filter(answers) {
+            self.count("shared");
+            return Some(Ok(entry));
         }
-        // One who only waits for another leaves the turn to others: a crowd behind one slow answer
-        // would hold up all that is asked besides.
-        drop(turn);
-        drop(flight.lock().await);
-        Ok(None)
+        let blocked = self.reach(source).blocked(false);
+        blocked.map(|why| Err(Miss::Away(why)))
+    }
+
+    /// The right to read for all who ask the same, with a turn where the store is asked: only one who
+    /// reads has one, and one of each rank at most waits for it. `None`: somebody else has come to an
+    /// end, with an answer or without.
+    async fn places(
+        &self,
+        source: Source,
+        flight: &Arc<Flight>,
+        word: Word<'_>,
+    ) -> Result<Option<(Reading, Option<Turn>)>, Miss> {
+        turns::leave_seat();
+        if flight.is_read() {
+            word.ended.await;
+            return Ok(None);
+        }
+        let rank = turns::rank().filter(|_| source == Source::Store);
+        let Some(rank) = rank else {
+            let Some(reading) = flight.read() else {
+                word.ended.await;
+                return Ok(None);
+            };
+            return Ok(Some((reading, None)));
+        };
+        let Some(_standing) = flight.stand(rank) else {
+            word.any().await;
+            return Ok(None);
+        };
+        let turn = tokio::select! {
+            biased;
+            // Somebody of another rank had a turn before.
+            () = word.ended => return Ok(None),
+            turn = self.inner.turns.next(rank) => turn.map_err(|full| Miss::Busy(full.words()))?,
+        };
+        let reading = flight.read();
+        Ok(reading.map(|reading| (reading, Some(turn))))
     }
 
     async fn load<T, L, P>(
@@ -462,7 +448,7 @@ impl Memory {
         key: Key,
         load: L,
         print: P,
-        places: Places,
+        (reading, turn): (Reading, Option<Turn>),
     ) -> Result<Arc<Entry>, Miss>
     where
         T: Send + Sync + 'static,
@@ -476,7 +462,7 @@ impl Memory {
         let loaded = load.await;
         match &loaded {
             Err(Miss::Away(why)) => self.reach(source).failed(why),
-            Err(Miss::Old) => {}
+            Err(Miss::Old | Miss::Busy(_)) => {}
             _ => self.reach(source).worked(),
         }
         let it = Arc::new(loaded?);
@@ -484,6 +470,7 @@ impl Memory {
         let asked = key.bytes().saturating_add(ENTRY_BYTES);
         let weight = printed.weight.saturating_add(asked);
         let entry = Arc::new(Entry {
+            stamp: Stamp::next(),
             it,
             json: printed.json,
             tag: printed.tag,
@@ -493,8 +480,11 @@ impl Memory {
             as_of,
             mark,
         });
+        if let Some(turn) = turn {
+            turn.answered(key.kind());
+        }
         self.inner.kept.insert(key, Arc::clone(&entry));
-        drop(places);
+        drop(reading);
         Ok(entry)
     }
 
@@ -541,6 +531,14 @@ impl Memory {
         found(entry, Some(since.elapsed().as_secs()))
     }
 
+    /// Nothing is known, and there is no turn to be had.
+    fn too_busy(&self, why: &str) -> Problem {
+        let reason = [("reason", "overloaded")];
+        let telemetry = &self.inner.telemetry;
+        telemetry.count("assay_requests_rejected_total", &reason, 1);
+        OVERLOADED.because(why)
+    }
+
     fn count(&self, outcome: &str) {
         let labels = [("outcome", outcome)];
         let telemetry = &self.inner.telemetry;
@@ -551,23 +549,6 @@ impl Memory {
 /// How long a reader waits for a new answer.
 const fn patience(known: bool) -> Duration {
     if known { KNOWN_WAITS } else { UNKNOWN_WAITS }
-}
-
-fn found<T: Send + Sync + 'static>(
-    entry: &Arc<Entry>,
-    stale_s: Option<u64>,
-) -> Result<Found<T>, Problem> {
-    // A question has one type of answer; another one would be a defect, not a wrong answer.
-    let it = Arc::clone(&entry.it)
-        .downcast::<T>()
-        .map_err(|_| INTERNAL.because("a kept answer is of another type"))?;
-    Ok(Found {
-        it,
-        json: entry.json.clone(),
-        tag: entry.tag.clone(),
-        as_of: entry.as_of,
-        stale_s,
-    })
 }
 
 #[cfg(test)]

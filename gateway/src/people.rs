@@ -9,7 +9,7 @@ use assay_answers::Problem;
 use assay_proto::convert::WireError;
 use assay_store::StoreError;
 
-use crate::problem::{DAMAGED, Miss, STORE_AWAY};
+use crate::problem::{DAMAGED, Miss, OVERLOADED, STORE_AWAY};
 
 pub(crate) use subscriptions::Turn;
 
@@ -28,6 +28,7 @@ pub(crate) fn away(error: StoreError) -> Problem {
     match Miss::from(error) {
         Miss::Problem(problem) => *problem,
         Miss::Away(why) => STORE_AWAY.because(why),
+        Miss::Busy(why) => OVERLOADED.because(why),
         Miss::Old => STORE_AWAY.because("the store does not answer"),
     }
 }

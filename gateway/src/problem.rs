@@ -155,6 +155,8 @@ pub fn shown(name: &str) -> String {
 pub enum Miss {
     /// Where it is kept does not answer.
     Away(String),
+    /// There is no turn to have it asked.
+    Busy(&'static str),
     /// What it is made of is only known as it was.
     Old,
     /// It is refused.

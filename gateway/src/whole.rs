@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use assay_answers::{Problem, Reader, Role};
 use assay_guard::principal::{Grant, Kind, Scope};
-use assay_guard::queue::Rank;
+use assay_guard::queue::{Rank, Seat};
 use assay_guard::{Guard, GuardSettings, Holding, Owners, Present, Principal, RouteLabel, session};
 use assay_pages::seams::Seams;
 use assay_pages::{Door, Pages};
@@ -164,6 +164,11 @@ impl Gateway {
         settings: GuardSettings,
         audit: Arc<dyn Audit>,
     ) -> Result<Guarded, String> {
+        let (queue, turns) = (&settings.queue, self.api().memory.turns());
+        turns.set_room(queue.waiting, queue.patience());
+        if let Some(places) = queue.store_turns {
+            turns.set_places(places);
+        }
         let parts = assay_guard::Parts {
             owners: Arc::new(self.api().clone()),
             audit,
@@ -184,9 +189,10 @@ impl Gateway {
 fn labelled(router: Router) -> Router {
     router.layer(from_fn(async |request: Request, next: Next| {
         let rank = request.extensions().get::<Rank>().copied();
+        let seat = request.extensions().get::<Seat>().cloned();
         let answer = next.run(request);
         let mut response = match rank {
-            Some(rank) => turns::by(rank, answer).await,
+            Some(rank) => turns::by(rank, seat, answer).await,
             None => answer.await,
         };
         if let Some(Route(name)) = response.extensions().get::<Route>().copied() {

@@ -24,7 +24,7 @@ use crate::lock::{DataLock, Lock, hold};
 use crate::progress;
 use crate::stop::Stop;
 
-use report::{Checked, Filter};
+use report::{Checked, Filter, Shown};
 
 /// How long a full disk is waited for.
 const NO_SPACE: Duration = Duration::from_secs(5);
@@ -217,6 +217,7 @@ async fn check_one(
         dataset,
         runs,
         filter,
+        Shown::by(args, cx.screen.output),
         elapsed,
     )
     .await

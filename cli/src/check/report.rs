@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use assay_model::dataset::Dataset;
-use assay_model::ids::RunId;
+use assay_model::ids::{CheckId, RunId};
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
 use assay_model::output::Remarks;
@@ -18,10 +18,10 @@ use assay_model::run::{Run, RunState};
 use assay_model::task::TaskState;
 use assay_store::MetricStore;
 use assay_store::port::ResultRow;
-use assay_store::standing::{Look, standing};
+use assay_store::standing::{Look, Which, standing};
 use serde_json::json;
 
-use crate::args::{CheckArgs, FailOn};
+use crate::args::{CheckArgs, FailOn, Output};
 use crate::commands::partition_key;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -30,6 +30,8 @@ use crate::show::text;
 
 /// Results of one run that are read, at most.
 const RESULTS_MAX: u32 = 1_000_000;
+/// Row counts that are read, at most: more than a dataset has partitions.
+const ROW_COUNTS_MAX: u32 = i32::MAX as u32;
 /// Ignored files that the JSON names, at most.
 const IGNORED_MAX: usize = 1000;
 /// Lines of findings that are shown without `--all`.
@@ -167,14 +169,39 @@ pub struct Checked {
     pub elapsed: Duration,
 }
 
+/// Which results of a check somebody may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// All.
+    All,
+    /// Those that need a look, and those of checks that the definition declares.
+    FindingsAndDeclared,
+    /// Those that need a look.
+    Findings,
+}
+
+impl Shown {
+    /// What is shown by these flags.
+    pub fn by(args: &CheckArgs, output: Output) -> Self {
+        match output {
+            _ if args.all || args.junit.is_some() => Self::All,
+            Output::Json | Output::Jsonl => Self::All,
+            Output::Text => Self::FindingsAndDeclared,
+            Output::None => Self::Findings,
+        }
+    }
+}
+
 impl Checked {
-    /// Reads what `runs` committed.
+    /// Reads what `runs` committed: every result, or, where not all are `shown` in some way, those that
+    /// are.
     pub async fn read(
         store: &dyn MetricStore,
         file: &Path,
         dataset: Dataset,
         runs: Vec<Run>,
         filter: &Filter,
+        shown: Shown,
         elapsed: Duration,
     ) -> Result<Self> {
         let (mut broken, mut remarks) = (Vec::new(), Remarks::default());
@@ -183,11 +210,17 @@ impl Checked {
             remarks.merge(store.remarks(run.id, IGNORED_MAX).await?);
         }
         let keys = filter.partitions_of(&dataset);
+        let declared: Vec<CheckId> = dataset.checks.iter().map(|c| c.id.clone()).collect();
         let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
         let look = Look {
             runs: &ids,
             keys: &keys,
             limit: RESULTS_MAX,
+            which: match shown {
+                Shown::Findings if filter.is_open() => Which::Findings(&[]),
+                Shown::FindingsAndDeclared if filter.is_open() => Which::Findings(&declared),
+                _ => Which::All,
+            },
         };
         let standing = standing(store, &dataset.id, look).await?;
         let unchanged = standing.unchanged && broken.is_empty();
@@ -214,10 +247,10 @@ impl Checked {
                 broken.push(format!("{n} results are beyond what a filter can look at"));
             }
         }
-        let keys: BTreeSet<&PartitionKey> = rows.iter().map(|row| &row.partition.key).collect();
-        let keys: BTreeSet<&PartitionKey> = keys
-            .intersection(&standing.judged.iter().collect())
-            .copied()
+        let chosen: BTreeSet<&PartitionKey> = rows.iter().map(|row| &row.partition.key).collect();
+        let judged = standing.judged.iter();
+        let keys: BTreeSet<&PartitionKey> = judged
+            .filter(|key| filter.is_open() || chosen.contains(key))
             .collect();
         let missing: BTreeSet<&PartitionKey> = rows
             .iter()
@@ -279,13 +312,12 @@ async fn volume(
         .map(|entry| entry.bytes)
         .sum();
     let rows_key = MetricKey::table(Metric::RowCount);
-    let history = store.history(&dataset.id, None, 100_000).await?;
-    let rows = history
+    let counts = store.values_of_metric(&dataset.id, &rows_key, ROW_COUNTS_MAX);
+    let rows = counts
+        .await?
         .iter()
-        .filter(|(key, _)| *key == rows_key)
-        .flat_map(|(_, points)| points)
-        .filter(|point| keys.contains(&point.partition.key))
-        .filter_map(|point| point.value.to_string().parse::<u64>().ok())
+        .filter(|(key, _)| keys.contains(key))
+        .filter_map(|(_, value)| value.to_string().parse::<u64>().ok())
         .sum();
     Ok((rows, bytes))
 }

@@ -20,6 +20,7 @@ use crate::problem::Problem;
 use crate::run::{Done, Run, RunDetail, StartRun, Started};
 use crate::task::Task;
 use crate::told::{List, Reader, Told};
+use crate::usage::Usage;
 
 /// What every question gives.
 pub type Answer<T> = Result<Told<T>, Problem>;
@@ -211,6 +212,9 @@ pub trait Facts: Send + Sync {
 
     /// The fleet over the last day.
     async fn fleet(&self, who: &Reader) -> Answer<FleetHistory>;
+
+    /// How much the gateway is asked, and how much the store holds.
+    async fn usage(&self, who: &Reader) -> Answer<Usage>;
 
     /// The OpenAPI document of the API.
     fn openapi(&self) -> serde_json::Value;

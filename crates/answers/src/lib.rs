@@ -29,6 +29,7 @@ pub mod run;
 pub mod schema;
 pub mod task;
 pub mod told;
+pub mod usage;
 pub mod value;
 pub mod words;
 

@@ -29,7 +29,7 @@ use crate::body::Bounds;
 use crate::identity::Identity;
 use crate::principal::Principal;
 use crate::problem::{Kind, Problem, REASONS};
-use crate::queue::{Place, Queue, Rank};
+use crate::queue::{Place, Queue, Rank, Seat};
 use crate::quota::{Bucket, Quotas, Uptime};
 use crate::refusals::{
     BUSY, broke, draining, forbidden, foreign, full, not_identified, unidentified,
@@ -38,7 +38,7 @@ use crate::rights::{Decision, Object, decide};
 use crate::route::{Asked, asked, is_read};
 use crate::settings::GuardSettings;
 use crate::streams::{self, Streams};
-use crate::{body, changes, loopback, session};
+use crate::{body, changes, load, loopback, session};
 
 /// To whom a dataset belongs, as the gateway knows it at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,12 +146,11 @@ impl Guard {
             return Err(faults.join("; "));
         }
         let (queue, limits) = (&settings.queue, &settings.limits);
-        let patience = Duration::from_millis(queue.patience_ms);
         let telemetry = parts.telemetry.clone();
         let inner = Inner {
             identity: Identity::new(&settings.identity)?,
             quotas: Quotas::new(&settings.quotas, &Uptime::begin()),
-            queue: Queue::new(queue.in_flight, queue.waiting, patience, telemetry),
+            queue: Queue::new(queue.in_flight, queue.waiting, queue.patience(), telemetry),
             bodies: tokio::sync::Semaphore::new(limits.bodies),
             streams: Streams::new(limits.streams_each, limits.streams),
             parts,
@@ -162,8 +161,9 @@ impl Guard {
         for reason in REASONS {
             let labels = [("reason", reason)];
             let telemetry = &inner.parts.telemetry;
-            telemetry.count("assay_requests_rejected_total", &labels, 0);
+            telemetry.count(load::REJECTED, &labels, 0);
         }
+        inner.parts.telemetry.count(load::ALLOWED, &[], 0);
         inner.show_active(0);
         if inner.identity.is_local() {
             tracing::info!("the gateway is {}", loopback::OPEN);
@@ -189,7 +189,7 @@ impl Guard {
     pub(crate) fn count_closed(&self) {
         let reason = [("reason", "rate_limited")];
         let telemetry = &self.inner.parts.telemetry;
-        telemetry.count("assay_requests_rejected_total", &reason, 1);
+        telemetry.count(load::REJECTED, &reason, 1);
     }
 
     /// Whether requests are sent here: not once a stop was announced.
@@ -240,10 +240,10 @@ async fn pass(State(guard): State<Guard>, request: Request, next: Next) -> Respo
         Err(problem) => {
             let reason = [("reason", problem.kind.reason())];
             let telemetry = &inner.parts.telemetry;
-            telemetry.count("assay_requests_rejected_total", &reason, 1);
+            telemetry.count(load::REJECTED, &reason, 1);
             if problem.kind == Kind::RateLimited {
                 let labels = [("scope", "client"), ("route", route.as_str())];
-                telemetry.count("assay_rate_limit_exceeded_total", &labels, 1);
+                telemetry.count(load::EXCEEDED, &labels, 1);
             }
             let answer = problem.answer(uri.path(), trace.as_deref());
             match &inner.parts.present {
@@ -314,7 +314,7 @@ impl Inner {
     )]
     fn show_active(&self, active: usize) {
         let telemetry = &self.parts.telemetry;
-        telemetry.set("http_server_active_requests", &[], active as f64);
+        telemetry.set(load::ACTIVE, &[], active as f64);
     }
 
     async fn handle(
@@ -362,6 +362,7 @@ impl Inner {
         });
         let mut request = self.whole(request).await?;
         let place = self.queue.enter(rank).await.map_err(full)?;
+        self.parts.telemetry.count(load::ALLOWED, &[], 1);
         self.attach(who.clone(), &mut request);
         // What handlers put in line themselves goes by the same rank.
         request.extensions_mut().insert(rank);
@@ -384,10 +385,13 @@ impl Inner {
         extensions.insert(who);
     }
 
-    /// A handler that reads; its place is free when its answer begins.
-    async fn read(&self, request: Request, next: Next, place: Place) -> Response {
+    /// A handler that reads; its place is free when its answer begins, or when the handler leaves its
+    /// [`Seat`].
+    async fn read(&self, mut request: Request, next: Next, place: Place) -> Response {
+        let seat = Seat::of(place);
+        request.extensions_mut().insert(seat.clone());
         let answer = next.run(request).await;
-        drop(place);
+        seat.leave();
         answer
     }
 

@@ -29,6 +29,7 @@ pub mod identity;
 pub mod jwks;
 pub mod jwt;
 mod layer;
+pub mod load;
 pub mod loopback;
 mod paced;
 pub mod principal;

@@ -105,8 +105,31 @@ impl<T> Line<T> {
         Arrival::Refused(request)
     }
 
-    /// A place becomes free: who gets it.
+    /// From here on so many work at a time: who goes at once because there are more.
+    pub fn set_places(&mut self, places: usize) -> Vec<T> {
+        self.places = places.max(1);
+        let mut go = Vec::new();
+        while self.working < self.places {
+            let Some(next) = self.waiting.iter_mut().find_map(VecDeque::pop_front) else {
+                break;
+            };
+            self.working += 1;
+            go.push(next);
+        }
+        go
+    }
+
+    /// From here on there is room for so many; those that wait already stay.
+    pub const fn set_room(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    /// A place becomes free: who gets it. Nobody does while more work than are to.
     pub fn leave(&mut self) -> Option<T> {
+        if self.working > self.places {
+            self.working -= 1;
+            return None;
+        }
         let next = self.waiting.iter_mut().find_map(VecDeque::pop_front);
         if next.is_none() {
             self.working = self.working.saturating_sub(1);
@@ -149,6 +172,18 @@ pub enum Full {
     Patience,
 }
 
+impl Full {
+    /// Why, in words for people, and what to do.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Queue => "the queue is full; ask again",
+            Self::Shed => "the queue is full, and requests of owners go first; ask again",
+            Self::Patience => "the request waited for too long; ask again",
+        }
+    }
+}
+
 struct Ticket {
     number: u64,
     turn: oneshot::Sender<Result<Place, Full>>,
@@ -161,11 +196,46 @@ pub struct Queue {
 }
 
 struct Inner {
-    line: Mutex<(Line<Ticket>, u64)>,
-    patience: Duration,
+    line: Mutex<Held>,
     telemetry: Telemetry,
     series: Series,
 }
+
+/// What a queue decides by.
+struct Held {
+    line: Line<Ticket>,
+    /// The number of the last ticket.
+    number: u64,
+    patience: Duration,
+    /// Since when there was always somebody who waited.
+    stands: Option<Instant>,
+}
+
+impl Held {
+    /// For how long one of this rank may wait. A queue that was empty lately holds a burst, which it
+    /// works off. One that has stood for longer than anybody may wait is asked for more than is
+    /// answered: whoever waits the whole time in it only makes all wait as long, so that those who
+    /// are sent away first are so early.
+    fn patience(&self, rank: Rank, now: Instant) -> Duration {
+        let stood = self.stands.map(|since| now.duration_since(since));
+        let is_overrun = stood.is_some_and(|stood| stood >= self.patience);
+        match rank {
+            Rank::Subscriber | Rank::Anonymous if is_overrun => self.patience / EARLY,
+            _ => self.patience,
+        }
+    }
+
+    /// Looks whether anybody waits.
+    fn look(&mut self, now: Instant) {
+        self.stands = match self.line.waiting() {
+            0 => None,
+            _ => self.stands.or(Some(now)),
+        };
+    }
+}
+
+/// What part of their patience others than owners have in a queue that is asked for too much.
+const EARLY: u32 = 8;
 
 /// The series of a queue, by the rank of who waits.
 #[derive(Debug, Clone, Copy)]
@@ -177,7 +247,7 @@ pub struct Series {
 }
 
 /// The series of requests before handlers.
-const REQUESTS: Series = Series {
+pub(crate) const REQUESTS: Series = Series {
     waiting: "assay_requests_queued",
     duration: "assay_request_queue_duration_seconds",
 };
@@ -189,14 +259,32 @@ pub struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let next = self.queue.with(|line, _| line.leave());
+        let next = self.queue.with(|held| held.line.leave());
         if let Some(ticket) = next {
-            let place = Self {
-                queue: Arc::clone(&self.queue),
-            };
-            // One that has gone away gives the place on, by dropping it.
-            drop(ticket.turn.send(Ok(place)));
+            self.queue.goes(ticket);
         }
+    }
+}
+
+/// A place that may be given back before its request ends: one who waits for somebody else keeps
+/// nobody from working. Clones share it; without any, it is free.
+#[derive(Clone)]
+pub struct Seat(Arc<Mutex<Option<Place>>>);
+
+impl Seat {
+    /// A seat that holds this place.
+    #[must_use]
+    pub fn of(place: Place) -> Self {
+        Self(Arc::new(Mutex::new(Some(place))))
+    }
+
+    /// Gives the place back, if it was not yet.
+    pub fn leave(&self) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = held.take();
+        // Whoever is next takes it up: not under this lock.
+        drop(held);
+        drop(place);
     }
 }
 
@@ -210,17 +298,27 @@ struct Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.queue
-            .with(|line, _| line.withdraw(self.rank, |ticket| ticket.number == self.number));
+            .with(|held| held.line.withdraw(self.rank, |t| t.number == self.number));
         self.queue.show(self.rank);
     }
 }
 
 impl Inner {
-    fn with<R>(&self, act: impl FnOnce(&mut Line<Ticket>, &mut u64) -> R) -> R {
+    fn with<R>(&self, act: impl FnOnce(&mut Held) -> R) -> R {
         // The line is whole between two calls of it.
         let mut held = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        let (line, number) = &mut *held;
-        act(line, number)
+        let done = act(&mut held);
+        held.look(Instant::now());
+        done
+    }
+
+    /// Whoever holds this ticket has a place.
+    fn goes(self: &Arc<Self>, ticket: Ticket) {
+        let place = Place {
+            queue: Arc::clone(self),
+        };
+        // One that has gone away gives the place on, by dropping it.
+        drop(ticket.turn.send(Ok(place)));
     }
 
     #[expect(
@@ -228,7 +326,7 @@ impl Inner {
         reason = "a queue is far shorter than 2^53"
     )]
     fn show(&self, rank: Rank) {
-        let waiting = self.with(|line, _| line.waiting_of(rank)) as f64;
+        let waiting = self.with(|held| held.line.waiting_of(rank)) as f64;
         let labels = [("queue", rank.word())];
         self.telemetry.set(self.series.waiting, &labels, waiting);
     }
@@ -250,8 +348,12 @@ impl Queue {
         telemetry: Telemetry,
     ) -> Self {
         let inner = Inner {
-            line: Mutex::new((Line::new(places, waiting), 0)),
-            patience,
+            line: Mutex::new(Held {
+                line: Line::new(places, waiting),
+                number: 0,
+                patience,
+                stands: None,
+            }),
             telemetry,
             series,
         };
@@ -282,13 +384,12 @@ impl Queue {
 
     async fn wait(&self, rank: Rank) -> Result<Place, Full> {
         let (turn, came) = oneshot::channel();
-        let (arrival, number) = self.inner.with(|line, number| {
-            *number += 1;
-            let ticket = Ticket {
-                number: *number,
-                turn,
-            };
-            (line.arrive(rank, ticket), *number)
+        let (arrival, number, patience) = self.inner.with(|held| {
+            held.number += 1;
+            let number = held.number;
+            let patience = held.patience(rank, Instant::now());
+            let arrival = held.line.arrive(rank, Ticket { number, turn });
+            (arrival, number, patience)
         });
         let place = || Place {
             queue: Arc::clone(&self.inner),
@@ -305,7 +406,7 @@ impl Queue {
             rank,
             number,
         };
-        let answer = tokio::time::timeout(self.inner.patience, came).await;
+        let answer = tokio::time::timeout(patience, came).await;
         drop(waiting);
         match answer {
             Ok(Ok(turn)) => turn,
@@ -315,117 +416,34 @@ impl Queue {
         }
     }
 
+    /// From here on so many work at a time; those at work beyond that go on to their end.
+    pub fn set_places(&self, places: usize) {
+        let go = self.inner.with(|held| held.line.set_places(places));
+        for ticket in go {
+            self.inner.goes(ticket);
+        }
+    }
+
+    /// From here on so many wait, none longer than `patience`.
+    pub fn set_room(&self, waiting: usize, patience: Duration) {
+        self.inner.with(|held| {
+            held.line.set_room(waiting);
+            held.patience = patience;
+        });
+    }
+
     /// How many work.
     #[must_use]
     pub fn working(&self) -> usize {
-        self.inner.with(|line, _| line.working())
+        self.inner.with(|held| held.line.working())
     }
 
     /// How many wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.inner.with(|line, _| line.waiting())
+        self.inner.with(|held| held.line.waiting())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use Rank::{Anonymous, Owner, Subscriber};
-
-    #[test]
-    fn the_lowest_are_sent_away_first_and_the_highest_go_first() {
-        let mut line = Line::new(1, 3);
-        assert_eq!(line.arrive(Anonymous, 1), Arrival::Goes(1));
-        for n in 2..=4 {
-            assert_eq!(line.arrive(Anonymous, n), Arrival::Waits);
-        }
-        assert_eq!(line.arrive(Anonymous, 5), Arrival::Refused(5));
-        assert_eq!(
-            line.arrive(Subscriber, 6),
-            Arrival::Sheds(4),
-            "the last that came"
-        );
-        assert_eq!(line.arrive(Owner, 7), Arrival::Sheds(3));
-        assert_eq!(line.arrive(Owner, 8), Arrival::Sheds(2));
-        assert_eq!(
-            line.arrive(Subscriber, 9),
-            Arrival::Refused(9),
-            "no lower one waits"
-        );
-        assert_eq!(
-            line.arrive(Owner, 10),
-            Arrival::Sheds(6),
-            "then the subscribers"
-        );
-        assert_eq!(
-            line.arrive(Owner, 11),
-            Arrival::Refused(11),
-            "owners only among owners"
-        );
-        let gone: Vec<_> = std::iter::from_fn(|| line.leave()).collect();
-        assert_eq!(gone, [7, 8, 10]);
-        assert_eq!((line.working(), line.waiting()), (0, 0));
-        assert_eq!(line.leave(), None);
-        assert_eq!(line.working(), 0);
-    }
-
-    #[test]
-    fn nobody_waits_while_a_place_is_free_and_the_bounds_hold() {
-        let mut line = Line::new(4, 7);
-        let (mut seed, mut working) = (12_345_u32, 0);
-        for n in 0..100_000 {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let rank = Rank::ALL[(seed >> 24) as usize % 3];
-            if (seed >> 16) & 1 == 0 {
-                working += u32::from(matches!(line.arrive(rank, n), Arrival::Goes(_)));
-            } else if working > 0 {
-                working -= u32::from(line.leave().is_none());
-            }
-            assert_eq!(usize::try_from(working).unwrap(), line.working());
-            assert!(line.working() <= 4 && line.waiting() <= 7);
-            assert!(line.waiting() == 0 || line.working() == 4);
-        }
-    }
-
-    fn queue(places: usize, waiting: usize, patience: u64) -> Queue {
-        let patience = Duration::from_millis(patience);
-        Queue::new(places, waiting, patience, Telemetry::default())
-    }
-
-    #[tokio::test]
-    async fn a_waiter_that_goes_away_leaves_its_room_and_no_place_is_lost() {
-        let queue = queue(1, 1, 60_000);
-        let first = queue.enter(Owner).await.unwrap_or_else(|_| panic!("free"));
-        for _ in 0..50 {
-            let waits = queue.enter(Anonymous);
-            let gone = tokio::time::timeout(Duration::from_millis(1), waits).await;
-            assert!(gone.is_err());
-            assert_eq!(queue.waiting(), 0);
-        }
-        let (other, turn) = (queue.clone(), tokio::sync::Notify::new());
-        let second = async {
-            turn.notify_one();
-            other.enter(Subscriber).await.is_ok()
-        };
-        let release = async {
-            turn.notified().await;
-            drop(first);
-        };
-        let (entered, ()) = tokio::join!(second, release);
-        assert!(entered);
-        assert_eq!((queue.working(), queue.waiting()), (0, 0));
-    }
-
-    #[tokio::test]
-    async fn who_waits_too_long_is_sent_away() {
-        let queue = queue(1, 8, 20);
-        let _first = queue.enter(Owner).await.unwrap_or_else(|_| panic!("free"));
-        assert_eq!(queue.enter(Owner).await.err(), Some(Full::Patience));
-        let telemetry = &queue.inner.telemetry;
-        let labels = [("queue", "owner")];
-        assert_eq!(telemetry.value("assay_requests_queued", &labels), Some(0.0));
-        let name = "assay_request_queue_duration_seconds";
-        assert_eq!(telemetry.observations(name, &labels), 2);
-    }
-}
+mod tests;

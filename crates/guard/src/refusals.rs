@@ -65,12 +65,7 @@ pub(crate) fn not_identified(refusal: Refusal) -> Problem {
 
 /// There is no place.
 pub(crate) fn full(full: Full) -> Problem {
-    let detail = match full {
-        Full::Queue => "the queue is full; ask again",
-        Full::Shed => "the queue is full, and requests of owners go first; ask again",
-        Full::Patience => "the request waited for too long; ask again",
-    };
-    Problem::new(Kind::Overloaded, detail).retry_after(BUSY)
+    Problem::new(Kind::Overloaded, full.words()).retry_after(BUSY)
 }
 
 /// A body broke its bounds.

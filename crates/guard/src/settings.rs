@@ -166,12 +166,15 @@ impl Rate {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueSettings {
-    /// Requests that handlers work on at the same time.
+    /// Requests that handlers work on at the same time; readers that wait for others apart.
     pub in_flight: usize,
-    /// Requests that wait for it.
+    /// Requests that wait for it; as many more wait for what is behind handlers.
     pub waiting: usize,
-    /// A request that waited so many milliseconds is sent away.
+    /// A request that waited so many milliseconds in either line is sent away.
     pub patience_ms: u64,
+    /// Questions that the store is asked at the same time; without, their number follows the cores
+    /// and how fast answers come.
+    pub store_turns: Option<usize>,
 }
 
 impl Default for QueueSettings {
@@ -180,7 +183,16 @@ impl Default for QueueSettings {
             in_flight: 64,
             waiting: 256,
             patience_ms: 2_000,
+            store_turns: None,
         }
+    }
+}
+
+impl QueueSettings {
+    /// How long a request waits at most.
+    #[must_use]
+    pub const fn patience(&self) -> Duration {
+        Duration::from_millis(self.patience_ms)
     }
 }
 
@@ -252,6 +264,7 @@ impl GuardSettings {
         self.identity.look(&mut faults);
         for (name, number) in [
             ("queue.in_flight", self.queue.in_flight),
+            ("queue.store_turns", self.queue.store_turns.unwrap_or(1)),
             ("limits.bodies", self.limits.bodies),
             ("limits.connections", self.limits.connections),
             ("limits.connections_each", self.limits.connections_each),
@@ -420,6 +433,7 @@ mod tests {
                 "nobody would be anybody",
             ),
             ("[queue]\nin_flight = 0", "in_flight"),
+            ("[queue]\nstore_turns = 0", "store_turns"),
             ("[limits]\nhead_bytes = 100", "head_bytes"),
             ("[limits]\nbody_seconds = 0", "body_seconds"),
         ] {

@@ -3,6 +3,7 @@
 //! Comes in: rows of a store. Goes out: the vocabulary that the judge's past is made of. Nothing
 //! here reads anything.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -70,6 +71,25 @@ pub struct Breach {
     pub metric: MetricKey,
 }
 
+/// What was judged of one series: verdicts and values of the same partitions, as of one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judged {
+    /// The verdicts in force, in the order of the partitions.
+    pub verdicts: Vec<Verdict>,
+    /// The values of these partitions; [`HistoryPoint::at`] is the place of the partition among
+    /// `verdicts`.
+    pub history: MetricHistory,
+}
+
+/// What a ledger has of a series behind a place, without what claims to be of the future.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Later {
+    /// A partition is known there.
+    pub any: bool,
+    /// A partition with data is known there: none that is missing, gone or refused.
+    pub data: bool,
+}
+
 /// A place of a metric over partitions: its value, or why the partition has none at all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place {
@@ -94,32 +114,39 @@ impl Place {
 /// that have none. At most `last` of each.
 #[must_use]
 pub fn with_gaps(points: Vec<HistoryPoint>, ledger: &[LedgerEntry], last: usize) -> Vec<Place> {
-    let first = points.first().map(|point| point.partition.order.clone());
-    let gaps = ledger.iter().filter_map(|entry| {
-        let is_within = first.as_ref().is_some_and(|f| entry.partition.order >= *f);
-        let gap = entry.gap().filter(|_| is_within)?;
-        let has_value = |point: &HistoryPoint| point.partition.key == entry.partition.key;
-        (!points.iter().any(has_value)).then(|| Place {
-            point: HistoryPoint {
-                at: 0,
-                partition: Arc::new(entry.partition.clone()),
-                version: Arc::new(entry.version.clone()),
-                status: MetricStatus::Error,
-                value: MetricValue::Null,
-                error_bound: None,
-            },
-            gap: Some(gap),
-        })
-    });
-    let gaps: Vec<Place> = gaps.collect();
+    let Some(first) = points.first().map(|point| Arc::clone(&point.partition)) else {
+        return Vec::new();
+    };
+    let gaps: Vec<Place> = {
+        let valued: HashSet<&PartitionKey> = points.iter().map(|p| &p.partition.key).collect();
+        let within = ledger.iter().filter(|e| e.partition.order >= first.order);
+        let gaps = within.filter_map(|entry| Some((entry, entry.gap()?)));
+        gaps.filter(|(entry, _)| !valued.contains(&entry.partition.key))
+            .map(|(entry, gap)| gap_of(entry, gap))
+            .collect()
+    };
     let values = points.into_iter().map(|point| Place { point, gap: None });
     let mut places: Vec<Place> = values.chain(gaps).collect();
     places.sort_by(|a, b| {
-        let of = |place: &Place| Arc::clone(&place.point.partition);
-        let (a, b) = (of(a), of(b));
+        let (a, b) = (&a.point.partition, &b.point.partition);
         (&a.order, &a.key).cmp(&(&b.order, &b.key))
     });
     places.split_off(places.len().saturating_sub(last))
+}
+
+/// The place of a partition without values.
+fn gap_of(entry: &LedgerEntry, gap: Outcome) -> Place {
+    Place {
+        point: HistoryPoint {
+            at: 0,
+            partition: Arc::new(entry.partition.clone()),
+            version: Arc::new(entry.version.clone()),
+            status: MetricStatus::Error,
+            value: MetricValue::Null,
+            error_bound: None,
+        },
+        gap: Some(gap),
+    }
 }
 
 #[cfg(test)]
@@ -166,16 +193,94 @@ mod tests {
         assert_eq!(missing, Some(Outcome::Missing));
     }
 
-    #[test]
-    fn places_without_a_value_are_among_the_values_in_their_order() {
-        let point = |day: &str| HistoryPoint {
+    fn value(day: &str) -> HistoryPoint {
+        HistoryPoint {
             at: 0,
             partition: Arc::new(partition(day)),
             version: Arc::new(PartitionVersion("v".to_owned())),
             status: MetricStatus::Computed,
             value: MetricValue::integer(1),
             error_bound: None,
+        }
+    }
+
+    /// The same as [`with_gaps`], looking through all values for each entry.
+    fn by_looking(points: &[HistoryPoint], ledger: &[LedgerEntry], last: usize) -> Vec<Place> {
+        let mut places: Vec<Place> = Vec::new();
+        for point in points {
+            let point = point.clone();
+            places.push(Place { point, gap: None });
+        }
+        for entry in ledger {
+            let has_value = points
+                .iter()
+                .any(|point| point.partition.key == entry.partition.key);
+            let is_within = points
+                .first()
+                .is_some_and(|first| entry.partition.order >= first.partition.order);
+            if let Some(gap) = entry.gap()
+                && is_within
+                && !has_value
+            {
+                places.push(gap_of(entry, gap));
+            }
+        }
+        places.sort_by_key(|place| {
+            let of = &place.point.partition;
+            (of.order.clone(), of.key.clone())
+        });
+        places.split_off(places.len().saturating_sub(last))
+    }
+
+    #[test]
+    fn places_are_those_of_looking_through_all_values() {
+        let mut seed = 7_u32;
+        let mut dice = move |sides: u32| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 16) % sides
         };
+        for round in 0..200 {
+            let (mut points, mut ledger) = (Vec::new(), Vec::new());
+            for n in 0..dice(40) {
+                let day = format!("d{n:03}");
+                let missing = dice(3) == 0;
+                let state = if missing {
+                    LedgerState::Missing
+                } else {
+                    LedgerState::Scanned
+                };
+                let verdict = [None, Some((7, 0)), Some((0, 7))][dice(3) as usize];
+                let mut entry = entry(&day, state, verdict);
+                // Some partitions share a place in the order.
+                entry.partition.order = format!("d{:03}", n / (1 + dice(2)));
+                if dice(2) == 0 {
+                    let mut point = value(&day);
+                    point.partition = Arc::new(entry.partition.clone());
+                    points.push(point);
+                }
+                ledger.push(entry);
+            }
+            let last = dice(45) as usize;
+            let seen = with_gaps(points.clone(), &ledger, last);
+            assert_eq!(seen, by_looking(&points, &ledger, last), "round {round}");
+        }
+    }
+
+    #[test]
+    fn a_long_history_is_gone_through_once() {
+        // Looking through all values for each of these would take over a minute.
+        let days: Vec<String> = (0..60_000).map(|n| format!("d{n:06}")).collect();
+        let ledger: Vec<LedgerEntry> = days
+            .iter()
+            .map(|day| entry(day, LedgerState::Missing, None))
+            .collect();
+        let points = days.iter().step_by(2).map(|day| value(day)).collect();
+        let places = with_gaps(points, &ledger, usize::MAX);
+        assert_eq!(places.len(), days.len());
+    }
+
+    #[test]
+    fn places_without_a_value_are_among_the_values_in_their_order() {
         let missing = |day| entry(day, LedgerState::Missing, None);
         let ledger = [
             missing("d0"),
@@ -185,7 +290,7 @@ mod tests {
             entry("d4", LedgerState::Scanned, Some((0, 7))),
             missing("d5"),
         ];
-        let points = || vec![point("d1"), point("d4")];
+        let points = || vec![value("d1"), value("d4")];
         let seen = |last| -> Vec<(String, &str)> {
             let places = with_gaps(points(), &ledger, last);
             let each = places.iter();

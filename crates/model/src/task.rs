@@ -76,6 +76,8 @@ pub enum TaskSpec {
     Measure(MeasureSpec),
     /// Merges and judges one partition.
     Evaluate(EvaluateSpec),
+    /// Merges and judges partitions of one series, one after another.
+    EvaluateMany(EvaluateManySpec),
 }
 
 impl TaskSpec {
@@ -85,17 +87,29 @@ impl TaskSpec {
         match self {
             Self::Discover => TaskKind::Discover,
             Self::Measure(_) => TaskKind::Measure,
-            Self::Evaluate(_) => TaskKind::Evaluate,
+            Self::Evaluate(_) | Self::EvaluateMany(_) => TaskKind::Evaluate,
         }
     }
 
-    /// The partition it is about, where it is one.
+    /// The partitions that it judges, in their order.
+    #[must_use]
+    pub fn evaluations(&self) -> &[EvaluateSpec] {
+        match self {
+            Self::Discover | Self::Measure(_) => &[],
+            Self::Evaluate(spec) => std::slice::from_ref(spec),
+            Self::EvaluateMany(spec) => &spec.of,
+        }
+    }
+
+    /// The partition it is about, or the first of them.
     #[must_use]
     pub fn partition(&self) -> Option<&PartitionKey> {
         match self {
             Self::Discover => None,
             Self::Measure(spec) => spec.partitions.first().map(|p| &p.key),
-            Self::Evaluate(spec) => Some(&spec.partition.key),
+            Self::Evaluate(_) | Self::EvaluateMany(_) => {
+                self.evaluations().first().map(|spec| &spec.partition.key)
+            }
         }
     }
 }
@@ -145,6 +159,16 @@ impl EvaluateMode {
     pub const fn is_of_data(self) -> bool {
         matches!(self, Self::Judge | Self::Again)
     }
+}
+
+/// Partitions of one series to be judged by one task: each by what is known of those before it, the
+/// ones of this very task among them. Their verdicts are committed as one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluateManySpec {
+    /// The partitions, in their order.
+    pub of: Vec<EvaluateSpec>,
+    /// The numbers of the tasks of this run whose states are merged for any of them.
+    pub measured_by: Vec<u32>,
 }
 
 /// One partition version to be judged.

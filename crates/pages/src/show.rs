@@ -9,7 +9,7 @@ use assay_answers::run::Run;
 use assay_answers::value::{Counts, Value};
 use assay_model::check::Severity;
 use assay_model::outcome::{Health, Outcome};
-use assay_model::run::RunState;
+use assay_model::run::{RunState, Trigger};
 use jiff::Timestamp;
 
 use crate::chart::Unit;
@@ -96,13 +96,26 @@ pub fn short(text: &str, most: usize) -> Markup {
         if text.chars().nth(UNBROKEN).is_none() && !text.contains(char::is_whitespace) {
             return Safe(format!("<span class=\"nowrap\">{}</span>", escaped(text)));
         }
-        return Safe(escaped(text));
+        return Safe(with_whole_days(text));
     }
     Safe(format!(
         "<span title=\"{}\">{}</span>",
         escaped(&shortened(text, 2000)),
         escaped(&shortened(text, most))
     ))
+}
+
+/// A text of several words, in which no day is taken apart at its hyphens.
+fn with_whole_days(text: &str) -> String {
+    let word = |word: &str| {
+        let day = word.trim_end_matches([',', ';', ':', '.']);
+        match day.parse::<jiff::civil::Date>() {
+            Ok(_) => format!("<span class=\"nowrap\">{}</span>", escaped(word)),
+            Err(_) => escaped(word),
+        }
+    };
+    let words: Vec<String> = text.split(' ').map(word).collect();
+    words.join(" ")
 }
 
 /// The name of a metric, which is taken apart behind its bracket where it has to be.
@@ -287,6 +300,33 @@ pub fn selection(run: &Run) -> String {
     text
 }
 
+/// Who or what started a run.
+#[must_use]
+pub const fn trigger(of: &Trigger) -> &'static str {
+    match of {
+        Trigger::Schedule => "its schedule",
+        Trigger::Manual => "somebody",
+        Trigger::Backfill => "a backfill",
+        Trigger::Arrival => "new data",
+    }
+}
+
+/// What a model expects, in words; its name for those who point at it.
+#[must_use]
+pub fn model(name: &str) -> Markup {
+    let words = match name.split('+').next().unwrap_or_default() {
+        "fixed" => "the definition",
+        "median" => "the median of the past",
+        "recent-median" => "the recent median",
+        "drift" => "the trend of the past",
+        "weekday-median" => "the median of the same weekday",
+        "weekday-following" => "the same weekday, following changes",
+        "mean-following" => "the mean, following changes",
+        _ => return short(name, 40),
+    };
+    Safe(format!("<span title=\"{}\">{words}</span>", escaped(name)))
+}
+
 /// The first characters of an id that tell runs apart.
 #[must_use]
 pub fn id(id: &str) -> String {
@@ -389,6 +429,28 @@ mod tests {
         assert_eq!(metric("rowCount", 60).0, short("rowCount", 60).0);
         assert_eq!(metric(name, 9).0, short(name, 9).0);
         assert!(!metric("<b>(<i>", 60).0.contains("<i>"));
+    }
+
+    #[test]
+    fn a_day_within_a_sentence_is_not_taken_apart() {
+        let shown = short("partition 2026-11-15, of <b>, was changed", 160).0;
+        assert_eq!(
+            shown,
+            "partition <span class=\"nowrap\">2026-11-15,</span> of &lt;b&gt;, was changed"
+        );
+        // What is no day may be taken apart: it may be long.
+        assert_eq!(
+            short("a well-known 20-20-20", 160).0,
+            "a well-known 20-20-20"
+        );
+    }
+
+    #[test]
+    fn a_model_that_nobody_knows_is_shown_by_its_name() {
+        assert!(model("weekday-median+t5").0.contains("the same weekday"));
+        assert!(model("median+t5").0.contains("title=\"median+t5\""));
+        let strange = model("<b>+t5").0;
+        assert!(strange.contains("&lt;b&gt;+t5") && !strange.contains("<b>"));
     }
 
     #[test]

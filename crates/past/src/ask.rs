@@ -5,10 +5,10 @@
 //! guess between two things that the words could mean.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use assay_model::dataset::Dataset;
 use assay_model::feedback::{Answered, FeedbackId, FeedbackKind, FeedbackScope};
-use assay_model::ledger::LedgerEntry;
 use assay_model::metric::MetricKey;
 use assay_model::partition::{Partition, PartitionKey};
 use jiff::Timestamp;
@@ -58,7 +58,7 @@ pub enum Misfit {
 }
 
 impl Draft {
-    /// The answer, given at `at`. `known` has the ledger, and the history of a series to look for
+    /// The answer, given at `at`. `known` has the partitions of the dataset, and the history of a series to look for
     /// metrics in.
     ///
     /// # Errors
@@ -120,20 +120,20 @@ impl Draft {
         dataset: &Dataset,
         known: &Known,
     ) -> Result<(Option<String>, PartitionKey, Option<PartitionKey>), Misfit> {
-        let ledger = &known.ledger;
+        let partitions = &known.partitions;
         if self.kind == FeedbackKind::MarkAsNormal {
             if self.to.is_some() {
                 let why = "one partition is marked as normal at a time; exclude a window, or mark \
                            each of its partitions";
                 return Err(Misfit::Partition(why.to_owned()));
             }
-            let of = one(dataset, ledger, &self.from)?;
+            let of = one(dataset, partitions, &self.from)?;
             return Ok((Some(of.series.clone()), of.key.clone(), None));
         }
-        let from = bound(dataset, ledger, &self.from)?;
+        let from = bound(dataset, partitions, &self.from)?;
         let to = match (self.kind, &self.to) {
             (FeedbackKind::ExcludeWindow, None) => from.clone(),
-            (FeedbackKind::ExcludeWindow, Some(to)) => bound(dataset, ledger, to)?,
+            (FeedbackKind::ExcludeWindow, Some(to)) => bound(dataset, partitions, to)?,
             (_, Some(_)) => {
                 let why = "a new normal has a beginning and no end; exclude a window instead";
                 return Err(Misfit::Partition(why.to_owned()));
@@ -162,8 +162,7 @@ impl Draft {
         to: &PartitionKey,
     ) -> Result<(), Misfit> {
         let places = Places::new(known.order());
-        let partitions = known.ledger.iter().map(|entry| &entry.partition);
-        let mut within = partitions.filter(|partition| {
+        let mut within = known.partitions.iter().filter(|partition| {
             places.compare(partition, from.as_str()).is_ge()
                 && places.compare(partition, to.as_str()).is_le()
         });
@@ -196,21 +195,20 @@ pub fn reason(text: &str) -> Result<(), String> {
 /// The partition with the key, or the only one of the day.
 fn one<'a>(
     dataset: &Dataset,
-    ledger: &'a [LedgerEntry],
+    partitions: &'a [Arc<Partition>],
     text: &str,
 ) -> Result<&'a Partition, Misfit> {
-    if let Some(entry) = ledger.iter().find(|e| e.partition.key.as_str() == text) {
-        return Ok(&entry.partition);
+    if let Some(partition) = partitions.iter().find(|p| p.key.as_str() == text) {
+        return Ok(partition);
     }
     let day = text.parse::<Date>().ok();
-    let of_day: Vec<&Partition> = ledger
+    let of_day: Vec<&Arc<Partition>> = partitions
         .iter()
-        .map(|entry| &entry.partition)
         .filter(|partition| day.is_some() && partition.date == day)
         .collect();
     match of_day.as_slice() {
         [one] => Ok(one),
-        [] => Err(unknown(dataset, ledger, text)),
+        [] => Err(unknown(dataset, partitions, text)),
         several => Err(Misfit::Partition(format!(
             "{} partitions are of {text}: {}; name one by its key",
             several.len(),
@@ -222,24 +220,24 @@ fn one<'a>(
 /// A bound and the series that it is of: the key of a partition, or a day of all series.
 fn bound(
     dataset: &Dataset,
-    ledger: &[LedgerEntry],
+    partitions: &[Arc<Partition>],
     text: &str,
 ) -> Result<(PartitionKey, Option<String>), Misfit> {
-    let known = ledger.iter().find(|e| e.partition.key.as_str() == text);
-    if let Some(entry) = known {
-        let series = entry.partition.series.clone();
-        return Ok((entry.partition.key.clone(), Some(series)));
+    let known = partitions.iter().find(|p| p.key.as_str() == text);
+    if let Some(partition) = known {
+        let series = partition.series.clone();
+        return Ok((partition.key.clone(), Some(series)));
     }
-    let dated = ledger.iter().any(|entry| entry.partition.date.is_some());
+    let dated = partitions.iter().any(|partition| partition.date.is_some());
     match text.parse::<Date>() {
         Ok(day) if dated => Ok((PartitionKey(day.to_string()), None)),
-        _ => Err(unknown(dataset, ledger, text)),
+        _ => Err(unknown(dataset, partitions, text)),
     }
 }
 
-fn unknown(dataset: &Dataset, ledger: &[LedgerEntry], text: &str) -> Misfit {
-    let newest = ledger.iter().rev().map(|e| e.partition.key.to_string());
-    Misfit::Partition(match ledger.len() {
+fn unknown(dataset: &Dataset, partitions: &[Arc<Partition>], text: &str) -> Misfit {
+    let newest = partitions.iter().rev().map(|p| p.key.to_string());
+    Misfit::Partition(match partitions.len() {
         0 => format!(
             "nothing is known of {} yet; measure it: assay check FILE, or assay run start {}",
             dataset.id, dataset.id

@@ -3,11 +3,12 @@
 //! Comes in: what a store holds. Goes out: the same, in one place. Nothing is decided here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use assay_model::feedback::Answered;
 use assay_model::history::{Breach, MetricHistory, Verdict};
 use assay_model::incident::Incident;
-use assay_model::ledger::LedgerEntry;
+use assay_model::partition::Partition;
 
 /// Earlier partitions that one is judged by: the learner's window with room for those that do not
 /// teach.
@@ -26,8 +27,9 @@ pub struct Known {
     pub verdicts: Vec<Verdict>,
     /// The checks that were broken in those partitions and in later ones.
     pub breaches: Vec<Breach>,
-    /// The partitions of the dataset, of all series.
-    pub ledger: Vec<LedgerEntry>,
+    /// The partitions of the ledger: for a judgement those with a value in `history`, and those that
+    /// incidents, answers or the definition name; to settle an answer all of the dataset.
+    pub partitions: Vec<Arc<Partition>>,
     /// The incidents that are open.
     pub open: Vec<Incident>,
     /// What people answered; what was withdrawn counts for nothing.
@@ -38,9 +40,7 @@ impl Known {
     /// The place of each known partition in the order, by its key.
     #[must_use]
     pub fn order(&self) -> BTreeMap<&str, &str> {
-        self.ledger
-            .iter()
-            .map(|e| (e.partition.key.as_str(), e.partition.order.as_str()))
-            .collect()
+        let places = self.partitions.iter();
+        places.map(|p| (p.key.as_str(), p.order.as_str())).collect()
     }
 }

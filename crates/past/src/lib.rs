@@ -14,6 +14,7 @@
 pub mod answers;
 pub mod ask;
 pub mod backtest;
+pub mod book;
 pub mod checks;
 pub mod known;
 pub mod line;
@@ -24,6 +25,7 @@ pub mod words;
 pub use answers::Answers;
 pub use ask::{Draft, Misfit};
 pub use backtest::{Change, backtest};
+pub use book::{Book, Stored};
 pub use known::Known;
 pub use line::Line;
 pub use teaches::{Lesson, Teaches};

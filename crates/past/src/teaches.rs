@@ -126,9 +126,9 @@ impl<'a> Teaches<'a> {
         known: &'a Known,
     ) {
         let partitions: BTreeMap<&str, &Partition> = known
-            .ledger
+            .partitions
             .iter()
-            .map(|e| (e.partition.key.as_str(), &e.partition))
+            .map(|p| (p.key.as_str(), &**p))
             .collect();
         let mut broken = self.broken(checks, known);
         // What the owner has answered for is no longer suspect, and makes nothing else so.
@@ -214,14 +214,10 @@ impl<'a> Teaches<'a> {
             let (Some(first), Some(last)) = ends else {
                 continue;
             };
-            let within = known
-                .ledger
-                .iter()
-                .map(|entry| &entry.partition)
-                .filter(|p| {
-                    let between = first <= p.order.as_str() && p.order.as_str() <= last;
-                    between && p.series == incident.series
-                });
+            let within = known.partitions.iter().filter(|p| {
+                let between = first <= p.order.as_str() && p.order.as_str() <= last;
+                between && p.series == incident.series
+            });
             for partition in within {
                 let of = broken.entry(partition.key.as_str()).or_default();
                 of.entry(incident.check.clone()).or_insert_with(|| {

@@ -4,6 +4,8 @@
 
 mod story;
 
+use std::sync::Arc;
+
 use assay_model::feedback::{Answered, FeedbackId, FeedbackKind, FeedbackScope};
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::partition::PartitionKey;
@@ -39,20 +41,17 @@ fn refused(story: &Story, draft: &Draft, words: &[&str]) {
 /// Twenty days of two regions.
 fn of_regions() -> Story {
     let mut story = Story::of(20);
-    let mut other = story.known.ledger.clone();
-    for (entry, region) in story
-        .known
-        .ledger
-        .iter_mut()
-        .map(|entry| (entry, "eu"))
-        .chain(other.iter_mut().map(|entry| (entry, "us")))
-    {
-        let partition = &mut entry.partition;
+    let mut other = story.known.partitions.clone();
+    let here = story.known.partitions.iter_mut();
+    let here = here.map(|partition| (partition, "eu"));
+    let there = other.iter_mut().map(|partition| (partition, "us"));
+    for (partition, region) in here.chain(there) {
+        let partition = Arc::make_mut(partition);
         partition.series = format!("region={region}");
         partition.key = PartitionKey(format!("{region}/{}", partition.key));
         partition.order = format!("{}/{region}", partition.order);
     }
-    story.known.ledger.extend(other);
+    story.known.partitions.extend(other);
     story
 }
 

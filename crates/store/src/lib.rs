@@ -6,7 +6,7 @@
 //!
 //! [`port`] holds the two ports of runs and their results, [`audit`] that of the audit log, [`feedback`]
 //! that of what people answer back, [`moves`] that of who is told when runs move, [`fleet`] that of how the fleet was over time, [`notices`] that of
-//! what people are told, [`news`] word of what was committed; [`sqlite`] is the embedded adapter,
+//! what people are told, [`size`] that of how much there is, [`news`] word of what was committed; [`sqlite`] is the embedded adapter,
 //! `postgres` that of a cluster, [`conformance`] the suite that
 //! every adapter passes, [`standing`] what a look means by all verdicts in force, [`invariants`] what must be true of its rows at any moment, [`dump`] a text
 //! to compare two stores by.
@@ -29,6 +29,7 @@ mod plans;
 pub mod port;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod size;
 pub mod sqlite;
 pub mod standing;
 mod values;
@@ -43,4 +44,5 @@ pub use news::News;
 pub use port::{JobStore, MetricStore};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use size::Size;
 pub use sqlite::{Durability, OpenOptions, SqliteStore};

@@ -131,6 +131,9 @@ pub trait NoticeStore: Send + Sync {
 
     /// Deliveries.
     async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError>;
+
+    /// The newest delivery to each of these subscriptions that has one, in no order.
+    async fn newest_deliveries(&self, to: &[Uuid]) -> Result<Vec<Delivery>, StoreError>;
 }
 
 /// The event of the outbox that a partition was judged.

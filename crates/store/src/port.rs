@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use assay_model::change::{Answer, Change};
 use assay_model::dataset::Dataset;
-pub use assay_model::history::{Breach, HistoryPoint, MetricHistory, Verdict};
+pub use assay_model::history::{Breach, HistoryPoint, Judged, Later, MetricHistory, Verdict};
 use assay_model::ids::{AttemptToken, CheckId, DatasetId, Epoch, Incarnation, RunId, TaskId};
 use assay_model::incident::{Incident, OutboxEntry};
 use assay_model::ledger::LedgerEntry;
+use assay_model::metric::{MetricKey, MetricValue};
 use assay_model::node::Node;
 use assay_model::outcome::{CheckResult, OutcomeCounts};
 use assay_model::output::{Remarks, TaskOutput};
@@ -24,6 +25,7 @@ use crate::error::StoreError;
 use crate::feedback::Feedback;
 use crate::fleet::FleetLog;
 use crate::moves::Moves;
+use crate::size::Size;
 
 /// All that is not finished: what a new leader starts from.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -219,15 +221,41 @@ pub struct Health {
 }
 
 /// The reads of the judge and of people, what people answered back ([`Feedback`]), without which no
-/// history is complete, the moves of runs ([`Moves`]) and the fleet over time ([`FleetLog`]). Every list
-/// has a bound.
+/// history is complete, the moves of runs ([`Moves`]), the fleet over time ([`FleetLog`]) and how much there
+/// is ([`Size`]). Every list has a bound.
 #[async_trait]
-pub trait MetricStore: Feedback + Moves + FleetLog + Send + Sync {
+pub trait MetricStore: Feedback + Moves + FleetLog + Size + Send + Sync {
     /// How the store stands; an answer at all says that it answers.
     async fn health(&self) -> Result<Health, StoreError>;
 
     /// The ledger of a dataset, in key order.
     async fn ledger(&self, dataset: &DatasetId) -> Result<Vec<LedgerEntry>, StoreError>;
+
+    /// The partitions of the series of `from` whose place is that of `from` or of `to`, or between
+    /// them, in key order: the first `limit`.
+    async fn ledger_between(
+        &self,
+        dataset: &DatasetId,
+        from: &Partition,
+        to: &Partition,
+        limit: u32,
+    ) -> Result<Vec<LedgerEntry>, StoreError>;
+
+    /// Those of `keys` that the ledger of a dataset knows, in key order.
+    async fn ledger_of(
+        &self,
+        dataset: &DatasetId,
+        keys: &[PartitionKey],
+    ) -> Result<Vec<LedgerEntry>, StoreError>;
+
+    /// What the ledger has of the series of `partition` behind its place, of data time that has
+    /// begun by `now`.
+    async fn later(
+        &self,
+        dataset: &DatasetId,
+        partition: &Partition,
+        now: Timestamp,
+    ) -> Result<Later, StoreError>;
 
     /// The encoded states of one partition that the tasks `by` of `run` committed, in the order of
     /// the tasks, with the rows of each.
@@ -248,6 +276,24 @@ pub trait MetricStore: Feedback + Moves + FleetLog + Send + Sync {
         limit: u32,
     ) -> Result<MetricHistory, StoreError>;
 
+    /// The values in force of one metric of a dataset, in key order: of the first `limit` partitions
+    /// that have one.
+    async fn values_of_metric(
+        &self,
+        dataset: &DatasetId,
+        metric: &MetricKey,
+        limit: u32,
+    ) -> Result<Vec<(PartitionKey, MetricValue)>, StoreError>;
+
+    /// What was judged of the last `limit` partitions of the series of `before` that come before it
+    /// and were judged: the newest version of each, as of one moment.
+    async fn judged_before(
+        &self,
+        dataset: &DatasetId,
+        before: &Partition,
+        limit: u32,
+    ) -> Result<Judged, StoreError>;
+
     /// The verdicts of a dataset over its last `limit` partitions (of one series, or of all when
     /// it is `None`), newest version of each, in key order.
     async fn verdicts(
@@ -265,6 +311,14 @@ pub trait MetricStore: Feedback + Moves + FleetLog + Send + Sync {
         dataset: &DatasetId,
         series: &str,
         limit: u32,
+    ) -> Result<Vec<Breach>, StoreError>;
+
+    /// The checks that were broken in the partitions `keys`, in the order of
+    /// [`MetricStore::breaches`]: all of them.
+    async fn breaches_of(
+        &self,
+        dataset: &DatasetId,
+        keys: &[PartitionKey],
     ) -> Result<Vec<Breach>, StoreError>;
 
     /// Results of a dataset's checks.
@@ -308,7 +362,8 @@ pub trait MetricStore: Feedback + Moves + FleetLog + Send + Sync {
     /// What each of `runs` has come to; one that is not known has done nothing.
     async fn run_sums(&self, runs: &[RunId]) -> Result<BTreeMap<RunId, RunSum>, StoreError>;
 
-    /// How many tasks a run has, and how many of its evaluations have not succeeded.
+    /// How many tasks a run has, and how many partitions those of its evaluations judge that have not
+    /// succeeded.
     async fn unjudged(&self, run: RunId) -> Result<(u64, u64), StoreError>;
 
     /// Of the tasks `of` of a run the first that has not succeeded: its number, its state, and why.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use assay_model::ids::{DatasetId, RunId};
+use assay_model::ids::{CheckId, DatasetId, RunId};
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::outcome::OutcomeCounts;
 use assay_model::partition::PartitionKey;
@@ -18,6 +18,15 @@ use crate::port::{MetricStore, ResultFilter, ResultRow, Verdict};
 /// More verdicts than a dataset has.
 const VERDICTS_MAX: u32 = i32::MAX as u32;
 
+/// Which results of the partitions that a look judged are read; whatever is read, all are counted.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// All of them.
+    All,
+    /// Those that need a look, and those of these checks. Where partitions were named, all of them.
+    Findings(&'a [CheckId]),
+}
+
 /// What is looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct Look<'a> {
@@ -27,16 +36,18 @@ pub struct Look<'a> {
     pub keys: &'a [String],
     /// Results that are read, at most; the counts have no bound.
     pub limit: u32,
+    /// Which of them.
+    pub which: Which<'a>,
 }
 
 /// The results in force that a look answers for.
 #[derive(Debug, Clone, Default)]
 pub struct Standing {
-    /// The results, in the order of the partitions: all of the partitions that the look judged (or
-    /// that were named, or that the last run judged, when this one judged none), and those of other
-    /// partitions that need a look.
+    /// The results, in the order of the partitions: those asked for of the partitions that the look
+    /// judged (or that were named, or that the last run judged, when this one judged none), and those
+    /// of other partitions that need a look.
     pub rows: Vec<ResultRow>,
-    /// Partitions whose results are all here.
+    /// Partitions that the look answers for as a whole.
     pub judged: BTreeSet<PartitionKey>,
     /// The counts of their results, also of those beyond the bound.
     pub judged_counts: OutcomeCounts,
@@ -46,6 +57,10 @@ pub struct Standing {
     pub elsewhere_counts: OutcomeCounts,
     /// Whether no run of the look judged anything, so that earlier verdicts stand.
     pub unchanged: bool,
+    /// Results that were asked for.
+    asked: u64,
+    /// Those of them that are here.
+    here: u64,
 }
 
 impl Standing {
@@ -57,11 +72,10 @@ impl Standing {
         counts
     }
 
-    /// Results beyond the bound.
+    /// Results beyond the bound; where findings are asked for, findings.
     #[must_use]
-    pub fn left_out(&self) -> u64 {
-        let planned = self.counts().planned;
-        planned.saturating_sub(self.rows.len() as u64)
+    pub const fn left_out(&self) -> u64 {
+        self.asked.saturating_sub(self.here)
     }
 }
 
@@ -128,8 +142,67 @@ pub async fn standing(
             standing.elsewhere.insert(key);
         }
     }
-    standing.rows = rows(store, dataset, look, &by, &standing).await?;
+    let is_finding = |row: &&ResultRow| row.result.outcome.needs_a_look();
+    let counts = standing.counts();
+    match look.which {
+        Which::Findings(checks) if look.keys.is_empty() => {
+            standing.rows = findings(store, dataset, look, checks, &by, &standing).await?;
+            standing.asked = bad(&counts).planned;
+            standing.here = standing.rows.iter().filter(is_finding).count() as u64;
+        }
+        Which::All | Which::Findings(_) => {
+            standing.rows = rows(store, dataset, look, &by, &standing).await?;
+            standing.asked = counts.planned;
+            standing.here = standing.rows.len() as u64;
+        }
+    }
+    let place = |row: &ResultRow| (row.partition.order.clone(), row.partition.key.clone());
+    standing.rows.sort_by_cached_key(place);
     Ok(standing)
+}
+
+/// What needs a look, and the results of `checks`.
+async fn findings(
+    store: &dyn MetricStore,
+    dataset: &DatasetId,
+    look: Look<'_>,
+    checks: &[CheckId],
+    by: &[RunId],
+    standing: &Standing,
+) -> Result<Vec<ResultRow>, StoreError> {
+    let base = ResultFilter {
+        limit: look.limit,
+        ..ResultFilter::default()
+    };
+    let bad = ResultFilter {
+        bad: true,
+        ..base.clone()
+    };
+    let mut rows = Vec::new();
+    if !standing.elsewhere.is_empty() || self::bad(&standing.judged_counts).planned > 0 {
+        rows = store.results(dataset, &bad).await?;
+        rows.retain(|row| {
+            let key = &row.partition.key;
+            standing.judged.contains(key) || standing.elsewhere.contains(key)
+        });
+    }
+    for run in by {
+        for check in checks {
+            let room = u64::from(look.limit).saturating_sub(rows.len() as u64);
+            let of_check = ResultFilter {
+                run: Some(*run),
+                check: Some(check.clone()),
+                limit: u32::try_from(room).unwrap_or(u32::MAX),
+                ..base.clone()
+            };
+            let found = store.results(dataset, &of_check).await?.into_iter();
+            rows.extend(found.filter(|row| {
+                let is_good = !row.result.outcome.needs_a_look();
+                is_good && standing.judged.contains(&row.partition.key)
+            }));
+        }
+    }
+    Ok(rows)
 }
 
 async fn rows(
@@ -172,8 +245,5 @@ async fn rows(
         let found = store.results(dataset, &filter).await?.into_iter();
         rows.extend(found.filter(|row| standing.judged.contains(&row.partition.key)));
     }
-    rows.sort_by(|a, b| {
-        (&a.partition.order, &a.partition.key).cmp(&(&b.partition.order, &b.partition.key))
-    });
     Ok(rows)
 }

@@ -59,6 +59,18 @@ enum Kind {
     Histogram,
 }
 
+/// What a histogram has taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Observed {
+    /// How many observations; never zero.
+    pub count: u64,
+    /// Their sum.
+    pub sum: f64,
+    /// The least bound that the share of them that is asked for does not exceed; `None` beyond the
+    /// greatest.
+    pub within: Option<f64>,
+}
+
 /// Label names with their values.
 pub type Labels<'a> = &'a [(&'a str, &'a str)];
 
@@ -144,6 +156,34 @@ impl Telemetry {
     pub fn value(&self, name: &str, labels: Labels<'_>) -> Option<f64> {
         let families = self.families();
         families.get(name)?.samples.get(&spell(labels)).copied()
+    }
+
+    /// The values of a family, added up; zero while there is none.
+    #[must_use]
+    pub fn total(&self, name: &str) -> f64 {
+        let families = self.families();
+        let values = families.get(name).map(|family| family.samples.values());
+        values.map_or(0.0, |values| values.sum())
+    }
+
+    /// What a histogram has taken, if it has taken anything, and the bound that `share` of it lies
+    /// within.
+    #[must_use]
+    pub fn observed(&self, name: &str, labels: Labels<'_>, share: f64) -> Option<Observed> {
+        let families = self.families();
+        let found = families.get(name)?.histograms.get(&spell(labels))?;
+        if found.count == 0 {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 observations")]
+        let enough = |count: u64| count as f64 >= share * found.count as f64;
+        let mut bounds = found.bounds.iter().zip(&found.counts);
+        let within = bounds.find(|(_, count)| enough(**count));
+        Some(Observed {
+            count: found.count,
+            sum: found.sum,
+            within: within.map(|(bound, _)| *bound),
+        })
     }
 
     /// All series as the text that Prometheus scrapes.
@@ -325,6 +365,8 @@ mod tests {
         assert!(text.contains("# TYPE assay_task_retries_total counter\n"));
         assert!(text.contains("assay_task_retries_total{kind=\"measure\"} 5\n"));
         assert!(text.contains("assay_nodes{state=\"live\"} 2\n"));
+        telemetry.count("assay_task_retries_total", &[("kind", "evaluate")], 4);
+        assert_eq!(telemetry.total("assay_task_retries_total"), 9.0);
     }
 
     #[test]
@@ -344,6 +386,12 @@ mod tests {
              assay_x_seconds_count{kind=\"measure\"} 3\n"
         );
         assert_eq!(telemetry.observations("assay_x_seconds", labels), 3);
+        let within = |share| telemetry.observed("assay_x_seconds", labels, share);
+        let half = within(0.5).unwrap();
+        assert_eq!((half.count, half.sum, half.within), (3, 8.5, Some(1.0)));
+        assert_eq!(within(0.99).unwrap().within, None);
+        assert_eq!(telemetry.observed("assay_y_seconds", labels, 0.5), None);
+        assert_eq!(telemetry.total("assay_x_seconds"), 0.0);
     }
 
     #[test]

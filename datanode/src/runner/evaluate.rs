@@ -1,93 +1,153 @@
 //! Evaluation: states are merged, metrics judged against their past, incidents moved on.
 //!
-//! Comes in: the states that the measurements left, the history before the partition. Goes out: one
-//! evaluation. It must never let the judged partition into its own history, learn from a partition
-//! that failed, or give a check no outcome.
+//! Comes in: the states that the measurements left, the history before the partitions. Goes out: one
+//! evaluation for each. It must never let the judged partition into its own history, learn from a
+//! partition that failed, or give a check no outcome.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay_judge::schema::changed_columns;
 use assay_judge::{Context, Policy, evaluate, in_words};
 use assay_metrics::TableState;
 use assay_model::check::{Check, Expectation};
-use assay_model::dataset::Dataset;
+use assay_model::history::{Later, Verdict};
 use assay_model::ids::CheckId;
 use assay_model::incident::OutboxEntry;
 use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricValue};
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
 use assay_model::output::{Evaluation, TaskOutput};
-use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
+use assay_model::partition::{Partition, PartitionVersion};
 use assay_model::run::Trigger;
 use assay_model::task::{AttemptOutcome, EvaluateMode, EvaluateSpec, TaskFailure, TaskSpec};
-use assay_past::known::{BREACHES_MAX, INCIDENTS_MAX, PAST_MAX};
-use assay_past::line::{Line, just_after, points_of};
-use assay_past::{Known, Teaches, checks, shape};
+use assay_past::line::Line;
+use assay_past::{Book, Known, Teaches, checks, shape};
 use assay_store::MetricStore;
-use assay_store::feedback::READ_MAX;
 use assay_store::notices::FINISHED;
 use jiff::Timestamp;
 
 use super::copies::{self, Copies};
-use super::{TaskJob, compute, failure, incidents, redo, store_failure};
+use super::{TaskJob, compute, failure, incidents, past, redo, store_failure};
 use crate::pause::asked;
 
-/// Merges and judges one partition.
+/// Merges and judges one partition, or several of a series one after another.
 pub(super) async fn run(
     metrics: &dyn MetricStore,
     copies: Option<&Copies>,
     job: TaskJob,
     stop: &Arc<AtomicBool>,
 ) -> Result<TaskOutput, TaskFailure> {
-    let TaskSpec::Evaluate(spec) = job.task.spec.clone() else {
-        return Err(failure(AttemptOutcome::Permanent, "not an evaluation"));
-    };
-    let states = match spec.mode {
-        EvaluateMode::Judge => read_states(metrics, &job, &spec).await?,
-        EvaluateMode::Again => read_results(metrics, &job, &spec).await?,
+    let specs = job.task.spec.evaluations().to_vec();
+    let is_one = matches!(job.task.spec, TaskSpec::Evaluate(_));
+    let mut work = Vec::with_capacity(specs.len());
+    for spec in specs {
+        let states = states_of(metrics, &job, &spec).await?;
+        let states = stored_as(states, metrics, copies, &job, &spec, stop).await?;
+        work.push((spec, states));
+    }
+    let mut all = judged(metrics, job, work, stop).await?;
+    match (is_one, all.pop()) {
+        (_, None) => Err(failure(AttemptOutcome::Permanent, "not an evaluation")),
+        (true, Some(one)) => Ok(TaskOutput::Evaluated(Box::new(one))),
+        (false, Some(last)) => {
+            all.push(last);
+            Ok(TaskOutput::EvaluatedMany(all))
+        }
+    }
+}
+
+async fn states_of(
+    metrics: &dyn MetricStore,
+    job: &TaskJob,
+    spec: &EvaluateSpec,
+) -> Result<States, TaskFailure> {
+    Ok(match spec.mode {
+        EvaluateMode::Judge => read_states(metrics, job, spec).await?,
+        EvaluateMode::Again => read_results(metrics, job, spec).await?,
         EvaluateMode::Missing => States::None,
-        EvaluateMode::Gone => States::Gone(reason_of(&spec)),
-        EvaluateMode::Refused => States::Broken(reason_of(&spec)),
-    };
-    let past = read_past(metrics, &job.dataset, &spec).await?;
-    let states = match states {
-        States::All(_) | States::Gone(_) => {
-            stored_as(states, copies, &job, &spec, &past, stop).await?
+        EvaluateMode::Gone => States::Gone(reason_of(spec)),
+        EvaluateMode::Refused => States::Broken(reason_of(spec)),
+    })
+}
+
+/// Judges each partition of `work` by what is stored of the past and by the judgements before it.
+async fn judged(
+    metrics: &dyn MetricStore,
+    job: TaskJob,
+    work: Vec<(EvaluateSpec, States)>,
+    stop: &Arc<AtomicBool>,
+) -> Result<Vec<Evaluation>, TaskFailure> {
+    let specs: Vec<&EvaluateSpec> = work.iter().map(|(spec, _)| spec).collect();
+    if let Some(mut book) = past::read(metrics, &job.dataset, &specs, job.now).await? {
+        let stop = Arc::clone(stop);
+        let judged = compute(move || {
+            let mut all = Vec::with_capacity(work.len());
+            for (spec, states) in work {
+                go_on(&stop)?;
+                all.push(turn(&mut book, &job, &spec, states)?);
+            }
+            Ok(all)
+        });
+        return judged.await?;
+    }
+    // Too much lies between them to be held at once.
+    let mut all: Vec<Evaluation> = Vec::with_capacity(work.len());
+    for (spec, states) in work {
+        go_on(stop)?;
+        let book = past::read(metrics, &job.dataset, &[&spec], job.now).await?;
+        let mut book =
+            book.ok_or_else(|| failure(AttemptOutcome::Permanent, "no past was read"))?;
+        for before in &all {
+            book.note(job.run.id, &job.run.definition, before);
         }
-        States::Stored(_) | States::Broken(_) | States::None => states,
-    };
-    let states = match states {
-        States::Stored(_) if past.stored.is_empty() => {
-            States::Broken("no metrics are stored of it; the next run measures it again".to_owned())
-        }
-        states => states,
-    };
-    let judged = compute(move || judge(&job, &spec, &states, &past));
-    judged
-        .await?
-        .map(|evaluation| TaskOutput::Evaluated(Box::new(evaluation)))
+        let job = job.clone();
+        let judged = compute(move || turn(&mut book, &job, &spec, states));
+        all.push(judged.await??);
+    }
+    Ok(all)
+}
+
+/// Judges one partition, and puts the judgement into the book.
+fn turn(
+    book: &mut Book,
+    job: &TaskJob,
+    spec: &EvaluateSpec,
+    states: States,
+) -> Result<Evaluation, TaskFailure> {
+    book.go_to(&spec.partition);
+    let evaluation = judge(job, spec, states, &Past::of(book, spec, job.now))?;
+    book.note(job.run.id, &job.run.definition, &evaluation);
+    Ok(evaluation)
+}
+
+fn go_on(stop: &AtomicBool) -> Result<(), TaskFailure> {
+    if stop.load(Ordering::Relaxed) {
+        return Err(failure(AttemptOutcome::Cancelled, "stopped"));
+    }
+    Ok(())
 }
 
 /// Has storage follow what is about to be judged. Where it cannot for good, that is the verdict:
 /// nothing says that a version is well which readers do not have.
 async fn stored_as(
     states: States,
+    metrics: &dyn MetricStore,
     copies: Option<&Copies>,
     job: &TaskJob,
     spec: &EvaluateSpec,
-    past: &Past,
     stop: &Arc<AtomicBool>,
 ) -> Result<States, TaskFailure> {
     Ok(match states {
-        States::All(of) => {
-            let gone = past
-                .known
-                .ledger
-                .iter()
-                .filter(|e| e.state == LedgerState::Gone);
-            let gone = gone.map(|entry| entry.partition.key.clone()).collect();
+        States::All(of) if !spec.copies.is_empty() => {
+            let ledger = asked(|| metrics.ledger(&job.dataset.id)).await;
+            let ledger = ledger.map_err(|error| store_failure(&error))?;
+            let gone = ledger
+                .into_iter()
+                .filter(|e| e.state == LedgerState::Gone)
+                .map(|entry| entry.partition.key)
+                .collect();
             match copies::publish(copies, job, spec, gone, stop).await? {
                 Ok(()) => States::All(of),
                 Err(why) => States::Broken(format!("its copy cannot be shown to readers: {why}")),
@@ -192,99 +252,80 @@ fn keep_restated(
 }
 
 /// What is known of the past of the judged partition's series, and of earlier versions of itself.
-struct Past {
-    known: Known,
+struct Past<'a> {
+    known: &'a Known,
+    /// What the ledger has of the series behind the partition.
+    later: Later,
+    /// The verdict on the partition that is in force.
+    verdict: Option<&'a Verdict>,
     /// The metrics of the version of this partition that was judged before, if it was complete.
     earlier: Option<Vec<MetricPoint>>,
     /// The metrics that are stored of this partition, complete or not.
-    stored: Vec<MetricPoint>,
+    stored: &'a [MetricPoint],
 }
 
-async fn read_past(
-    metrics: &dyn MetricStore,
-    dataset: &Dataset,
-    spec: &EvaluateSpec,
-) -> Result<Past, TaskFailure> {
-    let id = &dataset.id;
-    let read = async {
-        let ledger = asked(|| metrics.ledger(id)).await?;
-        let judged_before = ledger.iter().any(|entry| {
-            entry.partition.key == spec.partition.key
-                && entry
-                    .judged
-                    .as_ref()
-                    .is_some_and(PartitionVersion::is_content)
-        });
-        // The late partition's verdicts lie further back than those of the newest ones.
-        let series = spec.partition.series.as_str();
-        let newer = ledger
-            .iter()
-            .filter(|entry| entry.partition.series == series)
-            .filter(|entry| entry.partition.order >= spec.partition.order)
-            .count();
-        let newer = u32::try_from(newer).unwrap_or(u32::MAX);
-        let newest = PAST_MAX.saturating_add(newer);
-        let after = just_after(&spec.partition);
-        let judged = async {
-            if !judged_before {
-                return Ok(Vec::new());
-            }
-            let one = asked(|| metrics.history(id, Some(&after), 1)).await?;
-            Ok(points_of(&one, &spec.partition.key))
-        };
-        // Side by side: a store may be far away.
-        let (stored, verdicts, history, breaches, open, answered) = tokio::try_join!(
-            judged,
-            asked(|| metrics.verdicts(id, Some(series), newest)),
-            asked(|| metrics.history(id, Some(&spec.partition), PAST_MAX)),
-            asked(|| metrics.breaches(id, series, BREACHES_MAX)),
-            asked(|| metrics.incidents(Some(id), true, INCIDENTS_MAX)),
-            asked(|| metrics.feedback(id, READ_MAX)),
-        )?;
+impl<'a> Past<'a> {
+    fn of(book: &'a Book, spec: &EvaluateSpec, now: Timestamp) -> Self {
+        let partition = &spec.partition;
+        Self::new(
+            book.known(),
+            book.later(partition, now),
+            book.entry(&partition.key),
+            book.verdict(partition),
+            book.values(partition),
+            &spec.version,
+        )
+    }
+
+    /// `entry`, `verdict` and `values` are of the partition in its version before `version`.
+    fn new(
+        known: &'a Known,
+        later: Later,
+        entry: Option<&LedgerEntry>,
+        verdict: Option<&'a Verdict>,
+        values: &'a [MetricPoint],
+        version: &PartitionVersion,
+    ) -> Self {
+        let judged = entry.and_then(|entry| entry.judged.as_ref());
+        let judged_before = judged.is_some_and(PartitionVersion::is_content);
+        let stored = if judged_before { values } else { &[] };
         // What was judged while it grew is expected to have changed since.
-        let of_this = verdicts
-            .iter()
-            .find(|v| v.partition.key == spec.partition.key);
-        let was_complete = judged_before && of_this.is_some_and(|v| v.sealed);
-        let same = ledger.iter().any(|entry| {
-            entry.partition.key == spec.partition.key
-                && entry.judged.as_ref() == Some(&spec.version)
-        });
+        let was_complete = judged_before && verdict.is_some_and(|v| v.sealed);
+        let same = judged == Some(version);
         // Of the same bytes what was asked differs by what was read beside them, or by what had
         // passed by: the partition is as it was.
         let tells = |point: &&MetricPoint| {
             !same || (!point.key.metric.is_of_query() && point.key.filter.is_empty())
         };
-        Ok(Past {
+        Self {
+            known,
+            later,
+            verdict,
             earlier: was_complete.then(|| stored.iter().filter(tells).cloned().collect()),
             stored,
-            known: Known {
-                history,
-                verdicts,
-                breaches,
-                open,
-                ledger,
-                answered,
-            },
-        })
-    };
-    read.await
-        .map_err(|error: assay_store::StoreError| store_failure(&error))
+        }
+    }
 }
 
 fn judge(
     job: &TaskJob,
     spec: &EvaluateSpec,
-    states: &States,
-    past: &Past,
+    states: States,
+    past: &Past<'_>,
 ) -> Result<Evaluation, TaskFailure> {
     let dataset = &*job.dataset;
+    let states = &match states {
+        States::Stored(_) if past.stored.is_empty() => {
+            States::Broken("no metrics are stored of it; the next run measures it again".to_owned())
+        }
+        states => states,
+    };
     let points = match states {
         States::All(states) => {
             let state = merged(states)?;
             assay_scan::points::metric_points(dataset, spec, state, job.now)
         }
-        States::Stored(in_force) => stored(past, in_force, &spec.partition, job.now),
+        States::Stored(in_force) => stored(past, in_force, job.now),
         States::Broken(_) | States::None | States::Gone(_) => Vec::new(),
     };
     let due = checks::due(dataset, &points, &past.known.history);
@@ -302,18 +343,6 @@ fn judge(
     if matches!(states, States::All(_) | States::Stored(_)) {
         results.extend(checks::of_the_future(&spec.partition, job.now));
     }
-    let order: BTreeMap<PartitionKey, String> = past
-        .known
-        .ledger
-        .iter()
-        .map(|entry| (entry.partition.key.clone(), entry.partition.order.clone()))
-        .collect();
-    let newest = later(past, &spec.partition, job.now).next().is_none();
-    let rejudged = past
-        .known
-        .verdicts
-        .iter()
-        .any(|verdict| verdict.partition.key == spec.partition.key);
     let judged = incidents::Judged {
         dataset: &dataset.id,
         partition: &spec.partition,
@@ -321,11 +350,11 @@ fn judge(
         mode: spec.mode,
         sealed: spec.sealed,
         measured: !points.is_empty(),
-        rejudged,
-        told: newest || job.run.trigger != Trigger::Backfill,
+        rejudged: past.verdict.is_some(),
+        told: !past.later.any || job.run.trigger != Trigger::Backfill,
         results: &results,
         open: &past.known.open,
-        order: &order,
+        order: &past.known.order(),
         now: job.now,
     };
     let (incidents, mut outbox) = incidents::after(&judged);
@@ -363,38 +392,16 @@ fn finished(job: &TaskJob, spec: &EvaluateSpec, counts: &OutcomeCounts) -> Outbo
     }
 }
 
-/// The later partitions of the series whose time has come: one that claims to be of the future says
-/// nothing of how far the data has come.
-fn later<'a>(
-    past: &'a Past,
-    partition: &'a Partition,
-    now: Timestamp,
-) -> impl Iterator<Item = &'a LedgerEntry> {
-    past.known.ledger.iter().filter(move |entry| {
-        let other = &entry.partition;
-        other.series == partition.series
-            && other.order > partition.order
-            && other.start.is_none_or(|start| start <= now)
-    })
-}
-
 /// The stored metrics of a partition; what is to be said of a value is stored with the results in
 /// force. An age was measured when it was judged last, and has grown since, as long as nothing
 /// newer is there.
-fn stored(
-    past: &Past,
-    in_force: &[CheckResult],
-    partition: &Partition,
-    now: Timestamp,
-) -> Vec<MetricPoint> {
-    let mut points = past.stored.clone();
+fn stored(past: &Past<'_>, in_force: &[CheckResult], now: Timestamp) -> Vec<MetricPoint> {
+    let mut points = past.stored.to_vec();
     for point in &mut points {
         let mut said = in_force.iter().filter(|r| r.metric == point.key);
         point.note = said.find_map(|result| result.note.clone());
     }
-    let mut verdicts = past.known.verdicts.iter();
-    let last = verdicts.find(|v| v.partition.key == partition.key);
-    let Some(last) = last.filter(|_| !followed(past, partition, now)) else {
+    let Some(last) = past.verdict.filter(|_| !past.later.data) else {
         return points;
     };
     let since = now.duration_since(last.judged_at).as_secs_f64();
@@ -405,11 +412,6 @@ fn stored(
         }
     }
     points
-}
-
-/// Whether later data of the series is there: what is missing, gone or of the future is not.
-fn followed(past: &Past, partition: &Partition, now: Timestamp) -> bool {
-    later(past, partition, now).any(|entry| entry.version.is_content())
 }
 
 /// The merge of all states, in the order of the tasks.
@@ -444,12 +446,12 @@ fn results(
     spec: &EvaluateSpec,
     points: &[MetricPoint],
     mut due: Vec<assay_model::check::Check>,
-    past: &Past,
+    past: &Past<'_>,
 ) -> Vec<CheckResult> {
     let dataset = &*job.dataset;
     let line = Line::of(&past.known.history, &spec.partition);
     let before = &line.partitions;
-    let teaches = Teaches::new(dataset, &due, &past.known);
+    let teaches = Teaches::new(dataset, &due, past.known);
     let histories = line.histories(&teaches);
     let keys: Vec<String> = before.iter().map(|p| p.key.as_str().to_owned()).collect();
     let schema = shape::measured(points);
@@ -479,7 +481,7 @@ fn results(
         date: spec.partition.date,
         arrived: spec.mode.is_of_data(),
         provisional: !spec.sealed,
-        followed: followed(past, &spec.partition, job.now),
+        followed: past.later.data,
         past_keys: &keys,
         schema: schema.as_deref(),
         declared: declared.as_deref(),
@@ -488,3 +490,7 @@ fn results(
     };
     evaluate(&due, points, &histories, &policy, &context).results
 }
+
+#[cfg(test)]
+#[path = "evaluate_tests.rs"]
+mod tests;

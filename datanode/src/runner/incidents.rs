@@ -42,8 +42,8 @@ pub struct Judged<'a> {
     pub results: &'a [CheckResult],
     /// The incidents of the dataset that are open.
     pub open: &'a [Incident],
-    /// The place of each known partition in the order.
-    pub order: &'a BTreeMap<PartitionKey, String>,
+    /// The place of partitions in the order, by key: of those that incidents name, where they are known.
+    pub order: &'a BTreeMap<&'a str, &'a str>,
     /// The moment of judging.
     pub now: Timestamp,
 }
@@ -335,8 +335,8 @@ impl Desk<'_> {
             return true;
         }
         // A partition that the ledger has forgotten is of the past.
-        let order = self.judged.order.get(other);
-        order.is_none_or(|order| self.judged.partition.order > *order)
+        let order = self.judged.order.get(other.as_str());
+        order.is_none_or(|order| self.judged.partition.order.as_str() > *order)
     }
 
     /// That an incident is open is told once, by the first partition of it that is told of at all:

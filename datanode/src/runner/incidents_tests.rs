@@ -58,6 +58,8 @@ impl World {
         self.order
             .insert(partition.key.clone(), partition.order.clone());
         let open: Vec<Incident> = self.open();
+        let places = self.order.iter();
+        let order = places.map(|(key, place)| (key.as_str(), place.as_str()));
         self.judged += 1;
         let judged = Judged {
             dataset: &DatasetId::new("orders").unwrap(),
@@ -70,7 +72,7 @@ impl World {
             told: !self.backfill,
             results: &[r],
             open: &open,
-            order: &self.order,
+            order: &order.collect(),
             now: Timestamp::from_second(self.judged).unwrap(),
         };
         let (incidents, outbox) = after(&judged);

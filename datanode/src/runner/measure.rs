@@ -11,7 +11,7 @@ pub(super) async fn run(job: TaskJob, context: ScanContext) -> Result<TaskOutput
     let measured = compute(move || match &job.task.spec {
         TaskSpec::Measure(spec) => assay_scan::measure::measure(&job.dataset, spec, &context),
         // The caller has looked at the kind.
-        TaskSpec::Discover | TaskSpec::Evaluate(_) => Ok(Vec::new()),
+        TaskSpec::Discover | TaskSpec::Evaluate(_) | TaskSpec::EvaluateMany(_) => Ok(Vec::new()),
     });
     let states = measured.await?.map_err(|error| scan_failure(&error))?;
     Ok(TaskOutput::Measured(states))

@@ -11,6 +11,7 @@ mod discover;
 mod evaluate;
 pub mod incidents;
 mod measure;
+mod past;
 mod redo;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use std::sync::atomic::AtomicBool;
 use assay_model::dataset::Dataset;
 use assay_model::output::TaskOutput;
 use assay_model::run::Run;
-use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskSpec};
+use assay_model::task::{AttemptOutcome, Task, TaskFailure, TaskKind, TaskSpec};
 use assay_scan::reach::Access;
 use assay_scan::storage::is_ingested;
 use assay_scan::{ErrorClass, ScanContext, ScanError, ScanProgress};
@@ -147,7 +148,7 @@ impl InProcess {
         match (&job.task.spec, known) {
             (_, Some(known)) => discover::run(known, job, context).await,
             (TaskSpec::Discover | TaskSpec::Measure(_), None) => measure::run(job, context).await,
-            (TaskSpec::Evaluate(_), None) => {
+            (TaskSpec::Evaluate(_) | TaskSpec::EvaluateMany(_), None) => {
                 evaluate::run(self.metrics.as_ref(), self.copies.as_ref(), job, &stop).await
             }
         }
@@ -165,7 +166,7 @@ impl TaskRunner for InProcess {
                 .answer(&job, spec, self.sources.as_ref(), &watch)
                 .await;
         }
-        if let TaskSpec::Evaluate(_) = &job.task.spec {
+        if job.task.spec.kind() == TaskKind::Evaluate {
             let copies = self.copies.as_ref();
             return evaluate::run(self.metrics.as_ref(), copies, job, &watch.stop).await;
         }

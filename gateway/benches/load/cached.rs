@@ -37,7 +37,7 @@ pub async fn measure(world: &World) {
         ("a dataset's page", vec![format!("/datasets/{}", id(0))]),
     ];
     for guarded in [false, true] {
-        let guard = guarded.then(|| overload::guard(world, 64));
+        let guard = guarded.then(|| overload::guard(world));
         let server = Server::start(world, guard.as_deref()).await;
         let token = guarded.then_some(world.subscriber.as_str());
         for (name, paths) in &cases {

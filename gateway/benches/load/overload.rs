@@ -17,12 +17,16 @@ const CONNECTIONS: usize = 16;
 /// The owner's share of what can be served.
 const OWNERS: f64 = 0.1;
 
-/// The guard's settings: credentials, quotas out of the way, so many requests at a time.
-pub fn guard(world: &World, in_flight: usize) -> String {
+/// The guard's settings: credentials, quotas out of the way, the queue as it is without a word, or
+/// with so many turns at the store.
+pub fn guard(world: &World) -> String {
+    let queue = match told("ASSAY_BENCH_TURNS", 0) {
+        0 => String::new(),
+        turns => format!("[queue]\nstore_turns = {turns}\n"),
+    };
     format!(
         "[identity]\nmode = 'credentials'\ntokens = '{}'\ntrusted_proxies = ['127.0.0.0/8']\n\
-         [quotas]\nprincipal = {{ per_second = 1000000, burst = 1000000 }}\n\
-         [queue]\nin_flight = {in_flight}\nwaiting = 32\npatience_ms = 500\n",
+         [quotas]\nprincipal = {{ per_second = 1000000, burst = 1000000 }}\n{queue}",
         world.folder.path().join("tokens.toml").display()
     )
 }
@@ -53,8 +57,7 @@ impl Fresh {
 
 /// Owners' latency alone and at five times the load, and what is served then.
 pub async fn measure(world: &World) {
-    let places = usize::try_from(told("ASSAY_BENCH_PLACES", 64)).unwrap_or(64);
-    let server = Server::start(world, Some(&guard(world, places))).await;
+    let server = Server::start(world, Some(&guard(world))).await;
     let fresh = Rc::new(Fresh {
         next: RefCell::new(0),
     });
@@ -76,15 +79,16 @@ pub async fn measure(world: &World) {
         println!("peak {peak:.0}/s; owners alone: {}", words(&alone));
         println!("    at {TIMES} x: owners {}", words(&owner));
         println!(
-            "    subscribers {}; served {served:.0}/s, load {}",
+            "    subscribers {}; served {served:.0}/s, {} questions at a time, load {}",
             words(&others),
+            server.series("assay_store_question_places").await,
             load()
         );
         ratios.push(loaded / unloaded);
         goodputs.push(served / peak);
     }
     println!(
-        "at {TIMES} x, {places} places: owners' p99 {:.2} x unloaded, served {:.2} of peak (medians of {rounds})",
+        "at {TIMES} x: owners' p99 {:.2} x unloaded, served {:.2} of peak (medians of {rounds})",
         median(ratios),
         median(goodputs)
     );

@@ -151,9 +151,11 @@ pub(super) async fn retire(api: Api, ask: Ask) -> Gives {
 }
 
 pub(super) async fn dataset(api: Api, ask: Ask) -> Gives {
-    let told = api.dataset_detail(&ask.who, ask.part("dataset")).await?;
-    let digest = told.it.row.digest.clone();
-    Ok(reply::with_etag(reply::told(&told)?, &digest))
+    let found = api.dataset_detail(&ask.who, ask.part("dataset")).await?;
+    // Its tag is that of its document, which a change has to name.
+    let response = reply::of_type(StatusCode::OK, reply::JSON, found.json.clone());
+    let response = reply::aged(response, found.stale_s);
+    Ok(reply::with_etag(response, &found.it.row.digest))
 }
 
 fn document(ask: &Ask, told: &Told<assay_answers::definition::Definition>) -> Gives {
@@ -382,6 +384,10 @@ pub(super) async fn cluster(api: Api, ask: Ask) -> Gives {
 
 pub(super) async fn cluster_history(api: Api, ask: Ask) -> Gives {
     reply::told(&api.fleet_of(&ask.who).await?)
+}
+
+pub(super) async fn cluster_usage(api: Api, ask: Ask) -> Gives {
+    reply::told(&api.usage_of(&ask.who).await?)
 }
 
 pub(super) async fn scale(api: Api, ask: Ask) -> Gives {

@@ -20,6 +20,7 @@ use assay_answers::overview::{Me, Overview, Version};
 use assay_answers::run::Done;
 use assay_answers::schema::{Book, Described};
 use assay_answers::told::List;
+use assay_answers::usage::Usage;
 use http::Method;
 use serde_json::Value;
 
@@ -126,6 +127,7 @@ pub fn endpoints() -> &'static [Endpoint] {
             runs::moving(),
             of_machines(),
             moving_machines(),
+            cluster(),
             outside(),
         ];
         groups.into_iter().flatten().collect()
@@ -417,6 +419,11 @@ fn moving_machines() -> Vec<Endpoint> {
             WISH,
             "Lets a node take tasks again."
         ),
+    ]
+}
+
+fn cluster() -> Vec<Endpoint> {
+    vec![
         get!(
             "/api/v1/cluster",
             "cluster",
@@ -434,6 +441,15 @@ fn moving_machines() -> Vec<Endpoint> {
             &[],
             SEEN,
             "The fleet over the last day: nodes wanted and ready, tasks queued and at work, and how each change of the wanted number of nodes went."
+        ),
+        get!(
+            "/api/v1/cluster/usage",
+            "clusterUsage",
+            h::cluster_usage,
+            Gives::Told(of::<Usage>),
+            &[],
+            SEEN,
+            "How much the gateway that answers is asked since it started (let in, above a rate limit, refused, waiting), and how much the store holds."
         ),
         endpoint!(
             POST,

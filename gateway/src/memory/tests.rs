@@ -2,6 +2,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use assay_guard::queue::Rank;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
 use super::*;
 
 fn memory() -> Memory {
@@ -164,4 +168,144 @@ async fn one_who_is_slow_is_waited_for_and_one_who_is_not_heard_is_not() {
     let found = late(&memory, "unheard", slow).await;
     assert_eq!((*found.it, found.stale_s.is_some()), (1, true));
     assert!(memory.reach(Source::Store).is_away().is_some());
+}
+
+/// Asks for something that the store answers once `gate` lets it.
+fn gated(
+    memory: &Memory,
+    question: &str,
+    rank: Rank,
+    gate: &Arc<Semaphore>,
+) -> JoinHandle<Result<Found<u32>, Problem>> {
+    let (memory, gate) = (memory.clone(), Arc::clone(gate));
+    let key = Key::about_all(question);
+    tokio::spawn(turns::by(rank, None, async move {
+        let load = async move {
+            gate.acquire().await.expect("it stays open").forget();
+            Ok::<_, Miss>(7)
+        };
+        let bytes: fn(&u32) -> usize = |_| 4;
+        memory
+            .value(Source::Store, key, Good::UntilTold, bytes, load)
+            .await
+    }))
+}
+
+/// Waits until so many have a turn and so many wait for one, and all that is ready has run.
+async fn settles(memory: &Memory, taken: (usize, usize)) {
+    let begun = Instant::now();
+    while memory.inner.turns.taken() != taken {
+        let seen = memory.inner.turns.taken();
+        assert!(begun.elapsed() < Duration::from_secs(20), "{seen:?}");
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(memory.inner.turns.taken(), taken);
+}
+
+/// Takes every turn that there is; how many there are.
+async fn all_taken(memory: &Memory, gate: &Arc<Semaphore>) -> usize {
+    let mut turns = 0;
+    while memory.inner.turns.taken().1 == 0 {
+        gated(memory, &format!("other {turns}"), Rank::Owner, gate);
+        turns += 1;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    // The last one waits.
+    turns - 1
+}
+
+#[tokio::test]
+async fn of_a_crowd_only_the_one_who_reads_has_a_turn() {
+    let memory = memory();
+    memory.follows();
+    let gate = Arc::new(Semaphore::new(0));
+    let crowd: Vec<_> = (0..100)
+        .map(|n| gated(&memory, "crowd", Rank::ALL[n % 3], &gate))
+        .collect();
+    settles(&memory, (1, 0)).await;
+    // Whoever asks for something else has a turn beside them.
+    let open = Arc::new(Semaphore::new(1));
+    let other = gated(&memory, "other", Rank::Anonymous, &open).await;
+    assert_eq!(other.unwrap().map(|found| *found.it).ok(), Some(7));
+    gate.add_permits(1);
+    for one in crowd {
+        let answer = one.await.unwrap();
+        assert_eq!(answer.map(|found| *found.it).ok(), Some(7));
+    }
+    assert_eq!(memory.inner.turns.taken(), (0, 0));
+    assert_eq!(gate.available_permits(), 0, "it was read once");
+}
+
+#[tokio::test]
+async fn of_a_crowd_one_of_a_rank_stands_in_line() {
+    let memory = memory();
+    memory.follows();
+    let gate = Arc::new(Semaphore::new(0));
+    let turns = all_taken(&memory, &gate).await;
+    let told: Vec<_> = (0..50)
+        .map(|_| gated(&memory, "crowd", Rank::Subscriber, &gate))
+        .collect();
+    settles(&memory, (turns, 2)).await;
+    let owners: Vec<_> = (0..50)
+        .map(|_| gated(&memory, "crowd", Rank::Owner, &gate))
+        .collect();
+    settles(&memory, (turns, 3)).await;
+    // Whoever stands in line for others and goes away leaves it to one of them.
+    for one in &owners[..49] {
+        one.abort();
+    }
+    settles(&memory, (turns, 3)).await;
+    gate.add_permits(turns + 3);
+    for one in told.into_iter().chain(owners.into_iter().skip(49)) {
+        let answer = one.await.unwrap();
+        assert_eq!(answer.map(|found| *found.it).ok(), Some(7));
+    }
+    settles(&memory, (0, 0)).await;
+    assert_eq!(gate.available_permits(), 1, "the crowd's was read once");
+}
+
+#[tokio::test]
+async fn without_a_turn_the_last_known_is_told_with_its_age_and_else_a_refusal() {
+    let memory = memory();
+    memory.follows();
+    let orders = DatasetId::new("orders").unwrap();
+    let gate = Arc::new(Semaphore::new(1));
+    let known = gated(&memory, "known", Rank::Subscriber, &gate).await;
+    assert!(known.unwrap().is_ok());
+    memory.told(&orders);
+    memory.turns().set_room(0, Duration::from_secs(60));
+    let mut refused = None;
+    while refused.is_none() {
+        let asks = gated(
+            &memory,
+            &format!("other {:?}", Instant::now()),
+            Rank::Subscriber,
+            &gate,
+        );
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        refused = asks.is_finished().then_some(asks);
+    }
+    let refused = refused.unwrap().await.unwrap();
+    let problem = refused.err().unwrap();
+    assert_eq!((problem.slug(), problem.status), ("overloaded", 503));
+    assert!(problem.retry_after_ms.is_some());
+    let reason = [("reason", "overloaded")];
+    let rejected = memory
+        .inner
+        .telemetry
+        .value("assay_requests_rejected_total", &reason);
+    assert_eq!(rejected, Some(1.0));
+    let old = gated(&memory, "known", Rank::Subscriber, &gate)
+        .await
+        .unwrap();
+    let old = old.unwrap_or_else(|problem| panic!("{problem:?}"));
+    assert!(old.stale_s.is_some(), "it is not in force");
+    gate.add_permits(100);
 }

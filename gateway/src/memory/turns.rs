@@ -4,14 +4,17 @@
 //! first. It must never hold up what is kept, or a question that another one's answer is made of: who
 //! waits for that has a turn already, and would wait for ever.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use assay_guard::queue::{Place, Queue, Rank, Series};
+use assay_guard::queue::{Full, Place, Queue, Rank, Seat, Series};
 use assay_telemetry::Telemetry;
 
-/// Questions that wait: handlers at work are fewer by far.
-const WAITING: usize = 10_000;
-/// Questions at a time for each core: one is computed while one waits for the store.
+use super::pace::Pace;
+
+/// Questions that wait, until the guard's settings say how many.
+const WAITING: usize = 256;
+/// Questions at a time for each core, at least: one is computed while one waits for the store.
 const EACH_CORE: usize = 2;
 /// The most at a time: the store has so many connections for them.
 const MOST: usize = 8;
@@ -20,12 +23,14 @@ const SERIES: Series = Series {
     waiting: "assay_store_questions_queued",
     duration: "assay_store_question_queue_duration_seconds",
 };
+/// How many have a turn at a time.
+const PLACES: &str = "assay_store_question_places";
 
 /// Who asks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 enum Asker {
-    /// Somebody of this rank.
-    Of(Rank),
+    /// Somebody of this rank, from a seat at the guard.
+    Of(Rank, Option<Seat>),
     /// One who makes an answer, of other answers.
     Maker,
 }
@@ -34,9 +39,10 @@ tokio::task_local! {
     static ASKER: Asker;
 }
 
-/// Has everything that `work` asks be asked by somebody of this rank.
-pub async fn by<F: Future>(rank: Rank, work: F) -> F::Output {
-    ASKER.scope(Asker::Of(rank), work).await
+/// Has everything that `work` asks be asked by somebody of this rank, who leaves `seat` when others
+/// have to be waited for.
+pub async fn by<F: Future>(rank: Rank, seat: Option<Seat>, work: F) -> F::Output {
+    ASKER.scope(Asker::Of(rank, seat), work).await
 }
 
 /// Has everything that `work` asks be a part of what it makes.
@@ -44,9 +50,46 @@ pub async fn making<F: Future>(work: F) -> F::Output {
     ASKER.scope(Asker::Maker, work).await
 }
 
-/// The turns at the store.
+/// The rank of who asks; `None` is one who makes an answer, and waits for no turn.
+pub fn rank() -> Option<Rank> {
+    match ASKER.try_with(Clone::clone) {
+        Ok(Asker::Maker) => None,
+        Ok(Asker::Of(rank, _)) => Some(rank),
+        // A stream of events, or one who asks in process.
+        Err(_) => Some(Rank::Subscriber),
+    }
+}
+
+/// Whoever asks here waits for others from now on, and leaves their seat to those who need none.
+pub fn leave_seat() {
+    if let Ok(Asker::Of(_, Some(seat))) = ASKER.try_with(Clone::clone) {
+        seat.leave();
+    }
+}
+
+/// The turns at the store. Clones share them.
 #[derive(Clone)]
-pub struct Turns(Queue);
+pub struct Turns {
+    queue: Queue,
+    // Held for one look.
+    pace: Arc<Mutex<Pace>>,
+    telemetry: Telemetry,
+}
+
+/// A turn, until it is dropped.
+pub struct Turn {
+    turns: Turns,
+    begun: Instant,
+    _place: Place,
+}
+
+impl Turn {
+    /// A question of this kind was answered: the time that it took counts.
+    pub fn answered(self, kind: &str) {
+        let is_wanted = self.turns.queue.waiting() > 0;
+        self.turns.paced(kind, self.begun.elapsed(), is_wanted);
+    }
+}
 
 impl Turns {
     /// Turns for as many questions as the cores and the store take at a time; nobody waits longer
@@ -54,59 +97,103 @@ impl Turns {
     #[must_use]
     pub fn new(patience: Duration, telemetry: Telemetry) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let places = (cores * EACH_CORE).min(MOST);
-        Self(Queue::of(SERIES, (places, WAITING), patience, telemetry))
+        let least = (cores * EACH_CORE).min(MOST);
+        Self::of(Pace::new(least, MOST), patience, telemetry)
     }
 
-    /// Waits for a turn; a part of what is being made needs none.
+    fn of(pace: Pace, patience: Duration, telemetry: Telemetry) -> Self {
+        let room = (pace.places(), WAITING);
+        let turns = Self {
+            queue: Queue::of(SERIES, room, patience, telemetry.clone()),
+            pace: Arc::new(Mutex::new(pace)),
+            telemetry,
+        };
+        turns.show(room.0);
+        turns
+    }
+
+    fn paced(&self, kind: &str, took: Duration, is_wanted: bool) {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = pace.places();
+        pace.answered(kind, took, is_wanted);
+        if pace.places() != before {
+            // Under the lock: what was decided last is what holds.
+            self.places(&pace);
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a few places")]
+    fn show(&self, places: usize) {
+        self.telemetry.set(PLACES, &[], places as f64);
+    }
+
+    /// From here on so many wait, none longer than `patience`.
+    pub fn set_room(&self, waiting: usize, patience: Duration) {
+        self.queue.set_room(waiting, patience);
+    }
+
+    /// From here on there are so many, however fast answers come.
+    pub fn set_places(&self, places: usize) {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        *pace = Pace::new(places, places);
+        self.places(&pace);
+    }
+
+    fn places(&self, pace: &Pace) {
+        self.queue.set_places(pace.places());
+        self.show(pace.places());
+    }
+
+    /// Waits for a turn of this rank.
     ///
     /// # Errors
-    /// That none came in time.
-    pub async fn next(&self) -> Result<Option<Place>, String> {
-        let rank = match ASKER.try_with(|asker| *asker) {
-            Ok(Asker::Maker) => return Ok(None),
-            Ok(Asker::Of(rank)) => rank,
-            // A stream of events, or one who asks in process.
-            Err(_) => Rank::Subscriber,
-        };
-        let place = self.0.enter(rank).await;
-        place
-            .map(Some)
-            .map_err(|_| "the store is asked too much at the moment".to_owned())
+    /// That none came in time, or that there is no room to wait.
+    pub async fn next(&self, rank: Rank) -> Result<Turn, Full> {
+        let place = self.queue.enter(rank).await?;
+        Ok(Turn {
+            turns: self.clone(),
+            begun: Instant::now(),
+            _place: place,
+        })
+    }
+
+    /// How many have a turn, and how many wait for one.
+    #[cfg(test)]
+    pub fn taken(&self) -> (usize, usize) {
+        (self.queue.working(), self.queue.waiting())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
+
+    fn turns(places: usize) -> Turns {
+        let patience = Duration::from_secs(60);
+        Turns::of(Pace::new(places, places), patience, Telemetry::default())
+    }
 
     #[tokio::test]
     async fn owners_are_first_and_a_part_of_an_answer_waits_for_nobody() {
-        let queue = Queue::of(
-            SERIES,
-            (1, 8),
-            Duration::from_secs(60),
-            Telemetry::default(),
-        );
-        let turns = Turns(queue.clone());
-        let first = by(Rank::Anonymous, turns.next()).await.unwrap();
+        let turns = turns(1);
+        let first = turns.next(Rank::Anonymous).await.ok();
         assert!(first.is_some());
-        assert!(making(turns.next()).await.unwrap().is_none());
+        assert!(making(async { rank() }).await.is_none());
+        let asks = by(Rank::Owner, None, async { rank() }).await;
+        assert_eq!(asks, Some(Rank::Owner));
         let order = Arc::new(Mutex::new(Vec::new()));
         let waits = |rank| {
             let (turns, order) = (turns.clone(), Arc::clone(&order));
-            tokio::spawn(by(rank, async move {
-                let place = turns.next().await.unwrap();
+            tokio::spawn(async move {
+                let turn = turns.next(rank).await;
                 order.lock().unwrap().push(rank);
-                drop(place);
-            }))
+                drop(turn);
+            })
         };
         let mut waiting = Vec::new();
         for (n, rank) in (1..).zip([Rank::Anonymous, Rank::Subscriber, Rank::Owner]) {
             waiting.push(waits(rank));
-            while queue.waiting() < n {
+            while turns.taken().1 < n {
                 tokio::task::yield_now().await;
             }
         }
@@ -116,6 +203,51 @@ mod tests {
         }
         let ranks = [Rank::Owner, Rank::Subscriber, Rank::Anonymous];
         assert_eq!(*order.lock().unwrap(), ranks);
-        assert_eq!((queue.working(), queue.waiting()), (0, 0));
+        assert_eq!(turns.taken(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_leaves_the_seat() {
+        let patience = Duration::from_secs(60);
+        let guard = Queue::new(1, 1, patience, Telemetry::default());
+        let place = guard.enter(Rank::Owner).await.ok();
+        let seat = place.map(Seat::of);
+        by(Rank::Owner, seat.clone(), async {
+            assert_eq!(guard.working(), 1);
+            // What is made for somebody has no seat of its own.
+            making(async { leave_seat() }).await;
+            assert_eq!(guard.working(), 1);
+            leave_seat();
+            assert_eq!(guard.working(), 0);
+        })
+        .await;
+        drop(seat);
+        assert_eq!(guard.working(), 0);
+    }
+
+    #[tokio::test]
+    async fn more_have_a_turn_while_answers_come_as_fast() {
+        let telemetry = Telemetry::default();
+        let pace = Pace::new(1, 3);
+        let turns = Turns::of(pace, Duration::from_secs(60), telemetry.clone());
+        let first = turns.next(Rank::Owner).await.ok();
+        let waits = {
+            let turns = turns.clone();
+            tokio::spawn(async move { turns.next(Rank::Subscriber).await.is_ok() })
+        };
+        while turns.taken().1 == 0 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..200 {
+            turns.paced("points", Duration::from_millis(5), true);
+        }
+        assert!(waits.await.unwrap(), "beside the first");
+        assert_eq!(telemetry.value(PLACES, &[]), Some(3.0));
+        turns.set_places(2);
+        for _ in 0..200 {
+            turns.paced("points", Duration::from_millis(5), true);
+        }
+        assert_eq!(telemetry.value(PLACES, &[]), Some(2.0), "as it was said");
+        drop(first);
     }
 }

@@ -13,7 +13,7 @@ use assay_answers::value::MetricName;
 use assay_answers::{Problem, Reader};
 use assay_model::feedback::{FeedbackKind, FeedbackScope};
 use assay_model::metric::MetricKey;
-use assay_model::notice::{Delivery, SubscriptionOrigin, shown_as};
+use assay_model::notice::{Delivery, NoticeKind, SubscriptionOrigin, shown_as};
 use assay_pages::seams::{
     Answering, Backtest, Change, Incidents, Kept, Message, Said, Saying, Seams, Subscription,
     Subscriptions,
@@ -202,19 +202,49 @@ impl Incidents for Api {
     }
 }
 
-/// What somebody is told of, in words.
-fn filter(of: &notice::Subscription) -> String {
-    if of.operator {
-        return "what could not be evaluated".to_owned();
+/// When somebody is told, for people.
+const fn event_words(event: NoticeKind) -> &'static str {
+    match event {
+        NoticeKind::Opened => "opened",
+        NoticeKind::Escalated => "grown worse",
+        NoticeKind::StillOpen => "still open after a day",
+        NoticeKind::Resolved => "resolved",
+        NoticeKind::Finished => "partitions that were judged",
+        NoticeKind::RunFailed => "runs that could not be evaluated",
+        NoticeKind::NodeLost => "nodes that are lost",
+        NoticeKind::DatasetStale => "datasets without a good run for too long",
+        NoticeKind::Test => "tests",
     }
-    let mut words = vec![format!("{} and graver", of.severity)];
-    for (what, of) in [("dimension", &of.dimensions), ("column", &of.columns)] {
-        if !of.is_empty() {
-            words.push(format!("{what} {}", of.join(", ")));
+}
+
+/// What somebody is told of, in words: of incidents, and of what is none.
+fn filter(of: &notice::Subscription) -> String {
+    let is_of_incidents = |event: &NoticeKind| {
+        use NoticeKind::{Escalated, Opened, Resolved, StillOpen};
+        matches!(event, Opened | Escalated | StillOpen | Resolved)
+    };
+    let (when, besides): (Vec<NoticeKind>, Vec<NoticeKind>) =
+        of.events.iter().partition(|event| is_of_incidents(event));
+    let listed = |events: &[NoticeKind]| {
+        let words: Vec<&str> = events.iter().copied().map(event_words).collect();
+        words.join(", ")
+    };
+    let mut words = Vec::new();
+    if !when.is_empty() {
+        let what = match of.operator {
+            true => "incidents of what could not be evaluated".to_owned(),
+            false => format!("incidents that are {} or graver", of.severity),
+        };
+        words.push(format!("{what}: {}", listed(&when)));
+        for (what, of) in [("dimension", &of.dimensions), ("column", &of.columns)] {
+            if !of.is_empty() {
+                words.push(format!("only {what} {}", of.join(", ")));
+            }
         }
     }
-    let events: Vec<&str> = of.events.iter().map(|event| event.as_str()).collect();
-    words.push(events.join(", "));
+    if !besides.is_empty() {
+        words.push(listed(&besides));
+    }
     words.join("; ")
 }
 
@@ -301,6 +331,35 @@ mod tests {
             assert_eq!(kind(of).as_str(), of.as_str());
         }
         assert_eq!(Saying::ALL.len(), FeedbackKind::ALL.len());
+    }
+
+    fn told_of(operator: bool, events: &[NoticeKind]) -> String {
+        let of = serde_json::json!({
+            "id": "sub_1", "dataset": null, "origin": "person", "channel": "webhook",
+            "target": "hooks.example", "secret": null, "operator": operator,
+            "severity": "warning", "dimensions": [], "columns": ["amount"], "events": events,
+            "pausedBy": null, "createdBy": "ada", "createdAt": "2026-11-20T00:00:00Z",
+            "removedAt": null, "pending": 0, "dead": 0, "trouble": null, "mine": true,
+        });
+        filter(&serde_json::from_value(of).unwrap())
+    }
+
+    #[test]
+    fn what_somebody_is_told_of_is_said_whole() {
+        use NoticeKind::{DatasetStale, Finished, NodeLost, Opened, Resolved};
+        assert_eq!(
+            told_of(false, &[Opened, Resolved, Finished]),
+            "incidents that are warning or graver: opened, resolved; only column amount; \
+             partitions that were judged"
+        );
+        assert_eq!(
+            told_of(true, &[NodeLost, DatasetStale]),
+            "nodes that are lost, datasets without a good run for too long"
+        );
+        assert!(told_of(true, &[Opened]).starts_with("incidents of what could not be evaluated"));
+        for event in NoticeKind::ALL {
+            assert!(told_of(true, &[*event]).contains(event_words(*event)));
+        }
     }
 
     #[test]

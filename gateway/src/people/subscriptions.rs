@@ -429,17 +429,9 @@ impl Api {
         &self,
         ids: &[String],
     ) -> Result<Vec<notice::Delivery>, Problem> {
-        let mut newest = Vec::new();
-        for id in ids {
-            let filter = DeliveryFilter {
-                subscription: id_in("sub", id).ok(),
-                limit: 1,
-                ..DeliveryFilter::default()
-            };
-            let found = self.parts.notices.deliveries(&filter).await.map_err(away)?;
-            newest.extend(found);
-        }
-        Ok(newest)
+        let to: Vec<Uuid> = ids.iter().filter_map(|id| id_in("sub", id).ok()).collect();
+        let found = self.parts.notices.newest_deliveries(&to).await;
+        found.map_err(away)
     }
 }
 

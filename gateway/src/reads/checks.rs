@@ -76,7 +76,7 @@ impl Api {
     ) -> Result<Found<List<CheckRow>>, Problem> {
         let known = self.permitted(who, Action::Read, dataset).await?;
         let (api, dataset) = (self.clone(), Arc::clone(&known.dataset));
-        let question = format!("checks by {}", known.dataset.digest());
+        let question = format!("checks by {}", known.digest);
         let load = async move {
             let recent = api.recent(&dataset.id).await?.in_force()?;
             let items = rows_of(&dataset, &recent.results);

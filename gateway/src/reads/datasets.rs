@@ -166,17 +166,23 @@ impl Api {
 
     /// A dataset of the list.
     pub(crate) async fn row(&self, known: &Known) -> Result<(DatasetRow, Option<u64>), Problem> {
-        let dataset = &known.dataset;
-        let (standing, lately) = tokio::join!(self.standing(&dataset.id), self.lately());
+        let id = &known.dataset.id;
+        let (standing, lately) = tokio::join!(self.standing(id), self.lately());
         let (standing, lately) = (standing?, lately?);
         let stale_s = standing.stale_s.max(lately.stale_s);
-        let last_run = lately.it.runs.get(&dataset.id).cloned();
-        let open = lately.it.incidents.get(&dataset.id).copied();
+        Ok((self.row_of(known, &standing.it, &lately.it), stale_s))
+    }
+
+    /// The same of what is known of it.
+    pub(super) fn row_of(&self, known: &Known, standing: &Standing, lately: &Lately) -> DatasetRow {
+        let dataset = &known.dataset;
+        let last_run = lately.runs.get(&dataset.id).cloned();
+        let open = lately.incidents.get(&dataset.id).copied();
         let open = open.unwrap_or_default();
-        let health = health(&standing.it, last_run.as_ref(), open);
+        let health = health(standing, last_run.as_ref(), open);
         let definition = known.definition.as_deref();
         let now = (self.parts.now)();
-        let row = DatasetRow {
+        DatasetRow {
             id: dataset.id.to_string(),
             name: dataset.name.clone(),
             version: dataset.version.clone(),
@@ -187,17 +193,16 @@ impl Api {
             schedule: dataset.run.schedule.clone(),
             next_run: next_slot(dataset, now),
             file: definition.map_or_else(|| "the store".to_owned(), |d| d.origin.clone()),
-            digest: definition.map_or_else(|| dataset.digest(), |d| d.digest.clone()),
-            definition: dataset.digest(),
+            digest: definition.map_or_else(|| known.digest.to_string(), |d| d.digest.clone()),
+            definition: known.digest.to_string(),
             kept: definition.is_some_and(|d| d.kept),
             health,
-            counts: Counts::from(standing.it.counts),
+            counts: Counts::from(standing.counts),
             last_run,
-            strip: standing.it.last.iter().map(convert::square).collect(),
-            rows: standing.it.rows.clone(),
+            strip: standing.last.iter().map(convert::square).collect(),
+            rows: standing.rows.clone(),
             open_incidents: open.count,
-        };
-        Ok((row, stale_s))
+        }
     }
 
     /// The rows of all datasets that `who` may read.

@@ -16,6 +16,7 @@ use assay_answers::overview::{Overview, Version};
 use assay_answers::run::{Run, RunDetail};
 use assay_answers::task::Task;
 use assay_answers::told::List;
+use assay_answers::usage::Usage;
 use async_trait::async_trait;
 
 use crate::api::Api;
@@ -40,7 +41,7 @@ impl Facts for Api {
     }
 
     async fn dataset(&self, who: &Reader, dataset: &str) -> Answer<DatasetDetail> {
-        self.dataset_detail(who, dataset).await
+        Ok(self.dataset_detail(who, dataset).await?.told())
     }
 
     async fn checks(&self, who: &Reader, dataset: &str) -> Answer<List<CheckRow>> {
@@ -144,6 +145,10 @@ impl Facts for Api {
 
     async fn fleet(&self, who: &Reader) -> Answer<FleetHistory> {
         self.fleet_of(who).await
+    }
+
+    async fn usage(&self, who: &Reader) -> Answer<Usage> {
+        self.usage_of(who).await
     }
 
     fn openapi(&self) -> serde_json::Value {

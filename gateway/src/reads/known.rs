@@ -26,6 +26,8 @@ const SHARED_LISTING: Duration = Duration::from_secs(5);
 pub(crate) struct Known {
     /// Its definition, decoded.
     pub(crate) dataset: Arc<Dataset>,
+    /// The digest of that, which is computed of all of it.
+    pub(crate) digest: Arc<str>,
     /// Its document; absent when only the store remembers it.
     pub(crate) definition: Option<Arc<Definition>>,
 }
@@ -48,6 +50,17 @@ fn weight(all: &AllKnown) -> usize {
     let texts: usize = documents.map(|definition| definition.text.len()).sum();
     // A decoded definition is about as large as its document.
     texts * 2 + all.datasets.len() * 2048
+}
+
+impl Known {
+    fn of(dataset: Arc<Dataset>, definition: Option<Arc<Definition>>) -> Self {
+        let digest = dataset.digest().into();
+        Self {
+            dataset,
+            digest,
+            definition,
+        }
+    }
 }
 
 impl Api {
@@ -96,18 +109,13 @@ impl Api {
             }
         };
         for dataset in stored {
-            let known = Known {
-                dataset: Arc::new(dataset),
-                definition: None,
-            };
+            let known = Known::of(Arc::new(dataset), None);
             all.datasets.insert(known.dataset.id.clone(), known);
         }
         let listing = listed?;
         for definition in listing.definitions {
-            let known = Known {
-                dataset: Arc::clone(&definition.dataset),
-                definition: Some(Arc::new(definition)),
-            };
+            let dataset = Arc::clone(&definition.dataset);
+            let known = Known::of(dataset, Some(Arc::new(definition)));
             all.datasets.insert(known.dataset.id.clone(), known);
         }
         all.invalid = listing.invalid;

@@ -24,7 +24,7 @@ pub(crate) type Judged<'a> =
     BTreeMap<(&'a MetricKey, &'a PartitionKey, &'a PartitionVersion), Vec<&'a CheckResult>>;
 
 /// The results of each value.
-pub(crate) fn judged(results: &[ResultRow]) -> Judged<'_> {
+pub(crate) fn judged<'a>(results: impl IntoIterator<Item = &'a ResultRow>) -> Judged<'a> {
     let mut judged: Judged<'_> = BTreeMap::new();
     for row in results {
         let of = (&row.result.metric, &row.partition.key, &row.version);

@@ -21,6 +21,7 @@ mod runs;
 mod standing;
 #[cfg(test)]
 mod test_tasks;
+mod usage;
 
 pub(crate) use cut::{MOST as LIST_MOST, page, page_of};
 pub(crate) use definition::diff;

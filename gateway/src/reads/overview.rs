@@ -181,15 +181,25 @@ fn line(of: &Overview, datasets: usize) -> String {
         Some(leader) => format!("{leader} leads"),
         None => "no leader is known".to_owned(),
     };
+    let health = [
+        (of.datasets.failing, "failing"),
+        (of.datasets.warning, "warning"),
+        (of.datasets.not_evaluated, "not evaluated"),
+        (of.datasets.learning, "learning"),
+        (of.datasets.healthy, "healthy"),
+    ];
+    // A zero of each kind would hide what there is.
+    let health = health.iter().filter(|(count, _)| *count > 0);
+    let health: Vec<String> = health
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let health = match health.is_empty() {
+        true => String::new(),
+        false => format!(": {}", health.join(", ")),
+    };
     format!(
-        "{datasets} {}: {} healthy, {} warning, {} failing, {} not evaluated, {} learning; \
-         {more}{open} open {}; {} {} live, {leader}",
+        "{datasets} {}{health}; {more}{open} open {}; {} {} live, {leader}",
         word(datasets as u64, "dataset"),
-        of.datasets.healthy,
-        of.datasets.warning,
-        of.datasets.failing,
-        of.datasets.not_evaluated,
-        of.datasets.learning,
         word(open, "incident"),
         of.nodes_live,
         word(u64::from(of.nodes_live), "node"),

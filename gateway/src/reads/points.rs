@@ -4,7 +4,7 @@
 //! then, and a point for each partition of the range that has not come. It must never draw a line
 //! over a partition that is missing, or a limit that never applied.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use assay_model::outcome::Outcome;
 use assay_model::partition::PartitionKey;
 use assay_store::port::{HistoryPoint, MetricHistory, ResultFilter, ResultRow, Verdict};
 
+use super::checks::Recent;
 use super::metrics::{judged, point};
 use crate::api::Api;
 use crate::memory::{Found, Good, Key, Source};
@@ -66,7 +67,8 @@ impl Api {
         let question = format!("points {metric}\u{0}{query:?}");
         let key = Key::of(&id, question);
         let (metric, query) = (metric.to_owned(), query.clone());
-        let load = async move { load(&api, &id, &metric, &query).await };
+        let before = self.memory.last::<Points>(&key);
+        let load = async move { load(&api, &id, &metric, &query, before.as_deref()).await };
         self.memory
             .answer(Source::Store, key, Good::UntilTold, load)
             .await
@@ -195,15 +197,102 @@ async fn results_on(
     Ok(results)
 }
 
+/// The points of a metric's values, and the checks that they were held against.
+struct Drawn {
+    points: Vec<Point>,
+    checks: BTreeSet<CheckId>,
+}
+
+/// The values with all that they were held against, as the store has it.
+async fn drawn(
+    api: &Api,
+    id: &DatasetId,
+    (key, values): (&MetricKey, &[HistoryPoint]),
+    past: &Past,
+) -> Result<Drawn, Miss> {
+    let results = results_on(api, id, key, values, &past.verdicts).await?;
+    let (judged, of) = (judged(&results), past.by_partition());
+    let points = values.iter().map(|value| {
+        let verdict = of.get(&value.partition.key).copied();
+        point(key, value, &judged, verdict)
+    });
+    Ok(Drawn {
+        points: points.collect(),
+        checks: results.iter().map(|row| row.result.check.clone()).collect(),
+    })
+}
+
+/// The same from the last answer and the last partitions, without asking the store for results: a
+/// verdict is never changed, only replaced, so that the point of one that is still there is as it was.
+/// `None` where that does not tell all.
+fn redrawn(
+    (key, values): (&MetricKey, &[HistoryPoint]),
+    past: &Past,
+    recent: &Recent,
+    before: &Points,
+) -> Option<Vec<Point>> {
+    if before.points.len() as u64 != before.total {
+        // It is reduced.
+        return None;
+    }
+    let of = past.by_partition();
+    let known = before.points.iter().map(|p| (p.partition.as_str(), p));
+    let known: HashMap<&str, &Point> = known.collect();
+    let stands = |value: &HistoryPoint, verdict: &Verdict| {
+        known
+            .get(value.partition.key.as_str())
+            .copied()
+            .filter(|point| {
+                point.version == value.version.0
+                    && point.judged_at == Some(verdict.judged_at)
+                    && point.definition.as_ref() == Some(&verdict.definition)
+                    && point.run_id.as_deref() == Some(verdict.run.to_string().as_str())
+            })
+    };
+    let mut points = Vec::with_capacity(values.len());
+    for value in values {
+        let verdict = *of.get(&value.partition.key)?;
+        if let Some(point) = stands(value, verdict) {
+            points.push(point.clone());
+            continue;
+        }
+        let rows = recent.results.iter().filter(|row| {
+            row.partition.key == value.partition.key
+                && row.version == *value.version
+                && row.run == verdict.run
+                && row.judged_at == verdict.judged_at
+        });
+        let rows: Vec<&ResultRow> = rows.collect();
+        if verdict.version != *value.version || rows.len() as u64 != verdict.counts.planned {
+            // They were read at another time, or are not all there.
+            return None;
+        }
+        points.push(point(key, value, &judged(rows), Some(verdict)));
+    }
+    Some(points)
+}
+
+impl Past {
+    fn by_partition(&self) -> BTreeMap<&PartitionKey, &Verdict> {
+        let verdicts = self.verdicts.iter();
+        verdicts.map(|v| (&v.partition.key, v)).collect()
+    }
+}
+
 async fn load(
     api: &Api,
     id: &DatasetId,
     metric: &str,
     query: &PointsQuery,
+    before: Option<&Points>,
 ) -> Result<Points, Miss> {
     let bounded = query.from.is_none() && query.to.is_none();
     let limit = if bounded { USUAL } else { MOST };
+    // One after the other: a turn at the store is one question at a time.
     let past = api.past(id, limit).await?.in_force()?;
+    let recent = api.recent(id).await?.in_force()?;
+    let ledger = api.ledger(id).await?.in_force()?;
+    let incidents = api.charted_incidents(id).await?.in_force()?;
     let column = query.column.as_deref();
     let found = past
         .history
@@ -212,39 +301,23 @@ async fn load(
     let Some((key, values)) = found else {
         return Err(no("metric", metric).into());
     };
-    let verdicts = &past.verdicts;
-    let results = results_on(api, id, key, values, verdicts).await?;
-    let judged = judged(&results);
-    let older = verdicts.len() == limit as usize;
-    let of: BTreeMap<&PartitionKey, &Verdict> =
-        verdicts.iter().map(|v| (&v.partition.key, v)).collect();
-    let mut points: BTreeMap<(&str, &str), Point> = BTreeMap::new();
-    for value in values {
-        let at = (value.partition.order.as_str(), value.partition.key.as_str());
-        let verdict = of.get(&value.partition.key).copied();
-        points.insert(at, point(key, value, &judged, verdict));
-    }
-    let ledger = api.ledger(id).await?.in_force()?;
-    let first = verdicts.first().map(|v| v.partition.order.as_str());
-    let gaps = ledger
-        .iter()
-        .filter_map(|entry| Some((entry, entry.gap()?)));
-    for (entry, outcome) in gaps {
-        let at = (entry.partition.order.as_str(), entry.partition.key.as_str());
-        if first.is_none_or(|first| at.0 >= first) {
-            let verdict = of.get(&entry.partition.key).copied();
-            points
-                .entry(at)
-                .or_insert_with(|| without_value(entry, outcome, verdict));
+    let again = before.and_then(|before| {
+        let points = redrawn((key, values), &past, &recent, before)?;
+        Some((points, before))
+    });
+    let drawn = match again {
+        None => drawn(api, id, (key, values), &past).await?,
+        Some((points, before)) => {
+            let mut checks = checks_of(api, id, key, &past.verdicts).await?;
+            checks.extend(before.incidents.iter().map(|w| CheckId::new(&w.check)));
+            Drawn { points, checks }
         }
-    }
-    let points = in_range(points.into_values().collect(), query)?;
+    };
+    let points = in_range(with_gaps(drawn.points, (values, &past), &ledger), query)?;
     let changes = changes(api, &points).await?;
-    let checks: BTreeSet<&str> = results.iter().map(|r| r.result.check.as_str()).collect();
-    let incidents = api.charted_incidents(id).await?.in_force()?;
     let windows = incidents
         .iter()
-        .filter(|incident| checks.contains(incident.check.as_str()))
+        .filter(|incident| drawn.checks.contains(&incident.check))
         .map(|incident| IncidentWindow {
             id: shown_as("inc", incident.id),
             check: incident.check.to_string(),
@@ -258,11 +331,35 @@ async fn load(
         dataset: id.to_string(),
         key: MetricName::from(key),
         total,
-        older,
+        older: past.verdicts.len() == limit as usize,
         changes,
         incidents: windows.collect(),
         points: reduced(points, query.max_points.unwrap_or(0) as usize),
     })
+}
+
+/// The points of values, and among them those of the partitions that have none, in their order.
+fn with_gaps(
+    points: Vec<Point>,
+    (values, past): (&[HistoryPoint], &Past),
+    ledger: &[LedgerEntry],
+) -> Vec<Point> {
+    let (of, values) = (past.by_partition(), values.iter());
+    let values = values.map(|v| (v.partition.order.as_str(), v.partition.key.as_str()));
+    let mut all: BTreeMap<(&str, &str), Point> = values.zip(points).collect();
+    let first = past.verdicts.first().map(|v| v.partition.order.as_str());
+    let gaps = ledger
+        .iter()
+        .filter_map(|entry| Some((entry, entry.gap()?)));
+    for (entry, outcome) in gaps {
+        let at = (entry.partition.order.as_str(), entry.partition.key.as_str());
+        if first.is_none_or(|first| at.0 >= first) {
+            let verdict = of.get(&entry.partition.key).copied();
+            all.entry(at)
+                .or_insert_with(|| without_value(entry, outcome, verdict));
+        }
+    }
+    all.into_values().collect()
 }
 
 /// The point of a partition that has no values.
@@ -362,61 +459,4 @@ fn reduced(points: Vec<Point>, most: usize) -> Vec<Point> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use assay_model::ledger::LedgerState;
-    use assay_model::metric::Metric;
-
-    fn points(values: &[f64]) -> Vec<Point> {
-        let entry = |n: usize| LedgerEntry {
-            partition: assay_model::partition::Partition {
-                key: PartitionKey(format!("p{n:03}")),
-                ..assay_model::partition::Partition::all()
-            },
-            state: LedgerState::Scanned,
-            version: assay_model::partition::PartitionVersion("v".to_owned()),
-            judged: None,
-            revision: 0,
-            objects: 0,
-            bytes: 0,
-            first_seen: jiff::Timestamp::UNIX_EPOCH,
-            last_modified: None,
-            verdict: None,
-        };
-        let made = values.iter().enumerate().map(|(n, value)| Point {
-            value: Value::Float(*value),
-            ..without_value(&entry(n), Outcome::Missing, None)
-        });
-        made.collect()
-    }
-
-    #[test]
-    fn what_is_reduced_keeps_every_peak() {
-        let mut values: Vec<f64> = (0..1000).map(|n| f64::from(n % 7)).collect();
-        values[503] = 1e9;
-        values[777] = -1e9;
-        let kept = reduced(points(&values), 100);
-        assert!(kept.len() <= 100);
-        let numbers: Vec<f64> = kept.iter().filter_map(|p| p.value.as_f64()).collect();
-        assert!(numbers.contains(&1e9) && numbers.contains(&-1e9));
-        assert!(kept.is_sorted_by(|a, b| a.partition < b.partition));
-        assert_eq!(reduced(points(&values), 0).len(), 1000);
-    }
-
-    #[test]
-    fn a_metric_is_named_in_whole_or_by_its_column() {
-        let sum = MetricKey::column(Metric::Sum, "amount");
-        assert!(is_meant(&sum, "sum(amount)", None));
-        assert!(is_meant(&sum, "sum", Some("amount")));
-        assert!(!is_meant(&sum, "sum", None));
-        assert!(!is_meant(&sum, "sum", Some("other")));
-        let rows = MetricKey::table(Metric::RowCount);
-        assert!(is_meant(&rows, "rowCount", None));
-        let half = MetricKey::quantile("amount", 0.5);
-        assert!(is_meant(&half, r#"quantile(amount){"q":0.5}"#, None));
-        assert!(
-            !is_meant(&half, "quantile", Some("amount")),
-            "which of them?"
-        );
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ use assay_answers::{List, Problem, Reader, Told};
 use assay_model::ids::{DatasetId, RunId};
 use assay_model::partition::PartitionKey;
 use assay_store::port::ResultFilter;
-use assay_store::standing::{Look, standing};
+use assay_store::standing::{Look, Which, standing};
 
 use super::{BRIEF, page_of};
 use crate::api::Api;
@@ -104,6 +104,7 @@ impl Api {
                 runs: &[run],
                 keys: &keys,
                 limit: LISTED,
+                which: Which::All,
             };
             let of = standing(store.as_ref(), &dataset, look).await?;
             Ok::<_, Miss>(Standing {

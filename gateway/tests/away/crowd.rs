@@ -32,45 +32,55 @@ async fn owners_are_answered_while_subscribers_are_sent_away() {
         let path = format!("{POINTS}?maxPoints={most}");
         tokio::spawn(async move { whole.get(&path, &token).await })
     };
-    let queued = |queue: &str| scene.value("assay_requests_queued", &[("queue", queue)]);
-    let active = || scene.value("http_server_active_requests", &[]);
-    // The store does not get to answer: whoever works waits for it.
+    let queued = |queue: &str| scene.value("assay_store_questions_queued", &[("queue", queue)]);
+    let turns = scene.value("assay_store_question_places", &[]);
+    assert!(turns >= 1.0);
+    // The store does not get to answer: whoever has a turn waits for it, and no more than one at a time
+    // would be worked on if whoever waits kept a place.
     let locked = Locked::of(&scene.server, &scene.url, "verdict").await;
-    let works = ask(&whole.subscriber, 11);
-    until("one works", || active() == 1.0).await;
-    let mut told: Vec<_> = Vec::new();
-    for n in 1..=3 {
-        told.push(ask(&whole.subscriber, 20 + n));
-        until("they wait", || queued("subscriber") == f64::from(n)).await;
+    let (mut told, mut asked) = (Vec::new(), 0.0);
+    while asked < turns + 3.0 {
+        told.push(ask(&whole.subscriber, 20 + told.len() as u32));
+        asked += 1.0;
+        let wait = (asked - turns).max(0.0);
+        until("they have a turn, or wait for one", || {
+            scene.value("http_server_active_requests", &[]) == asked && queued("subscriber") == wait
+        })
+        .await;
     }
     // Five times as many as there is room for: the same rank is refused, owners take its room.
     for n in 0..8 {
-        let refused = ask(&whole.subscriber, 30 + n).await.unwrap();
+        let refused = ask(&whole.subscriber, 50 + n).await.unwrap();
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(refused.headers().contains_key("retry-after"));
+        let problem = refused.text().await.unwrap();
+        assert!(problem.contains("/problems/overloaded"), "{problem}");
     }
     let mut owners = Vec::new();
     for n in 1..=3_u32 {
-        owners.push(ask(&whole.owner, 40 + n));
-        let shed = told.pop().unwrap().await.unwrap();
-        assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
-        until("the owner waits", || queued("owner") == f64::from(n)).await;
+        owners.push(ask(&whole.owner, 70 + n));
+        until("the owner waits", || {
+            queued("owner") == f64::from(n) && queued("subscriber") == f64::from(3 - n)
+        })
+        .await;
     }
     drop(locked);
     for one in owners {
         assert_eq!(one.await.unwrap().status(), StatusCode::OK);
     }
-    assert_eq!(
-        works.await.unwrap().status(),
-        StatusCode::OK,
-        "it had its place"
-    );
+    let mut answered = 0.0;
+    for one in told {
+        let status = one.await.unwrap().status();
+        assert!(status == StatusCode::OK || status == StatusCode::SERVICE_UNAVAILABLE);
+        answered += f64::from(u8::from(status == StatusCode::OK));
+    }
+    assert_eq!(answered, turns, "those that had a turn");
     let rejected = [("reason", "overloaded")];
     assert_eq!(
         scene.value("assay_requests_rejected_total", &rejected),
         11.0
     );
-    let waited = "assay_request_queue_duration_seconds";
+    let waited = "assay_store_question_queue_duration_seconds";
     assert_eq!(
         scene.telemetry.observations(waited, &[("queue", "owner")]),
         4
@@ -79,7 +89,7 @@ async fn owners_are_answered_while_subscribers_are_sent_away() {
     for line in [
         "http_server_request_duration_seconds_count{http_request_method=\"GET\",http_route=\"/api/v1/datasets/{dataset}/metrics/{metric}/points\",http_response_status_code=\"200\"",
         "http_response_status_code=\"503\"",
-        "assay_requests_queued{queue=\"owner\"} 0",
+        "assay_store_questions_queued{queue=\"owner\"} 0",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }

@@ -2,6 +2,7 @@
 //! store is away, and a crowd is answered by rank; pages in a real browser, too.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod again;
 mod asked;
 mod crowd;
 mod kept;

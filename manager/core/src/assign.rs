@@ -21,12 +21,51 @@ use crate::state::{NodeRecord, RunRecord, TaskRecord};
 /// pass as long as the queue.
 const LOOKS_MAX: usize = 1_024;
 
+/// The ready tasks of a run: what can be judged before what is to be measured, so that nothing that was
+/// measured waits in the store for the rest; then the order of the plan.
+struct Ready<'a> {
+    run: &'a RunRecord,
+    judges: btree_set::Iter<'a, u32>,
+    others: btree_set::Iter<'a, u32>,
+}
+
+impl<'a> Ready<'a> {
+    fn of(run: &'a RunRecord) -> Self {
+        let (judges, others) = (run.ready.iter(), run.ready.iter());
+        Self {
+            run,
+            judges,
+            others,
+        }
+    }
+
+    fn judges(&self, no: u32) -> bool {
+        let task = self.run.tasks.get(&no);
+        task.is_some_and(|record| record.task.spec.kind() == TaskKind::Evaluate)
+    }
+}
+
+impl<'a> Iterator for Ready<'a> {
+    type Item = &'a u32;
+
+    fn next(&mut self) -> Option<&'a u32> {
+        // Evaluations have the highest numbers of a plan.
+        if let Some(no) = self.judges.next_back() {
+            if self.judges(*no) {
+                return Some(no);
+            }
+            self.judges = btree_set::Iter::default();
+        }
+        self.others.next().filter(|no| !self.judges(**no))
+    }
+}
+
 /// The turns of one dataset's tasks within a pass.
 struct Lane<'a> {
     /// Its runs at work, those that came first in front.
     runs: Vec<&'a RunRecord>,
     /// The run whose turn it is, with what is left of its ready tasks.
-    at: Option<(&'a RunRecord, btree_set::Iter<'a, u32>)>,
+    at: Option<(&'a RunRecord, Ready<'a>)>,
     next: Option<(&'a RunRecord, &'a TaskRecord)>,
     looks: usize,
     /// Reads of its source that may still be given out in this pass.
@@ -42,7 +81,7 @@ impl<'a> Lane<'a> {
                 let Some(run) = self.runs.pop() else {
                     break;
                 };
-                self.at = Some((run, run.ready.iter()));
+                self.at = Some((run, Ready::of(run)));
             }
             let Some((run, ready)) = self.at.as_mut() else {
                 break;
@@ -303,7 +342,7 @@ impl Core {
 pub(crate) fn bytes_of(spec: &TaskSpec) -> u64 {
     match spec {
         TaskSpec::Measure(measure) => measure.bytes,
-        TaskSpec::Discover | TaskSpec::Evaluate(_) => 0,
+        TaskSpec::Discover | TaskSpec::Evaluate(_) | TaskSpec::EvaluateMany(_) => 0,
     }
 }
 

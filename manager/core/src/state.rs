@@ -365,6 +365,15 @@ fn slim(mut task: Task) -> Task {
             spec.copies = Vec::new();
             spec.reason = None;
         }
+        TaskSpec::EvaluateMany(spec) => {
+            spec.of.truncate(1);
+            spec.of.shrink_to_fit();
+            spec.measured_by = Vec::new();
+            if let Some(first) = spec.of.first_mut() {
+                first.measured_by = Vec::new();
+                first.reason = None;
+            }
+        }
     }
     task
 }

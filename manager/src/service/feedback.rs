@@ -36,6 +36,15 @@ pub(crate) struct Answers {
     shared: Arc<Shared>,
 }
 
+/// What answers of a dataset rest on.
+struct Ground {
+    dataset: Dataset,
+    /// What is known besides the histories of its series.
+    known: Known,
+    /// The partitions that have data, in key order.
+    measured: Vec<Partition>,
+}
+
 /// What is asked about.
 enum Asked {
     Keep(Answered),
@@ -58,7 +67,7 @@ impl Answers {
     }
 
     /// What is known of a dataset besides the histories of its series.
-    async fn ground(&self, id: &DatasetId) -> Result<(Dataset, Known), Status> {
+    async fn ground(&self, id: &DatasetId) -> Result<Ground, Status> {
         let dataset = self.shared.definition(id.clone()).await?;
         let metrics = &self.shared.parts.metrics;
         let (ledger, answered, history) = tokio::try_join!(
@@ -67,29 +76,30 @@ impl Answers {
             metrics.history(id, None, NAMES_FROM),
         )
         .map_err(|error| store_status(&error))?;
+        let measured = ledger.iter().filter(|e| e.version.is_content());
+        let measured = measured.map(|e| e.partition.clone()).collect();
+        let partitions = ledger.into_iter().map(|e| Arc::new(e.partition));
         let known = Known {
-            ledger,
+            partitions: partitions.collect(),
             answered,
             history,
             ..Known::default()
         };
-        Ok((dataset, known))
+        Ok(Ground {
+            dataset,
+            known,
+            measured,
+        })
     }
 
     /// What would have been alerted on without and with an answer.
-    async fn backtest(
-        &self,
-        dataset: Dataset,
-        ground: Known,
-        asked: Asked,
-        last: u32,
-    ) -> Result<Backtest, Status> {
+    async fn backtest(&self, ground: Ground, asked: Asked, last: u32) -> Result<Backtest, Status> {
         let last = bound(last, LAST, LAST_MAX);
-        let newest = newest(&ground, asked.answer().series.as_deref());
+        let newest = newest(&ground.measured, asked.answer().series.as_deref());
         let left_out = newest.len().saturating_sub(SERIES_MAX);
         let mut series = Vec::new();
         for partition in newest.iter().take(SERIES_MAX) {
-            let known = self.known(&dataset.id, &ground, partition, last).await;
+            let known = self.known(&ground, partition, last).await;
             series.push(known.map_err(|error| store_status(&error))?);
         }
         let told = tokio::task::spawn_blocking(move || {
@@ -97,7 +107,7 @@ impl Answers {
                 Asked::Keep(answer) => Change::Keep(answer),
                 Asked::Withdraw(answer) => Change::Withdraw(answer.id),
             };
-            backtest(&dataset, &series, change, last)
+            backtest(&ground.dataset, &series, change, last)
         });
         let mut told = told
             .await
@@ -109,12 +119,12 @@ impl Answers {
     /// What is known of the series of `newest`, that partition included.
     async fn known(
         &self,
-        id: &DatasetId,
-        ground: &Known,
+        ground: &Ground,
         newest: &Partition,
         last: u32,
     ) -> Result<Known, StoreError> {
         let metrics = &self.shared.parts.metrics;
+        let id = &ground.dataset.id;
         let (after, series) = (just_after(newest), newest.series.as_str());
         let (history, verdicts, breaches, open) = tokio::try_join!(
             metrics.history(id, Some(&after), PAST_MAX + last),
@@ -127,13 +137,14 @@ impl Answers {
             verdicts,
             breaches,
             open,
-            ..ground.clone()
+            ..ground.known.clone()
         })
     }
 
     /// An answer of a dataset that is on record.
-    fn on_record(known: &Known, dataset: &DatasetId, id: FeedbackId) -> Result<Answered, Status> {
-        let found = known.answered.iter().find(|answer| answer.id == id);
+    fn on_record(ground: &Ground, id: FeedbackId) -> Result<Answered, Status> {
+        let dataset = &ground.dataset.id;
+        let found = ground.known.answered.iter().find(|answer| answer.id == id);
         found.cloned().ok_or_else(|| {
             Status::not_found(format!(
                 "{dataset} has no feedback {id}; see: assay feedback list {dataset}"
@@ -147,11 +158,10 @@ impl Answers {
 }
 
 /// The newest partition of each series with values, of all or of one.
-fn newest<'a>(known: &'a Known, series: Option<&str>) -> Vec<&'a Partition> {
+fn newest<'a>(measured: &'a [Partition], series: Option<&str>) -> Vec<&'a Partition> {
     let mut newest: std::collections::BTreeMap<&str, &Partition> =
         std::collections::BTreeMap::new();
-    let measured = known.ledger.iter().filter(|e| e.version.is_content());
-    for partition in measured.map(|entry| &entry.partition) {
+    for partition in measured {
         if series.is_none_or(|series| partition.series == series) {
             let known = newest.entry(&partition.series).or_insert(partition);
             if partition.order > known.order {
@@ -219,23 +229,24 @@ impl FeedbackService for Answers {
         self.shared.seats.seat()?;
         let peer = peer(&request).clone();
         let request = request.into_inner();
-        let (dataset, known, asked) = match convert::present("what", request.what)? {
+        let (ground, asked) = match convert::present("what", request.what)? {
             What::Draft(wire) => {
                 let (id, draft) = draft(FeedbackId(Uuid::nil()), wire, &peer)?;
-                let (dataset, known) = self.ground(&id).await?;
-                let answer = draft.settle(&dataset, &known, self.now());
+                let ground = self.ground(&id).await?;
+                let answer = draft.settle(&ground.dataset, &ground.known, self.now());
                 let answer = answer.map_err(|why| Status::invalid_argument(why.to_string()))?;
-                (dataset, known, Asked::Keep(answer))
+                (ground, Asked::Keep(answer))
             }
             What::Withdrawal(wire) => {
                 let id = convert::dataset_id(wire.dataset)?;
-                let (dataset, known) = self.ground(&id).await?;
-                let answer = Self::on_record(&known, &id, convert::feedback_id(wire.id)?)?;
-                (dataset, known, Asked::Withdraw(answer))
+                let ground = self.ground(&id).await?;
+                let id = convert::feedback_id(wire.id)?;
+                let answer = Self::on_record(&ground, id)?;
+                (ground, Asked::Withdraw(answer))
             }
         };
         let answer = asked.answer().clone();
-        let told = self.backtest(dataset, known, asked, request.last).await?;
+        let told = self.backtest(ground, asked, request.last).await?;
         Ok(response(&answer, &told))
     }
 
@@ -249,17 +260,17 @@ impl FeedbackService for Answers {
         let request = request.into_inner();
         let id = convert::feedback_id(request.id)?;
         let (name, draft) = draft(id, convert::present("draft", request.draft)?, &peer)?;
-        let (dataset, mut known) = self.ground(&name).await?;
-        let answer = draft.settle(&dataset, &known, self.now());
+        let mut ground = self.ground(&name).await?;
+        let answer = draft.settle(&ground.dataset, &ground.known, self.now());
         let answer = answer.map_err(|why| Status::invalid_argument(why.to_string()))?;
         let metrics = &self.shared.parts.metrics;
         let kept = metrics.keep_feedback(seat.epoch, &answer).await;
         let kept = kept.map_err(|error| store_status(&error))?;
         tracing::info!(dataset = %name, by = kept.by, ?peer, id = %kept.id, answer = %kept, "somebody answered back");
         // Of a repeat, too, what it changed is told.
-        known.answered.retain(|other| other.id != kept.id);
+        ground.known.answered.retain(|other| other.id != kept.id);
         let asked = Asked::Keep(kept.clone());
-        let told = self.backtest(dataset, known, asked, request.last).await?;
+        let told = self.backtest(ground, asked, request.last).await?;
         Ok(response(&kept, &told))
     }
 
@@ -300,19 +311,20 @@ impl FeedbackService for Answers {
             reason: convert::text("reason", request.reason)?,
         };
         assay_past::ask::reason(&how.reason).map_err(Status::invalid_argument)?;
-        let (dataset, mut known) = self.ground(&name).await?;
-        let answer = Self::on_record(&known, &name, id)?;
+        let mut ground = self.ground(&name).await?;
+        let answer = Self::on_record(&ground, id)?;
         let metrics = &self.shared.parts.metrics;
         let withdrawn = metrics.withdraw_feedback(seat.epoch, &name, id, &how).await;
         let withdrawn = withdrawn.map_err(|error| store_status(&error))?;
         let withdrawn = withdrawn.ok_or_else(|| Status::not_found("it is not there any more"))?;
         tracing::info!(dataset = %name, by = how.by, ?peer, %id, "somebody took an answer back");
         // As it was until now, so that a repeat tells the same.
-        for known in known.answered.iter_mut().filter(|known| known.id == id) {
+        let answered = ground.known.answered.iter_mut();
+        for known in answered.filter(|known| known.id == id) {
             known.withdrawn = None;
         }
         let asked = Asked::Withdraw(answer);
-        let told = self.backtest(dataset, known, asked, request.last).await?;
+        let told = self.backtest(ground, asked, request.last).await?;
         Ok(response(&withdrawn, &told))
     }
 }

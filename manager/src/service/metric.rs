@@ -14,7 +14,7 @@ use assay_proto::limits::KEYS_MAX;
 use assay_proto::v1;
 use assay_proto::v1::metric_service_server::MetricService;
 use assay_store::port::{MetricHistory, ResultFilter, ResultRow};
-use assay_store::standing::{Look, standing};
+use assay_store::standing::{Look, Which, standing};
 use tonic::{Request, Response, Status};
 
 use super::{ASKERS, bound, only, rows, store_status};
@@ -196,6 +196,7 @@ impl MetricService for Metrics {
             runs: &runs,
             keys: &keys,
             limit: bound(request.limit, 500, 10_000),
+            which: Which::All,
         };
         let found = standing(self.shared.parts.metrics.as_ref(), &dataset, look).await;
         let found = found.map_err(|error| store_status(&error))?;

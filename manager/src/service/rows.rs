@@ -40,8 +40,7 @@ pub(crate) fn run(run: &Run, sum: &RunSum) -> v1::Run {
 pub(crate) fn task(task: &Task, attempts: &[AttemptRow]) -> v1::Task {
     let (batch, batches, bytes) = match &task.spec {
         TaskSpec::Measure(spec) => (spec.batch, spec.batches, spec.bytes),
-        TaskSpec::Evaluate(spec) => (0, 0, spec.bytes),
-        TaskSpec::Discover => (0, 0, 0),
+        other => (0, 0, other.evaluations().iter().map(|e| e.bytes).sum()),
     };
     v1::Task {
         no: task.id.no,

@@ -64,7 +64,7 @@ impl TaskRunner for NoOp {
                 let all = spec.partitions.into_iter().map(measured);
                 Ok(TaskOutput::Measured(all.collect()))
             }
-            TaskSpec::Evaluate(_) => Err(TaskFailure {
+            TaskSpec::Evaluate(_) | TaskSpec::EvaluateMany(_) => Err(TaskFailure {
                 outcome: AttemptOutcome::Permanent,
                 message: "this dataset is not judged".to_owned(),
             }),

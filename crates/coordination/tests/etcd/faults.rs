@@ -75,8 +75,15 @@ async fn leases_survive_the_death_and_the_pause_of_etcds_leader() {
             _ => etcd.resume(leading),
         }
         etcd.await_ready();
+        let is_there = nodes.borrow().contains_key(&NodeId::new("n1"));
+        match round {
+            0 => assert!(is_there, "the node's lease did not survive"),
+            // A member that was paused while it led may end leases on its return that were kept
+            // alive elsewhere meanwhile (etcd's issue 15247). Who held one learns of it.
+            _ if is_there => {}
+            _ => within("the loss of the node's lease", node.lost()).await,
+        }
     }
-    assert!(nodes.borrow().contains_key(&NodeId::new("n1")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use assay_answers::Problem;
 use super::Body;
 use super::problem::{absent, of as problem};
 use crate::Pages;
-use crate::frame::{Cx, Frame, Section, check_path, dataset_path};
+use crate::frame::{Cx, Frame, Section, check_path, dataset_path, sh};
 use crate::seams::{Answering, Backtest, Said, Saying};
 
 #[derive(Template)]
@@ -78,7 +78,11 @@ pub async fn preview(pages: &Pages, cx: &Cx<'_>, dataset: &str, check: &str) -> 
     let frame = Frame::new(cx, said.saying.name(), Section::Datasets)
         .crumb("Datasets", "/datasets")
         .crumb(dataset, dataset_path(dataset, ""))
-        .crumb(check, check_path(dataset, check));
+        .crumb(check, check_path(dataset, check))
+        .same(
+            format!("/api/v1{}", dataset_path(dataset, "/feedback")),
+            command(&said),
+        );
     super::render(&Page {
         lost: only(&backtest.before, &backtest.after),
         gained: only(&backtest.after, &backtest.before),
@@ -87,6 +91,25 @@ pub async fn preview(pages: &Pages, cx: &Cx<'_>, dataset: &str, check: &str) -> 
         said,
         backtest,
     })
+}
+
+/// The command that shows the same backtest, and keeps nothing.
+fn command(said: &Said) -> String {
+    let (verb, to) = match said.saying {
+        Saying::MarkAsNormal => ("mark-as-normal", None),
+        Saying::TrainAsNewNormal => ("train-as-new-normal", None),
+        Saying::ExcludeWindow => ("exclude-window", Some(sh(&said.to))),
+    };
+    let mut command = format!(
+        "assay feedback {verb} {} {}",
+        sh(&said.dataset),
+        sh(&said.from)
+    );
+    if let Some(to) = to {
+        command.push(' ');
+        command.push_str(&to);
+    }
+    command + " --preview --metric " + &sh(&said.check)
 }
 
 /// Keeps a saying.

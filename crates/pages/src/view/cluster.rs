@@ -6,6 +6,7 @@ use askama::Template;
 use assay_answers::Problem;
 use assay_answers::cluster::{Cluster, Scale};
 use assay_answers::fleet::{FleetHistory, ScaleEvent};
+use assay_answers::usage::Usage;
 
 use super::Body;
 use super::problem::of as problem;
@@ -29,6 +30,7 @@ struct Page {
     /// Nodes wanted and ready, and tasks queued and at work, over the last day; `None` while nothing
     /// of it is known.
     charts: Option<(Markup, Markup)>,
+    usage: Usage,
 }
 
 /// The page.
@@ -45,6 +47,7 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>) -> Body {
         Err(problem) if problem.status == 503 => None,
         Err(problem) => return Err(problem),
     };
+    let usage = frame.take(pages.facts.usage(cx.who).await?);
     let used: u32 = of.nodes.iter().map(|n| n.slots_used).sum();
     let all: u32 = of.nodes.iter().map(|n| n.slots).sum();
     let share = if all > 0 {
@@ -60,6 +63,7 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>) -> Body {
             .as_ref()
             .and_then(|history| day::charts(&history.samples, frame.now)),
         history,
+        usage,
         frame,
         of,
     })
@@ -69,6 +73,37 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>) -> Body {
 #[must_use]
 pub fn after(event: &ScaleEvent, phase: &Option<Timestamp>) -> String {
     phase.map_or_else(|| "–".to_owned(), |phase| words::between(event.at, phase))
+}
+
+/// Why requests are refused, for people.
+#[must_use]
+pub fn reason_words(reason: &str) -> String {
+    match reason {
+        "rate_limited" => "above a rate limit",
+        "overloaded" => "no place was free in time",
+        "draining" => "the gateway was stopping",
+        "unauthorized" => "from nobody known, or without the right",
+        "invalid" => "could not be read",
+        other => other,
+    }
+    .replace('_', " ")
+}
+
+/// Who waits in a queue, for people.
+#[must_use]
+pub fn queue_words(queue: &str) -> &str {
+    match queue {
+        "owner" => "operators, and owners of what they ask for",
+        "subscriber" => "others who are known",
+        "anonymous" => "those without a credential",
+        other => other,
+    }
+}
+
+/// A length of time in milliseconds, or a dash.
+#[must_use]
+pub fn ms(of: &Option<f64>) -> String {
+    of.map_or_else(|| "–".to_owned(), |ms| format!("{} ms", words::decimal(ms)))
 }
 
 /// Sets the bounds of the fleet.

@@ -298,6 +298,17 @@ pub fn read(of: &Progress) -> Option<String> {
     ))
 }
 
+/// What a task of a kind does.
+#[must_use]
+pub const fn kind_words(kind: &assay_model::task::TaskKind) -> &'static str {
+    use assay_model::task::TaskKind;
+    match kind {
+        TaskKind::Discover => "lists the source and plans what is to be measured",
+        TaskKind::Measure => "reads one batch of a partition and measures it",
+        TaskKind::Evaluate => "puts the batches of a partition together and judges it",
+    }
+}
+
 /// How an attempt ended, for people who have not met the word.
 #[must_use]
 pub fn ended_words(outcome: &str) -> String {

@@ -18,6 +18,7 @@ use assay_answers::overview::{
 };
 use assay_answers::run::{Bar, Progress, Run, RunDetail, Segments, Waiting};
 use assay_answers::task::Task;
+use assay_answers::usage::Usage;
 use assay_answers::{Facts, List, Reader};
 use assay_model::dataset::DatasetStatus;
 use assay_model::ledger::LedgerState;
@@ -534,6 +535,10 @@ impl Facts for World {
 
     async fn fleet(&self, _: &Reader) -> Answer<FleetHistory> {
         self.told(super::fleet::history(self))
+    }
+
+    async fn usage(&self, _: &Reader) -> Answer<Usage> {
+        self.told(super::fleet::usage(self))
     }
 
     async fn cluster(&self, _: &Reader) -> Answer<Cluster> {

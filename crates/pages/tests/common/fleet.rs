@@ -1,6 +1,7 @@
 //! The fleet of a day: it grew, nothing is known of an hour, a node was lost and came back.
 
 use assay_answers::fleet::{FleetHistory, FleetSample, NodeStep, ScaleEvent};
+use assay_answers::usage::{GatewayUsage, QueueUsage, StoreUsage, TableUsage, Usage};
 use jiff::{SignedDuration, Timestamp};
 
 use super::now;
@@ -38,6 +39,46 @@ pub fn history(world: &World) -> FleetHistory {
     FleetHistory {
         samples: samples.collect(),
         scale_events: vec![up],
+    }
+}
+
+pub fn usage(world: &World) -> Usage {
+    let queue = |queue: &str, waiting, p99_wait_ms| QueueUsage {
+        queue: queue.to_owned(),
+        waiting,
+        came: 120_000,
+        mean_wait_ms: Some(0.214),
+        p99_wait_ms,
+    };
+    let rejected = [("overloaded", 7), ("rate_limited", 12), ("new_reason", 1)];
+    let tables = [("run", 480, false), ("metric", 100_000, true)];
+    Usage {
+        gateway: GatewayUsage {
+            since: minutes_ago(300),
+            active: 3,
+            allowed: 360_000,
+            exceeded: 12,
+            rejected: rejected.map(|(word, n)| (word.to_owned(), n)).into(),
+            queues: vec![
+                queue("owner", 0, Some(1.0)),
+                queue("subscriber", 4, Some(250.0)),
+                queue("anonymous", 9, None),
+            ],
+        },
+        store: (!world.empty).then(|| StoreUsage {
+            server: world.names.message.clone(),
+            schema: 23,
+            bytes: 214 << 20,
+            free_bytes: Some(3 << 20),
+            tables: tables
+                .map(|(table, rows, more)| TableUsage {
+                    table: table.to_owned(),
+                    rows,
+                    more,
+                })
+                .to_vec(),
+        }),
+        store_unknown: world.empty.then(|| world.names.message.clone()),
     }
 }
 

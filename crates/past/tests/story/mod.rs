@@ -12,7 +12,6 @@ use assay_model::feedback::{Answered, FeedbackId, FeedbackKind, FeedbackScope, W
 use assay_model::history::{Breach, HistoryPoint, Verdict};
 use assay_model::ids::{CheckId, DatasetId, RunId};
 use assay_model::incident::{Incident, IncidentStatus};
-use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::metric::{Metric, MetricKey, MetricStatus, MetricValue};
 use assay_model::outcome::OutcomeCounts;
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
@@ -120,18 +119,7 @@ impl Story {
         }
         known.history.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         for place in 0..days {
-            known.ledger.push(LedgerEntry {
-                partition: day(place),
-                state: LedgerState::Scanned,
-                version: PartitionVersion("v".to_owned()),
-                judged: Some(PartitionVersion("v".to_owned())),
-                revision: 1,
-                objects: 1,
-                bytes: 1,
-                first_seen: at(0),
-                last_modified: None,
-                verdict: None,
-            });
+            known.partitions.push(Arc::new(day(place)));
             known.verdicts.push(Verdict {
                 run: RunId(Uuid::nil()),
                 definition: String::new(),
@@ -255,8 +243,8 @@ impl Story {
     }
 
     fn due(&self) -> Vec<Check> {
-        let newest = self.known.ledger.last().unwrap();
-        let points = points_of(&self.known.history, &newest.partition.key);
+        let newest = self.known.partitions.last().unwrap();
+        let points = points_of(&self.known.history, &newest.key);
         checks::due(&self.dataset, &points, &self.known.history)
     }
 

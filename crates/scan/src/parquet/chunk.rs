@@ -14,7 +14,7 @@ use super::hybrid::{self, BLOCK, Fault, Values};
 use super::levels;
 use super::pages::{ChunkPages, RawPage};
 use super::sink::{Decoded, Sink};
-use super::values::{decode_plain, feed_plain};
+use super::values::{Room, decode_into, feed_plain};
 use crate::error::ScanError;
 use crate::object::ReadAt;
 
@@ -51,13 +51,14 @@ pub(crate) fn feed<R: ReadAt>(
     depth: Depth,
     sink: &mut Sink<'_>,
 ) -> Result<(), ScanError> {
-    let mut dictionary = None;
+    let mut dictionary: Option<Dictionary> = None;
+    let mut room = pages.take_room();
     let (mut seen, mut found) = (0u64, 0u64);
     while seen < rows {
         let fed = match pages.next_page()? {
             None => break,
             Some(page) if page.header.kind == PageKind::Dictionary => {
-                read_dictionary(&page, column, rows, depth).map(|read| {
+                read_dictionary(&page, column, rows, depth, &mut room).map(|read| {
                     dictionary = read;
                     (0, 0)
                 })
@@ -72,13 +73,14 @@ pub(crate) fn feed<R: ReadAt>(
         let what = format!("its pages hold {seen} values, its row group has {rows} rows");
         return Err(pages.corrupt(what));
     }
-    if let Some(Dictionary {
-        values,
-        counts: Some(counts),
-    }) = &dictionary
-    {
-        sink.counted(values, counts);
+    if let Some(Dictionary { values, counts }) = dictionary {
+        if let Some(counts) = counts {
+            sink.counted(&values, &counts);
+            room.counts = counts;
+        }
+        room.take_back(values);
     }
+    pages.keep_room(room);
     sink.rows(rows, rows - found);
     Ok(())
 }
@@ -121,6 +123,7 @@ fn read_dictionary(
     column: &FileColumn,
     rows: u64,
     depth: Depth,
+    room: &mut Room,
 ) -> Result<Option<Dictionary>, Fault> {
     if depth == Depth::Nulls {
         return Ok(None);
@@ -131,11 +134,16 @@ fn read_dictionary(
             page.header.encoding
         ));
     }
-    let values = decode_plain(column, page.body, page.header.values)?;
+    let values = decode_into(column, page.body, page.header.values, room)?;
     let entries = values.len() as u64;
     let is_bytes = matches!(values, Decoded::Bytes(..));
     let counted = (is_bytes || rows / COUNT_FROM >= entries) && rows <= u64::from(u32::MAX);
-    let counts = counted.then(|| vec![0; values.len()]);
+    let counts = counted.then(|| {
+        let mut counts = std::mem::take(&mut room.counts);
+        counts.clear();
+        counts.resize(values.len(), 0);
+        counts
+    });
     Ok(Some(Dictionary { values, counts }))
 }
 
@@ -184,6 +192,20 @@ fn beyond(index: u32, entries: usize) -> Fault {
     format!("an index of {index} into a dictionary of {entries} entries")
 }
 
+/// Whether every index is below `entries`. The sign of a difference tells it, which is less work
+/// than finding the greatest.
+#[inline]
+fn all_below(block: &[u32], entries: usize) -> bool {
+    let Some(last) = entries.checked_sub(1).and_then(|l| i32::try_from(l).ok()) else {
+        return block.iter().all(|index| (*index as usize) < entries);
+    };
+    let signs = block.iter().fold(0i32, |signs, index| {
+        let index = *index as i32;
+        signs | index | last.wrapping_sub(index)
+    });
+    signs >= 0
+}
+
 fn feed_indices(
     bytes: &[u8],
     count: usize,
@@ -207,8 +229,8 @@ fn feed_indices(
                 Ok(())
             }
             (Values::Block(block), counts) => {
-                let greatest = block.iter().copied().max().unwrap_or(0);
-                if greatest as usize >= entries {
+                if !all_below(block, entries) {
+                    let greatest = block.iter().copied().max().unwrap_or(0);
                     return Err(beyond(greatest, entries));
                 }
                 match counts {
@@ -238,5 +260,26 @@ fn gather(values: &Decoded, block: &[u32], sink: &mut Sink<'_>) {
         other => block
             .iter()
             .for_each(|index| sink.entry(other, *index as usize, 1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_index_beyond_the_dictionary_is_met(
+            mut block in prop::collection::vec(0u32..40, 0..70),
+            odd in prop_oneof![Just(None), (0usize..70, prop_oneof![30u32..60, (u32::MAX - 50).., (1u32 << 31) - 3..(1 << 31) + 3]).prop_map(Some)],
+            entries in prop_oneof![0usize..60, (1usize << 31) - 3..(1 << 31) + 3, Just(usize::MAX)],
+        ) {
+            if let Some((at, index)) = odd && at < block.len() {
+                block[at] = index;
+            }
+            let slow = block.iter().all(|index| (*index as usize) < entries);
+            prop_assert_eq!(all_below(&block, entries), slow);
+        }
     }
 }

@@ -221,22 +221,21 @@ fn unpack(source: &[u8], width: u32, out: &mut [u32; PACK]) {
         26 27 28 29 30 31 32);
 }
 
-/// 32 values of `BITS` bits are `BITS` little-endian words.
+/// 32 values of `BITS` bits are `4 * BITS` bytes; each value lies within eight of them.
 #[inline]
 fn unpack_const<const BITS: usize>(source: &[u8], out: &mut [u32; PACK]) {
-    let mut words = [0u32; BITS];
-    for (word, bytes) in words.iter_mut().zip(source.chunks_exact(4)) {
-        *word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    }
+    let source = &source[..4 * BITS];
     let mask = u32::MAX >> (32 - BITS);
     for (index, out) in out.iter_mut().enumerate() {
         let bit = index * BITS;
-        let (word, shift) = (bit / 32, bit % 32);
-        let mut value = words[word] >> shift;
-        if shift + BITS > 32 {
-            value |= words[word + 1] << (32 - shift);
-        }
-        *out = value & mask;
+        // The last values are taken from the last eight bytes.
+        let from = (bit / 8).min((4 * BITS).saturating_sub(8));
+        let word = match source[from..].first_chunk::<8>() {
+            Some(word) => u64::from_le_bytes(*word),
+            // Values of one bit are four bytes.
+            None => source.iter().rev().fold(0, |w, b| w << 8 | u64::from(*b)),
+        };
+        *out = (word >> (bit - 8 * from)) as u32 & mask;
     }
 }
 

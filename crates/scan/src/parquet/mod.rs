@@ -49,7 +49,7 @@ pub(crate) fn measure(
 ) -> Result<BTreeMap<PartitionKey, TableState>, ScanError> {
     let objects = Objects::open(&dataset.source, context)?;
     let cutter = cutter(dataset)?;
-    let mut scratch = pages::Scratch::default();
+    let mut scratch = pages::Scratch::kept();
     let mut states = BTreeMap::new();
     for partition in &spec.partitions {
         states.insert(partition.key.clone(), TableState::default());
@@ -70,6 +70,7 @@ pub(crate) fn measure(
         }
         scratch = scan.finish()?;
     }
+    scratch.keep();
     Ok(states)
 }
 

@@ -5,12 +5,14 @@
 //! is held only if it fits the memory budget. Every size that the file states is compared with the
 //! bytes that are really there before anything is reserved.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use parquet::basic::Compression;
 
 use super::codec::Codecs;
 use super::header::{self, HeaderError, PageHeader, PageKind};
+use super::values::Room;
 use crate::context::ScanContext;
 use crate::error::{Place, ScanError};
 use crate::object::ReadAt;
@@ -28,7 +30,31 @@ const LONGEST_HEADER: usize = 16 << 20;
 pub(crate) struct Scratch {
     window: Vec<u8>,
     page: Vec<u8>,
+    room: Room,
     codecs: Codecs,
+}
+
+/// Bytes of buffers that a thread keeps between two scans: fresh memory costs about as much as
+/// reading into it. More is given back.
+const KEPT_MOST: usize = 8 << 20;
+
+thread_local! {
+    static KEPT: Cell<Option<Scratch>> = const { Cell::new(None) };
+}
+
+impl Scratch {
+    /// What the last scan of this thread kept, or nothing.
+    pub(crate) fn kept() -> Self {
+        KEPT.take().unwrap_or_default()
+    }
+
+    /// Keeps the buffers for the next scan of this thread.
+    pub(crate) fn keep(self) {
+        let bytes = self.window.capacity() + self.page.capacity() + self.room.bytes();
+        if bytes <= KEPT_MOST {
+            KEPT.set(Some(self));
+        }
+    }
 }
 
 /// Where a column chunk is.
@@ -96,6 +122,16 @@ impl<R: ReadAt> ChunkPages<R> {
     /// The buffers, for the next chunk.
     pub(crate) fn into_scratch(self) -> Scratch {
         self.scratch
+    }
+
+    /// The vectors for a dictionary.
+    pub(crate) fn take_room(&mut self) -> Room {
+        std::mem::take(&mut self.scratch.room)
+    }
+
+    /// The vectors, for the next dictionary.
+    pub(crate) fn keep_room(&mut self, room: Room) {
+        self.scratch.room = room;
     }
 
     /// An error at the page at hand.
@@ -210,6 +246,7 @@ impl<R: ReadAt> ChunkPages<R> {
             window,
             page,
             codecs,
+            ..
         } = &mut self.scratch;
         if page.len() < found.uncompressed {
             page.resize(found.uncompressed, 0);

@@ -205,22 +205,67 @@ pub(crate) fn feed_plain(
     Ok(())
 }
 
-/// Keeps the `count` plain values at the front of `bytes`, as a dictionary or for reading by rows.
+/// Vectors that dictionaries are decoded into, one after another.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    ints: Vec<i64>,
+    floats: Vec<f64>,
+    wide: Vec<i128>,
+    /// How often each entry is met.
+    pub(crate) counts: Vec<u32>,
+}
+
+impl Room {
+    /// Takes the vectors of a dictionary back.
+    pub(crate) fn take_back(&mut self, values: Decoded) {
+        match values {
+            Decoded::Ints(values) => self.ints = values,
+            Decoded::Floats(values) => self.floats = values,
+            Decoded::Wide(values) => self.wide = values,
+            _ => {}
+        }
+    }
+
+    /// Bytes that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        8 * self.ints.capacity()
+            + 8 * self.floats.capacity()
+            + 16 * self.wide.capacity()
+            + 4 * self.counts.capacity()
+    }
+}
+
+/// Keeps the `count` plain values at the front of `bytes`, for reading by rows.
 pub(crate) fn decode_plain(
     column: &FileColumn,
     bytes: &[u8],
     count: usize,
 ) -> Result<Decoded, Fault> {
+    decode_into(column, bytes, count, &mut Room::default())
+}
+
+/// Keeps the `count` plain values at the front of `bytes` in vectors of `room`, if it has some.
+pub(crate) fn decode_into(
+    column: &FileColumn,
+    bytes: &[u8],
+    count: usize,
+    room: &mut Room,
+) -> Result<Decoded, Fault> {
     fn all<const N: usize, T>(
+        into: &mut Vec<T>,
         bytes: &[u8],
         count: usize,
         convert: impl Fn([u8; N]) -> T,
     ) -> Result<Vec<T>, Fault> {
-        Ok(fixed::<N>(bytes, count)?
-            .iter()
-            .map(|raw| convert(*raw))
-            .collect())
+        let values = fixed::<N>(bytes, count)?;
+        let mut all = std::mem::take(into);
+        all.clear();
+        all.extend(values.iter().map(|raw| convert(*raw)));
+        Ok(all)
     }
+    let Room {
+        ints, floats, wide, ..
+    } = room;
     Ok(match (column.physical, column.meaning) {
         (Physical::BOOLEAN, _) => {
             if bytes.len() < count.div_ceil(8) {
@@ -232,29 +277,34 @@ pub(crate) fn decode_plain(
                     .collect(),
             )
         }
-        (Physical::INT32, Meaning::Decimal(_)) => Decoded::Wide(all(bytes, count, |raw| {
+        (Physical::INT32, Meaning::Decimal(_)) => Decoded::Wide(all(wide, bytes, count, |raw| {
             i128::from(i32::from_le_bytes(raw))
         })?),
-        (Physical::INT64, Meaning::Decimal(_)) => Decoded::Wide(all(bytes, count, |raw| {
+        (Physical::INT64, Meaning::Decimal(_)) => Decoded::Wide(all(wide, bytes, count, |raw| {
             i128::from(i64::from_le_bytes(raw))
         })?),
-        (Physical::INT32, Meaning::Unsigned32) => {
-            Decoded::Ints(all(bytes, count, |raw| i64::from(u32::from_le_bytes(raw)))?)
-        }
-        (Physical::INT32, _) => {
-            Decoded::Ints(all(bytes, count, |raw| i64::from(i32::from_le_bytes(raw)))?)
-        }
+        (Physical::INT32, Meaning::Unsigned32) => Decoded::Ints(all(ints, bytes, count, |raw| {
+            i64::from(u32::from_le_bytes(raw))
+        })?),
+        (Physical::INT32, _) => Decoded::Ints(all(ints, bytes, count, |raw| {
+            i64::from(i32::from_le_bytes(raw))
+        })?),
         (Physical::INT64, Meaning::Unsigned64) => {
-            Decoded::Unsigned(all(bytes, count, u64::from_le_bytes)?)
+            Decoded::Unsigned(all(&mut Vec::new(), bytes, count, u64::from_le_bytes)?)
         }
-        (Physical::INT64, _) => Decoded::Ints(all(bytes, count, i64::from_le_bytes)?),
-        (Physical::INT96, _) => Decoded::Wide(all(bytes, count, int96)?),
-        (Physical::FLOAT, _) => {
-            Decoded::Floats(all(bytes, count, |raw| f64::from(f32::from_le_bytes(raw)))?)
-        }
-        (Physical::DOUBLE, _) => Decoded::Floats(all(bytes, count, f64::from_le_bytes)?),
+        (Physical::INT64, _) => Decoded::Ints(all(ints, bytes, count, i64::from_le_bytes)?),
+        (Physical::INT96, _) => Decoded::Wide(all(wide, bytes, count, int96)?),
+        (Physical::FLOAT, _) => Decoded::Floats(all(floats, bytes, count, |raw| {
+            f64::from(f32::from_le_bytes(raw))
+        })?),
+        (Physical::DOUBLE, _) => Decoded::Floats(all(floats, bytes, count, f64::from_le_bytes)?),
         (Physical::FIXED_LEN_BYTE_ARRAY, Meaning::Float) => {
-            Decoded::Floats(all(bytes, count, half)?)
+            Decoded::Floats(all(floats, bytes, count, half)?)
+        }
+        (Physical::FIXED_LEN_BYTE_ARRAY, Meaning::Decimal(_)) if column.fixed == 8 => {
+            Decoded::Wide(all(wide, bytes, count, |raw| {
+                i128::from(i64::from_be_bytes(raw))
+            })?)
         }
         (Physical::FIXED_LEN_BYTE_ARRAY, Meaning::Decimal(_)) if column.fixed <= 16 => {
             let mut values = Vec::new();

@@ -127,23 +127,32 @@ struct Measure<'a> {
 
 /// The fields that mean NULL.
 struct Nulls {
+    /// Whether the empty field does.
+    empty: bool,
+    /// The others that do.
     tokens: Vec<Vec<u8>>,
     longest: usize,
 }
 
 impl Nulls {
     fn new(format: &Format) -> Self {
-        let tokens: Vec<Vec<u8>> = format
-            .null_tokens
-            .iter()
-            .map(|t| t.as_bytes().to_vec())
-            .collect();
+        // The empty field is told by its length. Comparing it with an empty token, whose bytes lie
+        // nowhere, costs a processor with masked loads many times what comparing bytes does.
+        let written = format.null_tokens.iter().filter(|t| !t.is_empty());
+        let tokens: Vec<Vec<u8>> = written.map(|t| t.as_bytes().to_vec()).collect();
         let longest = tokens.iter().map(Vec::len).max().unwrap_or(0);
-        Self { tokens, longest }
+        Self {
+            empty: format.null_tokens.iter().any(String::is_empty),
+            tokens,
+            longest,
+        }
     }
 
     #[inline]
     fn has(&self, field: &[u8]) -> bool {
+        if field.is_empty() {
+            return self.empty;
+        }
         field.len() <= self.longest && self.tokens.iter().any(|token| token == field)
     }
 }
@@ -466,4 +475,22 @@ pub fn read(
         more = csv.next()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use assay_model::dataset::FormatKind;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_field_is_null_that_is_one_of_the_tokens(
+            tokens in prop::collection::vec("[aN]{0,3}", 0..4), field in "[aN]{0,4}",
+        ) {
+            let is_token = tokens.contains(&field);
+            let format = Format { null_tokens: tokens, ..Format::of(FormatKind::Csv) };
+            prop_assert_eq!(Nulls::new(&format).has(field.as_bytes()), is_token);
+        }
+    }
 }

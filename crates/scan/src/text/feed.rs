@@ -63,7 +63,7 @@ impl Role {
     }
 
     /// Whether fields are read as values of a declared type other than numbers.
-    const fn is_typed(&self) -> bool {
+    pub(super) const fn is_typed(&self) -> bool {
         matches!(
             self,
             Self::Bool | Self::Date | Self::Time | Self::Timestamp(_)
@@ -142,9 +142,16 @@ fn asks_latency(dataset: &Dataset, column: &str) -> bool {
 /// Buffers that are used for one column after another.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    ints: Vec<i64>,
-    floats: Vec<f64>,
+    pub(super) ints: Vec<i64>,
+    pub(super) floats: Vec<f64>,
     key: KeyBuilder,
+}
+
+impl Scratch {
+    pub(super) fn clear(&mut self) {
+        self.ints.clear();
+        self.floats.clear();
+    }
 }
 
 /// What is done with the fields of one column.
@@ -288,8 +295,7 @@ impl Feeder<'_> {
         let is_told = self.wants.distinct || self.wants.uniqueness;
         let needs_text = self.wants.range || self.wants.lengths || is_told;
         let (mut nonnumeric, mut empty) = (0u64, 0u64);
-        scratch.ints.clear();
-        scratch.floats.clear();
+        scratch.clear();
         for text in texts {
             let number = values::quick_number(text);
             match number {

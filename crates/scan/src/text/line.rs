@@ -1,13 +1,15 @@
 //! One JSON object a line, in the spelling that writers give it.
 //!
-//! In: a line. Out: its members in order, or `false` where it is spelled in another way (a name with
-//! an escape, a value that is an object or a list) or is no object at all: the caller reads it again
-//! with the general parser, which knows every spelling and every error. It must never give another
-//! member or value than that parser does.
+//! In: a line, and the names met so far. Out: its members in order, or `false` where it is spelled
+//! in another way (a name with an escape or one that is new, a value that is an object or a list)
+//! or is no object at all: the caller reads it again with the general parser, which knows every
+//! spelling and every error. It must never give another member or value than that parser does.
 
 use std::borrow::Cow;
 
-use super::members::{Value, number};
+use super::members::{Names, Value, of_number};
+use super::plain::json_number;
+use wide::u8x16;
 
 /// A quoted text within a line.
 struct Quoted<'b> {
@@ -23,15 +25,25 @@ struct Cursor<'b> {
     at: usize,
 }
 
-/// Gives the members of the object in `line` to `take`, which says whether it goes on. Some may
-/// have been given where the answer is `false`.
-pub(super) fn members<'b>(line: &'b str, mut take: impl FnMut(&'b str, Value<'b>) -> bool) -> bool {
+/// Gives the members of the object in `line` to `take` by the places of their names; it says whether
+/// it goes on. Some may have been given where the answer is `false`.
+#[inline]
+pub(super) fn members<'b>(
+    line: &'b str,
+    names: &Names,
+    mut take: impl FnMut(usize, Value<'b>) -> bool,
+) -> bool {
     let mut cursor = Cursor { line, at: 0 };
-    cursor.object(&mut take).is_some()
+    cursor.object(names, &mut take).is_some()
 }
 
 impl<'b> Cursor<'b> {
-    fn object(&mut self, take: &mut impl FnMut(&'b str, Value<'b>) -> bool) -> Option<()> {
+    #[inline]
+    fn object(
+        &mut self,
+        names: &Names,
+        take: &mut impl FnMut(usize, Value<'b>) -> bool,
+    ) -> Option<()> {
         self.skip_blanks();
         self.expect(b'{')?;
         self.skip_blanks();
@@ -39,16 +51,13 @@ impl<'b> Cursor<'b> {
             self.at += 1;
             return self.expect_end();
         }
+        let mut hint = 0;
         loop {
-            let name = self.quoted()?;
-            if name.has_escapes {
-                return None;
-            }
-            self.skip_blanks();
-            self.expect(b':')?;
+            let place = self.name(names, hint)?;
+            hint = place + 1;
             self.skip_blanks();
             let value = self.value()?;
-            if !take(name.inner, value) {
+            if !take(place, value) {
                 return None;
             }
             self.skip_blanks();
@@ -60,6 +69,24 @@ impl<'b> Cursor<'b> {
                 _ => return None,
             }
         }
+    }
+
+    /// Steps over a name and its colon; gives its place. Members mostly come in the same order on
+    /// every line, so that the one at `hint` is looked for first.
+    #[inline]
+    fn name(&mut self, names: &Names, hint: usize) -> Option<usize> {
+        let rest = self.line.as_bytes().get(self.at..)?;
+        if let Some(length) = names.spelled_at(hint, rest) {
+            self.at += length;
+            return Some(hint);
+        }
+        let name = self.quoted()?;
+        if name.has_escapes {
+            return None;
+        }
+        self.skip_blanks();
+        self.expect(b':')?;
+        names.known(name.inner, hint)
     }
 
     #[inline]
@@ -100,8 +127,9 @@ impl<'b> Cursor<'b> {
             b'f' => (Value::Bool(false), self.word("false")?),
             b'n' => (Value::Null, self.word("null")?),
             b'-' | b'0'..=b'9' => {
-                let length = number_length(&self.line.as_bytes()[self.at..])?;
-                (number(self.line.get(self.at..self.at + length)?), length)
+                let (number, length) = json_number(&self.line.as_bytes()[self.at..])?;
+                let raw = self.line.get(self.at..self.at + length)?;
+                (of_number(number, raw), length)
             }
             _ => return None,
         };
@@ -148,6 +176,17 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 /// The first quote, backslash or control character from `at` on.
 #[inline]
 fn next_special(bytes: &[u8], mut at: usize) -> Option<usize> {
+    let (quote, escape) = (u8x16::splat(b'"'), u8x16::splat(b'\\'));
+    let last_control = u8x16::splat(0x1f);
+    while let Some(part) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+        let part = u8x16::new(*part);
+        let controls = part.max(last_control).simd_eq(last_control);
+        let found = part.simd_eq(quote) | part.simd_eq(escape) | controls;
+        match found.to_bitmask() {
+            0 => at += 16,
+            found => return Some(at + found.trailing_zeros() as usize),
+        }
+    }
     // The high bit of each byte that is zero; above the first such byte it may err.
     let zeros = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
     while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
@@ -164,32 +203,6 @@ fn next_special(bytes: &[u8], mut at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
     let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
     rest.iter().position(is_special).map(|index| at + index)
-}
-
-/// The length of the number at the front, as JSON spells numbers.
-#[inline]
-fn number_length(bytes: &[u8]) -> Option<usize> {
-    let digits = |from: usize| {
-        let rest = bytes.get(from..).unwrap_or(&[]);
-        rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
-    };
-    let mut at = usize::from(bytes.first() == Some(&b'-'));
-    at += match (bytes.get(at)?, digits(at)) {
-        (b'0', 1) | (b'1'..=b'9', 1..) => digits(at),
-        _ => return None,
-    };
-    if bytes.get(at) == Some(&b'.') {
-        let decimals = digits(at + 1);
-        at += 1 + decimals;
-        (decimals > 0).then_some(())?;
-    }
-    if matches!(bytes.get(at), Some(b'e' | b'E')) {
-        at += 1 + usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
-        let exponent = digits(at);
-        at += exponent;
-        (exponent > 0).then_some(())?;
-    }
-    Some(at)
 }
 
 #[cfg(test)]
@@ -214,7 +227,7 @@ mod tests {
 
     /// A line as some writer may write it, sound or not.
     fn line() -> impl Strategy<Value = String> {
-        let member = ("[abcä]{0,3}|a\\\\\"", json());
+        let member = ("[abcä]{0,3}|[ab]{4,40}|a\\\\\"", json());
         let members = prop::collection::vec(member, 0..6);
         let sound = (members, prop_oneof!["", " ", "\\t", " \\r"]).prop_map(|(members, blank)| {
             let member = |(name, value): (String, serde_json::Value)| {

@@ -22,6 +22,8 @@ pub(super) const MOST_COLUMNS: usize = 10_000;
 pub(super) struct Names {
     places: BTreeMap<String, usize>,
     pub(super) list: Vec<String>,
+    /// The names as writers spell them before a value; empty where a name needs an escape.
+    spelled: Vec<Vec<u8>>,
     /// Whether a name came that there is no room for.
     pub(super) full: bool,
 }
@@ -31,8 +33,16 @@ impl Names {
         self.places.get(name).copied()
     }
 
+    /// The bytes of `text` that the name at `place` takes with its quotes and the colon, if they
+    /// are there.
     #[inline]
-    fn known(&self, name: &str, hint: usize) -> Option<usize> {
+    pub(super) fn spelled_at(&self, place: usize, text: &[u8]) -> Option<usize> {
+        let spelled = self.spelled.get(place)?;
+        (!spelled.is_empty() && begins_with(text, spelled)).then_some(spelled.len())
+    }
+
+    #[inline]
+    pub(super) fn known(&self, name: &str, hint: usize) -> Option<usize> {
         // Members mostly come in the same order on every line.
         if self.list.get(hint).is_some_and(|known| known == name) {
             return Some(hint);
@@ -50,8 +60,32 @@ impl Names {
             return None;
         }
         self.list.push(name.to_owned());
+        let has_escapes = name.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\');
+        self.spelled.push(if has_escapes {
+            Vec::new()
+        } else {
+            format!("\"{name}\":").into_bytes()
+        });
         self.places.insert(name.to_owned(), place);
         Some(place)
+    }
+}
+
+/// Whether `text` begins with `front`, which is mostly short: without a call.
+#[inline]
+fn begins_with(text: &[u8], front: &[u8]) -> bool {
+    let Some(text) = text.get(..front.len()) else {
+        return false;
+    };
+    // The two ends of each, which may overlap.
+    fn ends<const N: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+        Some((bytes.first_chunk()?, bytes.last_chunk()?))
+    }
+    match front.len() {
+        4..8 => ends::<4>(text) == ends::<4>(front),
+        8..=16 => ends::<8>(text) == ends::<8>(front),
+        17..=32 => ends::<16>(text) == ends::<16>(front),
+        _ => text == front,
     }
 }
 
@@ -115,14 +149,7 @@ impl<'b> Columns<'b> {
 
     /// Reads a line in the usual spelling with known names; else takes nothing in.
     fn read_plain(&mut self, line: &'b str, names: &Names) -> bool {
-        let mut hint = 0;
-        let is_read = line::members(line, |name, value| {
-            let Some(place) = names.known(name, hint) else {
-                return false;
-            };
-            hint = place + 1;
-            self.put(place, value)
-        });
+        let is_read = line::members(line, names, |place, value| self.put(place, value));
         if is_read {
             self.rows += 1;
         } else {
@@ -302,9 +329,14 @@ pub(super) fn value(raw: &str) -> Result<Value<'_>, serde_json::Error> {
 }
 
 /// A number as JSON writes numbers.
-#[inline]
 pub(super) fn number(raw: &str) -> Value<'_> {
-    match values::quick_number(raw.as_bytes()) {
+    of_number(values::quick_number(raw.as_bytes()), raw)
+}
+
+/// A number that was read from `raw`.
+#[inline]
+pub(super) fn of_number(number: Number, raw: &str) -> Value<'_> {
+    match number {
         Number::Int(wide) => match i64::try_from(wide) {
             Ok(short) => Value::Int(short),
             Err(_) => Value::Wide(Box::new(wide)),

@@ -11,7 +11,9 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use assay_metrics::{ColumnState, KeyBuilder, Number, TablePlan, TableState, Uniqueness, Wants};
+use assay_metrics::{
+    ColumnState, KeyBuilder, Number, RuleCount, TablePlan, TableState, Uniqueness, Wants,
+};
 use assay_model::dataset::Dataset;
 use assay_model::partition::{Partition, PartitionKey};
 use jiff::tz::TimeZone;
@@ -27,7 +29,7 @@ use crate::discover::keys::{Key, zone};
 use crate::error::ScanError;
 use crate::object::ReadAt;
 use crate::plan::{ColumnRules, composite_keys, table_plan};
-use crate::rules::Cell as RuleCell;
+use crate::rules::{Cell as RuleCell, Rule};
 
 /// Reads blocks of whole lines and gives the values of each to `each`.
 fn blocks(
@@ -354,43 +356,57 @@ fn cell<'v>(value: &'v Value<'_>, role: &Role) -> Option<RuleCell<'v>> {
     })
 }
 
-/// Feeds the values of one column by their own JSON types.
+/// Feeds the values of one column by their own JSON types; gives how many strings did not read as
+/// their column declares.
 fn feed_values<'v, 'b: 'v>(
     feeder: &Feeder<'_>,
     values: &(impl Iterator<Item = &'v Value<'b>> + Clone),
     state: &mut assay_metrics::ColumnState,
     scratch: &mut Scratch,
 ) -> u64 {
-    let (mut rows, mut nulls) = (0u64, 0u64);
-    let counts_only = feeder.counts_only();
-    let (mut ints, mut floats, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rows, mut nulls, mut texts) = (0u64, 0u64, 0u64);
+    if feeder.counts_only() {
+        for value in values.clone() {
+            rows += 1;
+            nulls += u64::from(matches!(value, Value::Null));
+        }
+        state.add_rows(rows, nulls);
+        return 0;
+    }
     let (mut trues, mut falses) = (0u64, 0u64);
+    scratch.clear();
     for value in values.clone() {
         rows += 1;
         match value {
             Value::Null => nulls += 1,
-            _ if counts_only => {}
             Value::Bool(true) => trues += 1,
             Value::Bool(false) => falses += 1,
-            Value::Int(value) => ints.push(*value),
+            Value::Int(value) => scratch.ints.push(*value),
             Value::Wide(value) => state.add_int_times(**value, 1),
             Value::Huge(text) => match values::number(text.as_bytes()) {
                 Number::Wide(wide, scale) => state.add_decimal_256(&wide, scale, 1),
                 _ => state.add_too_wide(text.as_bytes(), 1),
             },
-            Value::Float(value) => floats.push(*value),
-            Value::Text(text) => texts.push(Some(text.as_bytes())),
+            Value::Float(value) => scratch.floats.push(*value),
+            Value::Text(_) => texts += 1,
             Value::Nested(text) => state.add_text(text.as_bytes(), 1),
         }
     }
-    if counts_only {
-        state.add_rows(rows, nulls);
-        return 0;
-    }
-    for rule in feeder.rules {
-        let mut count = assay_metrics::RuleCount {
+    state.add_ints(&scratch.ints);
+    state.add_floats(&scratch.floats);
+    state.add_bools(trues, falses);
+    state.add_rows(rows - texts, nulls);
+    // What a string reads as is found once, not once more for the rule that asks for it.
+    let strings = feeder.role.of_strings();
+    let known = strings.is_typed() && rows == nulls + texts;
+    let (of_type, others): (Vec<&Rule>, Vec<&Rule>) = feeder
+        .rules
+        .iter()
+        .partition(|rule| known && rule.asks_for_type_alone());
+    for rule in others {
+        let mut count = RuleCount {
             rows,
-            ..Default::default()
+            ..RuleCount::default()
         };
         for value in values.clone() {
             let met = cell(value, feeder.role).and_then(|cell| rule.test(&cell));
@@ -401,25 +417,46 @@ fn feed_values<'v, 'b: 'v>(
         }
         state.rules.add(rule.id(), count);
     }
-    state.add_ints(&ints);
-    state.add_floats(&floats);
-    state.add_bools(trues, falses);
-    state.add_rows(rows - texts.len() as u64, nulls);
-    let strings = Feeder {
-        role: feeder.role.of_strings(),
+    let unread = feed_strings(feeder, strings, values, texts, state, scratch);
+    for rule in of_type {
+        let count = RuleCount {
+            rows,
+            tested: texts,
+            matched: texts - unread,
+        };
+        state.rules.add(rule.id(), count);
+    }
+    unread
+}
+
+/// Feeds the strings among the values, of which there are `count`.
+fn feed_strings<'v, 'b: 'v>(
+    feeder: &Feeder<'_>,
+    role: &Role,
+    values: &(impl Iterator<Item = &'v Value<'b>> + Clone),
+    count: u64,
+    state: &mut assay_metrics::ColumnState,
+    scratch: &mut Scratch,
+) -> u64 {
+    if count == 0 {
+        return 0;
+    }
+    let texts = values.clone().filter_map(|value| match value {
+        Value::Text(text) => Some(text.as_bytes()),
+        _ => None,
+    });
+    let feeder = Feeder {
+        role,
         wants: feeder.wants,
         rules: &[],
     };
-    if strings.counts_only() {
+    if feeder.counts_only() {
         // Only rules were asked: the strings were looked at all the same.
-        texts
-            .iter()
-            .flatten()
-            .for_each(|text| state.add_text(text, 1));
-        state.add_rows(texts.len() as u64, 0);
+        state.add_texts(texts);
+        state.add_rows(count, 0);
         return 0;
     }
-    strings.feed(texts.into_iter(), state, scratch)
+    feeder.feed(texts.map(Some), state, scratch)
 }
 
 /// A value of a line, for readers that want the values themselves.

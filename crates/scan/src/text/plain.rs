@@ -12,6 +12,16 @@ use super::values;
 const TENS: [f64; 16] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
 ];
+/// The same as whole numbers.
+const WHOLE_TENS: [u64; 16] = {
+    let mut tens = [1; 16];
+    let mut at = 1;
+    while at < 16 {
+        tens[at] = tens[at - 1] * 10;
+        at += 1;
+    }
+    tens
+};
 /// Digits of which every double holds every number.
 const EXACT_DIGITS: usize = 15;
 /// Days from the first of January of the year 0 to 1970-01-01.
@@ -137,16 +147,97 @@ pub fn quick_number(field: &[u8]) -> Number {
     }
 }
 
+/// Digits at the front of a text: their value, and how many they are.
+#[inline]
+fn front_digits(bytes: &[u8]) -> (u64, usize) {
+    let (mut value, mut length) = (0u64, 0);
+    loop {
+        let rest = &bytes[length..];
+        let word = match rest.first_chunk::<8>() {
+            Some(word) => *word,
+            None => {
+                let mut word = [0; 8];
+                word[..rest.len()].copy_from_slice(rest);
+                word
+            }
+        };
+        let digits = u64::from_le_bytes(word) ^ 0x3030_3030_3030_3030;
+        let above = (digits & 0x7f7f_7f7f_7f7f_7f7f).wrapping_add(0x7676_7676_7676_7676) | digits;
+        let odd = above & 0x8080_8080_8080_8080;
+        if odd == 0 {
+            // Beyond sixteen digits the value says nothing, and nobody asks for it.
+            value = value
+                .wrapping_mul(100_000_000)
+                .wrapping_add(weighed(digits));
+            length += 8;
+            continue;
+        }
+        let more = odd.trailing_zeros() as usize / 8;
+        if more > 0 {
+            let digits = digits << (8 * (8 - more));
+            value = value
+                .wrapping_mul(WHOLE_TENS[more])
+                .wrapping_add(weighed(digits));
+        }
+        return (value, length + more);
+    }
+}
+
+/// The number at the front of a text in the spelling of JSON, and how many bytes it takes; `None`
+/// where no such number is there. It is what [`quick_number`] reads in those bytes.
+#[inline]
+#[must_use]
+pub fn json_number(bytes: &[u8]) -> Option<(Number, usize)> {
+    let negative = bytes.first() == Some(&b'-');
+    let from = usize::from(negative);
+    let digits = &bytes[from..];
+    let (value, whole) = front_digits(digits);
+    if whole == 0 || (whole > 1 && digits[0] == b'0') {
+        return None;
+    }
+    let mut length = whole;
+    let mut fraction = (0, 0);
+    if digits.get(whole) == Some(&b'.') {
+        fraction = front_digits(&digits[whole + 1..]);
+        if fraction.1 == 0 {
+            return None;
+        }
+        length += 1 + fraction.1;
+    }
+    if matches!(digits.get(length), Some(b'e' | b'E')) {
+        length += 1;
+        length += usize::from(matches!(digits.get(length), Some(b'+' | b'-')));
+        let (_, exponent) = front_digits(&digits[length..]);
+        let end = from + length + exponent;
+        return (exponent > 0).then(|| (quick_number(&bytes[..end]), end));
+    }
+    let end = from + length;
+    let number = match fraction {
+        (_, 0) if whole <= 16 => {
+            let value = value as i64;
+            Number::Int(i128::from(if negative { -value } else { value }))
+        }
+        (fraction, decimals @ 1..) if whole + decimals <= EXACT_DIGITS => {
+            let mantissa = value * WHOLE_TENS[decimals] + fraction;
+            let value = mantissa as f64 / TENS[decimals];
+            Number::Float(if negative { -value } else { value })
+        }
+        (_, 1..) => match fast_float2::parse::<f64, _>(&digits[..length]) {
+            Ok(value) => Number::Float(if negative { -value } else { value }),
+            Err(_) => quick_number(&bytes[..end]),
+        },
+        _ => quick_number(&bytes[..end]),
+    };
+    Some((number, end))
+}
+
 /// The digits before and behind a point as one number, where a double holds it.
 #[inline]
 fn short(whole: &[u8], fraction: &[u8]) -> Option<u64> {
     if fraction.is_empty() || whole.len() + fraction.len() > EXACT_DIGITS {
         return None;
     }
-    let mut power = 1;
-    for _ in fraction {
-        power *= 10;
-    }
+    let power = WHOLE_TENS[fraction.len()];
     Some(up_to_sixteen(whole)? * power + up_to_sixteen(fraction)?)
 }
 
@@ -229,6 +320,31 @@ mod tests {
         let digits = text.strip_prefix('-').unwrap_or(text);
         let plain = (1..=18).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
         plain.then(|| text.parse().ok()).flatten()
+    }
+
+    /// The slow twin: the length of the number at the front, as JSON spells numbers.
+    fn slow_length(bytes: &[u8]) -> Option<usize> {
+        let digits = |from: usize| {
+            let rest = bytes.get(from..).unwrap_or(&[]);
+            rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+        };
+        let mut at = usize::from(bytes.first() == Some(&b'-'));
+        at += match (bytes.get(at)?, digits(at)) {
+            (b'0', 1) | (b'1'..=b'9', 1..) => digits(at),
+            _ => return None,
+        };
+        if bytes.get(at) == Some(&b'.') {
+            let decimals = digits(at + 1);
+            at += 1 + decimals;
+            (decimals > 0).then_some(())?;
+        }
+        if matches!(bytes.get(at), Some(b'e' | b'E')) {
+            at += 1 + usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
+            let exponent = digits(at);
+            at += exponent;
+            (exponent > 0).then_some(())?;
+        }
+        Some(at)
     }
 
     fn slow_date(text: &str) -> Option<i64> {
@@ -314,6 +430,26 @@ mod tests {
         ) {
             let field = text.as_bytes();
             prop_assert!(same(quick_number(field), values::number(field)), "{}", text);
+        }
+
+        #[test]
+        fn a_json_number_is_the_one_that_its_bytes_spell(
+            text in prop_oneof![
+                "-?[0-9]{0,20}[.]?[0-9]{0,20}",
+                "-?(0|[1-9][0-9]{0,18})([.][0-9]{1,18})?([eE][-+]?[0-9]{1,3})?",
+                "-?[0-9]{0,3}[.]?[0-9]{0,3}[eE]?[-+]?[0-9]{0,3}",
+                any::<f64>().prop_map(|value| format!("{value:?}")),
+                any::<i64>().prop_map(|value| value.to_string()),
+            ],
+            behind in "[, }\n]?[0-9a-f.,]{0,9}",
+        ) {
+            let all = format!("{text}{behind}");
+            let found = slow_length(all.as_bytes()).map(|length| &all[..length]);
+            let read = json_number(all.as_bytes());
+            prop_assert_eq!(read.map(|read| read.1), found.map(str::len), "{}", all);
+            if let (Some((number, _)), Some(found)) = (read, found) {
+                prop_assert!(same(number, values::number(found.as_bytes())), "{}", all);
+            }
         }
 
         #[test]

@@ -209,6 +209,11 @@ fn short_exponent(text: &[u8]) -> Option<i32> {
 pub fn boolean(field: &[u8]) -> Option<bool> {
     const TRUE: [&[u8]; 5] = [b"true", b"t", b"yes", b"y", b"1"];
     const FALSE: [&[u8]; 5] = [b"false", b"f", b"no", b"n", b"0"];
+    match field {
+        b"true" => return Some(true),
+        b"false" => return Some(false),
+        _ => {}
+    }
     let field = field.trim_ascii();
     let is = |words: &[&[u8]]| words.iter().any(|word| field.eq_ignore_ascii_case(word));
     if is(&TRUE) {

@@ -7,6 +7,7 @@
 
 pub mod again;
 pub mod alerts;
+pub mod around;
 pub mod audit;
 pub mod causes;
 pub mod copies;
@@ -15,7 +16,9 @@ pub mod fixtures;
 pub mod fleet;
 pub mod held;
 pub mod leader;
+pub mod many;
 pub mod moves;
+pub mod newest;
 pub mod news;
 pub mod nodes;
 pub mod notices;
@@ -23,6 +26,7 @@ pub mod races;
 pub mod results;
 pub mod runs;
 pub mod series;
+pub mod size;
 pub mod standing;
 
 use crate::news::News;
@@ -147,10 +151,21 @@ macro_rules! conformance_suite {
             series: a_series_is_read_without_another,
             series: an_incident_is_of_a_series,
             series: a_look_may_correct_the_series,
+            around: a_stretch_of_the_ledger_is_of_one_series,
+            around: partitions_are_found_by_their_keys,
+            around: what_was_judged_before_a_place_comes_together,
+            around: a_partition_without_values_is_among_what_was_judged,
+            around: what_lies_behind_a_place_is_told,
+            around: broken_checks_are_found_by_their_partitions,
+            around: one_metric_is_read_without_the_others,
+            many: a_task_leaves_a_verdict_on_each_of_its_partitions,
+            many: verdicts_that_are_not_those_of_the_task_are_refused_together,
+            many: a_retry_judges_again_what_was_judged_together,
             standing: a_look_answers_for_what_still_stands_elsewhere,
             standing: named_partitions_are_answered_for_and_no_others,
             standing: a_failure_stands_until_its_partition_is_judged_again,
             standing: what_was_cleared_away_does_not_stand,
+            standing: findings_are_read_without_what_is_good,
             standing: a_bound_on_the_results_loses_no_count,
             news: what_changes_what_is_known_of_partitions_is_told,
             news: what_is_not_committed_is_not_told,
@@ -174,6 +189,9 @@ macro_rules! conformance_suite {
             notices: a_persons_word_holds_for_the_checks,
             notices: a_finished_partition_is_not_kept,
             notices: subscriptions_are_those_of_the_dataset_and_of_all,
+            newest: the_newest_message_to_each_is_found,
+            size: an_empty_store_has_no_rows,
+            size: what_is_written_is_counted,
             feedback: an_answer_is_kept_with_all_that_was_said,
             feedback: a_repeated_answer_is_kept_once,
             feedback: an_id_is_of_one_answer,

@@ -9,7 +9,7 @@ use assay_model::output::{Discovery, Evaluation, TaskOutput};
 
 use super::Store;
 use super::fixtures::{Bench, at, evaluation, ok, sighting};
-use crate::standing::{Look, Standing, standing};
+use crate::standing::{Look, Standing, Which, standing};
 
 const DAYS: [&str; 3] = ["2026-11-20", "2026-11-21", "2026-11-22"];
 
@@ -31,11 +31,22 @@ async fn days(bench: &Bench, outcomes: [Outcome; 3]) -> Vec<RunId> {
 }
 
 async fn look(bench: &Bench, runs: &[RunId], keys: &[&str], limit: u32) -> Standing {
+    look_at(bench, runs, keys, limit, Which::All).await
+}
+
+async fn look_at(
+    bench: &Bench,
+    runs: &[RunId],
+    keys: &[&str],
+    limit: u32,
+    which: Which<'_>,
+) -> Standing {
     let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
     let look = Look {
         runs,
         keys: &keys,
         limit,
+        which,
     };
     ok(standing(bench.store.as_ref(), bench.id(), look).await)
 }
@@ -107,6 +118,29 @@ pub async fn what_was_cleared_away_does_not_stand(store: Arc<dyn Store>) {
     bench.finish(run, 0, &TaskOutput::Discovered(cleared)).await;
     let after = look(&bench, &[run], &[], 100).await;
     assert_eq!(told(&after), [(DAYS[2], Outcome::Pass)]);
+}
+
+/// Where findings are asked for, what is good is counted and not read, but for the checks that are
+/// named; of partitions that are named all is read.
+pub async fn findings_are_read_without_what_is_good(store: Arc<dyn Store>) {
+    let bench = Bench::new(store).await;
+    let runs = days(&bench, [Outcome::Fail, Outcome::Pass, Outcome::Fail]).await;
+    let expected = [(DAYS[0], Outcome::Fail), (DAYS[2], Outcome::Fail)];
+    let whole = look(&bench, &runs, &[], 100).await;
+    let checks = [assay_model::ids::CheckId::new("rows_exist")];
+    let none = look_at(&bench, &runs, &[], 100, Which::Findings(&[])).await;
+    assert_eq!(told(&none), expected);
+    assert_eq!(none.counts(), whole.counts());
+    assert_eq!((&none.judged, none.left_out()), (&whole.judged, 0));
+    let named = look_at(&bench, &runs, &[], 100, Which::Findings(&checks)).await;
+    assert_eq!(told(&named), told(&whole));
+    let fresh = look_at(&bench, &runs[1..2], &[], 100, Which::Findings(&[])).await;
+    assert_eq!(told(&fresh), expected);
+    assert_eq!((fresh.judged.len(), fresh.elsewhere.len()), (1, 2));
+    let bounded = look_at(&bench, &runs, &[], 1, Which::Findings(&[])).await;
+    assert_eq!((told(&bounded).len(), bounded.left_out()), (1, 1));
+    let day = look_at(&bench, &runs, &DAYS[1..2], 100, Which::Findings(&[])).await;
+    assert_eq!(told(&day), [(DAYS[1], Outcome::Pass)]);
 }
 
 /// What is beyond the bound is counted, and a failure is listed before what is good.

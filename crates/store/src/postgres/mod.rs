@@ -27,6 +27,7 @@ mod open;
 mod outputs;
 mod reads;
 mod rows;
+mod size;
 mod sql;
 
 use std::sync::Arc;

@@ -117,6 +117,15 @@ const DELIVERIES: &str = concat!(
      ORDER BY created_at DESC, id LIMIT $1"
 );
 
+/// $1 subscriptions.
+const NEWEST: &str = concat!(
+    "SELECT ",
+    delivery_columns!(),
+    " FROM delivery WHERE id IN (SELECT n.id FROM unnest($1::uuid[]) AS s (id) CROSS JOIN LATERAL \
+     (SELECT d.id FROM delivery d WHERE d.subscription_id = s.id \
+     ORDER BY d.created_at DESC, d.id LIMIT 1) n)"
+);
+
 /// The value of a document, as it was before its texts were spelt for Postgres.
 fn document<T: DeserializeOwned>(cells: &Cells<'_>, column: &str) -> Result<T, StoreError> {
     let text: &str = cells.get(column)?;
@@ -260,6 +269,11 @@ impl NoticeStore for PostgresStore {
             .bind(filter.id)
             .bind(filter.subscription)
             .bind(filter.state.map(|state| state.as_str()));
+        self.list(query, "delivery", delivery).await
+    }
+
+    async fn newest_deliveries(&self, to: &[Uuid]) -> Result<Vec<Delivery>, StoreError> {
+        let query = sqlx::query(NEWEST).bind(to);
         self.list(query, "delivery", delivery).await
     }
 }

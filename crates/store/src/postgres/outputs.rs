@@ -24,6 +24,7 @@ pub(super) enum Prepared {
         sightings: String,
     },
     Measured(Vec<MeasuredPartition>),
+    /// One evaluation, or a list of several.
     Evaluated(String),
 }
 
@@ -44,7 +45,13 @@ impl Prepared {
                 Self::Discovered { plan, sightings }
             }
             TaskOutput::Measured(parts) => Self::Measured(parts.clone()),
-            TaskOutput::Evaluated(evaluation) => Self::Evaluated(evaluated(evaluation)?),
+            TaskOutput::Evaluated(evaluation) => {
+                Self::Evaluated(evaluated(evaluation)?.to_string())
+            }
+            TaskOutput::EvaluatedMany(all) => {
+                let each: Result<Vec<Value>, _> = all.iter().map(evaluated).collect();
+                Self::Evaluated(Value::Array(each?).to_string())
+            }
         };
         Ok((prepared, pages))
     }
@@ -95,7 +102,7 @@ fn check_counts(evaluation: &Evaluation) -> Result<(), StoreError> {
     })
 }
 
-fn evaluated(e: &Evaluation) -> Result<String, StoreError> {
+fn evaluated(e: &Evaluation) -> Result<Value, StoreError> {
     check_counts(e)?;
     let mut counts = vec![int(e.counts.planned)];
     counts.extend(e.counts.by_outcome().iter().map(|(_, count)| int(*count)));
@@ -127,7 +134,7 @@ fn evaluated(e: &Evaluation) -> Result<String, StoreError> {
         "outbox": outbox,
     });
     spell_all(&mut whole);
-    Ok(whole.to_string())
+    Ok(whole)
 }
 
 fn metric_row(point: &MetricPoint) -> Value {

@@ -10,6 +10,7 @@ use assay_model::dataset::Dataset;
 use assay_model::ids::{CheckId, DatasetId, NodeId, RunId};
 use assay_model::incident::{Incident, OutboxEntry};
 use assay_model::ledger::LedgerEntry;
+use assay_model::metric::{MetricKey, MetricValue};
 use assay_model::outcome::CheckResult;
 use assay_model::output::Remarks;
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
@@ -28,8 +29,8 @@ use crate::error::StoreError;
 use crate::examined::{Dialect, Examined};
 use crate::history::{self, Page};
 use crate::port::{
-    AttemptRow, Breach, Health, MetricHistory, MetricStore, NodeRow, ResultFilter, ResultRow,
-    RunFilter, RunSum, Verdict,
+    AttemptRow, Breach, Health, Judged, Later, MetricHistory, MetricStore, NodeRow, ResultFilter,
+    ResultRow, RunFilter, RunSum, Verdict,
 };
 use crate::values::{corrupt, micros, value_of};
 
@@ -46,6 +47,20 @@ impl PostgresStore {
             .await
             .map_err(|e| errors::of_read(&self.inner.place, e))?;
         rows.iter().map(|row| read(&Cells { row, what })).collect()
+    }
+
+    /// The values of pages, by metric.
+    async fn values_of(
+        &self,
+        dataset: &DatasetId,
+        pages: &[Page],
+    ) -> Result<MetricHistory, StoreError> {
+        // Series are never taken away, so those of the pages are all there after them.
+        let query = sqlx::query(sql::SERIES).bind(dataset.as_str());
+        let series = self.list(query, "metric", |cells| {
+            Ok((cells.get("id")?, cells.metric_key()?))
+        });
+        history::assemble(series.await?, pages)
     }
 
     /// The last slot of `dataset` that its schedule was turned into a run for.
@@ -184,6 +199,19 @@ fn attempt(cells: &Cells<'_>) -> Result<AttemptRow, StoreError> {
     })
 }
 
+fn breach(cells: &Cells<'_>) -> Result<Breach, StoreError> {
+    Ok(Breach {
+        partition: PartitionKey(cells.text("partition")?),
+        check: CheckId(cells.text("check_id")?),
+        metric: cells.metric_key()?,
+    })
+}
+
+fn spelt_keys(keys: &[PartitionKey]) -> Vec<String> {
+    let spelt = keys.iter().map(|key| spelt(key.as_str()).into_owned());
+    spelt.collect()
+}
+
 fn page(cells: &Cells<'_>) -> Result<Page, StoreError> {
     Ok(Page {
         partition: Arc::new(cells.partition()?),
@@ -225,6 +253,53 @@ impl MetricStore for PostgresStore {
     async fn ledger(&self, dataset: &DatasetId) -> Result<Vec<LedgerEntry>, StoreError> {
         let query = sqlx::query(sql::LEDGER).bind(dataset.as_str());
         self.list(query, "partition", ledger_entry).await
+    }
+
+    async fn ledger_between(
+        &self,
+        dataset: &DatasetId,
+        from: &Partition,
+        to: &Partition,
+        limit: u32,
+    ) -> Result<Vec<LedgerEntry>, StoreError> {
+        let query = sqlx::query(sql::LEDGER_BETWEEN)
+            .bind(dataset.as_str())
+            .bind(spelt(&from.series).into_owned())
+            .bind(spelt(&from.order).into_owned())
+            .bind(spelt(&to.order).into_owned())
+            .bind(i64::from(limit));
+        self.list(query, "partition", ledger_entry).await
+    }
+
+    async fn ledger_of(
+        &self,
+        dataset: &DatasetId,
+        keys: &[PartitionKey],
+    ) -> Result<Vec<LedgerEntry>, StoreError> {
+        let query = sqlx::query(sql::LEDGER_OF)
+            .bind(dataset.as_str())
+            .bind(spelt_keys(keys));
+        self.list(query, "partition", ledger_entry).await
+    }
+
+    async fn later(
+        &self,
+        dataset: &DatasetId,
+        partition: &Partition,
+        now: Timestamp,
+    ) -> Result<Later, StoreError> {
+        let query = sqlx::query(sql::LATER)
+            .bind(dataset.as_str())
+            .bind(spelt(&partition.series).into_owned())
+            .bind(spelt(&partition.order).into_owned())
+            .bind(micros(now));
+        let found = self.list(query, "partition", |cells| {
+            Ok(Later {
+                any: cells.get("is_any")?,
+                data: cells.get("is_data")?,
+            })
+        });
+        Ok(found.await?.pop().unwrap_or_default())
     }
 
     async fn states(
@@ -272,14 +347,49 @@ impl MetricStore for PostgresStore {
         }
         let mut pages = self.list(query, "metric", page).await?;
         pages.reverse();
-        // Series are never taken away, so those of the pages are all there after them.
-        let query = sqlx::query(sql::SERIES).bind(dataset.as_str());
-        let series = self
-            .list(query, "metric", |cells| {
-                Ok((cells.get("id")?, cells.metric_key()?))
-            })
-            .await?;
-        history::assemble(series, &pages)
+        self.values_of(dataset, &pages).await
+    }
+
+    async fn values_of_metric(
+        &self,
+        dataset: &DatasetId,
+        metric: &MetricKey,
+        limit: u32,
+    ) -> Result<Vec<(PartitionKey, MetricValue)>, StoreError> {
+        let query = sqlx::query(sql::VALUES_OF_METRIC)
+            .bind(dataset.as_str())
+            .bind(metric.metric.as_str())
+            .bind(spelt(&metric.column).into_owned())
+            .bind(spelt(&metric.args).into_owned())
+            .bind(spelt(&metric.filter).into_owned())
+            .bind(i64::from(metric.semantics))
+            .bind(i64::from(limit));
+        self.list(query, "metric", |cells| {
+            let key = PartitionKey(cells.text("partition")?);
+            let value = cells.text_or_none("value")?;
+            Ok((key, value_of(cells.get("kind")?, value.as_deref())?))
+        })
+        .await
+    }
+
+    async fn judged_before(
+        &self,
+        dataset: &DatasetId,
+        before: &Partition,
+        limit: u32,
+    ) -> Result<Judged, StoreError> {
+        let query = sqlx::query(sql::JUDGED_BEFORE)
+            .bind(dataset.as_str())
+            .bind(i64::from(limit))
+            .bind(spelt(&before.order).into_owned())
+            .bind(spelt(before.key.as_str()).into_owned())
+            .bind(spelt(&before.series).into_owned());
+        let read = self.list(query, "verdict", |cells| {
+            Ok((verdict(cells)?, page(cells)?))
+        });
+        let (verdicts, pages): (Vec<_>, Vec<_>) = read.await?.into_iter().rev().unzip();
+        let history = self.values_of(dataset, &pages).await?;
+        Ok(Judged { verdicts, history })
     }
 
     async fn verdicts(
@@ -313,14 +423,18 @@ impl MetricStore for PostgresStore {
             .bind(dataset.as_str())
             .bind(i64::from(limit))
             .bind(spelt(series).into_owned());
-        self.list(query, "result", |cells| {
-            Ok(Breach {
-                partition: PartitionKey(cells.text("partition")?),
-                check: CheckId(cells.text("check_id")?),
-                metric: cells.metric_key()?,
-            })
-        })
-        .await
+        self.list(query, "result", breach).await
+    }
+
+    async fn breaches_of(
+        &self,
+        dataset: &DatasetId,
+        keys: &[PartitionKey],
+    ) -> Result<Vec<Breach>, StoreError> {
+        let query = sqlx::query(sql::BREACHES_OF)
+            .bind(dataset.as_str())
+            .bind(spelt_keys(keys));
+        self.list(query, "result", breach).await
     }
 
     async fn results(

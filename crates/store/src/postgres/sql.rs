@@ -118,13 +118,39 @@ pub(super) const DEFINITIONS: &str = "SELECT DISTINCT ON (dataset_id) body::text
      FROM definition WHERE $2::text IS NULL OR dataset_id > $2 \
      ORDER BY dataset_id, stored_at DESC LIMIT $1";
 
-pub(super) const LEDGER: &str = "SELECT l.partition, l.ord, l.series, l.date::text AS date, l.start_at, \
-     l.end_at, l.state, l.version, l.judged, l.revision, l.objects, l.bytes, l.first_seen, \
-     l.last_modified, v.id AS verdict_id, v.planned, v.pass, v.warn, v.fail, v.error, v.missing, \
-     v.learning, v.skipped, v.overflow \
-     FROM ledger l LEFT JOIN verdict v ON v.dataset_id = l.dataset_id \
-     AND v.partition = l.partition AND NOT v.superseded \
-     WHERE l.dataset_id = $1 ORDER BY l.ord, l.partition";
+macro_rules! ledger {
+    ($where:literal) => {
+        concat!(
+            "SELECT l.partition, l.ord, l.series, l.date::text AS date, l.start_at, l.end_at, \
+             l.state, l.version, l.judged, l.revision, l.objects, l.bytes, l.first_seen, \
+             l.last_modified, v.id AS verdict_id, v.planned, v.pass, v.warn, v.fail, v.error, \
+             v.missing, v.learning, v.skipped, v.overflow \
+             FROM ledger l LEFT JOIN verdict v ON v.dataset_id = l.dataset_id \
+             AND v.partition = l.partition AND NOT v.superseded WHERE l.dataset_id = $1",
+            $where,
+            " ORDER BY l.ord, l.partition"
+        )
+    };
+}
+
+pub(super) const LEDGER: &str = ledger!("");
+
+/// $1 dataset, $2 series, $3 and $4 the first and the last place, $5 limit.
+pub(super) const LEDGER_BETWEEN: &str = concat!(
+    ledger!(" AND l.series = $2 AND l.ord BETWEEN $3 AND $4"),
+    " LIMIT $5"
+);
+
+/// $1 dataset, $2 keys of partitions.
+pub(super) const LEDGER_OF: &str = ledger!(" AND l.partition = ANY ($2)");
+
+/// $1 dataset, $2 series, $3 a place, $4 when. The second condition is that of
+/// `PartitionVersion::is_content`.
+pub(super) const LATER: &str = "SELECT EXISTS (SELECT 1 FROM ledger WHERE dataset_id = $1 \
+     AND series = $2 AND ord > $3 AND (start_at IS NULL OR start_at <= instant($4))) AS is_any, \
+     EXISTS (SELECT 1 FROM ledger WHERE dataset_id = $1 AND series = $2 AND ord > $3 \
+     AND (start_at IS NULL OR start_at <= instant($4)) AND version NOT IN ('missing', 'refused') \
+     AND NOT starts_with(version, 'gone:')) AS is_data";
 
 pub(super) const STATES: &str = "SELECT t.no, s.payload FROM task t \
      JOIN metric_state s ON s.task_id = t.id AND s.partition = $2 \
@@ -149,6 +175,23 @@ pub(super) const HISTORY_BEFORE: &str = "SELECT l.partition, l.ord, l.series, \
      WHERE l.dataset_id = $1 AND l.series = $5 AND (l.ord, l.partition) < ($3, $4) \
      ORDER BY l.ord DESC, l.partition DESC LIMIT $2";
 
+/// $1 dataset, $2 to $6 the metric, $7 limit.
+pub(super) const VALUES_OF_METRIC: &str = "SELECT v.partition, m.kind, m.value \
+     FROM metric_series s JOIN verdict v ON v.dataset_id = s.dataset_id AND NOT v.superseded \
+     JOIN metric m ON m.verdict_id = v.id AND m.series_id = s.id \
+     WHERE s.dataset_id = $1 AND s.metric = $2 AND s.column_name = $3 AND s.args = $4 \
+     AND s.filter = $5 AND s.semantics = $6 ORDER BY v.ord, v.partition LIMIT $7";
+
+/// $1 dataset, $2 limit, $3 and $4 the order and key to end before, $5 series.
+pub(super) const JUDGED_BEFORE: &str = "SELECT v.run_id, \
+     (SELECT r.definition FROM run r WHERE r.id = v.run_id) AS definition, v.partition, l.ord, l.series, \
+     l.date::text AS date, l.start_at, l.end_at, v.version, v.revision, v.sealed, v.superseded, \
+     v.judged_at, v.planned, v.pass, v.warn, v.fail, v.error, v.missing, v.learning, v.skipped, \
+     v.overflow, p.page FROM ledger l JOIN verdict v ON v.dataset_id = l.dataset_id \
+     AND v.partition = l.partition AND NOT v.superseded JOIN metric_page p ON p.verdict_id = v.id \
+     WHERE l.dataset_id = $1 AND l.series = $5 AND (l.ord, l.partition) < ($3, $4) \
+     ORDER BY l.ord DESC, l.partition DESC LIMIT $2";
+
 pub(super) const VERDICTS: &str = "SELECT v.run_id, \
      (SELECT r.definition FROM run r WHERE r.id = v.run_id) AS definition, v.partition, v.ord, l.series, l.date::text AS date, \
      l.start_at, l.end_at, v.version, v.revision, v.sealed, v.superseded, v.judged_at, v.planned, \
@@ -165,16 +208,29 @@ pub(super) const VERDICTS_OF_SERIES: &str = "SELECT v.run_id, \
      AND v.partition = l.partition AND NOT v.superseded \
      WHERE l.dataset_id = $1 AND l.series = $3 ORDER BY l.ord DESC, l.partition DESC LIMIT $2";
 
-/// $1 dataset, $2 limit, $3 series. The condition is that of `CheckResult::is_breach`.
-pub(super) const BREACHES: &str = "SELECT v.partition, c.check_id, m.metric, m.column_name, m.args, \
-     m.filter, m.semantics \
-     FROM ledger l JOIN verdict v ON v.dataset_id = l.dataset_id AND v.partition = l.partition \
-     AND NOT v.superseded AND (v.fail > 0 OR v.warn > 0) \
-     JOIN check_result c ON c.verdict_id = v.id \
-     AND (c.outcome = 'fail' OR (c.outcome = 'warn' AND c.severity <> 'info')) \
-     JOIN metric_series m ON m.id = c.series_id \
-     WHERE l.dataset_id = $1 AND l.series = $3 \
-     ORDER BY l.ord DESC, l.partition DESC, c.place LIMIT $2";
+/// The condition is that of `CheckResult::is_breach`.
+macro_rules! breaches {
+    ($where:literal) => {
+        concat!(
+            "SELECT v.partition, c.check_id, m.metric, m.column_name, m.args, m.filter, \
+             m.semantics \
+             FROM ledger l JOIN verdict v ON v.dataset_id = l.dataset_id \
+             AND v.partition = l.partition \
+             AND NOT v.superseded AND (v.fail > 0 OR v.warn > 0) \
+             JOIN check_result c ON c.verdict_id = v.id \
+             AND (c.outcome = 'fail' OR (c.outcome = 'warn' AND c.severity <> 'info')) \
+             JOIN metric_series m ON m.id = c.series_id WHERE l.dataset_id = $1",
+            $where,
+            " ORDER BY l.ord DESC, l.partition DESC, c.place"
+        )
+    };
+}
+
+/// $1 dataset, $2 limit, $3 series.
+pub(super) const BREACHES: &str = concat!(breaches!(" AND l.series = $3"), " LIMIT $2");
+
+/// $1 dataset, $2 keys of partitions.
+pub(super) const BREACHES_OF: &str = breaches!(" AND l.partition = ANY ($2)");
 
 /// $1 dataset, $2 also superseded ones, $3 limit, $4 check, $5 run, $6 partition. Of a run that was
 /// tried again, what each of its tasks said last.
@@ -236,7 +292,9 @@ pub(super) const RUN_TASKS: &str = "SELECT t.run_id, t.state, count(*) AS tasks 
 
 /// $1 run.
 pub(super) const UNJUDGED: &str = "SELECT count(*) AS tasks, \
-     count(*) FILTER (WHERE t.kind = 'evaluate' AND t.state <> 'succeeded') AS unjudged \
+     coalesce(sum(CASE WHEN t.kind = 'evaluate' AND t.state <> 'succeeded' THEN \
+     (SELECT coalesce(json_array_length(s.spec -> 'of'), 1) FROM task_spec s \
+     WHERE s.task_id = t.id) END), 0)::bigint AS unjudged \
      FROM task t WHERE t.run_id = $1";
 
 /// $1 run, $2 numbers of tasks.

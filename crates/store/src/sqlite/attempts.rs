@@ -198,6 +198,10 @@ pub(super) async fn complete(
             evaluated::write(tx, &task, evaluation).await?;
             tx.told.push(task.dataset);
         }
+        Prepared::EvaluatedMany(all) => {
+            evaluated::write_many(tx, &task, all).await?;
+            tx.told.push(task.dataset);
+        }
     }
     Ok(Answer::Ok)
 }

@@ -165,9 +165,10 @@ struct Place {
     last_modified: Option<i64>,
 }
 
-const PLACE: &str = "SELECT s.spec ->> '$.partition.key' AS partition, \
-     s.spec ->> '$.version' AS version, \
-     s.spec ->> '$.objects' AS objects, s.spec ->> '$.bytes' AS bytes, \
+/// ?1 task, ?2 dataset, ?3 partition, ?4 run, ?5 where the orders are in the task's.
+const PLACE: &str = "SELECT s.spec ->> (?5 || '.partition.key') AS partition, \
+     s.spec ->> (?5 || '.version') AS version, \
+     s.spec ->> (?5 || '.objects') AS objects, s.spec ->> (?5 || '.bytes') AS bytes, \
      l.version AS seen, l.judged, l.revision, l.last_modified, EXISTS (SELECT 1 FROM verdict v \
      JOIN run r ON r.id = v.run_id JOIN definition d ON d.digest = r.definition \
      JOIN run m ON m.id = ?4 JOIN definition o ON o.digest = m.definition \
@@ -176,16 +177,23 @@ const PLACE: &str = "SELECT s.spec ->> '$.partition.key' AS partition, \
      FROM task_spec s LEFT JOIN ledger l ON l.dataset_id = ?2 AND l.partition = ?3 \
      WHERE s.task_id = ?1";
 
-async fn place(tx: &mut Tx<'_>, task: &Completed, e: &Evaluation) -> Result<Place, Stop> {
+async fn place(
+    tx: &mut Tx<'_>,
+    task: &Completed,
+    orders: &str,
+    e: &Evaluation,
+) -> Result<Place, Stop> {
     let row = sqlx::query(PLACE)
         .bind(task.task_id)
         .bind(task.dataset.as_str())
         .bind(e.partition.key.as_str())
         .bind(task.token.task.run.to_string())
+        .bind(orders)
         .fetch_one(&mut *tx.connection)
         .await?;
-    let partition: String = row.try_get("partition")?;
-    let version: String = row.try_get("version")?;
+    let partition: Option<String> = row.try_get("partition")?;
+    let version: Option<String> = row.try_get("version")?;
+    let (partition, version) = (partition.unwrap_or_default(), version.unwrap_or_default());
     if partition != e.partition.key.as_str() || version != e.version.as_str() {
         return Err(Stop::Store(StoreError::Refused {
             what: "verdict",
@@ -236,8 +244,13 @@ const LEDGER: &str = "INSERT INTO ledger (dataset_id, partition, ord, date, star
 const VERDICT: &str = "INSERT INTO verdict (dataset_id, partition, ord, version, revision, sealed, \
      superseded, run_id, task_id, attempt, judged_at, metrics, planned, pass, warn, fail, error, \
      missing, learning, skipped, overflow) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
-     ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21); \
-     INSERT INTO task_output (task_id, attempt, parts) VALUES (?9, ?10, 1)";
+     ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+
+/// ?1 task, ?2 attempt, ?3 how many verdicts.
+const OUTPUT: &str = "INSERT INTO task_output (task_id, attempt, parts) VALUES (?1, ?2, ?3)";
+
+const ORDERED: &str =
+    "SELECT json_array_length(spec, '$.of') AS ordered FROM task_spec WHERE task_id = ?1";
 
 /// ?1 dataset, ?2 series, ?3 metrics, ?4 results, ?5 the verdict.
 const MEASUREMENTS: &str = "INSERT INTO metric_series (dataset_id, metric, column_name, args, filter, semantics) \
@@ -284,9 +297,10 @@ const TOLD: &str = "INSERT INTO incident (id, dataset_id, check_id, column_name,
      ON CONFLICT (key) DO NOTHING";
 
 /// Empties the states that are merged: their rows and sizes stay. Those of a partition that could
-/// not be measured whole stay as they are: they are merged when the rest has been tried again.
-const EMPTY_STATES: &str = "UPDATE metric_state SET payload = NULL WHERE partition = ?3 \
-     AND payload IS NOT NULL AND task_id IN (SELECT t.id FROM task_spec s \
+/// not be measured whole, and of those judged with it, stay as they are: they are merged when the rest
+/// has been tried again. ?1 task, ?2 run, ?3 partitions, as a JSON list.
+const EMPTY_STATES: &str = "UPDATE metric_state SET payload = NULL \
+     WHERE partition IN (SELECT value FROM json_each(?3)) AND payload IS NOT NULL AND task_id IN (SELECT t.id FROM task_spec s \
      CROSS JOIN json_each(s.spec, '$.measured_by') m CROSS JOIN task t \
      ON t.run_id = ?2 AND t.no = m.value WHERE s.task_id = ?1) \
      AND NOT EXISTS (SELECT 1 FROM task_spec s \
@@ -299,8 +313,58 @@ pub(super) async fn write(
     task: &Completed,
     prepared: &PreparedEvaluation,
 ) -> Result<(), Stop> {
+    write_output(tx, task, 1).await?;
+    write_one(tx, task, "$", prepared).await?;
+    empty_states(tx, task, std::slice::from_ref(prepared)).await
+}
+
+/// Writes all that an evaluation of several partitions leaves: a verdict on each of them.
+pub(super) async fn write_many(
+    tx: &mut Tx<'_>,
+    task: &Completed,
+    all: &[PreparedEvaluation],
+) -> Result<(), Stop> {
+    let ordered: Option<i64> = sqlx::query_scalar(ORDERED)
+        .bind(task.task_id)
+        .fetch_one(&mut *tx.connection)
+        .await?;
+    if ordered != Some(int(all.len() as u64)) {
+        return Err(Stop::Store(StoreError::Refused {
+            what: "verdict",
+            detail: format!(
+                "{} is to judge {} partitions, and {} verdicts came",
+                task.token.task,
+                ordered.unwrap_or(1),
+                all.len()
+            ),
+        }));
+    }
+    write_output(tx, task, all.len()).await?;
+    for (number, prepared) in all.iter().enumerate() {
+        write_one(tx, task, &format!("$.of[{number}]"), prepared).await?;
+    }
+    empty_states(tx, task, all).await
+}
+
+async fn write_output(tx: &mut Tx<'_>, task: &Completed, verdicts: usize) -> Result<(), Stop> {
+    sqlx::query(OUTPUT)
+        .bind(task.task_id)
+        .bind(i64::from(task.token.attempt))
+        .bind(int(verdicts as u64))
+        .execute(&mut *tx.connection)
+        .await?;
+    Ok(())
+}
+
+/// `orders` says where the partition is in the orders of the task.
+async fn write_one(
+    tx: &mut Tx<'_>,
+    task: &Completed,
+    orders: &str,
+    prepared: &PreparedEvaluation,
+) -> Result<(), Stop> {
     let e = &*prepared.evaluation;
-    let place = place(tx, task, e).await?;
+    let place = place(tx, task, orders, e).await?;
     let verdict = write_verdict(tx, task, e, &place).await?;
     sqlx::query(MEASUREMENTS)
         .bind(task.dataset.as_str())
@@ -324,10 +388,21 @@ pub(super) async fn write(
             .execute(&mut *tx.connection)
             .await?;
     }
+    Ok(())
+}
+
+/// The states of the partitions of `all` have been merged.
+async fn empty_states(
+    tx: &mut Tx<'_>,
+    task: &Completed,
+    all: &[PreparedEvaluation],
+) -> Result<(), Stop> {
+    let keys = all.iter().map(|e| e.evaluation.partition.key.as_str());
+    let keys: Vec<&str> = keys.collect();
     sqlx::query(EMPTY_STATES)
         .bind(task.task_id)
         .bind(task.token.task.run.to_string())
-        .bind(e.partition.key.as_str())
+        .bind(json("partition", &keys)?)
         .execute(&mut *tx.connection)
         .await?;
     Ok(())
@@ -376,11 +451,6 @@ async fn write_verdict(
     for (_, count) in e.counts.by_outcome() {
         insert = insert.bind(int(count));
     }
-    insert.padded().execute(&mut *tx.connection).await?;
-    let verdict = sqlx::query_scalar("SELECT id FROM verdict WHERE task_id = ?1 AND attempt = ?2")
-        .bind(task.task_id)
-        .bind(i64::from(task.token.attempt))
-        .fetch_one(&mut *tx.connection)
-        .await?;
-    Ok(verdict)
+    let inserted = insert.execute(&mut *tx.connection).await?;
+    Ok(inserted.last_insert_rowid())
 }

@@ -26,6 +26,7 @@ mod outputs;
 mod reads;
 mod retry;
 mod rows;
+mod size;
 mod snapshot;
 pub(crate) mod sql;
 mod writer;

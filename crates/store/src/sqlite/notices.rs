@@ -206,6 +206,15 @@ const DELIVERIES: &str = concat!(
      AND (?4 IS NULL OR state = ?4) ORDER BY created_at DESC, id LIMIT ?1"
 );
 
+/// ?1 subscriptions.
+const NEWEST: &str = concat!(
+    "SELECT ",
+    delivery_columns!(),
+    " FROM delivery WHERE id IN (SELECT (SELECT d.id FROM delivery d \
+     WHERE d.subscription_id = s.value ORDER BY d.created_at DESC, d.id LIMIT 1) \
+     FROM json_each(?1) s)"
+);
+
 #[async_trait]
 impl NoticeStore for SqliteStore {
     async fn settle(
@@ -315,6 +324,12 @@ impl NoticeStore for SqliteStore {
             .bind(filter.id.map(|id| id.to_string()))
             .bind(filter.subscription.map(|id| id.to_string()))
             .bind(filter.state.map(|state| state.as_str()));
+        self.list(query, "delivery", delivery).await
+    }
+
+    async fn newest_deliveries(&self, to: &[Uuid]) -> Result<Vec<Delivery>, StoreError> {
+        let to = serde_json::to_string(to).map_err(|e| corrupt("delivery", e))?;
+        let query = sqlx::query(NEWEST).bind(to);
         self.list(query, "delivery", delivery).await
     }
 }

@@ -20,6 +20,7 @@ pub(super) enum Prepared {
     Discovered(PreparedDiscovery),
     Measured(Vec<MeasuredPartition>),
     Evaluated(Box<PreparedEvaluation>),
+    EvaluatedMany(Vec<PreparedEvaluation>),
 }
 
 /// A discovery: its sightings as rows, and its plan.
@@ -41,6 +42,10 @@ impl Prepared {
                 let evaluation: &Evaluation = evaluation;
                 PreparedEvaluation::of(evaluation).map(|e| Self::Evaluated(Box::new(e)))
             }
+            TaskOutput::EvaluatedMany(all) => {
+                let each = all.iter().map(PreparedEvaluation::of);
+                each.collect::<Result<_, _>>().map(Self::EvaluatedMany)
+            }
         }
     }
 
@@ -49,7 +54,7 @@ impl Prepared {
         match self {
             Self::Discovered(_) => TaskKind::Discover,
             Self::Measured(_) => TaskKind::Measure,
-            Self::Evaluated(_) => TaskKind::Evaluate,
+            Self::Evaluated(_) | Self::EvaluatedMany(_) => TaskKind::Evaluate,
         }
     }
 }

@@ -10,6 +10,7 @@ use assay_model::dataset::Dataset;
 use assay_model::ids::{AttemptToken, DatasetId, NodeId, RunId};
 use assay_model::incident::{Incident, OutboxEntry};
 use assay_model::ledger::LedgerEntry;
+use assay_model::metric::{MetricKey, MetricValue};
 use assay_model::outcome::CheckResult;
 use assay_model::output::Remarks;
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
@@ -26,8 +27,8 @@ use super::{SqliteStore, changes, sql};
 use crate::error::StoreError;
 use crate::history::{self, Page};
 use crate::port::{
-    AttemptRow, Breach, Health, MetricHistory, MetricStore, NodeRow, ResultFilter, ResultRow,
-    RunFilter, RunSum, Verdict,
+    AttemptRow, Breach, Health, Judged, Later, MetricHistory, MetricStore, NodeRow, ResultFilter,
+    ResultRow, RunFilter, RunSum, Verdict,
 };
 
 impl SqliteStore {
@@ -45,6 +46,20 @@ impl SqliteStore {
             .map_err(|e| self.read_error(e))?;
         drop(reader);
         rows.iter().map(|row| read(&Cells { row, what })).collect()
+    }
+
+    /// The values of pages, by metric.
+    async fn values_of(
+        &self,
+        dataset: &DatasetId,
+        pages: &[Page],
+    ) -> Result<MetricHistory, StoreError> {
+        // Series are never taken away, so those of the pages are all there after them.
+        let query = sqlx::query(sql::SERIES).bind(dataset.as_str());
+        let series = self.list(query, "metric", |cells| {
+            Ok((cells.get("id")?, cells.metric_key()?))
+        });
+        history::assemble(series.await?, pages)
     }
 }
 
@@ -75,6 +90,22 @@ fn verdict(cells: &Cells<'_>) -> Result<Verdict, StoreError> {
         counts: cells.counts()?,
         superseded: cells.get("superseded")?,
         judged_at: cells.time("judged_at")?,
+    })
+}
+
+fn breach(cells: &Cells<'_>) -> Result<Breach, StoreError> {
+    Ok(Breach {
+        partition: PartitionKey(cells.text("partition")?),
+        check: assay_model::ids::CheckId(cells.text("check_id")?),
+        metric: cells.metric_key()?,
+    })
+}
+
+fn page(cells: &Cells<'_>) -> Result<Page, StoreError> {
+    Ok(Page {
+        partition: Arc::new(cells.partition()?),
+        version: Arc::new(PartitionVersion(cells.text("version")?)),
+        text: cells.text("page")?,
     })
 }
 
@@ -161,6 +192,53 @@ impl MetricStore for SqliteStore {
         self.list(query, "partition", ledger_entry).await
     }
 
+    async fn ledger_between(
+        &self,
+        dataset: &DatasetId,
+        from: &Partition,
+        to: &Partition,
+        limit: u32,
+    ) -> Result<Vec<LedgerEntry>, StoreError> {
+        let query = sqlx::query(sql::LEDGER_BETWEEN)
+            .bind(dataset.as_str())
+            .bind(&from.series)
+            .bind(&from.order)
+            .bind(&to.order)
+            .bind(i64::from(limit));
+        self.list(query, "partition", ledger_entry).await
+    }
+
+    async fn ledger_of(
+        &self,
+        dataset: &DatasetId,
+        keys: &[PartitionKey],
+    ) -> Result<Vec<LedgerEntry>, StoreError> {
+        let query = sqlx::query(sql::LEDGER_OF)
+            .bind(dataset.as_str())
+            .bind(changes::json("partition", &keys)?);
+        self.list(query, "partition", ledger_entry).await
+    }
+
+    async fn later(
+        &self,
+        dataset: &DatasetId,
+        partition: &Partition,
+        now: Timestamp,
+    ) -> Result<Later, StoreError> {
+        let query = sqlx::query(sql::LATER)
+            .bind(dataset.as_str())
+            .bind(&partition.series)
+            .bind(&partition.order)
+            .bind(micros(now));
+        let found = self.list(query, "partition", |cells| {
+            Ok(Later {
+                any: cells.get("is_any")?,
+                data: cells.get("is_data")?,
+            })
+        });
+        Ok(found.await?.pop().unwrap_or_default())
+    }
+
     async fn states(
         &self,
         run: RunId,
@@ -203,24 +281,50 @@ impl MetricStore for SqliteStore {
                 .bind(before.key.as_str())
                 .bind(&before.series);
         }
-        let mut pages = self
-            .list(query, "metric", |cells| {
-                Ok(Page {
-                    partition: Arc::new(cells.partition()?),
-                    version: Arc::new(PartitionVersion(cells.text("version")?)),
-                    text: cells.text("page")?,
-                })
-            })
-            .await?;
+        let mut pages = self.list(query, "metric", page).await?;
         pages.reverse();
-        // Series are never taken away, so those of the pages are all there after them.
-        let query = sqlx::query(sql::SERIES).bind(dataset.as_str());
-        let series = self
-            .list(query, "metric", |cells| {
-                Ok((cells.get("id")?, cells.metric_key()?))
-            })
-            .await?;
-        history::assemble(series, &pages)
+        self.values_of(dataset, &pages).await
+    }
+
+    async fn values_of_metric(
+        &self,
+        dataset: &DatasetId,
+        metric: &MetricKey,
+        limit: u32,
+    ) -> Result<Vec<(PartitionKey, MetricValue)>, StoreError> {
+        let query = sqlx::query(sql::VALUES_OF_METRIC)
+            .bind(dataset.as_str())
+            .bind(metric.metric.as_str())
+            .bind(&metric.column)
+            .bind(&metric.args)
+            .bind(&metric.filter)
+            .bind(i64::from(metric.semantics))
+            .bind(i64::from(limit));
+        self.list(query, "metric", |cells| {
+            let key = PartitionKey(cells.text("partition")?);
+            Ok((key, value_of(cells.get("kind")?, cells.get("value")?)?))
+        })
+        .await
+    }
+
+    async fn judged_before(
+        &self,
+        dataset: &DatasetId,
+        before: &Partition,
+        limit: u32,
+    ) -> Result<Judged, StoreError> {
+        let query = sqlx::query(sql::JUDGED_BEFORE)
+            .bind(dataset.as_str())
+            .bind(i64::from(limit))
+            .bind(&before.order)
+            .bind(before.key.as_str())
+            .bind(&before.series);
+        let read = self.list(query, "verdict", |cells| {
+            Ok((verdict(cells)?, page(cells)?))
+        });
+        let (verdicts, pages): (Vec<_>, Vec<_>) = read.await?.into_iter().rev().unzip();
+        let history = self.values_of(dataset, &pages).await?;
+        Ok(Judged { verdicts, history })
     }
 
     async fn verdicts(
@@ -252,14 +356,18 @@ impl MetricStore for SqliteStore {
             .bind(dataset.as_str())
             .bind(i64::from(limit))
             .bind(series);
-        self.list(query, "result", |cells| {
-            Ok(Breach {
-                partition: PartitionKey(cells.text("partition")?),
-                check: assay_model::ids::CheckId(cells.text("check_id")?),
-                metric: cells.metric_key()?,
-            })
-        })
-        .await
+        self.list(query, "result", breach).await
+    }
+
+    async fn breaches_of(
+        &self,
+        dataset: &DatasetId,
+        keys: &[PartitionKey],
+    ) -> Result<Vec<Breach>, StoreError> {
+        let query = sqlx::query(sql::BREACHES_OF)
+            .bind(dataset.as_str())
+            .bind(changes::json("partition", &keys)?);
+        self.list(query, "result", breach).await
     }
 
     async fn results(

@@ -109,13 +109,43 @@ pub(crate) const PLAN_PAGE: &str = "SELECT p.first, p.body, NOT EXISTS (SELECT 1
      AND p.attempt = o.attempt AND p.first BETWEEN 1 AND ?3 \
      WHERE t.run_id = ?1 AND t.no = ?2 ORDER BY p.first DESC LIMIT 1";
 
-pub(crate) const LEDGER: &str = "SELECT l.partition, l.ord, l.series, l.date, l.start_at, l.end_at, l.state, \
-     l.version, l.judged, l.revision, l.objects, l.bytes, l.first_seen, l.last_modified, \
-     v.id AS verdict_id, v.planned, v.pass, v.warn, v.fail, v.error, v.missing, v.learning, \
-     v.skipped, v.overflow \
-     FROM ledger l LEFT JOIN verdict v ON v.dataset_id = l.dataset_id \
-     AND v.partition = l.partition AND v.superseded = 0 \
-     WHERE l.dataset_id = ?1 ORDER BY l.ord, l.partition";
+macro_rules! ledger {
+    ($from:literal, $where:literal) => {
+        concat!(
+            "SELECT l.partition, l.ord, l.series, l.date, l.start_at, l.end_at, l.state, \
+             l.version, l.judged, l.revision, l.objects, l.bytes, l.first_seen, l.last_modified, \
+             v.id AS verdict_id, v.planned, v.pass, v.warn, v.fail, v.error, v.missing, \
+             v.learning, v.skipped, v.overflow FROM ",
+            $from,
+            " LEFT JOIN verdict v ON v.dataset_id = l.dataset_id \
+             AND v.partition = l.partition AND v.superseded = 0 WHERE l.dataset_id = ?1",
+            $where,
+            " ORDER BY l.ord, l.partition"
+        )
+    };
+}
+
+pub(crate) const LEDGER: &str = ledger!("ledger l", "");
+
+/// ?1 dataset, ?2 series, ?3 and ?4 the first and the last place, ?5 limit.
+pub(crate) const LEDGER_BETWEEN: &str = concat!(
+    ledger!("ledger l", " AND l.series = ?2 AND l.ord BETWEEN ?3 AND ?4"),
+    " LIMIT ?5"
+);
+
+/// ?1 dataset, ?2 keys of partitions, as a JSON list.
+pub(crate) const LEDGER_OF: &str = ledger!(
+    "(SELECT DISTINCT value FROM json_each(?2)) k CROSS JOIN ledger l",
+    " AND l.partition = k.value"
+);
+
+/// ?1 dataset, ?2 series, ?3 a place, ?4 when. The second condition is that of
+/// `PartitionVersion::is_content`.
+pub(crate) const LATER: &str = "SELECT EXISTS (SELECT 1 FROM ledger WHERE dataset_id = ?1 \
+     AND series = ?2 AND ord > ?3 AND (start_at IS NULL OR start_at <= ?4)) AS is_any, \
+     EXISTS (SELECT 1 FROM ledger WHERE dataset_id = ?1 AND series = ?2 AND ord > ?3 \
+     AND (start_at IS NULL OR start_at <= ?4) AND version NOT IN ('missing', 'refused') \
+     AND substr(version, 1, 5) <> 'gone:') AS is_data";
 
 pub(crate) const STATES: &str = "SELECT t.no, s.payload FROM json_each(?3) n CROSS JOIN task t \
      ON t.run_id = ?1 AND t.no = n.value AND t.state = 'succeeded' \
@@ -139,11 +169,23 @@ pub(crate) const HISTORY_BEFORE: &str = "SELECT l.partition, l.ord, l.series, l.
      WHERE l.dataset_id = ?1 AND l.series = ?5 AND (l.ord, l.partition) < (?3, ?4) \
      ORDER BY l.ord DESC, l.partition DESC LIMIT ?2";
 
+/// ?1 dataset, ?2 to ?6 the metric, ?7 limit.
+pub(crate) const VALUES_OF_METRIC: &str = "SELECT v.partition, m.kind, m.value \
+     FROM metric_series s CROSS JOIN verdict v ON v.dataset_id = s.dataset_id AND v.superseded = 0 \
+     CROSS JOIN metric m ON m.verdict_id = v.id AND m.series_id = s.id \
+     WHERE s.dataset_id = ?1 AND s.metric = ?2 AND s.column_name = ?3 AND s.args = ?4 \
+     AND s.filter = ?5 AND s.semantics = ?6 ORDER BY v.ord, v.partition LIMIT ?7";
+
 macro_rules! verdicts {
     ($from:literal) => {
+        verdicts!("v.ord", $from)
+    };
+    ($place:literal, $from:literal) => {
         concat!(
             "SELECT v.run_id, (SELECT r.definition FROM run r WHERE r.id = v.run_id) AS definition, \
-             v.partition, v.ord, l.series, l.date, l.start_at, l.end_at, v.version, v.revision, v.sealed, v.superseded, v.judged_at, v.planned, \
+             v.partition, ",
+            $place,
+            ", l.series, l.date, l.start_at, l.end_at, v.version, v.revision, v.sealed, v.superseded, v.judged_at, v.planned, \
              v.pass, v.warn, v.fail, v.error, v.missing, v.learning, v.skipped, v.overflow ",
             $from
         )
@@ -161,16 +203,42 @@ pub(crate) const VERDICTS_OF_SERIES: &str = verdicts!(
      WHERE l.dataset_id = ?1 AND l.series = ?3 ORDER BY l.ord DESC, l.partition DESC LIMIT ?2"
 );
 
-/// ?1 dataset, ?2 limit, ?3 series. The condition is that of `CheckResult::is_breach`.
-pub(crate) const BREACHES: &str = "SELECT v.partition, c.check_id, m.metric, m.column_name, \
-     m.args, m.filter, m.semantics \
-     FROM ledger l CROSS JOIN verdict v ON v.dataset_id = l.dataset_id \
-     AND v.partition = l.partition AND v.superseded = 0 AND (v.fail > 0 OR v.warn > 0) \
-     CROSS JOIN check_result c ON c.verdict_id = v.id \
-     AND (c.outcome = 'fail' OR (c.outcome = 'warn' AND c.severity <> 'info')) \
-     JOIN metric_series m ON m.id = c.series_id \
-     WHERE l.dataset_id = ?1 AND l.series = ?3 \
-     ORDER BY l.ord DESC, l.partition DESC, c.place LIMIT ?2";
+/// ?1 dataset, ?2 limit, ?3 and ?4 the order and key to end before, ?5 series.
+pub(crate) const JUDGED_BEFORE: &str = verdicts!(
+    "l.ord",
+    ", p.page FROM ledger l CROSS JOIN verdict v ON v.dataset_id = l.dataset_id \
+     AND v.partition = l.partition AND v.superseded = 0 \
+     CROSS JOIN metric_page p ON p.verdict_id = v.id \
+     WHERE l.dataset_id = ?1 AND l.series = ?5 AND (l.ord, l.partition) < (?3, ?4) \
+     ORDER BY l.ord DESC, l.partition DESC LIMIT ?2"
+);
+
+/// The condition is that of `CheckResult::is_breach`.
+macro_rules! breaches {
+    ($from:literal, $where:literal) => {
+        concat!(
+            "SELECT v.partition, c.check_id, m.metric, m.column_name, m.args, m.filter, \
+             m.semantics FROM ",
+            $from,
+            " CROSS JOIN verdict v ON v.dataset_id = l.dataset_id \
+             AND v.partition = l.partition AND v.superseded = 0 AND (v.fail > 0 OR v.warn > 0) \
+             CROSS JOIN check_result c ON c.verdict_id = v.id \
+             AND (c.outcome = 'fail' OR (c.outcome = 'warn' AND c.severity <> 'info')) \
+             JOIN metric_series m ON m.id = c.series_id WHERE l.dataset_id = ?1",
+            $where,
+            " ORDER BY l.ord DESC, l.partition DESC, c.place"
+        )
+    };
+}
+
+/// ?1 dataset, ?2 limit, ?3 series.
+pub(crate) const BREACHES: &str = concat!(breaches!("ledger l", " AND l.series = ?3"), " LIMIT ?2");
+
+/// ?1 dataset, ?2 keys of partitions, as a JSON list.
+pub(crate) const BREACHES_OF: &str = breaches!(
+    "(SELECT DISTINCT value FROM json_each(?2)) k CROSS JOIN ledger l",
+    " AND l.partition = k.value"
+);
 
 macro_rules! results {
     ($place:literal, $check:literal) => {
@@ -284,7 +352,9 @@ pub(crate) const RUN_TASKS: &str = "SELECT t.run_id, t.state, count(*) AS tasks 
 
 /// ?1 run.
 pub(crate) const UNJUDGED: &str = "SELECT count(*) AS tasks, \
-     count(*) FILTER (WHERE t.kind = 'evaluate' AND t.state <> 'succeeded') AS unjudged \
+     coalesce(sum(CASE WHEN t.kind = 'evaluate' AND t.state <> 'succeeded' THEN \
+     (SELECT coalesce(json_array_length(s.spec, '$.of'), 1) FROM task_spec s \
+     WHERE s.task_id = t.id) END), 0) AS unjudged \
      FROM task t WHERE t.run_id = ?1";
 
 /// ?1 run, ?2 numbers of tasks, as a JSON list.
@@ -330,13 +400,19 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("PLAN_OF", PLAN_OF),
     ("PLAN_PAGE", PLAN_PAGE),
     ("LEDGER", LEDGER),
+    ("LEDGER_BETWEEN", LEDGER_BETWEEN),
+    ("LEDGER_OF", LEDGER_OF),
+    ("LATER", LATER),
     ("STATES", STATES),
     ("SERIES", SERIES),
     ("HISTORY", HISTORY),
     ("HISTORY_BEFORE", HISTORY_BEFORE),
     ("VERDICTS", VERDICTS),
     ("VERDICTS_OF_SERIES", VERDICTS_OF_SERIES),
+    ("VALUES_OF_METRIC", VALUES_OF_METRIC),
+    ("JUDGED_BEFORE", JUDGED_BEFORE),
     ("BREACHES", BREACHES),
+    ("BREACHES_OF", BREACHES_OF),
     ("RESULTS", RESULTS),
     ("RESULTS_OF_CHECK", RESULTS_OF_CHECK),
     ("RESULTS_BAD", RESULTS_BAD),

@@ -270,10 +270,9 @@ impl Writer {
         connection: &mut SqliteConnection,
         batch: &[Request],
     ) -> Result<(Vec<Result<Reply, StoreError>>, Vec<DatasetId>), Stop> {
-        sqlx::query("BEGIN IMMEDIATE")
-            .execute(&mut *connection)
-            .await?;
-        let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM leader_epoch")
+        // One text: each costs a way to the connection's thread and back.
+        let begin = "BEGIN IMMEDIATE; SELECT epoch FROM leader_epoch";
+        let epoch: i64 = sqlx::query_scalar(begin)
             .fetch_one(&mut *connection)
             .await?;
         let mut tx = Tx {

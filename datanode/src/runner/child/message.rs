@@ -162,7 +162,7 @@ pub(super) fn done(
             };
             Answer::Measured(measured.into_iter().map(head).collect())
         }
-        Ok(TaskOutput::Evaluated(_)) => Answer::Failed(failure(
+        Ok(TaskOutput::Evaluated(_) | TaskOutput::EvaluatedMany(_)) => Answer::Failed(failure(
             AttemptOutcome::Permanent,
             "an evaluation is no work for a child process",
         )),

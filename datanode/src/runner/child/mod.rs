@@ -37,7 +37,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use assay_model::output::TaskOutput;
-use assay_model::task::{AttemptOutcome, TaskFailure, TaskSpec};
+use assay_model::task::{AttemptOutcome, TaskFailure, TaskKind, TaskSpec};
 use assay_scan::reach::Access;
 use assay_scan::storage::is_ingested;
 use assay_store::MetricStore;
@@ -221,7 +221,7 @@ impl ChildRunner {
                     Expected::Measures(asked),
                 )
             }
-            TaskSpec::Evaluate(_) => return Ok(None),
+            TaskSpec::Evaluate(_) | TaskSpec::EvaluateMany(_) => return Ok(None),
         };
         let access = match work {
             ChildWork::Measure { .. } => {
@@ -273,7 +273,7 @@ impl TaskRunner for ChildRunner {
                 .answer(&job, spec, self.sources.as_ref(), &watch)
                 .await;
         }
-        if let TaskSpec::Evaluate(_) = &job.task.spec {
+        if job.task.spec.kind() == TaskKind::Evaluate {
             return self.judge(job, &watch).await;
         }
         let mut access = match &self.sources {

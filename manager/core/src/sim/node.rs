@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_model::change::Answer;
-use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation, NodeId};
+use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation, NodeId, RunId};
 use assay_model::ledger::LedgerState;
 use assay_model::node::{Load, Node, NodeState, Progress};
 use assay_model::outcome::OutcomeCounts;
 use assay_model::output::{Evaluation, MeasuredPartition, TaskOutput};
-use assay_model::task::{AttemptOutcome, TaskFailure, TaskSpec};
+use assay_model::task::{AttemptOutcome, EvaluateSpec, TaskFailure, TaskKind, TaskSpec};
 
 use super::Violation;
 use super::rng::Dice;
@@ -449,7 +449,7 @@ impl World {
         let Some(task) = self.store.tasks.get(&token.task) else {
             return;
         };
-        let reads = !matches!(task.spec, TaskSpec::Evaluate(_));
+        let reads = task.spec.kind() != TaskKind::Evaluate;
         let dataset = self.dataset(&token);
         let away = dataset.and_then(|d| self.away_until.get(d.as_str()).copied());
         let tries = self.tries.get(&token.task).copied().unwrap_or(0);
@@ -513,26 +513,34 @@ impl World {
                 TaskOutput::Measured(parts.collect())
             }
             Some(TaskSpec::Evaluate(evaluate)) => {
-                let planned = self.store.rows(run, &evaluate.measured_by);
-                TaskOutput::Evaluated(Box::new(Evaluation {
-                    partition: evaluate.partition,
-                    version: evaluate.version,
-                    sealed: true,
-                    state: LedgerState::Scanned,
-                    metrics: Vec::new(),
-                    results: Vec::new(),
-                    counts: OutcomeCounts {
-                        planned,
-                        ..OutcomeCounts::default()
-                    },
-                    incidents: Vec::new(),
-                    outbox: Vec::new(),
-                    judged_at: self.at(),
-                }))
+                TaskOutput::Evaluated(Box::new(self.evaluation(run, evaluate)))
+            }
+            Some(TaskSpec::EvaluateMany(many)) => {
+                let of = many.of.into_iter();
+                TaskOutput::EvaluatedMany(of.map(|spec| self.evaluation(run, spec)).collect())
             }
             Some(TaskSpec::Discover) | None => {
                 TaskOutput::Discovered(truth.map(|t| t.discovery.clone()).unwrap_or_default())
             }
+        }
+    }
+
+    fn evaluation(&self, run: RunId, evaluate: EvaluateSpec) -> Evaluation {
+        let planned = self.store.rows(run, &evaluate.measured_by);
+        Evaluation {
+            partition: evaluate.partition,
+            version: evaluate.version,
+            sealed: true,
+            state: LedgerState::Scanned,
+            metrics: Vec::new(),
+            results: Vec::new(),
+            counts: OutcomeCounts {
+                planned,
+                ..OutcomeCounts::default()
+            },
+            incidents: Vec::new(),
+            outbox: Vec::new(),
+            judged_at: self.at(),
         }
     }
 

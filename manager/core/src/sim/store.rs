@@ -12,7 +12,7 @@ use assay_model::ids::{AttemptToken, Epoch, Incarnation, NodeId, RunId, TaskId};
 use assay_model::node::{Node, NodeState};
 use assay_model::output::{Discovery, Evaluation, MeasuredPartition, TaskOutput};
 use assay_model::run::{Run, RunState};
-use assay_model::task::{AttemptOutcome, Task, TaskSpec, TaskState, WaitReason};
+use assay_model::task::{AttemptOutcome, Task, TaskState, WaitReason};
 use assay_model::unfinished::{PLAN_PAGE, TasksHeld};
 use jiff::Timestamp;
 
@@ -524,6 +524,10 @@ impl MemoryStore {
             TaskOutput::Evaluated(evaluation) => {
                 self.evaluations.push((*token, (**evaluation).clone()));
             }
+            TaskOutput::EvaluatedMany(all) => {
+                let rows = all.iter().map(|evaluation| (*token, evaluation.clone()));
+                self.evaluations.extend(rows);
+            }
         }
     }
 
@@ -543,10 +547,8 @@ impl MemoryStore {
 
 /// Whether a task is an evaluation that merges one of the measurements that are `of`.
 pub(super) fn merges(task: &Task, of: impl Fn(u32) -> bool) -> bool {
-    match &task.spec {
-        TaskSpec::Evaluate(spec) => spec.measured_by.iter().any(|no| of(*no)),
-        TaskSpec::Discover | TaskSpec::Measure(_) => false,
-    }
+    let mut merged = task.spec.evaluations().iter().flat_map(|e| &e.measured_by);
+    merged.any(|no| of(*no))
 }
 
 fn let_go(task: &mut Task) {

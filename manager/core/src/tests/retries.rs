@@ -75,6 +75,26 @@ impl Bench {
 }
 
 #[test]
+fn what_can_be_judged_goes_before_what_is_to_be_measured() {
+    let mut bench = Bench::new();
+    bench.node("a", "", 1);
+    let day = one_day();
+    let plan = Discovery {
+        measures: vec![day.measures[0].clone(); 3],
+        evaluations: day.evaluations,
+        ..Discovery::default()
+    };
+    let run = bench.submit("orders", "one");
+    bench.complete(run, 0, &TaskOutput::Discovered(plan));
+    bench.complete(run, 1, &measured());
+    let states = |bench: &Bench| [2, 3, 4].map(|no| bench.state(run, no));
+    use TaskState::{Assigned, Ready, Succeeded};
+    assert_eq!(states(&bench), [Ready, Ready, Assigned]);
+    bench.complete(run, 4, &verdict());
+    assert_eq!(states(&bench), [Assigned, Ready, Succeeded]);
+}
+
+#[test]
 fn a_retried_run_succeeds_when_all_is_judged_again() {
     let mut bench = Bench::new();
     bench.node("a", "", 4);
