@@ -551,27 +551,18 @@ impl World {
         token: AttemptToken,
         output: Box<TaskOutput>,
     ) {
-        let again = output.clone();
-        let item = || Item::Complete {
+        let again = || Item::Complete {
             node,
             life,
             token,
-            output: again,
+            output: output.clone(),
         };
-        if !self.awake(node, life, item) {
+        if !self.awake(node, life, again) {
             return;
         }
         let lost = !self.calm && self.dice.chance(self.swarm.not_applied);
         if lost || self.store_is_away_from_node(node) {
-            self.push(
-                200,
-                Item::Complete {
-                    node,
-                    life,
-                    token,
-                    output,
-                },
-            );
+            self.push(200, again());
             return;
         }
         self.dirty = true;
@@ -584,15 +575,7 @@ impl World {
             self.answered_at.insert(dataset, self.now);
         }
         if !self.calm && self.dice.chance(self.swarm.ack_lost) {
-            self.push(
-                200,
-                Item::Complete {
-                    node,
-                    life,
-                    token,
-                    output,
-                },
-            );
+            self.push(200, again());
             return;
         }
         self.nodes[node].held.remove(&token);
