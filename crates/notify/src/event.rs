@@ -106,10 +106,11 @@ pub fn of_cause(
     event.insert("dataset".to_owned(), cause.dataset.as_str().into());
     let links = origin.pages.as_ref().map(|pages| {
         let incident = format!("{pages}/incidents/{}", cause.shown());
+        let check = part(finding.check.as_str());
         json!({
             "mute": format!("{incident}?action=mute"),
             "incident": incident,
-            "chart": format!("{pages}/datasets/{}/checks/{}", cause.dataset, part(finding.check.as_str())),
+            "chart": format!("{pages}/datasets/{}/checks/{check}", cause.dataset),
         })
     });
     let checks: Vec<&str> = cause.members.iter().map(|m| m.check.as_str()).collect();

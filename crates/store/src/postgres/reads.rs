@@ -243,9 +243,8 @@ impl MetricStore for PostgresStore {
         after: Option<&DatasetId>,
         limit: u32,
     ) -> Result<Vec<Dataset>, StoreError> {
-        let query = sqlx::query(sql::DEFINITIONS)
-            .bind(i64::from(limit))
-            .bind(after.map(DatasetId::as_str));
+        let (limit, after) = (i64::from(limit), after.map(DatasetId::as_str));
+        let query = sqlx::query(sql::DEFINITIONS).bind(limit).bind(after);
         self.list(query, "definition", |cells| cells.json("body"))
             .await
     }
@@ -485,8 +484,8 @@ impl MetricStore for PostgresStore {
     }
 
     async fn newest_runs(&self) -> Result<Vec<Run>, StoreError> {
-        let query = sqlx::query(sql::NEWEST_RUNS);
-        self.list(query, "run", |cells| cells.run()).await
+        self.list(sqlx::query(sql::NEWEST_RUNS), "run", |cells| cells.run())
+            .await
     }
 
     async fn run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
