@@ -348,14 +348,20 @@ impl Memory {
                 self.last_known(source, &key, known.as_ref(), why)
             }
             Err(_) => {
-                let why = format!("no answer within {} ms", asked_at.elapsed().as_millis());
-                if source == Source::Store && !self.inner.marks.hears() {
-                    // Neither commits nor answers come.
-                    reach.failed(&why);
-                }
+                let why = self.late(source, asked_at);
                 self.last_known(source, &key, known.as_ref(), &why)
             }
         }
+    }
+
+    /// That an answer did not come in time: of a store of which no commits are heard, either, it says
+    /// that it is away.
+    fn late(&self, source: Source, asked_at: Instant) -> String {
+        let why = format!("no answer within {} ms", asked_at.elapsed().as_millis());
+        if source == Source::Store && !self.inner.marks.hears() {
+            self.reach(source).failed(&why);
+        }
+        why
     }
 
     /// What `work` comes to within the patience of a reader: a longer one where whoever answers is

@@ -38,10 +38,10 @@ async fn owners_are_answered_while_subscribers_are_sent_away() {
     // The store does not get to answer: whoever has a turn waits for it, and no more than one at a time
     // would be worked on if whoever waits kept a place.
     let locked = Locked::of(&scene.server, &scene.url, "verdict").await;
-    let (mut told, mut asked) = (Vec::new(), 0.0);
-    while asked < turns + 3.0 {
-        told.push(ask(&whole.subscriber, 20 + told.len() as u32));
-        asked += 1.0;
+    let mut told = Vec::new();
+    for n in (1_u32..).take_while(|n| f64::from(*n) <= turns + 3.0) {
+        told.push(ask(&whole.subscriber, 20 + n));
+        let asked = f64::from(n);
         let wait = (asked - turns).max(0.0);
         until("they have a turn, or wait for one", || {
             scene.value("http_server_active_requests", &[]) == asked && queued("subscriber") == wait
