@@ -244,6 +244,20 @@ pub(crate) fn decode_plain(
     decode_into(column, bytes, count, &mut Room::default())
 }
 
+/// The first `count` values of `N` bytes each, in the vector that is given.
+fn all<const N: usize, T>(
+    into: &mut Vec<T>,
+    bytes: &[u8],
+    count: usize,
+    convert: impl Fn([u8; N]) -> T,
+) -> Result<Vec<T>, Fault> {
+    let values = fixed::<N>(bytes, count)?;
+    let mut all = std::mem::take(into);
+    all.clear();
+    all.extend(values.iter().map(|raw| convert(*raw)));
+    Ok(all)
+}
+
 /// Keeps the `count` plain values at the front of `bytes` in vectors of `room`, if it has some.
 pub(crate) fn decode_into(
     column: &FileColumn,
@@ -251,18 +265,6 @@ pub(crate) fn decode_into(
     count: usize,
     room: &mut Room,
 ) -> Result<Decoded, Fault> {
-    fn all<const N: usize, T>(
-        into: &mut Vec<T>,
-        bytes: &[u8],
-        count: usize,
-        convert: impl Fn([u8; N]) -> T,
-    ) -> Result<Vec<T>, Fault> {
-        let values = fixed::<N>(bytes, count)?;
-        let mut all = std::mem::take(into);
-        all.clear();
-        all.extend(values.iter().map(|raw| convert(*raw)));
-        Ok(all)
-    }
     let Room {
         ints, floats, wide, ..
     } = room;
@@ -301,34 +303,43 @@ pub(crate) fn decode_into(
         (Physical::FIXED_LEN_BYTE_ARRAY, Meaning::Float) => {
             Decoded::Floats(all(floats, bytes, count, half)?)
         }
-        (Physical::FIXED_LEN_BYTE_ARRAY, Meaning::Decimal(_)) if column.fixed == 8 => {
-            Decoded::Wide(all(wide, bytes, count, |raw| {
-                i128::from(i64::from_be_bytes(raw))
-            })?)
-        }
-        (Physical::FIXED_LEN_BYTE_ARRAY, Meaning::Decimal(_)) if column.fixed <= 16 => {
-            let mut values = Vec::new();
-            each_fixed(bytes, column.fixed, count, |raw| {
-                values.push(narrow_decimal(raw));
-            })?;
-            Decoded::Wide(values)
-        }
-        (Physical::FIXED_LEN_BYTE_ARRAY, Meaning::Decimal(_)) => {
-            let mut values = Vec::new();
-            each_fixed(bytes, column.fixed, count, |raw| {
-                values.push(wide_decimal(raw));
-            })?;
-            widest(values)?
-        }
-        (Physical::BYTE_ARRAY, Meaning::Decimal(_)) => {
-            let mut values = Vec::new();
-            each_text(bytes, count, |raw| values.push(wide_decimal(raw)))?;
-            widest(values)?
+        (Physical::FIXED_LEN_BYTE_ARRAY | Physical::BYTE_ARRAY, Meaning::Decimal(_)) => {
+            decode_decimals(column, bytes, count, wide)?
         }
         (Physical::FIXED_LEN_BYTE_ARRAY | Physical::BYTE_ARRAY, _) => {
             decode_bytes(column, bytes, count)?
         }
     })
+}
+
+/// Keeps decimals that are stored as bytes.
+fn decode_decimals(
+    column: &FileColumn,
+    bytes: &[u8],
+    count: usize,
+    wide: &mut Vec<i128>,
+) -> Result<Decoded, Fault> {
+    if column.physical == Physical::BYTE_ARRAY {
+        let mut values = Vec::new();
+        each_text(bytes, count, |raw| values.push(wide_decimal(raw)))?;
+        return widest(values);
+    }
+    if column.fixed == 8 {
+        let narrow = |raw| i128::from(i64::from_be_bytes(raw));
+        return Ok(Decoded::Wide(all(wide, bytes, count, narrow)?));
+    }
+    if column.fixed <= 16 {
+        let mut values = Vec::new();
+        each_fixed(bytes, column.fixed, count, |raw| {
+            values.push(narrow_decimal(raw));
+        })?;
+        return Ok(Decoded::Wide(values));
+    }
+    let mut values = Vec::new();
+    each_fixed(bytes, column.fixed, count, |raw| {
+        values.push(wide_decimal(raw));
+    })?;
+    widest(values)
 }
 
 /// Keeps texts and bytes.

@@ -74,13 +74,13 @@ impl Names {
 /// Whether `text` begins with `front`, which is mostly short: without a call.
 #[inline]
 fn begins_with(text: &[u8], front: &[u8]) -> bool {
-    let Some(text) = text.get(..front.len()) else {
-        return false;
-    };
-    // The two ends of each, which may overlap.
+    /// The first and the last bytes, which may overlap.
     fn ends<const N: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
         Some((bytes.first_chunk()?, bytes.last_chunk()?))
     }
+    let Some(text) = text.get(..front.len()) else {
+        return false;
+    };
     match front.len() {
         4..8 => ends::<4>(text) == ends::<4>(front),
         8..=16 => ends::<8>(text) == ends::<8>(front),
