@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_model::change::Answer;
-use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation, NodeId};
+use assay_model::ids::{AttemptToken, DatasetId, Epoch, Incarnation, NodeId, RunId};
 use assay_model::ledger::LedgerState;
 use assay_model::node::{Load, Node, NodeState, Progress};
 use assay_model::outcome::OutcomeCounts;

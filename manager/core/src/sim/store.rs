@@ -12,7 +12,7 @@ use assay_model::ids::{AttemptToken, Epoch, Incarnation, NodeId, RunId, TaskId};
 use assay_model::node::{Node, NodeState};
 use assay_model::output::{Discovery, Evaluation, MeasuredPartition, TaskOutput};
 use assay_model::run::{Run, RunState};
-use assay_model::task::{AttemptOutcome, Task, TaskSpec, TaskState, WaitReason};
+use assay_model::task::{AttemptOutcome, Task, TaskState, WaitReason};
 use assay_model::unfinished::{PLAN_PAGE, TasksHeld};
 use jiff::Timestamp;
 
