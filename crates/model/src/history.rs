@@ -71,6 +71,25 @@ pub struct Breach {
     pub metric: MetricKey,
 }
 
+/// What was judged of one series: verdicts and values of the same partitions, as of one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judged {
+    /// The verdicts in force, in the order of the partitions.
+    pub verdicts: Vec<Verdict>,
+    /// The values of these partitions; [`HistoryPoint::at`] is the place of the partition among
+    /// `verdicts`.
+    pub history: MetricHistory,
+}
+
+/// What a ledger has of a series behind a place, without what claims to be of the future.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Later {
+    /// A partition is known there.
+    pub any: bool,
+    /// A partition with data is known there: none that is missing, gone or refused.
+    pub data: bool,
+}
+
 /// A place of a metric over partitions: its value, or why the partition has none at all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place {
@@ -256,11 +275,8 @@ mod tests {
             .map(|day| entry(day, LedgerState::Missing, None))
             .collect();
         let points = days.iter().step_by(2).map(|day| value(day)).collect();
-        let begun = std::time::Instant::now();
         let places = with_gaps(points, &ledger, usize::MAX);
         assert_eq!(places.len(), days.len());
-        let took = begun.elapsed();
-        assert!(took.as_secs() < 10, "{took:?}");
     }
 
     #[test]
