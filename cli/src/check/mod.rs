@@ -6,6 +6,7 @@
 
 pub mod junit;
 pub mod report;
+mod shown;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -24,7 +25,8 @@ use crate::lock::{DataLock, Lock, hold};
 use crate::progress;
 use crate::stop::Stop;
 
-use report::{Checked, Filter, Shown};
+use report::{Checked, Filter};
+use shown::Shown;
 
 /// How long a full disk is waited for.
 const NO_SPACE: Duration = Duration::from_secs(5);

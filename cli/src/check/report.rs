@@ -18,10 +18,11 @@ use assay_model::run::{Run, RunState};
 use assay_model::task::TaskState;
 use assay_store::MetricStore;
 use assay_store::port::ResultRow;
-use assay_store::standing::{Look, Which, standing};
+use assay_store::standing::{Look, standing};
 use serde_json::json;
 
-use crate::args::{CheckArgs, FailOn, Output};
+use crate::args::{CheckArgs, FailOn};
+use crate::check::shown::Shown;
 use crate::commands::partition_key;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -169,29 +170,6 @@ pub struct Checked {
     pub elapsed: Duration,
 }
 
-/// Which results of a check somebody may see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    /// All.
-    All,
-    /// Those that need a look, and those of checks that the definition declares.
-    FindingsAndDeclared,
-    /// Those that need a look.
-    Findings,
-}
-
-impl Shown {
-    /// What is shown by these flags.
-    pub fn by(args: &CheckArgs, output: Output) -> Self {
-        match output {
-            _ if args.all || args.junit.is_some() => Self::All,
-            Output::Json | Output::Jsonl => Self::All,
-            Output::Text => Self::FindingsAndDeclared,
-            Output::None => Self::Findings,
-        }
-    }
-}
-
 impl Checked {
     /// Reads what `runs` committed: every result, or, where not all are `shown` in some way, those that
     /// are.
@@ -216,11 +194,7 @@ impl Checked {
             runs: &ids,
             keys: &keys,
             limit: RESULTS_MAX,
-            which: match shown {
-                Shown::Findings if filter.is_open() => Which::Findings(&[]),
-                Shown::FindingsAndDeclared if filter.is_open() => Which::Findings(&declared),
-                _ => Which::All,
-            },
+            which: shown.which(filter.is_open(), &declared),
         };
         let standing = standing(store, &dataset.id, look).await?;
         let unchanged = standing.unchanged && broken.is_empty();
@@ -238,14 +212,7 @@ impl Checked {
             OutcomeCounts::of(rows.iter().map(|row| &row.result))
         };
         if left_out > 0 {
-            let n = text::count(left_out);
-            remarks.notices.push(format!(
-                "{n} more results are counted and not listed; name partitions to see them"
-            ));
-            // A filter looks at what was read, which may not be all that it would choose.
-            if !filter.is_open() {
-                broken.push(format!("{n} results are beyond what a filter can look at"));
-            }
+            tell_left_out(left_out, filter, &mut remarks, &mut broken);
         }
         let chosen: BTreeSet<&PartitionKey> = rows.iter().map(|row| &row.partition.key).collect();
         let judged = standing.judged.iter();
@@ -295,6 +262,18 @@ impl Checked {
         } else {
             Exit::Ok
         }
+    }
+}
+
+/// Says that results are beyond the bound of what is read.
+fn tell_left_out(left_out: u64, filter: &Filter, remarks: &mut Remarks, broken: &mut Vec<String>) {
+    let n = text::count(left_out);
+    remarks.notices.push(format!(
+        "{n} more results are counted and not listed; name partitions to see them"
+    ));
+    // A filter looks at what was read, which may not be all that it would choose.
+    if !filter.is_open() {
+        broken.push(format!("{n} results are beyond what a filter can look at"));
     }
 }
 

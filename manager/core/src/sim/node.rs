@@ -487,22 +487,19 @@ impl World {
             }
         }
         let ms = self.dice.range(1, 300);
-        self.push(
-            ms,
-            Item::Complete {
-                node,
-                life,
-                token,
-                output,
-            },
-        );
+        let item = Item::Complete {
+            node,
+            life,
+            token,
+            output,
+        };
+        self.push(ms, item);
     }
 
     fn output_of(&self, token: &AttemptToken) -> TaskOutput {
         let run = token.task.run;
         let truth = self.truth.get(&run);
-        let spec = self.store.tasks.get(&token.task).map(|t| t.spec.clone());
-        match spec {
+        match self.store.tasks.get(&token.task).map(|t| t.spec.clone()) {
             Some(TaskSpec::Measure(measure)) => {
                 let rows = truth.and_then(|t| t.rows.get(&token.task.no)).copied();
                 let parts = measure.partitions.into_iter().map(|p| MeasuredPartition {
@@ -516,8 +513,8 @@ impl World {
                 TaskOutput::Evaluated(Box::new(self.evaluation(run, evaluate)))
             }
             Some(TaskSpec::EvaluateMany(many)) => {
-                let of = many.of.into_iter();
-                TaskOutput::EvaluatedMany(of.map(|spec| self.evaluation(run, spec)).collect())
+                let each = many.of.into_iter().map(|e| self.evaluation(run, e));
+                TaskOutput::EvaluatedMany(each.collect())
             }
             Some(TaskSpec::Discover) | None => {
                 TaskOutput::Discovered(truth.map(|t| t.discovery.clone()).unwrap_or_default())
