@@ -71,6 +71,12 @@ async fn an_incident_is_listed_taken_muted_and_resolved() {
         .out;
     assert!(said.contains("muted until"), "{said}");
     place.assay(&["incident", "assign", &id, "bob"]).ended(0);
+    let note = "the loader was off\nuntil three";
+    place.assay(&["incident", "note", &id, note]).ended(0);
+    place
+        .assay(&["incident", "note", &id, ""])
+        .ended(4)
+        .kind(&["it is empty"]);
     let whole = place
         .assay(&["incident", "get", &id, "-o", "json"])
         .ended(0)
@@ -87,10 +93,16 @@ async fn an_incident_is_listed_taken_muted_and_resolved() {
         .iter()
         .map(|e| e["kind"].as_str().unwrap())
         .collect();
-    assert_eq!(kinds, ["opened", "acknowledged", "muted", "assigned"]);
+    assert_eq!(
+        kinds,
+        ["opened", "acknowledged", "muted", "assigned", "noted"]
+    );
+    assert_eq!(whole["events"][4]["detail"], note);
     let text = place.assay(&["incident", "get", &id]).ended(0).out;
     assert!(
-        text.contains("by the data") && text.contains("muted until"),
+        text.contains("by the data")
+            && text.contains("muted until")
+            && text.contains("off\n      until three"),
         "{text}"
     );
     place.assay(&["incident", "mute", &id, "--off"]).ended(0);

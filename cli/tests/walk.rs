@@ -173,6 +173,14 @@ fn from_the_overview_to_the_check_that_failed_and_what_explains_it() {
         told.contains("it does not end as a Parquet file does"),
         "{told}"
     );
+    // What others should know of it is noted on its page, and shown with who and when.
+    browser.value("document.querySelector('#note').value = 'the producer\\nwrites it again'");
+    browser.click("form[action$='/note'] button");
+    let told = text(&mut browser, "[aria-labelledby=story]");
+    assert!(
+        told.contains("noted by local") && told.contains("the producer\nwrites it again"),
+        "{told}"
+    );
     follow(&mut browser, "a[href='/datasets/orders']", "orders");
     // It is in order by its newest partition, and says what is open all the same.
     let told = text(&mut browser, "main");
@@ -380,11 +388,63 @@ fn a_run_that_is_started_on_its_page_moves_by_itself() {
         log.contains("failed for good") && log.contains("2026-11-10"),
         "{log}"
     );
+    // A day that is broken altogether breaks every check: a few are shown, and where the others are.
+    let results = text(&mut browser, "[aria-labelledby=results]");
+    for words in ["Partition 2026-11-06", "more of this partition:"] {
+        assert!(results.contains(words), "{results}");
+    }
+    assert!(results.matches("profile:").count() < 60, "{results}");
     assert_eq!(
         browser.value("window.same"),
         json!(true),
         "it was loaded again"
     );
+    assert_eq!(browser.complaints(&shop.origin), Vec::<String>::new());
+}
+
+/// Pastes a text where a file is registered.
+fn paste(browser: &mut Browser, file: &str) {
+    let file = json!(file);
+    browser.value(&format!("document.querySelector('#text').value = {file}"));
+}
+
+#[test]
+fn a_dataset_is_registered_by_pasting_its_file_and_is_judged() {
+    let shop = Shop::open();
+    let mut browser = shop.browse("/");
+    browser.click("a.button.main[href='/register']");
+    let file = |operator: &str| {
+        format!(
+            "apiVersion: v3.1.0\nkind: DataContract\nid: copies\nversion: 1.0.0\n\
+             status: active\nservers:\n  \
+             - {{ server: files, type: local, path: ./orders, format: parquet }}\n\
+             schema:\n  - name: orders\n    quality:\n      \
+             - {{ id: some, metric: rowCount, {operator}: 0 }}\n"
+        )
+    };
+    paste(&mut browser, &file("mustBeGreaterThen"));
+    browser.click("button[value=check]");
+    let found = text(&mut browser, "[aria-labelledby=found]");
+    assert!(
+        found.contains("not valid yet") && found.contains("mustBeGreaterThan"),
+        "{found}"
+    );
+    paste(&mut browser, &file("mustBeGreaterThan"));
+    browser.click("button[value=check]");
+    let found = text(&mut browser, "[aria-labelledby=found]");
+    assert!(found.contains("would create the dataset"), "{found}");
+    let known = || shop.site.get("/api/v1/datasets/copies").status;
+    assert_eq!(known(), 404, "it is registered before that is wished");
+    browser.click("button[value=register]");
+    let told = text(&mut browser, "main");
+    assert!(told.contains("The definition is registered."), "{told}");
+    assert_eq!(known(), 200);
+    browser.click("form[action='/datasets/copies/runs'] button.main");
+    // One partition of the copy cannot be read either: the others are judged all the same.
+    browser.until("document.querySelector('[data-part=state]').innerText.includes('partial')");
+    browser.click("h1 a[href='/datasets/copies']");
+    let words = text(&mut browser, "[data-part=words]");
+    assert!(words.contains("checks pass in 2026-11-20"), "{words}");
     assert_eq!(browser.complaints(&shop.origin), Vec::<String>::new());
 }
 

@@ -16,7 +16,7 @@ pub enum Action {
     Run,
     /// To acknowledge, mute or resolve its incidents.
     Answer,
-    /// To be told of it.
+    /// To be told of it, and to note what is known of its incidents.
     Subscribe,
     /// To see the machines of the cluster.
     Look,

@@ -49,6 +49,13 @@ pub enum IncidentCommand {
         /// Who; empty takes it back.
         who: String,
     },
+    /// Note what others who look at it should know: it is shown with who and when, and nobody is told
+    Note {
+        /// The incident, by id or unique beginning.
+        incident: String,
+        /// What: at most 2000 characters.
+        text: String,
+    },
     /// End it: mended, or to be taken as normal; what breaks again opens it again
     Resolve {
         /// The incident, by id or unique beginning.

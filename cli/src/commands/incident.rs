@@ -66,6 +66,9 @@ pub async fn run(command: IncidentCommand, cx: &Context) -> Result<Exit> {
             };
             change(&client, &incident, Wish::Assign(who), &done, cx).await
         }
+        IncidentCommand::Note { incident, text } => {
+            change(&client, &incident, Wish::Note(text), "noted", cx).await
+        }
         IncidentCommand::Resolve { incident } => {
             change(&client, &incident, Wish::Resolve(true), "resolved", cx).await
         }
@@ -213,9 +216,11 @@ fn told(cause: &v1::Cause, answer: &v1::GetCauseResponse, cx: &Context) -> Strin
         } else {
             &event.by
         };
+        // A note may have several lines.
+        let detail = event.detail.replace('\n', "\n      ");
         out.push_str(&format!(
-            "  {at:<16} {:<13} by {by}  {}\n",
-            event.kind, event.detail
+            "  {at:<16} {:<13} by {by}  {detail}\n",
+            event.kind
         ));
     }
     out

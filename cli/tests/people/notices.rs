@@ -115,8 +115,51 @@ async fn an_incident_is_taken_muted_assigned_and_resolved_over_the_api_and_its_p
     ] {
         assert_eq!(change(body).problem(status), slug);
     }
+    // A note says what others should know, with who and when; a repeat is one note.
+    let said = "the loader was off\n<b>since 3</b>";
+    let operation = ("POST", "incidents/{incident}/notes");
+    for _ in 0..2 {
+        let noted = scene.send(
+            operation,
+            &format!("{path}/notes"),
+            &json!({ "text": said }),
+        );
+        assert_eq!(noted.status, 201, "{}", noted.text());
+    }
+    for bad in [
+        json!({ "text": " " }),
+        json!({ "text": "a\u{1b}[2J" }),
+        json!({}),
+    ] {
+        let refused = scene.send(operation, &format!("{path}/notes"), &bad);
+        assert_eq!(refused.problem(422), "bad-body");
+    }
+    let noted = || {
+        let one = scene.site.get(&format!("/api/v1/{path}")).ok();
+        let events = one["events"].as_array().unwrap().clone();
+        let noted = events.into_iter().filter(|event| event["kind"] == "noted");
+        noted.collect::<Vec<Value>>()
+    };
+    assert_eq!(noted().len(), 1, "{:?}", noted());
+    assert_eq!(
+        (&noted()[0]["by"], &noted()[0]["detail"]),
+        (&json!("local"), &json!(said))
+    );
     // The page does the same.
     let page = format!("/incidents/{id}");
+    let sent = scene.site.send(
+        "POST",
+        &format!("{page}/note"),
+        &[FORM],
+        b"text=by+hand%0D%0Atwice",
+    );
+    assert_eq!(sent.status, 303, "{}", sent.text());
+    assert_eq!(noted()[1]["detail"], "by hand\ntwice");
+    let shown = scene.site.get(&page).text();
+    assert!(
+        shown.contains("&lt;b&gt;since 3&lt;/b&gt;") && !shown.contains("<b>since"),
+        "{shown}"
+    );
     let muted = scene
         .site
         .send("POST", &format!("{page}/mute"), &[FORM], b"hours=168");

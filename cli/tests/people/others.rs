@@ -221,6 +221,7 @@ fn body(scene: &Scene, operation: &str, dataset: &str) -> String {
         }),
         "withdrawFeedback" => json!({ "reason": "it was none" }),
         "changeIncident" => json!({ "acknowledge": true }),
+        "noteIncident" => json!({ "text": "the loader was off" }),
         "startRun" | "cancelRun" => json!({}),
         other => panic!("the operation {other} takes a body: give it one here"),
     };
@@ -353,6 +354,41 @@ async fn what_is_anothers_is_answered_as_what_is_not_there() {
     scene.dev.kill();
 }
 
+/// Who may be told of a dataset may add a note to its incidents, in their own name, and change nothing
+/// else of them.
+fn notes(scene: &Scene) {
+    let id = until("/api/v1/incidents?dataset=orders", || {
+        let found = scene.get("operator", "/api/v1/incidents?dataset=orders");
+        found["items"][0]["id"].as_str().map(str::to_owned)
+    });
+    let path = format!("/api/v1/incidents/{id}");
+    let note = json!({ "text": "the loader was off" }).to_string();
+    for (who, status) in [
+        ("told", 201),
+        ("sales", 201),
+        ("finance", 404),
+        ("looks", 403),
+        ("nobody", 401),
+    ] {
+        let answer = scene.asked(who, "POST", &format!("{path}/notes"), &note);
+        assert_eq!(answer.status, status, "{who}: {}", answer.text());
+    }
+    let change = scene.asked("told", "PATCH", &path, r#"{"acknowledge":true}"#);
+    assert_eq!(change.problem(403), "forbidden");
+    let events = scene.get("told", &path)["events"].clone();
+    let noted = events.as_array().unwrap().iter();
+    let noted: Vec<(&Value, &Value)> = noted
+        .filter(|event| event["kind"] == "noted")
+        .map(|event| (&event["by"], &event["detail"]))
+        .collect();
+    let text = json!("the loader was off");
+    // In the name of the credential that was shown.
+    let name = |who: &str| scene.get(who, "/api/v1/me")["id"].clone();
+    let (told, sales) = (name("told"), name("sales"));
+    assert_ne!(told, sales);
+    assert_eq!(noted, [(&told, &text), (&sales, &text)]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_anothers_has_no_page_and_who_subscribes_is_bounded() {
     let scene = Scene::new().await;
@@ -375,6 +411,7 @@ async fn what_is_anothers_has_no_page_and_who_subscribes_is_bounded() {
         assert_eq!(one.status, 404, "{}", paths.0);
         same(&one, &two, (&theirs.0[part], &missing)).unwrap();
     }
+    notes(&scene);
     let add = |who: &str, body: Value| {
         scene.asked(who, "POST", "/api/v1/subscriptions", &body.to_string())
     };

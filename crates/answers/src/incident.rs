@@ -102,7 +102,8 @@ described! {
 pub struct IncidentEvent {
     /// When.
     pub at: Timestamp,
-    /// What: `opened`, `escalated`, `resolved`, `acknowledged`, `muted`, `unmuted`, `assigned`.
+    /// What: `opened`, `escalated`, `resolved`, `acknowledged`, `muted`, `unmuted`, `assigned`,
+    /// `noted`.
     pub kind: String,
     /// Who did it; `null` where the data did.
     pub by: Option<String>,
@@ -193,6 +194,16 @@ pub struct IncidentChange {
     /// Whose it is; empty: nobody's.
     #[serde(default)]
     pub assign: Option<String>,
+}
+}
+
+described! {
+/// `POST /incidents/{id}/notes`: what is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NoteDraft {
+    /// What others who look at it should know: at most 2000 characters, lines among them.
+    pub text: String,
 }
 }
 

@@ -26,7 +26,7 @@ pub enum Action {
     Read,
     /// How the cluster is: nodes, status.
     ReadCluster,
-    /// To be told of a dataset.
+    /// To be told of a dataset, and to note what is known of its incidents.
     Subscribe,
     /// To change a definition, or what is learned from.
     Change,

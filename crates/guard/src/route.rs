@@ -64,6 +64,8 @@ fn reading(noun: &str, api: bool) -> Action {
 fn changing(noun: &str, third: Option<&str>) -> Action {
     match (noun, third) {
         ("runs", _) | ("datasets", Some("runs")) => Action::Run,
+        // Of the page, and of the API.
+        ("incidents", Some("note" | "notes")) => Action::Subscribe,
         ("incidents", _) => Action::Answer,
         ("subscriptions", _) | ("datasets", Some("subscriptions")) => Action::Subscribe,
         ("nodes" | "cluster" | "audit" | "outbox", _) => Action::Operate,
@@ -137,6 +139,9 @@ mod tests {
             ("PATCH", "/api/v1/incidents/inc_1", Answer, None),
             ("GET", "/api/v1/incidents/inc_1", Read, None),
             ("POST", "/incidents/inc_1/acknowledge", Answer, None),
+            ("POST", "/incidents/inc_1/note", Subscribe, None),
+            ("POST", "/api/v1/incidents/inc_1/notes", Subscribe, None),
+            ("GET", "/api/v1/incidents/inc_1/notes", Read, None),
             ("GET", "/api/v1/subscriptions", Read, None),
             ("POST", "/api/v1/subscriptions", Subscribe, None),
             ("DELETE", "/api/v1/subscriptions/sub_1", Subscribe, None),

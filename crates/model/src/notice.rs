@@ -100,9 +100,46 @@ pub struct Cause {
     /// Whose it is.
     #[serde(default)]
     pub assignee: Option<String>,
+    /// What was noted last: a repeat of it is the same note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted: Option<Note>,
     /// When somebody may have to be told next, if nothing else happens.
     #[serde(default)]
     pub wake_at: Option<Timestamp>,
+}
+
+/// What somebody notes about a cause, for others who look at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub text: String,
+}
+
+impl Note {
+    /// Characters of a note, at most.
+    pub const MOST: usize = 2_000;
+
+    /// What is wrong with a text as a note, in words for people.
+    ///
+    /// # Errors
+    /// When it is empty, too long, or holds what a terminal takes for a command.
+    pub fn check(text: &str) -> Result<(), &'static str> {
+        let lines = |c: char| c == '\n' || c == '\t';
+        if text.trim().is_empty() {
+            return Err("a note says something: it is empty");
+        }
+        if text.chars().nth(Self::MOST).is_some() {
+            return Err("a note has at most 2000 characters");
+        }
+        match text.chars().any(|c| c.is_control() && !lines(c)) {
+            true => Err("a note has no control characters but ends of lines and tabs"),
+            false => Ok(()),
+        }
+    }
 }
 
 /// The dimension of what could not be evaluated: told to operators.
@@ -168,7 +205,8 @@ pub struct CauseEvent {
     pub cause: Uuid,
     /// When.
     pub at: Timestamp,
-    /// What: `opened`, `escalated`, `resolved`, `acknowledged`, `muted`, `unmuted`, `assigned`.
+    /// What: `opened`, `escalated`, `resolved`, `acknowledged`, `muted`, `unmuted`, `assigned`,
+    /// `noted`.
     pub kind: String,
     /// Who did it; empty where the data did.
     #[serde(default)]

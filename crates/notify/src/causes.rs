@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use assay_model::check::Severity;
 use assay_model::ids::{CheckId, DatasetId};
 use assay_model::incident::IncidentStatus;
-use assay_model::notice::{Cause, CauseEvent, Finding, Member};
+use assay_model::notice::{Cause, CauseEvent, Finding, Member, Note};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -50,6 +50,9 @@ pub struct Broken {
     pub finding: Finding,
 }
 
+/// Within this time the same note of the same person is a repeat whose answer was lost.
+const NOTED_AGAIN: SignedDuration = SignedDuration::from_mins(10);
+
 /// What a person wants of a cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
@@ -63,6 +66,8 @@ pub enum Wish {
     Resolve,
     /// It is somebody's; empty: nobody's.
     Assign(String),
+    /// Something is to be known by who looks at it; also of one that is over.
+    Note(String),
 }
 
 /// Why a wish is not carried out.
@@ -74,6 +79,9 @@ pub enum Refusal {
     /// The time is past, or too far away.
     #[error("an incident is muted until a time to come, at most a year away, not until {0}")]
     NoSuchTime(Timestamp),
+    /// The text is no note.
+    #[error("{0}")]
+    NoNote(&'static str),
 }
 
 /// The causes of a dataset as they change.
@@ -215,6 +223,7 @@ fn opened(id: Uuid, broken: Broken, at: Timestamp) -> (Cause, CauseEvent) {
         muted_until: None,
         acknowledged_by: None,
         assignee: None,
+        noted: None,
         wake_at: None,
     };
     let event = event(&cause, "opened", "", at);
@@ -266,7 +275,7 @@ fn end(cause: &mut Cause, by: Option<&str>, at: Timestamp) {
 
 /// Whether a cause is as `by` wants it already: the wish is a repeat of one whose answer was lost, or
 /// somebody was faster.
-fn is_so(cause: &Cause, wish: &Wish, by: &str) -> bool {
+fn is_so(cause: &Cause, wish: &Wish, by: &str, at: Timestamp) -> bool {
     match wish {
         Wish::Acknowledge => {
             cause.status == IncidentStatus::Acknowledged
@@ -276,6 +285,10 @@ fn is_so(cause: &Cause, wish: &Wish, by: &str) -> bool {
         Wish::Unmute => cause.muted_until.is_none(),
         Wish::Resolve => !cause.is_open(),
         Wish::Assign(who) => cause.assignee.as_deref().unwrap_or_default() == who,
+        // Later it is said again.
+        Wish::Note(text) => cause.noted.as_ref().is_some_and(|last| {
+            last.by == by && last.text == *text && at.duration_since(last.at) < NOTED_AGAIN
+        }),
     }
 }
 
@@ -289,7 +302,7 @@ pub fn wish(
     by: &str,
     at: Timestamp,
 ) -> Result<Option<CauseEvent>, Refusal> {
-    if is_so(cause, wish, by) {
+    if is_so(cause, wish, by, at) {
         return Ok(None);
     }
     let open = |what| match cause.is_open() {
@@ -322,6 +335,15 @@ pub fn wish(
         Wish::Assign(who) => {
             cause.assignee = Some(who.clone()).filter(|who| !who.is_empty());
             ("assigned", who.clone())
+        }
+        Wish::Note(text) => {
+            Note::check(text).map_err(Refusal::NoNote)?;
+            cause.noted = Some(Note {
+                by: by.to_owned(),
+                at,
+                text: text.clone(),
+            });
+            ("noted", text.clone())
         }
     };
     cause.updated_at = at;

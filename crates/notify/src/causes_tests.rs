@@ -260,3 +260,43 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_note_is_kept_with_who_and_when_also_of_what_is_over() {
+    let mut cause = one();
+    let note = |text: &str| Wish::Note(text.to_owned());
+    let text = "the loader was off\nsee the post-mortem";
+    let noted = wish(&mut cause, &note(text), "ada", at(1))
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (&*noted.kind, &*noted.by, &*noted.detail),
+        ("noted", "ada", text)
+    );
+    assert_eq!(noted.at, at(1));
+    // A repeat whose answer was lost is one note; another's, and a later one, are others.
+    assert_eq!(wish(&mut cause, &note(text), "ada", at(2)).unwrap(), None);
+    assert!(
+        wish(&mut cause, &note(text), "bob", at(3))
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        wish(&mut cause, &note(text), "bob", at(700))
+            .unwrap()
+            .is_some()
+    );
+    wish(&mut cause, &Wish::Resolve, "ada", at(701)).unwrap();
+    assert!(
+        wish(&mut cause, &note("mended"), "ada", at(702))
+            .unwrap()
+            .is_some()
+    );
+    let before = cause.clone();
+    for bad in ["", " \n", "a\u{1b}[2Jb", &"x".repeat(2_001)] {
+        let refused = wish(&mut cause, &note(bad), "ada", at(703));
+        assert!(matches!(refused, Err(Refusal::NoNote(_))), "{bad:?}");
+    }
+    assert_eq!(cause, before);
+    assert!(wish(&mut cause, &note(&"é".repeat(2_000)), "ada", at(704)).is_ok());
+}

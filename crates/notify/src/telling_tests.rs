@@ -48,6 +48,7 @@ fn cause(opened: i64) -> Cause {
         muted_until: None,
         acknowledged_by: None,
         assignee: None,
+        noted: None,
         wake_at: None,
     }
 }

@@ -191,6 +191,7 @@ fn notice(word: &str) -> Option<&'static str> {
         "acknowledged" => "The incident is acknowledged.",
         "muted" => "The incident is muted.",
         "resolved" => "The incident is resolved.",
+        "noted" => "The note is kept.",
         "tested" => "A test was sent.",
         "again" => "The message is sent again.",
         _ => return None,

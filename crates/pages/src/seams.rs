@@ -146,6 +146,11 @@ pub enum Change {
     },
     /// Mended, or declared so.
     Resolve,
+    /// Something that others who look at it should know.
+    Note {
+        /// What.
+        text: String,
+    },
 }
 
 /// Changes of incidents.

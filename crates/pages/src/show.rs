@@ -7,7 +7,7 @@ use std::fmt::Write;
 use askama::filters::Safe;
 use assay_answers::run::Run;
 use assay_answers::value::{Counts, Value};
-use assay_model::check::Severity;
+use assay_model::check::{CheckOrigin, Severity};
 use assay_model::outcome::{Health, Outcome};
 use assay_model::run::{RunState, Trigger};
 use jiff::Timestamp;
@@ -298,6 +298,17 @@ pub fn selection(run: &Run) -> String {
         text.push_str(", unchanged ones too");
     }
     text
+}
+
+/// Where a check comes from.
+#[must_use]
+pub const fn origin(of: &CheckOrigin) -> &'static str {
+    match of {
+        CheckOrigin::Declared => "a rule of the dataset's file",
+        CheckOrigin::Implied => "what the file requires of the column",
+        CheckOrigin::Profiled => "limits learned from the past",
+        CheckOrigin::BuiltIn => "built in: it needs no limits",
+    }
 }
 
 /// Who or what started a run.

@@ -75,6 +75,12 @@ async fn each_button_is_one_wish_and_leads_to_what_shows_it() {
             format!("incident {INCIDENT} Resolve"),
         ),
         (
+            format!("/incidents/{INCIDENT}/note"),
+            "text=the+loader%0D%0Awas+off+",
+            format!("/incidents/{INCIDENT}?done=noted"),
+            format!("incident {INCIDENT} Note {{ text: \"the loader\\nwas off\" }}"),
+        ),
+        (
             "/nodes/node-1/drain".to_owned(),
             "",
             "/nodes/node-1?done=drained".to_owned(),

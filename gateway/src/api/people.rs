@@ -4,7 +4,7 @@
 //! never decide anything: the API does.
 
 use assay_answers::feedback::{FeedbackDraft, WithdrawFeedback};
-use assay_answers::incident::IncidentChange;
+use assay_answers::incident::{IncidentChange, NoteDraft};
 use assay_answers::notice::{Delivery, SubscriptionDraft};
 use axum::response::Response;
 use http::header::LOCATION;
@@ -64,6 +64,13 @@ pub(super) async fn change_incident(api: Api, ask: Ask) -> Gives {
     let incident = ask.part("incident");
     let changed = api.change_incident(&ask.who, incident, &change).await?;
     reply::json(StatusCode::OK, &changed)
+}
+
+pub(super) async fn note_incident(api: Api, ask: Ask) -> Gives {
+    let note: NoteDraft = body(&ask)?;
+    let incident = ask.part("incident");
+    let noted = api.note_incident(&ask.who, incident, &note).await?;
+    reply::json(StatusCode::CREATED, &noted)
 }
 
 pub(super) async fn subscriptions(api: Api, ask: Ask) -> Gives {

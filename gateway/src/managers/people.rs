@@ -72,7 +72,7 @@ impl Managers {
         .await
     }
 
-    /// Acknowledges, mutes, resolves or assigns an incident; a repeat leaves it as it is.
+    /// Acknowledges, mutes, resolves or assigns an incident, or notes something about it; a repeat leaves it as it is.
     pub async fn change_incident(
         &self,
         wish: v1::ChangeCauseRequest,

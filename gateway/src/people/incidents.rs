@@ -1,11 +1,13 @@
-//! What people say of incidents: that somebody looks, that nobody be told, whose it is, that it is over.
+//! What people say of incidents: that somebody looks, that nobody be told, whose it is, that it is over,
+//! and what others should know of it.
 //!
 //! Comes in: who wishes what of which incident. Goes out: the incident as it stands then. It must
 //! never change one in another's name, or one of a dataset whose incidents who asks does not answer.
 
-use assay_answers::incident::{Incident, IncidentChange};
+use assay_answers::incident::{Incident, IncidentChange, NoteDraft};
 use assay_answers::{Problem, Reader};
 use assay_model::ids::DatasetId;
+use assay_model::notice::Note;
 use assay_proto::convert::{self, WireError, opt_time, time, time_of};
 use assay_proto::v1;
 use assay_proto::v1::change_cause_request::Wish;
@@ -79,16 +81,42 @@ impl Api {
         id: &str,
         change: &IncidentChange,
     ) -> Result<Incident, Problem> {
+        let what = "you may read this incident, and not change it";
+        let wish = || wish(change);
+        self.wished(who, id, (Action::Answer, what), wish).await
+    }
+
+    /// Notes something about an incident: whoever may be told of it may say what they know.
+    pub(crate) async fn note_incident(
+        &self,
+        who: &Reader,
+        id: &str,
+        note: &NoteDraft,
+    ) -> Result<Incident, Problem> {
+        let what = "you may read this incident, and not add a note to it";
+        let wish = || match Note::check(&note.text) {
+            Ok(()) => Ok(Wish::Note(note.text.clone())),
+            Err(why) => Err(BAD_BODY.because(why)),
+        };
+        self.wished(who, id, (Action::Subscribe, what), wish).await
+    }
+
+    async fn wished(
+        &self,
+        who: &Reader,
+        id: &str,
+        (action, refusal): (Action, &str),
+        wish: impl FnOnce() -> Result<Wish, Problem>,
+    ) -> Result<Incident, Problem> {
         let found = self.incident_of(who, id).await?.it.incident;
         let dataset = DatasetId::new(&found.dataset).map_err(|_| no("incident", id))?;
-        if !self.may_of(who, Action::Answer, &dataset).await? {
-            let what = "you may read this incident, and not change it";
-            return Err(FORBIDDEN.because(what));
+        if !self.may_of(who, action, &dataset).await? {
+            return Err(FORBIDDEN.because(refusal));
         }
         let wish = v1::ChangeCauseRequest {
             id: found.id,
             by: who.id.clone(),
-            wish: Some(wish(change)?),
+            wish: Some(wish()?),
         };
         let answered = self.parts.managers.change_incident(wish).await;
         // Also where it is not known whether it was changed.

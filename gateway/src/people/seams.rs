@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use assay_answers::facts::Cut;
 use assay_answers::feedback::{Feedback, FeedbackDraft, FeedbackTold, WithdrawFeedback};
-use assay_answers::incident::IncidentChange;
+use assay_answers::incident::{IncidentChange, NoteDraft};
 use assay_answers::notice;
 use assay_answers::value::MetricName;
 use assay_answers::{Problem, Reader};
@@ -190,12 +190,19 @@ fn change(change: &Change, now: Timestamp) -> IncidentChange {
                 ..none
             }
         }
+        // It changes nothing of how the incident stands.
+        Change::Note { .. } => none,
     }
 }
 
 #[async_trait]
 impl Incidents for Api {
     async fn change(&self, who: &Reader, incident: &str, what: &Change) -> Result<(), Problem> {
+        if let Change::Note { text } = what {
+            let note = NoteDraft { text: text.clone() };
+            self.note_incident(who, incident, &note).await?;
+            return Ok(());
+        }
         let wish = change(what, (self.parts.now)());
         self.change_incident(who, incident, &wish).await?;
         Ok(())

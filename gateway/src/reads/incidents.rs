@@ -61,6 +61,7 @@ fn alone(of: &incident::Incident, dimension: String, finding: Finding) -> Cause 
         muted_until: None,
         acknowledged_by: None,
         assignee: None,
+        noted: None,
         wake_at: None,
     }
 }

@@ -82,6 +82,12 @@ pub(crate) async fn change(
         Wish::Resolve => notices.resolved = members,
         Wish::Acknowledge => notices.acknowledged = members,
         Wish::Mute(_) | Wish::Unmute | Wish::Assign(_) => {}
+        Wish::Note(_) => {
+            // Nobody is told of it, whatever they are owed besides.
+            notices.causes = vec![cause.clone()];
+            desk.settle(epoch, &notices, now).await?;
+            return Ok(cause);
+        }
     }
     let dataset = cause.dataset.clone();
     let (subscriptions, definition) = desk.subscribed(shared, &dataset, &mut notices, now).await?;

@@ -100,6 +100,7 @@ fn wish(wanted: Option<Wanted>) -> Result<Wish, Status> {
         Wanted::MuteUntil(until) => Wish::Mute(convert::time("mute_until", Some(until))?),
         Wanted::Unmute(_) => Wish::Unmute,
         Wanted::Resolve(_) => Wish::Resolve,
+        Wanted::Note(text) => Wish::Note(convert::text("note", text)?),
         Wanted::Assign(who) => Wish::Assign(convert::opt_text("assign", who)?.unwrap_or_default()),
     })
 }

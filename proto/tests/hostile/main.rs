@@ -138,6 +138,7 @@ fn as_requests(bytes: &[u8]) {
         match m.wish {
             Some(Wish::MuteUntil(until)) => done(convert::time("mute_until", Some(until))),
             Some(Wish::Assign(who)) => done(convert::opt_text("assign", who)),
+            Some(Wish::Note(text)) => done(convert::text("note", text)),
             _ => Ok(()),
         }
     });

@@ -79,7 +79,7 @@ pub fn after(event: &ScaleEvent, phase: &Option<Timestamp>) -> String {
 #[must_use]
 pub fn reason_words(reason: &str) -> String {
     match reason {
-        "rate_limited" => "above a rate limit",
+        "rate_limited" => "above a rate limit, or on a connection too many",
         "overloaded" => "no place was free in time",
         "draining" => "the gateway was stopping",
         "unauthorized" => "from nobody known, or without the right",

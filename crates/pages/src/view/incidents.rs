@@ -233,6 +233,16 @@ pub async fn change(
     let (change, done) = match verb {
         "acknowledge" => (Change::Acknowledge, "acknowledged"),
         "resolve" => (Change::Resolve, "resolved"),
+        "note" => {
+            // A browser sends the ends of lines in its own way.
+            let text = cx.asked.f("text").unwrap_or_default().replace("\r\n", "\n");
+            (
+                Change::Note {
+                    text: text.trim().to_owned(),
+                },
+                "noted",
+            )
+        }
         "mute" => {
             let hours = cx
                 .asked

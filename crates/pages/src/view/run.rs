@@ -3,6 +3,7 @@
 
 use askama::Template;
 use assay_answers::Problem;
+use assay_answers::check::CheckResult;
 use assay_answers::facts::Cut;
 use assay_answers::log::LogLine;
 use assay_answers::run::{Progress, Run, RunDetail, Segments};
@@ -22,12 +23,43 @@ use askama::filters::Safe;
 struct Page {
     frame: Frame,
     of: RunDetail,
+    /// Results that need a look, by partition.
+    findings: Vec<Findings>,
     bar: Markup,
     timeline: Option<Markup>,
     percent: u64,
     active: bool,
     may: bool,
     failed: bool,
+}
+
+/// Results of one partition that need a look.
+struct Findings {
+    partition: String,
+    rows: Vec<CheckResult>,
+    /// How many more there are that are told of, and not shown.
+    more: u64,
+}
+
+/// Results of a partition that are shown: one that is broken altogether breaks every check.
+const EACH: usize = 12;
+
+/// Results by partition, in the order in which partitions come.
+fn by_partition(results: &[CheckResult]) -> Vec<Findings> {
+    let mut all: Vec<Findings> = Vec::new();
+    for result in results {
+        let mut known = all.iter_mut();
+        match known.find(|of| of.partition == result.partition) {
+            Some(of) if of.rows.len() < EACH => of.rows.push(result.clone()),
+            Some(of) => of.more += 1,
+            None => all.push(Findings {
+                partition: result.partition.clone(),
+                rows: vec![result.clone()],
+                more: 0,
+            }),
+        }
+    }
+    all
 }
 
 #[derive(Template)]
@@ -158,6 +190,7 @@ pub async fn page(pages: &Pages, cx: &Cx<'_>, run: &str) -> Body {
         timeline: bars(&of, cx),
         percent: show::percent(s.done + s.failed, all),
         failed: s.failed > 0,
+        findings: by_partition(&of.findings),
         may: pages.deeds.is_some(),
         active,
         frame,

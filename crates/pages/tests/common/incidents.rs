@@ -46,6 +46,7 @@ impl Names {
             events: vec![
                 event("opened", None, 96),
                 event("assigned", Some(self.message.as_str()), 3),
+                event("noted", Some(self.message.as_str()), 2),
             ],
             checks: vec![BrokenCheck {
                 check: self.check.clone(),

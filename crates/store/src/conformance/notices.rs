@@ -98,6 +98,7 @@ pub(super) fn cause(bench: &Bench, incident: &Incident) -> Cause {
         muted_until: None,
         acknowledged_by: None,
         assignee: None,
+        noted: None,
         wake_at: Some(at(50)),
     }
 }

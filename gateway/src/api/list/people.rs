@@ -1,7 +1,7 @@
 //! The endpoints of what people do: a part of the list.
 
 use assay_answers::feedback::{Feedback, FeedbackDraft, FeedbackTold, WithdrawFeedback};
-use assay_answers::incident::{Incident, IncidentChange, IncidentDetail};
+use assay_answers::incident::{Incident, IncidentChange, IncidentDetail, NoteDraft};
 use assay_answers::notice::{Delivery, Subscription, SubscriptionDraft};
 use assay_answers::told::List;
 use http::Method;
@@ -100,6 +100,17 @@ pub(super) fn incidents() -> Vec<Endpoint> {
             &[],
             WISH,
             "Acknowledges, mutes, resolves or assigns an incident, in the name of who asks."
+        ),
+        endpoint!(
+            POST,
+            "/api/v1/incidents/{incident}/notes",
+            "noteIncident",
+            f::note_incident,
+            Body::Json(of::<NoteDraft>),
+            Gives::Json(201, of::<Incident>),
+            &[],
+            WISH,
+            "Adds a note to an incident, in the name of who asks: it stands among what happened to it, and nobody is told. Who may subscribe to the dataset may do so, also of an incident that is over."
         ),
     ]
 }
