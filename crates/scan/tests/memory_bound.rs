@@ -3,6 +3,7 @@
 //!
 //! The peak is that of the process as the kernel counts it, so that this file has one test only.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

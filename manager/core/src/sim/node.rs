@@ -546,13 +546,13 @@ impl World {
         node: usize,
         life: u64,
         token: AttemptToken,
-        output: Box<TaskOutput>,
+        output: &TaskOutput,
     ) {
         let again = || Item::Complete {
             node,
             life,
             token,
-            output: output.clone(),
+            output: Box::new(output.clone()),
         };
         if !self.awake(node, life, again) {
             return;
@@ -564,7 +564,7 @@ impl World {
         }
         self.dirty = true;
         let at = self.at_node(node);
-        let answer = self.store.complete(&token, &output, at);
+        let answer = self.store.complete(&token, output, at);
         if answer == Answer::Ok
             && let Some(dataset) = self.dataset(&token)
         {

@@ -402,7 +402,7 @@ impl World {
                 token,
                 output,
             } => {
-                self.on_complete(node, life, token, output);
+                self.on_complete(node, life, token, &output);
             }
             Item::Drain { node, life, since } => self.on_drain(node, life, since),
             Item::Lease {
