@@ -85,7 +85,7 @@ pub(crate) async fn change(
         Wish::Note(_) => {
             // Nobody is told of it, whatever they are owed besides.
             notices.causes = vec![cause.clone()];
-            desk.settle(epoch, &notices, now).await?;
+            desk.settle(&turn, epoch, &notices, now).await?;
             return Ok(cause);
         }
     }
