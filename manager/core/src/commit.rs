@@ -4,6 +4,8 @@
 //! the rows, and the messages that rest on them. It must never send anything that a change answered
 //! `fenced` was meant to allow; a fenced change means that the rows know better, so they are read.
 
+use std::collections::BTreeMap;
+
 use assay_model::change::{Answer, Change};
 use assay_model::ids::{AttemptToken, Incarnation, NodeId, RunId};
 use assay_model::run::RunState;
@@ -403,6 +405,18 @@ struct Settled {
     is_open: bool,
 }
 
+/// Of a run that is tried again, what waited in the store has not been tried since the run was.
+fn forgive_the_new(record: &mut RunRecord, before: &BTreeMap<u32, TaskRecord>) {
+    if !record.forgives {
+        return;
+    }
+    for (no, fresh) in &mut record.tasks {
+        if !before.contains_key(no) {
+            fresh.forgiven = tried_before(&fresh.task);
+        }
+    }
+}
+
 /// Keeps what only the core has seen: rows may be read just before a node wrote. A success that was
 /// told before the rows were asked for is in them, or it is none.
 fn keep_observations(record: &mut RunRecord, before: RunRecord, now: Timestamp) -> Settled {
@@ -415,14 +429,7 @@ fn keep_observations(record: &mut RunRecord, before: RunRecord, now: Timestamp) 
     record.forget_other_page();
     record.planned |= before.planned;
     record.forgives = before.forgives;
-    if record.forgives {
-        // What waited in the store has not been tried since the run was.
-        for (no, fresh) in &mut record.tasks {
-            if !before.tasks.contains_key(no) {
-                fresh.forgiven = tried_before(&fresh.task);
-            }
-        }
-    }
+    forgive_the_new(record, &before.tasks);
     for (no, old) in before.tasks {
         let Some(fresh) = record.tasks.get_mut(&no) else {
             continue;
