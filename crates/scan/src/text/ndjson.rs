@@ -398,7 +398,9 @@ fn feed_values<'v, 'b: 'v>(
     state.add_rows(rows - texts, nulls);
     // What a string reads as is found once, not once more for the rule that asks for it.
     let strings = feeder.role.of_strings();
-    let known = strings.is_typed() && rows == nulls + texts;
+    // Where rules alone are asked, strings are not read but by them.
+    let reads = strings.is_typed() && !feeder.wants.counts_only();
+    let known = reads && rows == nulls + texts;
     let (of_type, others): (Vec<&Rule>, Vec<&Rule>) = feeder
         .rules
         .iter()
