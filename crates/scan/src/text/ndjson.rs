@@ -356,6 +356,26 @@ fn cell<'v>(value: &'v Value<'_>, role: &Role) -> Option<RuleCell<'v>> {
     })
 }
 
+/// Shows every value, of which there are `rows`, to a rule.
+fn tested<'v, 'b: 'v>(
+    rule: &Rule,
+    role: &Role,
+    values: impl Iterator<Item = &'v Value<'b>>,
+    rows: u64,
+) -> RuleCount {
+    let mut count = RuleCount {
+        rows,
+        ..RuleCount::default()
+    };
+    for value in values {
+        if let Some(met) = cell(value, role).and_then(|cell| rule.test(&cell)) {
+            count.tested += 1;
+            count.matched += u64::from(met);
+        }
+    }
+    count
+}
+
 /// Feeds the values of one column by their own JSON types; gives how many strings did not read as
 /// their column declares.
 fn feed_values<'v, 'b: 'v>(
@@ -406,17 +426,7 @@ fn feed_values<'v, 'b: 'v>(
         .iter()
         .partition(|rule| known && rule.asks_for_type_alone());
     for rule in others {
-        let mut count = RuleCount {
-            rows,
-            ..RuleCount::default()
-        };
-        for value in values.clone() {
-            let met = cell(value, feeder.role).and_then(|cell| rule.test(&cell));
-            if let Some(met) = met {
-                count.tested += 1;
-                count.matched += u64::from(met);
-            }
-        }
+        let count = tested(rule, feeder.role, values.clone(), rows);
         state.rules.add(rule.id(), count);
     }
     let unread = feed_strings(feeder, strings, values, texts, state, scratch);
