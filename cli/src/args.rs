@@ -437,6 +437,11 @@ pub enum MetricCommand {
 pub enum NodeCommand {
     /// List the nodes with their load
     List,
+    /// Show one node: its state and since when, its load, when it was heard of
+    Get {
+        /// The node, by id or unique beginning; one that has gone within the last day too.
+        node: String,
+    },
     /// Let a node finish its tasks and leave
     Drain {
         /// The node, by id or unique beginning.

@@ -208,6 +208,7 @@ async fn every_command_says_the_same_over_both_ways() {
         &["metric", "list", "nothing"],
         &["metric", "history", "orders", "max(nothing)"],
         &["dataset", "get", "nothing"],
+        &["node", "get", "nobody"],
         &["node", "drain", "nobody"],
         &["run", "start", "nothing"],
     ] {
@@ -216,6 +217,9 @@ async fn every_command_says_the_same_over_both_ways() {
     both.alike(&["run", "list", "--active"], str::to_owned)
         .ended(0);
     both.alike(&["node", "list"], numbers).ended(0);
+    both.alike(&["node", "get", "node-1"], numbers).ended(0);
+    both.alike(&["node", "get", "node-1", "-o", "json"], numbers)
+        .ended(0);
     both.alike(&["cluster", "status"], numbers).ended(0);
     both.alike(&["cluster", "events"], numbers).ended(0);
     both.alike(&["cluster", "status", "-o", "json"], numbers)

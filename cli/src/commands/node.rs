@@ -1,6 +1,6 @@
 //! `assay node`: the data nodes of a cluster, and their leave.
 //!
-//! Comes in: a command. Goes out: rows of nodes, or a wish carried to the leader.
+//! Comes in: a command. Goes out: rows of nodes, one node's facts, or a wish carried to the leader.
 
 use anyhow::Result;
 use assay_model::node::NodeState;
@@ -23,6 +23,7 @@ pub async fn run(command: NodeCommand, cx: &Context) -> Result<Exit> {
     let cluster = cluster.as_ref();
     match command {
         NodeCommand::List => list(cluster, cx).await,
+        NodeCommand::Get { node } => get(cluster, &node, cx).await,
         NodeCommand::Drain { node, reason } => {
             let node = known(cluster, &node).await?;
             cluster.drain(&node, &reason).await?;
@@ -75,6 +76,53 @@ async fn list(cluster: &dyn Cluster, cx: &Context) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
+async fn get(cluster: &dyn Cluster, wanted: &str, cx: &Context) -> Result<Exit> {
+    let status = cluster.status().await?;
+    // A name that came back stands among those at work and among the departed: the first is meant.
+    let all: Vec<&v1::NodeStatus> = status.nodes.iter().chain(&status.departed).collect();
+    let names: Vec<String> = all.iter().map(|node| node.id.clone()).collect();
+    let id = by_prefix("node", wanted, &names)?;
+    let Some(at) = all.iter().position(|node| node.id == id) else {
+        anyhow::bail!("node {id} left while it was asked for: assay node list");
+    };
+    cx.screen
+        .text(&sheet(all[at], at < status.nodes.len(), cx))?;
+    for unknown in &status.unknown {
+        cx.screen.note(unknown);
+    }
+    let item = item(all[at]);
+    cx.screen.items("Node", &[item], &json!({}), Exit::Ok)?;
+    Ok(Exit::Ok)
+}
+
+/// One node, a fact to a line; load is told only of one that is there.
+fn sheet(node: &v1::NodeStatus, there: bool, cx: &Context) -> String {
+    let mut state = node.state.clone();
+    let why = why(node, cx);
+    if !why.is_empty() {
+        state.push_str(&format!(", {why}"));
+    }
+    let mut out = format!("node         {}\nstate        {state}\n", node.id);
+    if !node.zone.is_empty() {
+        out.push_str(&format!("zone         {}\n", node.zone));
+    }
+    if !node.version.is_empty() {
+        out.push_str(&format!("version      {}\n", node.version));
+    }
+    out.push_str(&format!("incarnation  {}\n", node.incarnation));
+    if there {
+        out.push_str(&format!(
+            "slots        {} of {} at work\ncpu          {:.0} %\nmemory       {}\nheard        {} ago\n",
+            node.slots_used,
+            node.slots,
+            node.cpu * 100.0,
+            memory(node),
+            text::span(node.silent_ms)
+        ));
+    }
+    out
+}
+
 /// The nodes as a table, those that have gone lately below; empty when there are none.
 pub fn rows(status: &v1::StatusResponse, cx: &Context) -> String {
     if status.nodes.is_empty() && status.departed.is_empty() {
@@ -84,20 +132,12 @@ pub fn rows(status: &v1::StatusResponse, cx: &Context) -> String {
         "NODE", "STATE", "SLOTS", "CPU", "MEMORY", "ZONE", "HEARD", "WHY",
     ]);
     for node in &status.nodes {
-        let memory = match node.memory_bytes {
-            0 => text::bytes(node.memory_used_bytes),
-            all => format!(
-                "{} of {}",
-                text::bytes(node.memory_used_bytes),
-                text::bytes(all)
-            ),
-        };
         table.add_row([
             node.id.clone(),
             node.state.clone(),
             format!("{} of {}", node.slots_used, node.slots),
             format!("{:.0} %", node.cpu * 100.0),
-            memory,
+            memory(node),
             or_dash(&node.zone),
             format!("{} ago", text::span(node.silent_ms)),
             why(node, cx),
@@ -126,6 +166,15 @@ pub fn rows(status: &v1::StatusResponse, cx: &Context) -> String {
         ));
     }
     out
+}
+
+/// Memory in use, of how much where that is known.
+fn memory(node: &v1::NodeStatus) -> String {
+    let used = text::bytes(node.memory_used_bytes);
+    match node.memory_bytes {
+        0 => used,
+        all => format!("{used} of {}", text::bytes(all)),
+    }
 }
 
 fn or_dash(text: &str) -> String {
