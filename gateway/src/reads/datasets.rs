@@ -12,7 +12,7 @@ use assay_model::dataset::Dataset;
 use assay_model::ids::DatasetId;
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::outcome::{Health, OutcomeCounts};
-use assay_model::run::RunState;
+use assay_model::run::{RunState, Trigger};
 use assay_store::notices::OpenCauses;
 use assay_store::port::Verdict;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -286,19 +286,35 @@ pub(crate) fn next_slot(dataset: &Dataset, now: jiff::Timestamp) -> Option<jiff:
 
 /// A dataset's health: never better than its gravest open incident, which may be of an earlier
 /// partition than the newest. A run that ended without an evaluation since the newest verdict means
-/// that the verdict says nothing of today.
+/// that the verdict says nothing of today, and one that evaluated a part that not all of today is in it.
 fn health(standing: &Standing, last_run: Option<&LastRun>, open: Open) -> Health {
     let judged = standing.counts.health();
     let health = open.worst.into_iter().chain([judged]);
     let health = health.min_by_key(|h| gravity(*h)).unwrap_or(judged);
     let judged_at = standing.last.iter().map(|verdict| verdict.judged_at).max();
     let unevaluated = last_run.is_some_and(|run| {
-        run.state == RunState::Failed && judged_at.is_none_or(|at| at < run.created_at)
+        let in_vain = judged_at.is_none_or(|at| at < run.created_at);
+        match run.state {
+            RunState::Partial => true,
+            RunState::Failed | RunState::SkippedStale => in_vain,
+            // What somebody began by hand and stopped leaves things as they were.
+            RunState::Cancelled => in_vain && comes_by_itself(run.trigger),
+            RunState::Queued
+            | RunState::Planning
+            | RunState::Running
+            | RunState::Finalising
+            | RunState::Succeeded => false,
+        }
     });
     if unevaluated && health != Health::Failing {
         return Health::NotEvaluated;
     }
     health
+}
+
+/// Whether nobody had to ask for a run by hand.
+const fn comes_by_itself(trigger: Trigger) -> bool {
+    matches!(trigger, Trigger::Schedule | Trigger::Arrival)
 }
 
 /// The order of a list that begins with what is worst.
@@ -363,5 +379,44 @@ mod tests {
         failed.counts.add(Outcome::Fail, 1);
         let warned = open(&[(false, Severity::Warning)]);
         assert_eq!(health(&failed, None, warned), Health::Failing);
+    }
+
+    /// What passed, judged on the 20th at noon, and a run of later.
+    fn later(state: RunState, trigger: Trigger) -> Health {
+        let mut passed = Standing::default();
+        passed.counts.add(Outcome::Pass, 14);
+        passed.last = vec![Verdict {
+            run: assay_model::ids::RunId(uuid::Uuid::from_u128(1)),
+            definition: String::new(),
+            partition: assay_model::partition::Partition::all(),
+            version: assay_model::partition::PartitionVersion("v1".to_owned()),
+            revision: 1,
+            sealed: true,
+            counts: passed.counts,
+            superseded: false,
+            judged_at: "2026-11-20T12:00:00Z".parse().unwrap(),
+        }];
+        let run = LastRun {
+            id: "run_2".to_owned(),
+            state,
+            trigger,
+            counts: Counts::from(OutcomeCounts::default()),
+            created_at: "2026-11-20T13:00:00Z".parse().unwrap(),
+            finished_at: None,
+        };
+        health(&passed, Some(&run), Open::default())
+    }
+
+    #[test]
+    fn a_dataset_is_not_healthy_when_its_newest_run_left_something_unjudged() {
+        use RunState::{Cancelled, Failed, Partial, Running, SkippedStale, Succeeded};
+        for state in [Failed, Partial, SkippedStale, Cancelled] {
+            let told = later(state, Trigger::Schedule);
+            assert_eq!(told, Health::NotEvaluated, "{state}");
+        }
+        for state in [Running, Succeeded] {
+            assert_eq!(later(state, Trigger::Schedule), Health::Healthy, "{state}");
+        }
+        assert_eq!(later(Cancelled, Trigger::Manual), Health::Healthy);
     }
 }
