@@ -23,7 +23,14 @@ fn bad_data_is_bad_though_nobody_reads_of_it() {
     let rule = "{ id: enough, metric: rowCount, mustBeGreaterThan: 10, severity: error }";
     let orders = Definition::new("orders", place.path("data"), "csv").check(rule);
     place.write("orders.yaml", orders.text());
-    let check = ["check", "orders.yaml", "--ephemeral", "--ci", "--junit", "report.xml"];
+    let check = [
+        "check",
+        "orders.yaml",
+        "--ephemeral",
+        "--ci",
+        "--junit",
+        "report.xml",
+    ];
     assert_eq!(unheard(&place, &check), Some(1));
     let report = std::fs::read_to_string(place.path("report.xml")).unwrap();
     assert!(report.contains("enough"), "{report}");

@@ -579,7 +579,10 @@ mod tests {
             detail: "it is there".to_owned(),
         };
         let told = unapplied(7, &contradicts);
-        assert!(matches!(told, Some(Event::CommitRefused { .. })), "{told:?}");
+        assert!(
+            matches!(told, Some(Event::CommitRefused { .. })),
+            "{told:?}"
+        );
         let away = StoreError::Unavailable("no connection".into());
         let not_applied = Some(Event::CommitNotApplied { commit: 7 });
         assert_eq!(unapplied(7, &away), not_applied);
