@@ -17,7 +17,7 @@ use assay_model::partition::PartitionKey;
 use assay_model::run::{RunState, Trigger};
 use assay_store::notices::OpenCauses;
 use assay_store::port::{HistoryPoint, Verdict};
-use assay_store::standing::put_right;
+use assay_store::standing::{newest_of_each, put_right};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::{BRIEF, Known, page};
@@ -46,23 +46,20 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// What the last verdicts say. One whose partition was cleared away, or whose name was put right,
-    /// says nothing any more, as in the findings of the dataset.
+    /// What the newest partitions of the ledger say, and the last verdicts. One whose partition was
+    /// cleared away, or whose name was put right, says nothing any more, as in the findings of the
+    /// dataset.
     fn of(
         mut verdicts: Vec<Verdict>,
         ledger: Vec<LedgerEntry>,
         history: &[(MetricKey, Vec<HistoryPoint>)],
     ) -> Self {
+        let mut counts = OutcomeCounts::default();
+        for newest in newest_of_each(&ledger) {
+            counts.merge(&newest.verdict.unwrap_or_default());
+        }
         let put_right = put_right(ledger);
         verdicts.retain(|verdict| !put_right.contains(&verdict.partition.key));
-        let mut newest: BTreeMap<&str, &Verdict> = BTreeMap::new();
-        for verdict in &verdicts {
-            newest.insert(&verdict.partition.series, verdict);
-        }
-        let mut counts = OutcomeCounts::default();
-        for verdict in newest.values() {
-            counts.merge(&verdict.counts);
-        }
         let wanted = MetricKey::table(Metric::RowCount);
         let points = history.iter().find(|(key, _)| *key == wanted);
         let measured: BTreeMap<&str, String> = points
@@ -125,9 +122,16 @@ impl Api {
         let dataset = id.clone();
         let load = async move {
             let verdicts = store.verdicts(&dataset, None, LOOKED_AT).await?;
-            let keys = verdicts.iter().map(|verdict| verdict.partition.key.clone());
-            let keys: Vec<PartitionKey> = keys.collect();
-            let ledger = store.ledger_of(&dataset, &keys).await?;
+            let is_cut = verdicts.len() >= LOOKED_AT as usize;
+            let in_series = verdicts.iter().any(|v| !v.partition.series.is_empty());
+            let ledger = if is_cut && in_series {
+                // The last partitions may be of one series alone.
+                store.ledger(&dataset).await?
+            } else {
+                let keys = verdicts.iter().map(|verdict| verdict.partition.key.clone());
+                let keys: Vec<PartitionKey> = keys.collect();
+                store.ledger_of(&dataset, &keys).await?
+            };
             let history = store.history(&dataset, None, STRIP as u32).await?;
             Ok(Standing::of(verdicts, ledger, &history))
         };
@@ -424,38 +428,65 @@ mod tests {
         }
     }
 
+    /// The partition of a verdict, as the ledger has it.
+    fn entry(verdict: &Verdict, state: LedgerState, version: &str) -> LedgerEntry {
+        LedgerEntry {
+            partition: verdict.partition.clone(),
+            state,
+            version: PartitionVersion(version.to_owned()),
+            judged: Some(PartitionVersion("v1".to_owned())),
+            revision: 1,
+            objects: 0,
+            bytes: 0,
+            first_seen: verdict.judged_at,
+            last_modified: None,
+            verdict: Some(verdict.counts),
+        }
+    }
+
     #[test]
-    fn a_partition_whose_name_was_put_right_says_nothing_any_more() {
+    fn a_partition_that_is_not_there_any_more_hides_none_that_is() {
         let verdicts = [
-            verdict("2026-11-20", Outcome::Pass),
-            verdict("2062-11-20", Outcome::Fail),
+            verdict("2026-11-20", Outcome::Fail),
+            verdict("2062-11-20", Outcome::Pass),
         ];
         let of = |state, version: &str| {
-            let misnamed = LedgerEntry {
-                partition: verdicts[1].partition.clone(),
-                state,
-                version: PartitionVersion(version.to_owned()),
-                judged: Some(PartitionVersion("v1".to_owned())),
-                revision: 1,
-                objects: 0,
-                bytes: 0,
-                first_seen: verdicts[1].judged_at,
-                last_modified: None,
-                verdict: Some(verdicts[1].counts),
-            };
-            let told = Standing::of(verdicts.to_vec(), vec![misnamed], &[]);
+            let ledger = vec![
+                entry(&verdicts[0], LedgerState::Scanned, "v1"),
+                entry(&verdicts[1], state, version),
+            ];
+            let told = Standing::of(verdicts.to_vec(), ledger, &[]);
             (told.counts.health(), told.last.len())
         };
-        assert_eq!(of(LedgerState::Scanned, "v1"), (Health::Failing, 2));
-        assert_eq!(of(LedgerState::Gone, "v1"), (Health::Healthy, 1));
-        // That data was taken away is a finding of its own.
+        assert_eq!(of(LedgerState::Scanned, "v1"), (Health::Healthy, 2));
+        // Its name was put right.
+        assert_eq!(of(LedgerState::Gone, "v1"), (Health::Failing, 1));
+        // That data was taken away is shown, and says nothing of what is there.
         assert_eq!(of(LedgerState::Gone, "gone:v1"), (Health::Failing, 2));
+    }
+
+    #[test]
+    fn the_newest_partition_of_every_series_counts_though_the_last_ones_are_of_one() {
+        let of_region = |region: &str, day: &str, outcome| {
+            let mut verdict = verdict(&format!("region={region}/date={day}"), outcome);
+            verdict.partition.series = format!("region={region}");
+            verdict
+        };
+        let eu = of_region("eu", "2026-11-20", Outcome::Fail);
+        let us = of_region("us", "2026-11-20", Outcome::Pass);
+        let old = of_region("eu", "2026-11-19", Outcome::Pass);
+        let ledger = [&old, &eu, &us].map(|v| entry(v, LedgerState::Scanned, "v1"));
+        // The verdicts that were read are of the region that comes last in their order.
+        let told = Standing::of(vec![us], ledger.to_vec(), &[]);
+        assert_eq!(told.counts.health(), Health::Failing);
+        assert_eq!(told.counts.planned, 28);
     }
 
     /// What passed, judged on the 20th at noon, and a run of later.
     fn later(state: RunState, trigger: Trigger) -> Health {
         let passed = verdict("2026-11-19", Outcome::Pass);
-        let passed = Standing::of(vec![passed], Vec::new(), &[]);
+        let ledger = vec![entry(&passed, LedgerState::Scanned, "v1")];
+        let passed = Standing::of(vec![passed], ledger, &[]);
         let run = LastRun {
             id: "run_2".to_owned(),
             state,
