@@ -5,7 +5,7 @@
 //! reading must not lose a failure. A verdict whose partition was cleared away, or whose name was
 //! put right, is no finding.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_model::ids::{CheckId, DatasetId, RunId};
 use assay_model::ledger::{LedgerEntry, LedgerState};
@@ -90,8 +90,26 @@ fn bad(counts: &OutcomeCounts) -> OutcomeCounts {
     of
 }
 
+/// The newest partition of each series that was judged and is still there: those that say how a
+/// dataset stands. One that was taken away, of however late a day, hides none that is there; that it
+/// was taken away is told of itself.
+#[must_use]
+pub fn newest_of_each(ledger: &[LedgerEntry]) -> Vec<&LedgerEntry> {
+    let mut newest: BTreeMap<&str, &LedgerEntry> = BTreeMap::new();
+    let place = |entry: &LedgerEntry| (entry.partition.order.clone(), entry.partition.key.clone());
+    let judged = |entry: &&LedgerEntry| entry.verdict.is_some() && entry.state != LedgerState::Gone;
+    for entry in ledger.iter().filter(judged) {
+        let known = newest.entry(&entry.partition.series).or_insert(entry);
+        if place(entry) > place(known) {
+            *known = entry;
+        }
+    }
+    newest.into_values().collect()
+}
+
 /// Partitions that verdicts in force do not speak of: cleared away, or with a name put right.
-fn put_right(ledger: Vec<LedgerEntry>) -> BTreeSet<PartitionKey> {
+#[must_use]
+pub fn put_right(ledger: Vec<LedgerEntry>) -> BTreeSet<PartitionKey> {
     ledger
         .into_iter()
         .filter(|entry| entry.state == LedgerState::Gone && !entry.version.is_gone())

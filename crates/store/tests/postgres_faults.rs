@@ -45,6 +45,23 @@ async fn wide_run(bench: &Bench, key: &str, count: u32) -> RunId {
     run
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_puts_right_is_no_fault_of_what_is_written() {
+    let url = pg::database().await;
+    let store = ok(PostgresStore::connect(options(&url, 1)).await);
+    let epoch = ok(store.mint_epoch("manager-1").await);
+    let rename = |from: &str, to: &str| {
+        let of = "(bigint, jsonb, uuid[], bigint[])";
+        let query = format!("ALTER FUNCTION {from}{of} RENAME TO {to}");
+        shared().sql(&url, &query);
+    };
+    rename("commit_changes", "put_aside");
+    let away = store.commit(epoch, &[]).await.unwrap_err();
+    assert!(away.is_retryable(), "{away}");
+    rename("put_aside", "commit_changes");
+    assert_eq!(ok(store.commit(epoch, &[]).await), []);
+}
+
 /// Gives all tasks of a run to the node.
 async fn assign_all(bench: &Bench, run: RunId, count: u32) -> Vec<AttemptToken> {
     let mut all = Vec::new();

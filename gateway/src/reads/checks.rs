@@ -1,6 +1,6 @@
 //! Checks and their results.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use assay_answers::check::{CheckResult, CheckRow, OutcomeSquare};
@@ -11,7 +11,9 @@ use assay_model::check::{Check, CheckOrigin, Expectation};
 use assay_model::dataset::Dataset;
 use assay_model::ids::{CheckId, DatasetId};
 use assay_model::outcome::Outcome;
+use assay_model::partition::PartitionKey;
 use assay_store::port::{MetricHistory, ResultFilter, ResultRow};
+use assay_store::standing::newest_of_each;
 
 use super::page_of;
 use crate::api::Api;
@@ -24,6 +26,8 @@ use crate::rights::Action;
 pub(crate) const RECENT: u32 = 30;
 /// The most results that they look at.
 const RESULTS_MAX: u64 = 20_000;
+/// The most results that need a look which are looked through for those of other series.
+const ELSEWHERE_MAX: u32 = 20_000;
 /// The most results of one check.
 const OF_CHECK_MAX: u32 = 10_000;
 
@@ -79,7 +83,11 @@ impl Api {
         let question = format!("checks by {}", known.digest);
         let load = async move {
             let recent = api.recent(&dataset.id).await?.in_force()?;
-            let items = rows_of(&dataset, &recent.results);
+            let ledger = api.ledger(&dataset.id).await?.in_force()?;
+            let newest = newest_of_each(&ledger).into_iter();
+            let newest: BTreeSet<PartitionKey> = newest.map(|e| e.partition.key.clone()).collect();
+            let elsewhere = elsewhere(&api, &dataset.id, &newest, &recent).await?;
+            let items = rows_of(&dataset, (&recent.results, &elsewhere), &newest);
             let total = Some(items.len() as u64);
             Ok(List {
                 items,
@@ -231,26 +239,79 @@ fn order(row: &CheckRow) -> (u8, String, String) {
     (gravity, row.of.column.clone(), row.id.clone())
 }
 
-/// The rows of the checks of a definition and of its last results.
-pub(crate) fn rows_of(dataset: &Dataset, results: &[ResultRow]) -> Vec<CheckRow> {
-    let mut by_check: BTreeMap<&str, Vec<&ResultRow>> = BTreeMap::new();
-    for row in results {
-        by_check
-            .entry(row.result.check.as_str())
-            .or_default()
-            .push(row);
+/// What needs a look in the newest partitions of series that are not among the last partitions.
+async fn elsewhere(
+    api: &Api,
+    id: &DatasetId,
+    newest: &BTreeSet<PartitionKey>,
+    recent: &Recent,
+) -> Result<Vec<ResultRow>, Miss> {
+    let rows = recent.results.iter();
+    let here: BTreeSet<&PartitionKey> = rows.map(|row| &row.partition.key).collect();
+    if newest.iter().all(|key| here.contains(key)) {
+        return Ok(Vec::new());
+    }
+    let filter = ResultFilter {
+        bad: true,
+        limit: ELSEWHERE_MAX,
+        ..ResultFilter::default()
+    };
+    let mut rows = api.parts.store.results(id, &filter).await?;
+    rows.retain(|row| {
+        let key = &row.partition.key;
+        newest.contains(key) && !here.contains(key)
+    });
+    Ok(rows)
+}
+
+/// The results of a check, newest partition first.
+#[derive(Default)]
+struct Of<'a> {
+    /// Those of the last partitions.
+    recent: Vec<&'a ResultRow>,
+    /// Those of the newest partitions of other series that need a look.
+    elsewhere: Vec<&'a ResultRow>,
+}
+
+impl<'a> Of<'a> {
+    /// The newest result: of several series the gravest of those of their `newest` partitions, so that
+    /// what passes in one does not hide what fails in another.
+    fn newest(&self, newest: &BTreeSet<PartitionKey>) -> Option<&'a ResultRow> {
+        let all = || self.recent.iter().chain(&self.elsewhere).copied();
+        all()
+            .filter(|row| newest.contains(&row.partition.key))
+            .min_by_key(|row| row.result.outcome.gravity())
+            .or_else(|| all().next())
+    }
+}
+
+/// The rows of the checks of a definition and of its last results, and of those elsewhere that need a
+/// look.
+fn rows_of(
+    dataset: &Dataset,
+    (recent, elsewhere): (&[ResultRow], &[ResultRow]),
+    newest: &BTreeSet<PartitionKey>,
+) -> Vec<CheckRow> {
+    let mut by_check: BTreeMap<&str, Of<'_>> = BTreeMap::new();
+    for row in recent {
+        let of = by_check.entry(row.result.check.as_str()).or_default();
+        of.recent.push(row);
+    }
+    for row in elsewhere {
+        let of = by_check.entry(row.result.check.as_str()).or_default();
+        of.elsewhere.push(row);
     }
     let mut rows: Vec<CheckRow> = dataset
         .checks
         .iter()
         .map(|check| {
-            let results = by_check.remove(check.id.as_str()).unwrap_or_default();
-            declared(check, &results)
+            let of = by_check.remove(check.id.as_str()).unwrap_or_default();
+            declared(check, &of, newest)
         })
         .collect();
     // Checks of the profile and built-in ones stand in no document.
-    for (id, results) in by_check {
-        rows.extend(judged(id, &results));
+    for (id, of) in by_check {
+        rows.extend(judged(id, &of, newest));
     }
     rows.sort_by_cached_key(order);
     rows
@@ -258,7 +319,10 @@ pub(crate) fn rows_of(dataset: &Dataset, results: &[ResultRow]) -> Vec<CheckRow>
 
 /// The row of a check of which only results are known.
 fn rows_of_results(results: &[CheckResult]) -> Vec<CheckRow> {
-    let Some(newest) = results.first() else {
+    let mut seen = BTreeSet::new();
+    let of_each = results.iter();
+    let of_each = of_each.filter(|row| seen.insert(row.series.as_str()));
+    let Some(newest) = of_each.min_by_key(|row| row.outcome.gravity()) else {
         return Vec::new();
     };
     let strip = results.iter().take(RECENT as usize).rev();
@@ -291,7 +355,7 @@ fn strip(results: &[&ResultRow]) -> Vec<OutcomeSquare> {
     .collect()
 }
 
-fn declared(check: &Check, results: &[&ResultRow]) -> CheckRow {
+fn declared(check: &Check, of: &Of<'_>, newest: &BTreeSet<PartitionKey>) -> CheckRow {
     CheckRow {
         id: check.id.to_string(),
         of: MetricName::from(&check.metric),
@@ -305,14 +369,14 @@ fn declared(check: &Check, results: &[&ResultRow]) -> CheckRow {
         description: check.description.clone(),
         line: check.line,
         tags: check.tags.clone(),
-        newest: results.first().map(|row| convert::result(row)),
-        strip: strip(results),
+        newest: of.newest(newest).map(convert::result),
+        strip: strip(&of.recent),
         in_force: true,
     }
 }
 
-fn judged(id: &str, results: &[&ResultRow]) -> Option<CheckRow> {
-    let newest = results.first()?;
+fn judged(id: &str, of: &Of<'_>, newest: &BTreeSet<PartitionKey>) -> Option<CheckRow> {
+    let newest = of.newest(newest)?;
     let result = &newest.result;
     let declared = matches!(result.origin, CheckOrigin::Declared | CheckOrigin::Implied);
     Some(CheckRow {
@@ -329,7 +393,7 @@ fn judged(id: &str, results: &[&ResultRow]) -> Option<CheckRow> {
         line: None,
         tags: Vec::new(),
         newest: Some(convert::result(newest)),
-        strip: strip(results),
+        strip: strip(&of.recent),
         // One that the document declared and does so no more keeps its results.
         in_force: !declared,
     })
@@ -337,7 +401,69 @@ fn judged(id: &str, results: &[&ResultRow]) -> Option<CheckRow> {
 
 #[cfg(test)]
 mod tests {
+    use assay_model::check::Severity;
+    use assay_model::ids::RunId;
+    use assay_model::metric::{Metric, MetricKey, MetricValue};
+    use assay_model::outcome as judgement;
+    use assay_model::partition::{Partition, PartitionVersion};
+
     use super::*;
+
+    fn row(partition: &str, outcome: Outcome) -> ResultRow {
+        let judged_at = "2026-11-20T12:00:00Z".parse().unwrap();
+        ResultRow {
+            run: RunId(uuid::Uuid::from_u128(1)),
+            partition: Partition {
+                key: PartitionKey(partition.to_owned()),
+                ..Partition::all()
+            },
+            version: PartitionVersion("v1".to_owned()),
+            judged_at,
+            result: judgement::CheckResult {
+                check: CheckId::new("enough"),
+                metric: MetricKey::table(Metric::RowCount),
+                severity: Severity::Error,
+                origin: CheckOrigin::Declared,
+                outcome,
+                actual: MetricValue::Exact("1".to_owned()),
+                error_bound: None,
+                note: None,
+                expected: "> 0".to_owned(),
+                limits: None,
+                reason: None,
+            },
+        }
+    }
+
+    #[test]
+    fn what_passes_in_one_series_does_not_hide_what_fails_in_another() {
+        use Outcome::{Fail, Pass};
+        let told = |recent: &[ResultRow], elsewhere: &[ResultRow], keys: &[&str]| {
+            let of = Of {
+                recent: recent.iter().collect(),
+                elsewhere: elsewhere.iter().collect(),
+            };
+            let keys = keys.iter().map(|key| PartitionKey((*key).to_owned()));
+            let newest: BTreeSet<PartitionKey> = keys.collect();
+            let found = of.newest(&newest)?;
+            Some((found.partition.key.to_string(), found.result.outcome))
+        };
+        let is = |key: &str, outcome| Some((key.to_owned(), outcome));
+        // Newest partitions first.
+        let both = [row("us/2", Pass), row("us/1", Fail), row("eu/2", Fail)];
+        assert_eq!(told(&both, &[], &["us/2", "eu/2"]), is("eu/2", Fail));
+        let far = [row("eu/2", Fail)];
+        assert_eq!(told(&both[..2], &far, &["us/2", "eu/2"]), is("eu/2", Fail));
+        // What is mended in the newest partition of each is over.
+        let mended = [row("us/2", Pass), row("eu/2", Pass), row("eu/1", Fail)];
+        assert_eq!(told(&mended, &[], &["us/2", "eu/2"]), is("us/2", Pass));
+        // One that was taken away, of however late a day, hides none that is there.
+        let gone = [row("eu/9", Outcome::Skipped), row("eu/2", Fail)];
+        assert_eq!(told(&gone, &[], &["eu/2"]), is("eu/2", Fail));
+        // A check that the newest partitions do not have.
+        assert_eq!(told(&far, &[], &["eu/3"]), is("eu/2", Fail));
+        assert_eq!(told(&[], &[], &["eu/3"]), None);
+    }
 
     #[test]
     fn a_range_follows_the_order_of_the_partitions() {

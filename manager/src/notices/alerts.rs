@@ -20,7 +20,7 @@ use assay_store::moves::RunMove;
 use assay_store::notices::AlertFilter;
 use tokio::time::Instant;
 
-use super::{Desk, Rounds, SWEEP_EVERY, is_held, stale};
+use super::{Desk, Rounds, SWEEP_EVERY, is_held, readable, stale};
 use crate::handle::Shared;
 
 /// Under what name it is noted how far the moves of runs were told; its row comes with the schema.
@@ -122,10 +122,8 @@ async fn ended(
     epoch: Epoch,
     moved: &RunMove,
 ) -> Result<(), StoreError> {
-    if !matches!(
-        moved.state,
-        RunState::Succeeded | RunState::Partial | RunState::Failed
-    ) {
+    // Of one that somebody stopped nothing follows.
+    if !moved.state.is_terminal() || moved.state == RunState::Cancelled {
         return Ok(());
     }
     let metrics = &shared.parts.metrics;
@@ -151,7 +149,7 @@ async fn failure(
         return Ok(None);
     }
     let (tasks, unjudged) = shared.parts.metrics.unjudged(run.id).await?;
-    let tells = run.state == RunState::Failed || unjudged > 0;
+    let tells = alerts::is_told(run.state, unjudged);
     Ok(tells.then(|| alerts::run_failed(run, (tasks, unjudged), moved.seq, moved.at)))
 }
 
@@ -212,7 +210,7 @@ async fn tell(shared: &Shared, desk: &Desk, epoch: Epoch, alert: Alert) -> Resul
     let now = (shared.parts.now)();
     let mut datasets: BTreeMap<String, Dataset> = BTreeMap::new();
     if let Some(id) = &alert.dataset
-        && let Some(dataset) = shared.parts.metrics.definition(id).await?
+        && let Some(dataset) = readable(shared.parts.metrics.definition(id).await)?
     {
         datasets.insert(id.to_string(), dataset);
     }

@@ -112,7 +112,7 @@ impl Desk {
             known.retain(|subscription| subscription.id != changed.id);
             known.push(changed.clone());
         }
-        let definition = shared.parts.metrics.definition(dataset).await?;
+        let definition = readable(shared.parts.metrics.definition(dataset).await)?;
         if let Some(definition) = &definition {
             for changed in defaults::changes(definition, &known, now) {
                 known.retain(|subscription| subscription.id != changed.id);
@@ -225,9 +225,37 @@ async fn is_held(shared: &Shared) -> Result<bool, StoreError> {
     Ok(shared.parts.metrics.health().await?.outbox_held.is_some())
 }
 
+/// A definition, if it can be read. One of a newer program, or damaged, says nothing of its dataset: what
+/// is told lacks it, and nobody else's messages wait for it.
+fn readable(found: Result<Option<Dataset>, StoreError>) -> Result<Option<Dataset>, StoreError> {
+    match found {
+        Err(error @ StoreError::Corrupt { .. }) => {
+            tracing::error!(%error, "people are told without a definition");
+            Ok(None)
+        }
+        found => found,
+    }
+}
+
 /// The desk of this manager, if it tells people at all.
 pub(crate) fn desk(shared: &Shared) -> Result<&Arc<Desk>, SubmitError> {
     shared.notices.get().ok_or_else(|| {
         SubmitError::Refused("this manager was started so that it tells nobody".to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_definition_that_cannot_be_read_holds_up_no_message_and_a_store_that_is_away_does() {
+        let newer = StoreError::Corrupt {
+            what: "definition",
+            detail: "unknown variant".to_owned(),
+        };
+        assert!(matches!(readable(Err(newer)), Ok(None)));
+        let away = StoreError::Unavailable("no connection".into());
+        assert!(readable(Err(away)).is_err());
+    }
 }

@@ -53,7 +53,7 @@ fn at(place: &str, error: Error) -> Box<At> {
 }
 
 /// An error of a statement that commits by itself.
-pub(super) fn of_statement(place: &str, error: Error) -> StoreError {
+fn of_statement(place: &str, error: Error) -> StoreError {
     let Some(server) = told(&error) else {
         return match error {
             Error::Encode(e) => StoreError::Refused {
@@ -99,6 +99,17 @@ pub(super) fn of_statement(place: &str, error: Error) -> StoreError {
             _ => StoreError::Unavailable(at(place, error)),
         },
     }
+}
+
+/// An error of a statement that writes. That a role may not, or that a function or a table is not there
+/// (a schema that is being put back), is put right by somebody, and the same is written then.
+pub(super) fn of_write(place: &str, error: Error) -> StoreError {
+    let of_the_place =
+        |e: &PgDatabaseError| matches!(e.code(), "42501" | "42883" | "42P01" | "3F000");
+    if told(&error).is_some_and(of_the_place) {
+        return StoreError::Unavailable(at(place, error));
+    }
+    of_statement(place, error)
 }
 
 /// An error of a read: nothing was written in any case.

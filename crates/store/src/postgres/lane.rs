@@ -203,7 +203,7 @@ impl Worker {
                         races += 1;
                         continue;
                     }
-                    errors::of_statement(&self.shared.place, error)
+                    errors::of_write(&self.shared.place, error)
                 }
                 Err(_) => {
                     self.connection = None;
