@@ -23,9 +23,13 @@ pub(crate) struct Days {
 impl Days {
     /// The calendar of these points and the judged day after them.
     pub(crate) fn of(&mut self, points: &[Point], judged: Option<Date>) -> &Calendar {
-        let dates = || points.iter().map(|p| p.date).chain([judged]);
-        if self.calendar.is_none() || !dates().eq(self.dates.iter().copied()) {
-            self.dates = dates().collect();
+        let known = self.dates.len() == points.len() + 1
+            && self.dates.last() == Some(&judged)
+            && points.iter().zip(&self.dates).all(|(p, d)| p.date == *d);
+        if !known {
+            self.dates.clear();
+            self.dates.extend(points.iter().map(|p| p.date));
+            self.dates.push(judged);
             self.calendar = None;
         }
         self.calendar.get_or_insert_with(|| {
@@ -45,6 +49,8 @@ pub(crate) struct Calendar {
     first: i32,
     position: Vec<u32>,
     days: Vec<i32>,
+    /// Whether each partition is of the day after the one before.
+    every_day: bool,
 }
 
 impl Calendar {
@@ -54,6 +60,7 @@ impl Calendar {
             first: 0,
             position: Vec::new(),
             days: Vec::new(),
+            every_day: false,
         };
         let Some(days) = days.iter().copied().collect::<Option<Vec<i32>>>() else {
             return none;
@@ -77,8 +84,14 @@ impl Calendar {
         Self {
             first,
             position,
+            every_day: days.windows(2).all(|w| w[0].checked_add(1) == Some(w[1])),
             days,
         }
+    }
+
+    /// Whether no day is missing and none is there twice: a week is seven positions.
+    pub(crate) fn has_every_day(&self) -> bool {
+        self.every_day
     }
 
     pub(crate) fn is_daily(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Which predictor missed least on a series' own past.
 //!
-//! In: what each predictor says of a series, and its values. Out: one predictor with its misses. It
+//! In: what each predictor says of a series, and its values. Out: one predictor and its misses. It
 //! must never prefer another one to the median for less than a tenth of the typical miss.
 
 use crate::predict::{Predictions, Predictor};
@@ -11,26 +11,33 @@ const EARNED: usize = 14;
 /// What a predictor other than the median must gain in the backtest to be chosen.
 const HANDICAP: f64 = 1.1;
 
-/// A predictor's record: its misses on the scale, with their positions.
-pub(crate) struct Record {
+/// The chosen predictor.
+pub(crate) struct Choice {
     pub(crate) predictor: Predictor,
-    pub(crate) misses: Vec<Miss>,
     /// What it says of the next value.
     pub(crate) center: f64,
+    /// The 0.8 quantile of the sizes of its misses.
+    pub(crate) typical: f64,
 }
 
-/// The predictor whose typical miss from position `first` on is the least: the 0.8 quantile.
-pub(crate) fn choose(predictions: &Predictions, values: &[f64], first: usize) -> Option<Record> {
+/// The predictor whose typical miss from position `first` on is the least: the 0.8 quantile. Its
+/// misses on the scale, with their positions, are put into `misses`; `sizes` is room to work in.
+pub(crate) fn choose(
+    predictions: &Predictions,
+    values: &[f64],
+    first: usize,
+    sizes: &mut Vec<f64>,
+    misses: &mut Vec<Miss>,
+) -> Option<Choice> {
     let possible = values[first..].iter().filter(|v| !v.is_nan()).count();
-    let mut best: Option<(Predictor, f64)> = None;
-    let mut sizes = Vec::with_capacity(values.len());
+    let mut best: Option<(Predictor, f64, f64)> = None;
     for predictor in predictions.usable() {
         let said = &predictions.of(predictor)[..values.len()];
         let (least, handicap) = match predictor {
             Predictor::Median => (5, 1.0),
             _ => (EARNED, HANDICAP),
         };
-        let bar = best.map_or(f64::INFINITY, |(_, score)| score);
+        let bar = best.map_or(f64::INFINITY, |(_, score, _)| score);
         // A miss that is not known is NaN, and below nothing.
         let (mut known, mut below) = (0_u64, 0_u64);
         for (value, said) in values[first..].iter().zip(&said[first..]) {
@@ -48,21 +55,49 @@ pub(crate) fn choose(predictions: &Predictions, values: &[f64], first: usize) ->
         if below <= at {
             continue;
         }
-        sizes.clear();
-        let misses = values[first..].iter().zip(&said[first..]);
-        sizes.extend(misses.map(|(v, s)| (v - s).abs()).filter(|m| !m.is_nan()));
-        let typical = *sizes.select_nth_unstable_by(at, f64::total_cmp).1;
-        best = Some((predictor, typical * handicap));
+        // Most are far less than the bar, and need not be put in order.
+        let pairs = || values[first..].iter().zip(&said[first..]);
+        let mut low = 0.5 * bar / handicap;
+        let mut less = pairs().filter(|(v, s)| (*v - *s).abs() < low).count();
+        if less > at {
+            (low, less) = (0.0, 0);
+        }
+        keep(sizes, pairs().map(|(v, s)| (v - s).abs()), |miss| {
+            miss >= low
+        });
+        let typical = *sizes.select_nth_unstable_by(at - less, f64::total_cmp).1;
+        best = Some((predictor, typical * handicap, typical));
     }
-    let (predictor, _) = best?;
+    let (predictor, _, typical) = best?;
     let said = predictions.of(predictor);
-    let misses = (first..values.len())
-        .map(|at| (at, values[at] - said[at]))
-        .filter(|(_, miss)| !miss.is_nan())
-        .collect();
-    Some(Record {
+    misses.clear();
+    misses.extend(
+        (first..values.len())
+            .map(|at| (at, values[at] - said[at]))
+            .filter(|(_, miss)| !miss.is_nan()),
+    );
+    Some(Choice {
         predictor,
-        misses,
         center: said[values.len()],
+        typical,
     })
+}
+
+/// Puts those of some numbers into `kept` that are to be kept. Which ones is anybody's guess, also
+/// the processor's: there is no branch.
+pub(crate) fn keep(
+    kept: &mut Vec<f64>,
+    numbers: impl ExactSizeIterator<Item = f64>,
+    which: impl Fn(f64) -> bool,
+) {
+    kept.clear();
+    kept.resize(numbers.len(), 0.0);
+    let mut count = 0;
+    for number in numbers {
+        if let Some(slot) = kept.get_mut(count) {
+            *slot = number;
+        }
+        count += usize::from(which(number));
+    }
+    kept.truncate(count);
 }

@@ -16,12 +16,8 @@
 //! corrected by how often the joint past, each partition left out of its own widths, would have
 //! left the limits. Correlated metrics alarm together and are counted once.
 
-use crate::calendar::{Calendar, Days};
-use crate::choice::choose;
-use crate::predict::{Predictions, median};
-use crate::scale::Scale;
-use crate::series::{Limits, Point, Policy, SeriesInput};
-use crate::width::{draw_in, lend, sides, weighed};
+use crate::fit::{Lesson, Outcome, Room, learn};
+use crate::series::{Limits, Policy, SeriesInput};
 
 /// The version of the arithmetic in this module; stored with every limit.
 pub const MODEL_VERSION: u16 = 3;
@@ -38,24 +34,6 @@ const FAULT: f64 = 2.5;
 /// Bounds of the partition's factor, as multiples of where it starts.
 const FACTOR_RANGE: (f64, f64) = (0.5, 3.0);
 
-/// What was learned of one series, before the partition's factor is known.
-struct Fit {
-    model: &'static str,
-    scale: Scale,
-    center: f64,
-    down: f64,
-    up: f64,
-    /// How far each past point lay outside limits made without it (1 is on the limit), with its
-    /// distance from the newest point.
-    exceeded: Vec<(usize, f64)>,
-}
-
-enum Outcome {
-    Learning(u32),
-    Constant(f64),
-    Fitted(Box<Fit>),
-}
-
 /// Limits for one series on its own, with the whole budget for it.
 #[must_use]
 pub fn judge_series(series: &SeriesInput<'_>, policy: &Policy) -> Limits {
@@ -67,106 +45,22 @@ pub fn judge_series(series: &SeriesInput<'_>, policy: &Policy) -> Limits {
 /// Limits for the next value of each series of a partition, in the order given.
 #[must_use]
 pub fn judge_partition(series: &[SeriesInput<'_>], policy: &Policy) -> Vec<Limits> {
-    let mut days = Days::default();
-    let outcomes: Vec<Outcome> = series.iter().map(|s| learn(s, &mut days, policy)).collect();
-    let factor = factor(&outcomes, policy);
-    outcomes
+    let mut room = Room::default();
+    let learned: Vec<Lesson> = series.iter().map(|s| learn(s, &mut room, policy)).collect();
+    let moving = learned
         .iter()
+        .filter(|l| matches!(l.outcome, Outcome::Fitted(_)))
+        .count();
+    let factor = factor(moving, room.worst, policy);
+    learned
+        .into_iter()
         .zip(series)
-        .map(|(outcome, input)| limits(outcome, input, factor, policy))
+        .map(|(learned, input)| limits(learned, input, factor, policy))
         .collect()
 }
 
-fn recent<'a>(series: &SeriesInput<'a>, policy: &Policy) -> &'a [Point] {
-    // A little more than the window, so that its first points have a past to be predicted from.
-    let keep = policy.window.saturating_add(28);
-    &series.points[series.points.len().saturating_sub(keep)..]
-}
-
-fn learn(series: &SeriesInput<'_>, days: &mut Days, policy: &Policy) -> Outcome {
-    let points = recent(series, policy);
-    let values: Vec<f64> = points.iter().map(Point::learnable).collect();
-    let known = values.iter().filter(|v| !v.is_nan()).count();
-    if known < policy.min_points.max(1) {
-        let more = policy.min_points.max(1) - known;
-        return Outcome::Learning(u32::try_from(more).unwrap_or(u32::MAX));
-    }
-    let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
-    for v in values.iter().filter(|v| !v.is_nan()) {
-        (min, max) = (min.min(*v), max.max(*v));
-    }
-    if min >= max {
-        return Outcome::Constant(min);
-    }
-    let scale = Scale::choose(series.kind, min, max);
-    let calendar = days.of(points, series.date);
-    match fit(series, points, &values, scale, calendar, policy) {
-        Some(fit) => Outcome::Fitted(Box::new(fit)),
-        None => Outcome::Learning(1),
-    }
-}
-
-fn fit(
-    series: &SeriesInput<'_>,
-    points: &[Point],
-    values: &[f64],
-    scale: Scale,
-    calendar: &Calendar,
-    policy: &Policy,
-) -> Option<Fit> {
-    let first = values.len().saturating_sub(policy.window).max(2);
-    let scaled: Vec<f64> = values
-        .iter()
-        .map(|v| if v.is_nan() { *v } else { scale.to(*v) })
-        .collect();
-    let predictions = Predictions::new(&scaled, calendar);
-    let mut best = choose(&predictions, &scaled, first)?;
-    draw_in(&mut best.misses);
-    let rows = sample_size(points);
-    let level = scale.back(best.center);
-    let floor = scale.floor(level, rows);
-    let newest = values.len().saturating_sub(1);
-    let (mut down, mut up) = sides(&best.misses, newest);
-    lend(&mut down, &mut up, best.misses.len(), policy.steady_points);
-    let (below, above) = series.kind.shares();
-    let last = values.len();
-    let exceeded = weighed(&best.misses, newest)
-        .map(|(at, miss, weight)| {
-            let side = if miss < 0.0 { &down } else { &up };
-            let size = miss.abs();
-            let with = side.width.max(floor);
-            // A small miss hardly moves the width that it is part of.
-            let width = if size < 0.25 * with {
-                with
-            } else {
-                side.without(size, weight).max(floor)
-            };
-            let width = width * if miss < 0.0 { below } else { above };
-            (last - at, if width > 0.0 { size / width } else { 0.0 })
-        })
-        .collect();
-    Some(Fit {
-        model: best.predictor.model(),
-        scale,
-        center: best.center,
-        down: below * down.width.max(floor),
-        up: above * up.width.max(floor),
-        exceeded,
-    })
-}
-
 /// The partition's factor on all widths; see the module's head.
-fn factor(outcomes: &[Outcome], policy: &Policy) -> f64 {
-    let fits = || {
-        outcomes.iter().filter_map(|o| {
-            if let Outcome::Fitted(fit) = o {
-                Some(fit)
-            } else {
-                None
-            }
-        })
-    };
-    let moving = fits().count();
+fn factor(moving: usize, mut worst: Vec<f64>, policy: &Policy) -> f64 {
     if moving == 0 {
         return 1.0;
     }
@@ -175,17 +69,7 @@ fn factor(outcomes: &[Outcome], policy: &Policy) -> f64 {
     let start = (moving as f64 / REFERENCE_SERIES * REFERENCE_BUDGET / budget)
         .powf(1.0 / TAIL)
         .max(0.2);
-    let mut worst: Vec<f64> = Vec::new();
-    for fit in fits() {
-        for &(back, exceeded) in &fit.exceeded {
-            if worst.len() < back {
-                worst.resize(back, f64::NAN);
-            }
-            // `max` takes the other side of a NaN: a partition that no series covers stays NaN.
-            worst[back - 1] = worst[back - 1].max(exceeded);
-        }
-    }
-    worst.retain(|w| !w.is_nan() && *w < FAULT);
+    worst.retain(|w| *w >= 0.0 && *w < FAULT);
     worst.sort_unstable_by(f64::total_cmp);
     #[expect(
         clippy::cast_precision_loss,
@@ -209,18 +93,14 @@ fn factor(outcomes: &[Outcome], policy: &Policy) -> f64 {
     most
 }
 
-fn limits(outcome: &Outcome, series: &SeriesInput<'_>, factor: f64, policy: &Policy) -> Limits {
-    let offset = series.points.len() - recent(series, policy).len();
-    let learned_from: Vec<usize> = (offset..series.points.len())
-        .filter(|i| !series.points[*i].learnable().is_nan())
-        .collect();
-    let known = learned_from.len();
-    let mut limits = match outcome {
-        Outcome::Learning(more) => empty("learning", Some(*more)),
+fn limits(learned: Lesson, series: &SeriesInput<'_>, factor: f64, policy: &Policy) -> Limits {
+    let known = learned.from.len();
+    let mut limits = match learned.outcome {
+        Outcome::Learning(more) => empty("learning", Some(more)),
         Outcome::Constant(value) => Limits {
             lower: Some(value - series.kind.slack_below() * value.abs()),
-            expected: Some(*value),
-            upper: Some(*value),
+            expected: Some(value),
+            upper: Some(value),
             ..empty("constant", None)
         },
         Outcome::Fitted(fit) => {
@@ -239,7 +119,7 @@ fn limits(outcome: &Outcome, series: &SeriesInput<'_>, factor: f64, policy: &Pol
         }
     };
     limits.provisional = known < policy.steady_points;
-    limits.learned_from = learned_from;
+    limits.learned_from = learned.from;
     limits
 }
 
@@ -254,14 +134,4 @@ const fn empty(model: &'static str, needs_more: Option<u32>) -> Limits {
         provisional: true,
         needs_more,
     }
-}
-
-/// The usual number of rows of the last partitions.
-fn sample_size(points: &[Point]) -> Option<f64> {
-    let mut rows: Vec<f64> = points[points.len().saturating_sub(28)..]
-        .iter()
-        .filter_map(|p| p.rows)
-        .filter(|n| n.is_finite())
-        .collect();
-    (!rows.is_empty()).then(|| median(&mut rows))
 }

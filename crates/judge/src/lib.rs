@@ -12,8 +12,10 @@ pub mod compare;
 pub mod evaluate;
 pub mod exact;
 mod explain;
+mod fit;
 mod follow;
 mod learner;
+mod middles;
 mod predict;
 mod regimes;
 mod scale;
@@ -21,6 +23,8 @@ pub mod schema;
 pub mod series;
 pub mod series_file;
 pub mod suspect;
+#[cfg(test)]
+mod twin;
 mod width;
 mod words;
 

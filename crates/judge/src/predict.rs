@@ -6,6 +6,7 @@
 
 use crate::calendar::Calendar;
 use crate::follow::follow;
+use crate::middles::rolling_middles;
 
 /// How a prediction is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,9 @@ impl Predictor {
 }
 
 const COUNT: usize = 6;
-const LONG: usize = 28;
+/// How many values the median of the last ones looks at, and the drift.
+const FEW: usize = 3;
+const SOME: usize = 8;
 
 /// The median by sorting in place; NaN of nothing.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
@@ -65,10 +68,21 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-/// The median of the first `n` of eight values; the rest are infinite, so that they sort last.
-///
-/// A sorting network (Batcher's odd-even merge): no branch for the processor to guess wrong.
-pub(crate) fn median_of_eight(mut v: [f64; 8], n: usize) -> f64 {
+/// The lesser of two. As the processor has it in one step: of a NaN and a number, the second.
+#[inline(always)]
+fn least(a: f64, b: f64) -> f64 {
+    if a < b { a } else { b }
+}
+
+/// The greater of two; of a NaN and a number, the second.
+#[inline(always)]
+fn most(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
+}
+
+/// Eight values in order (Batcher's odd-even merge): no branch for the processor to guess wrong.
+#[inline(always)]
+fn in_order(mut v: [f64; 8]) -> [f64; 8] {
     // Written out by a macro: a loop over the pairs would keep the values in memory.
     macro_rules! exchange {
         ($($low:literal $high:literal),+) => {$(
@@ -79,53 +93,62 @@ pub(crate) fn median_of_eight(mut v: [f64; 8], n: usize) -> f64 {
     }
     exchange!(0 1, 2 3, 4 5, 6 7, 0 2, 1 3, 4 6, 5 7, 1 2, 5 6);
     exchange!(0 4, 1 5, 2 6, 3 7, 2 4, 3 5, 1 2, 3 4, 5 6);
+    v
+}
+
+/// The median of the first `n` of eight values; the rest are infinite, so that they sort last.
+pub(crate) fn median_of_eight(v: [f64; 8], n: usize) -> f64 {
+    let v = in_order(v);
     if n % 2 == 1 {
         v[n / 2]
     } else {
-        f64::midpoint(v[n / 2 - 1], v[n / 2])
+        middle(v[n / 2 - 1], v[n / 2])
     }
 }
 
+/// The mean of two, which overflows for none and has no branch.
+#[inline(always)]
+pub(crate) fn middle(a: f64, b: f64) -> f64 {
+    0.5 * a + 0.5 * b
+}
+
+#[inline(always)]
 fn median_of_three(a: f64, b: f64, c: f64) -> f64 {
-    let (low, high) = if a < b { (a, b) } else { (b, a) };
-    let least = if c < high { c } else { high };
-    if low > least { low } else { least }
+    let (low, high) = (least(a, b), most(b, a));
+    most(low, least(c, high))
 }
 
 /// What every predictor says of positions `0..=values.len()`; NaN where it has nothing to say.
+#[derive(Default)]
 pub(crate) struct Predictions {
     by: [Vec<f64>; COUNT],
+    middle: Vec<f64>,
 }
 
 impl Predictions {
-    /// Predicts each position of `values` and the one after the last.
-    pub(crate) fn new(values: &[f64], calendar: &Calendar) -> Self {
-        let n = values.len();
-        let mut weekday = vec![f64::NAN; n + 1];
-        if calendar.is_daily() {
-            for (at, slot) in weekday.iter_mut().enumerate() {
-                *slot = calendar.weekday_median(values, at);
+    /// Predicts each position of `values` and the one after the last, in place of what was here.
+    pub(crate) fn make(&mut self, values: &[f64], calendar: &Calendar) {
+        let whole = values.iter().fold(true, |whole, v| whole & !v.is_nan());
+        for predictor in [Predictor::Recent, Predictor::Drift, Predictor::Weekday] {
+            let said = &mut self.by[predictor as usize];
+            said.clear();
+            said.resize(values.len() + 1, f64::NAN);
+            match (predictor, whole) {
+                (Predictor::Recent, true) => recent_of_whole(values, said),
+                (Predictor::Drift, true) => drift_of_whole(values, said),
+                (Predictor::Recent, false) => each(said, |at| recent(values, at)),
+                (Predictor::Drift, false) => each(said, |at| drifted(values, at)),
+                _ if !calendar.is_daily() => {}
+                _ => weekdays(values, calendar, whole, said),
             }
         }
-        let mut recent = vec![f64::NAN; n + 1];
-        let mut drift = vec![f64::NAN; n + 1];
-        for at in 0..=n {
-            recent[at] = recent_median(&values[at.saturating_sub(3)..at]);
-            drift[at] = drifted(&values[at.saturating_sub(8)..at]);
-        }
-        let (median, middle) = rolling_middles(values);
-        let weekday_following = follow(values, &weekday);
-        let mean_following = follow(values, &middle);
-        Self {
-            by: [
-                median,
-                recent,
-                drift,
-                weekday,
-                weekday_following,
-                mean_following,
-            ],
-        }
+        let [median, _, _, weekday, weekday_following, mean_following] = &mut self.by;
+        rolling_middles(values, median, &mut self.middle);
+        follow(
+            values,
+            [weekday, &self.middle],
+            [weekday_following, mean_following],
+        );
     }
 
     /// The predictions of one predictor.
@@ -141,9 +164,16 @@ impl Predictions {
     }
 }
 
-fn recent_median(last: &[f64]) -> f64 {
-    let mut kept = [0.0; 3];
+fn each(said: &mut [f64], of: impl Fn(usize) -> f64) {
+    for (at, slot) in said.iter_mut().enumerate() {
+        *slot = of(at);
+    }
+}
+
+fn recent(values: &[f64], at: usize) -> f64 {
+    let mut kept = [0.0; FEW];
     let mut n = 0;
+    let last = &values[at.saturating_sub(FEW)..at];
     for x in last.iter().filter(|x| !x.is_nan()) {
         kept[n] = *x;
         n += 1;
@@ -155,14 +185,65 @@ fn recent_median(last: &[f64]) -> f64 {
     }
 }
 
-fn drifted(last: &[f64]) -> f64 {
-    if last.len() < 8 || last.iter().any(|x| x.is_nan()) {
-        return f64::NAN;
+/// [`recent`] of every position, no value being NaN: a loop without branches, which the compiler
+/// turns into one over several positions at a time. So are the other loops over whole series.
+fn recent_of_whole(values: &[f64], said: &mut [f64]) {
+    let early = values.len().min(FEW - 1);
+    each(&mut said[..=early], |at| recent(values, at));
+    let [a, b, c] = streams::<FEW>(values, 1);
+    for (((slot, a), b), c) in said.iter_mut().skip(FEW).zip(a).zip(b).zip(c) {
+        *slot = median_of_three(*a, *b, *c);
     }
+}
+
+/// So many views of the values, each `step` later than the one before, of equal lengths.
+fn streams<const N: usize>(values: &[f64], step: usize) -> [&[f64]; N] {
+    let length = (values.len() + 1).saturating_sub(step * (N - 1) + 1);
+    std::array::from_fn(|k| {
+        values
+            .get(k * step..)
+            .unwrap_or(&[])
+            .get(..length)
+            .unwrap_or(&[])
+    })
+}
+
+fn drifted(values: &[f64], at: usize) -> f64 {
+    match values[at.saturating_sub(SOME)..at].first_chunk::<SOME>() {
+        Some(last) if !last.iter().any(|x| x.is_nan()) => carried_forward(*last),
+        _ => f64::NAN,
+    }
+}
+
+fn drift_of_whole(values: &[f64], said: &mut [f64]) {
+    if let Some(late) = said.get_mut(SOME..) {
+        of_eight(streams(values, 1), late, carried_forward);
+    }
+}
+
+/// What is made of the values of eight streams at each place.
+#[inline(always)]
+fn of_eight(streams: [&[f64]; 8], made: &mut [f64], make: impl Fn([f64; 8]) -> f64) {
+    let n = made.len();
+    // One by one: the compiler sees no more than one bound in an array's `map`.
+    let [a, b, c, d, e, f, g, h] = streams;
+    let (a, b, c, d) = (&a[..n], &b[..n], &c[..n], &d[..n]);
+    let (e, f, g, h) = (&e[..n], &f[..n], &g[..n], &h[..n]);
+    for i in 0..n {
+        made[i] = make([a[i], b[i], c[i], d[i], e[i], f[i], g[i], h[i]]);
+    }
+}
+
+/// The median of the last three of eight, each carried forward by the median slope of all.
+#[inline(always)]
+fn carried_forward(last: [f64; SOME]) -> f64 {
     let rise = |k: usize| (last[k + 4] - last[k]) / 4.0;
     // The median of four is the mean of the middle two: the sum without the least and greatest.
     let (a, b, c, d) = (rise(0), rise(1), rise(2), rise(3));
-    let slope = f64::midpoint(a.min(b).max(c.min(d)), a.max(b).min(c.max(d)));
+    let slope = middle(
+        most(least(a, b), least(c, d)),
+        least(most(a, b), most(c, d)),
+    );
     median_of_three(
         last[5] + 3.0 * slope,
         last[6] + 2.0 * slope,
@@ -170,87 +251,20 @@ fn drifted(last: &[f64]) -> f64 {
     )
 }
 
-/// The median, and the mean of the middle seven tenths, of up to 28 values before each position.
-fn rolling_middles(values: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let mut window = Window::new();
-    let mut medians = Vec::with_capacity(values.len() + 1);
-    let mut means = Vec::with_capacity(values.len() + 1);
-    for at in 0..=values.len() {
-        medians.push(window.median());
-        means.push(window.mean_of_middle());
-        if let Some(new) = values.get(at) {
-            let old = at.checked_sub(LONG).map_or(f64::NAN, |old| values[old]);
-            window.replace(old, *new);
-        }
-    }
-    (medians, means)
-}
-
-/// Up to 28 values, sorted; the places that are not taken are infinite.
-struct Window {
-    sorted: [f64; LONG],
-    taken: usize,
-}
-
-impl Window {
-    const fn new() -> Self {
-        Self {
-            sorted: [f64::INFINITY; LONG],
-            taken: 0,
-        }
-    }
-
-    fn median(&self) -> f64 {
-        let (middle, odd) = (self.taken / 2, self.taken % 2 == 1);
-        match self.taken {
-            0 => f64::NAN,
-            _ if odd => self.sorted[middle],
-            _ => f64::midpoint(self.sorted[middle - 1], self.sorted[middle]),
-        }
-    }
-
-    fn mean_of_middle(&self) -> f64 {
-        let beyond = self.taken * 15 / 100;
-        let middle = &self.sorted[beyond..self.taken - beyond];
-        // Four sums at a time: one alone would wait for each addition.
-        let mut sums = [0.0; 4];
-        let fours = middle.chunks_exact(4);
-        for (slot, value) in sums.iter_mut().zip(fours.remainder()) {
-            *slot += value;
-        }
-        for four in fours {
-            for (slot, value) in sums.iter_mut().zip(four) {
-                *slot += value;
-            }
-        }
-        let sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-        #[expect(clippy::cast_precision_loss, reason = "at most 28")]
-        let count = middle.len() as f64;
-        sum / count
-    }
-
-    /// How many values are less. Counting all is quicker than a search whose every step the
-    /// processor guesses wrong.
-    fn place(&self, x: f64) -> usize {
-        let less = self.sorted.iter().map(|w| u32::from(*w < x));
-        less.fold(0_u32, u32::wrapping_add) as usize
-    }
-
-    /// Takes one value out and puts another in; NaN stands for none.
-    fn replace(&mut self, old: f64, new: f64) {
-        let none = self.taken;
-        let from = if old.is_nan() { none } else { self.place(old) };
-        // Where the new value goes among the others, the old one still there.
-        let to = if new.is_nan() { none } else { self.place(new) };
-        self.taken = none + usize::from(!new.is_nan()) - usize::from(!old.is_nan());
-        if from < to {
-            self.sorted.copy_within(from + 1..to, from);
-            self.sorted[to - 1] = if new.is_nan() { f64::INFINITY } else { new };
-        } else if to < none || !new.is_nan() {
-            self.sorted.copy_within(to..from, to + 1);
-            self.sorted[to] = new;
-        }
-    }
+/// The median of the same weekday in the eight weeks before each position.
+fn weekdays(values: &[f64], calendar: &Calendar, whole: bool, said: &mut [f64]) {
+    const WEEK: usize = 7;
+    let from = if whole && calendar.has_every_day() {
+        said.len().min(SOME * WEEK)
+    } else {
+        said.len()
+    };
+    let (early, late) = said.split_at_mut(from);
+    each(early, |at| calendar.weekday_median(values, at));
+    of_eight(streams(values, WEEK), late, |weeks| {
+        let sorted = in_order(weeks);
+        middle(sorted[3], sorted[4])
+    });
 }
 
 #[cfg(test)]
@@ -275,9 +289,14 @@ mod tests {
     fn a_prediction_looks_at_no_later_value() {
         let values: Vec<f64> = (0..60).map(|i| f64::from(i * 37 % 11)).collect();
         let days: Vec<Option<i32>> = (0..61).map(Some).collect();
-        let all = Predictions::new(&values, &Calendar::new(&days));
+        let predict = |until: usize| {
+            let mut made = Predictions::default();
+            made.make(&values[..until], &Calendar::new(&days[..=until]));
+            made
+        };
+        let all = predict(60);
         for until in 8..60 {
-            let part = Predictions::new(&values[..until], &Calendar::new(&days[..=until]));
+            let part = predict(until);
             for predictor in Predictor::ALL {
                 let (a, b) = (part.of(predictor)[until], all.of(predictor)[until]);
                 assert!(

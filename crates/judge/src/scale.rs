@@ -66,13 +66,13 @@ impl Scale {
     /// The least half-width that limits may have around `level` (in plain numbers), on the scale:
     /// 0.2 % of the level, or two standard errors of a share of `rows` rows (the arcsine of a
     /// share has standard error 1 / (2 √rows) whatever the share).
-    pub(crate) fn floor(self, level: f64, rows: Option<f64>) -> f64 {
+    pub(crate) fn floor(self, level: f64, rows: impl FnOnce() -> Option<f64>) -> f64 {
         const RELATIVE: f64 = 0.002;
         match self {
             Self::Plain => RELATIVE * level.abs(),
             Self::Log => RELATIVE,
             Self::Sqrt => RELATIVE * level.abs().sqrt(),
-            Self::Arcsine(_) => rows.filter(|n| *n >= 1.0).map_or(0.0, |n| 1.0 / n.sqrt()),
+            Self::Arcsine(_) => rows().filter(|n| *n >= 1.0).map_or(0.0, |n| 1.0 / n.sqrt()),
         }
     }
 }

@@ -184,6 +184,17 @@ fn a_backtest_names_the_outages_of_the_past_and_no_quiet_day() {
     assert_eq!(alerts[0].date, points[70].date);
 }
 
+#[test]
+fn values_whose_differences_overflow_are_judged() {
+    // Misses are infinite, and the difference of two such is none: no bound may rest on it.
+    let points = daily((0..60).map(|i| {
+        let sign = if i % 3 == 0 { -1.0 } else { 1.0 };
+        sign * f64::MAX * (1.0 - 0.01 * (i % 7) as f64)
+    }));
+    let limits = number(&points);
+    assert!(limits.expected.is_none_or(f64::is_finite), "{limits:?}");
+}
+
 fn any_value() -> impl Strategy<Value = Option<f64>> {
     prop_oneof![
         1 => Just(None),
