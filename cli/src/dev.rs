@@ -133,10 +133,11 @@ impl Embedded {
             nodes: Mutex::default(),
             tells: OnceLock::new(),
         };
+        // A node that asks before anybody leads is sent away, and waits before it asks again.
+        embedded.manager.leads().await;
         for _ in 0..embedded.config.nodes.min {
             embedded.add_node().await?;
         }
-        embedded.manager.leads().await;
         Ok(embedded)
     }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use assay_store::MetricStore as _;
-use common::{Definition, Place, Running};
+use common::{Definition, Place, Running, Said};
 use serde_json::Value;
 
 /// Three days of orders; the last one has `rows` rows.
@@ -46,6 +46,17 @@ fn good_data_is_0_and_what_is_still_learning_is_said() {
     );
     assert!(said.out.contains("still learning"), "{}", said.out);
     assert_eq!(said.err, "");
+}
+
+#[test]
+fn a_node_finds_its_leader_at_the_first_try() {
+    let place = Place::new();
+    place.write("orders.yaml", orders(&place, 19).text());
+    let mut command = place.command(&["check", "orders.yaml", "--ephemeral"]);
+    command.env("ASSAY_LOG", "assay_datanode=debug");
+    let said = Said::of(&command.output().unwrap()).ended(0);
+    assert!(said.err.contains("registered"), "{}", said.err);
+    assert!(!said.err.contains("no link to a leader"), "{}", said.err);
 }
 
 #[test]

@@ -139,6 +139,8 @@ impl Book {
         let at = self.next;
         self.next += 1;
         let history = &mut self.known.history;
+        // Both are in the order of keys, and most partitions have the same ones.
+        let mut expected = 0;
         for value in leaf.values {
             let point = HistoryPoint {
                 at,
@@ -148,10 +150,15 @@ impl Book {
                 value: value.value,
                 error_bound: value.error_bound,
             };
-            match history.binary_search_by(|(key, _)| key.cmp(&value.key)) {
-                Ok(found) => history[found].1.push(point),
+            let found = match history.get(expected) {
+                Some((key, _)) if *key == value.key => Ok(expected),
+                _ => history.binary_search_by(|(key, _)| key.cmp(&value.key)),
+            };
+            match found {
+                Ok(at) => history[at].1.push(point),
                 Err(new) => history.insert(new, (value.key, vec![point])),
             }
+            expected = found.unwrap_or_else(|new| new) + 1;
         }
         self.known.verdicts.push(leaf.verdict);
         self.known.breaches.extend(leaf.breaches);

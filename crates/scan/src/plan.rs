@@ -11,6 +11,7 @@ use assay_model::dataset::{Dataset, LogicalType};
 use assay_model::metric::{Metric, MetricKey};
 use jiff::tz::TimeZone;
 
+use crate::clock;
 pub use crate::rules::ColumnRules;
 use crate::rules::{Question, Rule};
 
@@ -82,7 +83,7 @@ const fn is_of_key(metric: Metric) -> bool {
 #[must_use]
 pub fn table_plan(dataset: &Dataset, columns: &[&str]) -> ScanPlan {
     let mut plan = ScanPlan {
-        zone: TimeZone::get(&dataset.partitions.time_zone).ok(),
+        zone: clock::zone(&dataset.partitions.time_zone),
         ..ScanPlan::default()
     };
     plan.table.distinct_limit = u64::from(dataset.scan.distinct_limit);

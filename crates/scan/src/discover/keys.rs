@@ -11,6 +11,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use super::value::{Unit, Value, parse_time};
+use crate::clock;
 use crate::error::{Place, ScanError};
 
 /// Separates the parts of an order; below every printable character, so that a shorter text
@@ -26,7 +27,7 @@ pub const MOST_PARTITIONS: usize = 100_000;
 /// # Errors
 /// [`ScanError::Definition`] when no such zone is known.
 pub fn zone(partitions: &Partitioning) -> Result<TimeZone, ScanError> {
-    TimeZone::get(&partitions.time_zone).map_err(|_| ScanError::Definition {
+    clock::zone(&partitions.time_zone).ok_or_else(|| ScanError::Definition {
         path: "the dataset".to_owned(),
         place: Place::file(),
         what: format!("the time zone {:?} is not known", partitions.time_zone),

@@ -10,7 +10,7 @@ use parquet::schema::types::ColumnDescPtr;
 use super::columns::FileColumn;
 use super::generic;
 use super::header::PageKind;
-use super::hybrid::{self, BLOCK, Fault, Values};
+use super::hybrid::{self, Fault, Values};
 use super::levels;
 use super::pages::{ChunkPages, RawPage};
 use super::sink::{Decoded, Sink};
@@ -215,6 +215,7 @@ fn feed_indices(
     let (width, bytes) = bytes.split_first().ok_or("a page of indices is empty")?;
     let entries = dictionary.values.len();
     let Dictionary { values, counts } = dictionary;
+    let mut room = values.empty();
     hybrid::visit(bytes, u32::from(*width), count, |indices| {
         match (indices, counts.as_mut()) {
             (Values::Repeat(index, times), counts) => {
@@ -235,7 +236,7 @@ fn feed_indices(
                 }
                 match counts {
                     Some(counts) => block.iter().for_each(|index| counts[*index as usize] += 1),
-                    None => gather(values, block, sink),
+                    None => gather(values, block, &mut room, sink),
                 }
                 Ok(())
             }
@@ -243,21 +244,24 @@ fn feed_indices(
     })
 }
 
-/// Feeds the entries that a block of indices names, each within the dictionary.
-fn gather(values: &Decoded, block: &[u32], sink: &mut Sink<'_>) {
-    fn with<T: Copy + Default>(values: &[T], block: &[u32], feed: impl FnOnce(&[T])) {
-        let mut gathered = [T::default(); BLOCK];
-        for (to, index) in gathered.iter_mut().zip(block) {
-            *to = values[*index as usize];
-        }
-        feed(&gathered[..block.len()]);
+/// Feeds the entries that a block of indices names, each within the dictionary. `room` is of the
+/// kind of the dictionary.
+fn gather(values: &Decoded, block: &[u32], room: &mut Decoded, sink: &mut Sink<'_>) {
+    fn with<'r, T: Copy>(values: &[T], block: &[u32], room: &'r mut Vec<T>) -> &'r [T] {
+        room.clear();
+        room.extend(block.iter().map(|index| values[*index as usize]));
+        room
     }
-    match values {
-        Decoded::Ints(values) => with(values, block, |block| sink.ints(block)),
-        Decoded::Unsigned(values) => with(values, block, |block| sink.unsigned(block)),
-        Decoded::Floats(values) => with(values, block, |block| sink.floats(block)),
-        Decoded::Wide(values) => with(values, block, |block| sink.wide(block)),
-        other => block
+    match (values, room) {
+        (Decoded::Ints(values), Decoded::Ints(room)) => sink.ints(with(values, block, room)),
+        (Decoded::Unsigned(values), Decoded::Unsigned(room)) => {
+            sink.unsigned(with(values, block, room));
+        }
+        (Decoded::Floats(values), Decoded::Floats(room)) => {
+            sink.floats(with(values, block, room));
+        }
+        (Decoded::Wide(values), Decoded::Wide(room)) => sink.wide(with(values, block, room)),
+        (other, _) => block
             .iter()
             .for_each(|index| sink.entry(other, *index as usize, 1)),
     }

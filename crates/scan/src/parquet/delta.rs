@@ -8,7 +8,8 @@
 //! Source of the layout: the Parquet format's Encodings.md, "Delta encoding", "Delta-length byte
 //! array" and "Delta Strings".
 
-use super::hybrid::{Fault, unpack_block};
+use super::hybrid::Fault;
+use super::unpack::unpack_block;
 
 /// The parquet number of lengths as deltas, then the values.
 pub(crate) const DELTA_LENGTH: i32 = 6;

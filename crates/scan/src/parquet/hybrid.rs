@@ -6,13 +6,13 @@
 //!
 //! Source of the layout: the Parquet format's Encodings.md, "RLE / Bit-Packing Hybrid".
 
+use super::unpack::unpack_block;
+
 /// What breaks the rules of the encoding.
 pub(crate) type Fault = String;
 
 /// Values of a block.
 pub(crate) const BLOCK: usize = 1024;
-/// Values that are unpacked together.
-const PACK: usize = 32;
 
 /// Values in the order of the encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(crate) enum Values<'a> {
 
 enum Run<'a> {
     Repeat(u32, usize),
-    /// Packed values, and how many of them count.
+    /// Packed values with all that is behind them, and how many of them count.
     Packed(&'a [u8], usize),
 }
 
@@ -73,8 +73,8 @@ impl<'a> Runs<'a> {
             let whole = stated
                 .saturating_mul(self.width as usize)
                 .min(self.bytes.len());
-            let (packed, rest) = self.bytes.split_at(whole);
-            self.bytes = rest;
+            let packed = self.bytes;
+            self.bytes = &self.bytes[whole..];
             self.left -= count;
             if count > 0 {
                 return Ok(Some(Run::Packed(packed, count)));
@@ -182,61 +182,6 @@ pub(crate) fn set_bits(bytes: &[u8], count: usize) -> usize {
         bytes[whole] & ((1 << rest) - 1)
     };
     ones + last.count_ones() as usize
-}
-
-/// Fills `out` from packed values; missing padding reads as zeros beyond the values that count.
-pub(crate) fn unpack_block(packed: &[u8], width: u32, out: &mut [u32]) {
-    let size = 4 * width as usize;
-    let mut padded = [0u8; 128];
-    for (index, out) in out.chunks_mut(PACK).enumerate() {
-        let from = packed.get(index * size..).unwrap_or(&[]);
-        let source = if let Some(whole) = from.get(..size) {
-            whole
-        } else {
-            padded[..from.len()].copy_from_slice(from);
-            padded[from.len()..].fill(0);
-            &padded[..size]
-        };
-        if let Ok(whole) = <&mut [u32; PACK]>::try_from(&mut *out) {
-            unpack(source, width, whole);
-        } else {
-            let mut whole = [0; PACK];
-            unpack(source, width, &mut whole);
-            out.copy_from_slice(&whole[..out.len()]);
-        }
-    }
-}
-
-macro_rules! by_width {
-    ($width:expr, $source:expr, $out:expr; $($bits:literal)+) => {
-        match $width {
-            $($bits => unpack_const::<$bits>($source, $out),)+
-            _ => $out.fill(0),
-        }
-    };
-}
-
-fn unpack(source: &[u8], width: u32, out: &mut [u32; PACK]) {
-    by_width!(width, source, out; 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25
-        26 27 28 29 30 31 32);
-}
-
-/// 32 values of `BITS` bits are `4 * BITS` bytes; each value lies within eight of them.
-#[inline]
-fn unpack_const<const BITS: usize>(source: &[u8], out: &mut [u32; PACK]) {
-    let source = &source[..4 * BITS];
-    let mask = u32::MAX >> (32 - BITS);
-    for (index, out) in out.iter_mut().enumerate() {
-        let bit = index * BITS;
-        // The last values are taken from the last eight bytes.
-        let from = (bit / 8).min((4 * BITS).saturating_sub(8));
-        let word = match source[from..].first_chunk::<8>() {
-            Some(word) => u64::from_le_bytes(*word),
-            // Values of one bit are four bytes.
-            None => source.iter().rev().fold(0, |w, b| w << 8 | u64::from(*b)),
-        };
-        *out = (word >> (bit - 8 * from)) as u32 & mask;
-    }
 }
 
 #[cfg(test)]

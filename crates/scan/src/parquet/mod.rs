@@ -25,6 +25,7 @@ pub(crate) mod rows;
 pub(crate) mod sink;
 pub(crate) mod spelled;
 mod split;
+mod unpack;
 mod values;
 
 pub use batches::cut;

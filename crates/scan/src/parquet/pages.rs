@@ -36,7 +36,7 @@ pub(crate) struct Scratch {
 
 /// Bytes of buffers that a thread keeps between two scans: fresh memory costs about as much as
 /// reading into it. More is given back.
-const KEPT_MOST: usize = 8 << 20;
+const KEPT_MOST: usize = 16 << 20;
 
 thread_local! {
     static KEPT: Cell<Option<Scratch>> = const { Cell::new(None) };

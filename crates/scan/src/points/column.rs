@@ -9,7 +9,6 @@ use assay_metrics::{
 };
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::table::seconds;
 use super::{Class, Subject, shows_value, unavailable};
@@ -260,7 +259,7 @@ impl Subject<'_> {
             let kinds = "times with a zone, times without".to_owned();
             return Err(Unavailable::MixedTypes { kinds });
         }
-        let zone = TimeZone::get(&self.dataset.partitions.time_zone).ok();
+        let zone = clock::zone(&self.dataset.partitions.time_zone);
         let instant = |reading| {
             let instant = zone.as_ref().and_then(|zone| clock::instant(reading, zone));
             instant.map(Scalar::Timestamp).ok_or(Unavailable::Overflow)
@@ -284,7 +283,7 @@ impl Subject<'_> {
             return Ok(MetricPoint::computed(key, MetricValue::Null));
         };
         let text = scalar_text(&greatest);
-        let zone = TimeZone::get(&self.dataset.partitions.time_zone).ok();
+        let zone = clock::zone(&self.dataset.partitions.time_zone);
         let latest = zone.and_then(|zone| zone.to_timestamp(parse_datetime(&text, &zone)?).ok());
         Ok(match latest {
             Some(latest) => MetricPoint::computed(key, seconds(latest, self.now)),
