@@ -4,6 +4,8 @@
 
 mod common;
 mod gateway;
+#[path = "by_http/people.rs"]
+mod people;
 
 use std::time::Duration;
 
@@ -63,6 +65,11 @@ impl Both {
         let events = Definition::new("events", place.path("events"), "csv")
             .set("assayRun", "{ schedule: '15 3 * * *' }");
         place.write("datasets/events.odcs.yaml", events.text());
+        Self::on(place, 2).await
+    }
+
+    /// A cluster on what lies in a place, whose first runs have ended.
+    async fn on(place: Place, runs: usize) -> Self {
         let dev = [
             "dev",
             "--grpc-port",
@@ -75,7 +82,7 @@ impl Both {
             "3600",
         ];
         let dev = Running::start(place.command(&dev), &place.path("log"));
-        place.settled(2, PATIENCE).await;
+        place.settled(runs, PATIENCE).await;
         let (grpc, http) = (told(&place, "gRPC "), told(&place, "HTTP API "));
         Self {
             place,
@@ -88,6 +95,8 @@ impl Both {
     fn by(&self, way: (&str, &str), args: &[&str]) -> Said {
         let mut command = self.place.command(args);
         command.args(["--time-format", "iso"]).env(way.0, way.1);
+        // As a gateway of one's own machine calls whoever asks.
+        command.env("ASSAY_USER", "local");
         let mut said = Said::of(&command.output().unwrap());
         let gateway = self.http.trim_end_matches("/api/v1");
         for text in [&mut said.out, &mut said.err] {
@@ -344,7 +353,7 @@ async fn only_the_gateway_that_is_named_is_asked() {
         .ended(5)
         .kind(&["gateway"]);
     // What a manager alone answers says so.
-    both.by_http(&["incident", "list"])
+    both.by_http(&["schedule", "tick"])
         .ended(2)
         .kind(&["a manager", "--server"]);
     // By the flag, the address that `assay dev` prints is that of the API.

@@ -75,7 +75,7 @@ async fn an_incident_is_listed_taken_muted_and_resolved() {
     place.assay(&["incident", "note", &id, note]).ended(0);
     place
         .assay(&["incident", "note", &id, ""])
-        .ended(4)
+        .ended(2)
         .kind(&["it is empty"]);
     let whole = place
         .assay(&["incident", "get", &id, "-o", "json"])
@@ -111,7 +111,7 @@ async fn an_incident_is_listed_taken_muted_and_resolved() {
     place.assay(&["incident", "resolve", &id]).ended(0);
     place
         .assay(&["incident", "ack", &id])
-        .ended(4)
+        .ended(2)
         .kind(&["is resolved", "nothing to acknowledge"]);
     let told = place.assay(&["incident", "get", &id, "-o", "json"]);
     let told = told.ended(0).json()["items"][0]["events"].to_string();
@@ -160,7 +160,7 @@ async fn a_subscription_is_added_tested_paused_and_removed_and_no_secret_is_anyw
     place.assay(&["subscribe", "pause", &id]).ended(0);
     place
         .assay(&["subscribe", "test", &id])
-        .ended(4)
+        .ended(2)
         .kind(&["paused", "resume"]);
     place.assay(&["subscribe", "resume", &id]).ended(0);
     let dead = add(&[&format!("{}/dead", receiver.url())]).ended(0).json();
@@ -220,11 +220,11 @@ async fn a_subscription_is_added_tested_paused_and_removed_and_no_secret_is_anyw
     // Refusals say what to do.
     add(&["somewhere"]).ended(2).kind(&["--channel"]);
     add(&["http://169.254.169.254/"])
-        .ended(4)
+        .ended(2)
         .kind(&["[webhook] allow"]);
     add(&[&target, "--secret", CANARY]).ended(2);
     add(&[&target, "--secret", "env:ASSAY_NOTIFY_NOT_SET"])
-        .ended(4)
+        .ended(2)
         .kind(&["env:ASSAY_NOTIFY_NOT_SET", "not to be had"]);
     dev.kill();
     for (name, text) in everything(&place) {

@@ -1,5 +1,6 @@
 //! What people do through the API: one file a noun.
 
+mod deliveries;
 mod feedback;
 mod incidents;
 pub(crate) mod seams;

@@ -142,10 +142,12 @@ async fn everybody(scene: &Scene, paths: &[(&str, &str)]) {
 async fn owners_answer_back_for_what_is_theirs_and_nobody_else_does() {
     let scene = Scene::new().await;
     let withdraw = format!("datasets/DATASET/feedback/fb_{}:withdraw", "0".repeat(32));
+    let look = withdraw.replace(":withdraw", ":preview");
     let paths = [
         ("datasets/DATASET/feedback:preview", DRAFT),
         ("datasets/DATASET/feedback", DRAFT),
         (withdraw.as_str(), WHY),
+        (look.as_str(), "{}"),
     ];
     everybody(&scene, &paths).await;
     let told = reader(Role::Subscriber, &[], &["sales"], false);

@@ -77,7 +77,7 @@ pub struct Keeping {
     /// Why, for those who wonder later.
     #[arg(long, required_unless_present = "preview")]
     pub reason: Option<String>,
-    /// Who answers [default: the user of this machine].
+    /// Who answers [default: the user of this machine]; over the HTTP API it is who the token is of.
     #[arg(long)]
     pub by: Option<String>,
     /// Show what it would change, and keep nothing.

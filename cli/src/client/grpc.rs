@@ -1,5 +1,7 @@
 //! A cluster as its manager tells of it, by gRPC.
 
+mod people;
+
 use std::sync::Arc;
 
 use assay_model::ids::RunId;
@@ -30,8 +32,8 @@ fn refusal(status: &Status) -> Refusal {
     }
 }
 
-/// The same of a wish: one that does not fit the state of the run is a wrong command, not an
-/// evaluation that failed.
+/// The same of a wish: one that does not fit what is there is a wrong command, not an evaluation that
+/// failed.
 fn unfit(status: &Status) -> Refusal {
     match status.code() {
         Code::FailedPrecondition => Refusal {

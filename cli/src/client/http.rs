@@ -9,6 +9,7 @@ mod asks;
 mod call;
 mod events;
 mod look;
+mod people;
 mod problem;
 mod words;
 

@@ -4,6 +4,8 @@
 //! words, or a refusal that knows its exit code. There are two ways: a manager by gRPC, a gateway by
 //! its HTTP API. A command must never know which one it goes.
 
+mod people;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use assay_model::dataset::Dataset;
 use assay_model::ids::RunId;
 use assay_proto::v1;
 use async_trait::async_trait;
+
+pub use people::{Answers, Notices};
 
 /// What every question gives.
 pub type Answer<T> = Result<T, Refusal>;
@@ -96,7 +100,7 @@ pub struct Put<'a> {
 
 /// A cluster.
 #[async_trait]
-pub trait Cluster: Send + Sync {
+pub trait Cluster: Notices + Answers + Send + Sync {
     /// Where it is.
     fn address(&self) -> &str;
 

@@ -5,6 +5,7 @@
 //! has seen, unless it is told to, or ask where nobody can answer.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -20,7 +21,8 @@ use uuid::Uuid;
 
 use super::by_prefix;
 use crate::args::{Answering, FeedbackCommand, Keeping, NodeRange};
-use crate::client::{Client, refused};
+use crate::client::port::{Answer, Answers, Cluster};
+use crate::client::{Client, connect, find};
 use crate::context::Context;
 use crate::dev::{Embedded, EmbeddedConfig, store_path};
 use crate::exit::Exit;
@@ -30,32 +32,31 @@ use crate::show::{table, text};
 /// Answers that an id is looked for among.
 const KNOWN_MAX: u32 = 10_000;
 
-/// A way to a manager: one that runs, or one of this process for as long as the command does.
+/// A way to a cluster: one that runs, or one of this process for as long as the command does.
 struct Way {
-    client: Client,
+    cluster: Arc<dyn Cluster>,
     embedded: Option<(Embedded, DataLock)>,
 }
 
 impl Way {
+    /// To a cluster that runs.
+    fn to(cluster: Arc<dyn Cluster>) -> Self {
+        let embedded = None;
+        Self { cluster, embedded }
+    }
+
     async fn open(cx: &Context) -> Result<Self> {
-        if let Some(client) = Client::find(cx).await? {
-            let embedded = None;
-            return Ok(Self { client, embedded });
+        if let Some(cluster) = find(cx).await? {
+            return Ok(Self::to(cluster));
         }
         let folder = cx.data_dir();
         if !store_path(&folder).exists() {
             // Says who could be asked instead.
-            let client = Client::connect(cx).await?;
-            let embedded = None;
-            return Ok(Self { client, embedded });
+            return Ok(Self::to(connect(cx).await?));
         }
         let lock = match hold(&folder, "feedback")? {
             Lock::Held(lock) => lock,
-            Lock::Taken(_) => {
-                let client = Client::connect(cx).await?;
-                let embedded = None;
-                return Ok(Self { client, embedded });
-            }
+            Lock::Taken(_) => return Ok(Self::to(connect(cx).await?)),
         };
         let embedded = Embedded::start(EmbeddedConfig {
             data_dir: Some(folder),
@@ -68,9 +69,9 @@ impl Way {
         })
         .await?;
         let door = Door::Local(embedded.manager.doorway());
-        let client = Client::local(&door, cx).await?;
+        let cluster = Client::local(&door, cx).await?;
         Ok(Self {
-            client,
+            cluster: Arc::new(cluster),
             embedded: Some((embedded, lock)),
         })
     }
@@ -85,12 +86,12 @@ impl Way {
 /// Runs the command.
 pub async fn run(command: FeedbackCommand, cx: &Context) -> Result<Exit> {
     let way = Way::open(cx).await?;
-    let done = act(command, &way.client, cx).await;
+    let done = act(command, &*way.cluster, cx).await;
     way.close().await;
     done
 }
 
-async fn act(command: FeedbackCommand, client: &Client, cx: &Context) -> Result<Exit> {
+async fn act(command: FeedbackCommand, cluster: &dyn Answers, cx: &Context) -> Result<Exit> {
     match command {
         FeedbackCommand::MarkAsNormal {
             dataset,
@@ -98,11 +99,11 @@ async fn act(command: FeedbackCommand, client: &Client, cx: &Context) -> Result<
             how,
         } => {
             let ends = (partition, None);
-            answer(FeedbackKind::MarkAsNormal, dataset, ends, &how, client, cx).await
+            answer(FeedbackKind::MarkAsNormal, dataset, ends, &how, cluster, cx).await
         }
         FeedbackCommand::TrainAsNewNormal { dataset, from, how } => {
             let kind = FeedbackKind::TrainAsNewNormal;
-            answer(kind, dataset, (from, None), &how, client, cx).await
+            answer(kind, dataset, (from, None), &how, cluster, cx).await
         }
         FeedbackCommand::ExcludeWindow {
             dataset,
@@ -111,11 +112,11 @@ async fn act(command: FeedbackCommand, client: &Client, cx: &Context) -> Result<
             how,
         } => {
             let kind = FeedbackKind::ExcludeWindow;
-            answer(kind, dataset, (from, to), &how, client, cx).await
+            answer(kind, dataset, (from, to), &how, cluster, cx).await
         }
-        FeedbackCommand::List { dataset, limit } => list(&dataset, limit, client, cx).await,
+        FeedbackCommand::List { dataset, limit } => list(&dataset, limit, cluster, cx).await,
         FeedbackCommand::Withdraw { dataset, id, how } => {
-            withdraw(&dataset, &id, &how, client, cx).await
+            withdraw(&dataset, &id, &how, cluster, cx).await
         }
     }
 }
@@ -126,20 +127,18 @@ struct Told {
     backtest: Backtest,
 }
 
-fn told(response: Result<tonic::Response<v1::FeedbackResponse>, tonic::Status>) -> Result<Told> {
-    let response = response.map_err(|status| refused(&status))?.into_inner();
+fn told(response: Answer<v1::FeedbackResponse>) -> Result<Told> {
+    let response = response?;
     Ok(Told {
         answer: convert::feedback(response.feedback)?,
         backtest: convert::backtest(response.backtest)?,
     })
 }
 
-async fn preview(client: &Client, what: What, last: u32) -> Result<Told> {
-    let asked = client.call(v1::PreviewFeedbackRequest {
-        what: Some(what),
-        last,
-    });
-    told(client.feedback().preview(asked).await)
+async fn preview(cluster: &dyn Answers, what: What, last: u32) -> Result<Told> {
+    let what = Some(what);
+    let asked = v1::PreviewFeedbackRequest { what, last };
+    told(cluster.preview(asked).await)
 }
 
 async fn answer(
@@ -147,7 +146,7 @@ async fn answer(
     dataset: String,
     (from, to): (String, Option<String>),
     how: &Answering,
-    client: &Client,
+    cluster: &dyn Answers,
     cx: &Context,
 ) -> Result<Exit> {
     let keeping = &how.keeping;
@@ -159,21 +158,21 @@ async fn answer(
         from,
         to: to.unwrap_or_default(),
         reason: reason(keeping),
-        by: who(keeping),
+        by: cluster.who(keeping.by.as_deref())?,
     };
     if looks_first(keeping) {
-        let looked = preview(client, What::Draft(draft.clone()), keeping.last).await?;
+        let looked = preview(cluster, What::Draft(draft.clone()), keeping.last).await?;
         if !keep_it(&looked, "kept", keeping, cx)? {
             return Ok(Exit::Ok);
         }
     }
-    let asked = client.call(v1::KeepFeedbackRequest {
+    let wish = v1::KeepFeedbackRequest {
         // Chosen here, so that a repeat of the call is the same answer.
         id: assay_model::feedback::FeedbackId(Uuid::now_v7()).to_string(),
         draft: Some(draft),
         last: keeping.last,
-    });
-    let kept = told(client.feedback().keep(asked).await)?;
+    };
+    let kept = told(cluster.keep(wish).await)?;
     done(&kept, "kept", looks_first(keeping), cx)
 }
 
@@ -181,25 +180,25 @@ async fn withdraw(
     dataset: &str,
     id: &str,
     keeping: &Keeping,
-    client: &Client,
+    cluster: &dyn Answers,
     cx: &Context,
 ) -> Result<Exit> {
-    let (known, _) = known(dataset, KNOWN_MAX, client).await?;
+    let (known, _) = known(dataset, KNOWN_MAX, cluster).await?;
     let names: Vec<String> = known.iter().map(|answer| answer.id.to_string()).collect();
     let request = v1::WithdrawFeedbackRequest {
         dataset: dataset.to_owned(),
         id: by_prefix("feedback", id, &names)?,
         reason: reason(keeping),
-        by: who(keeping),
+        by: cluster.who(keeping.by.as_deref())?,
         last: keeping.last,
     };
     if looks_first(keeping) {
-        let looked = preview(client, What::Withdrawal(request.clone()), keeping.last).await?;
+        let looked = preview(cluster, What::Withdrawal(request.clone()), keeping.last).await?;
         if !keep_it(&looked, "withdrawn", keeping, cx)? {
             return Ok(Exit::Ok);
         }
     }
-    let withdrawn = told(client.feedback().withdraw(client.call(request)).await)?;
+    let withdrawn = told(cluster.withdraw(request).await)?;
     done(&withdrawn, "withdrawn", looks_first(keeping), cx)
 }
 
@@ -207,18 +206,6 @@ fn reason(keeping: &Keeping) -> String {
     // A look needs none; the parser has seen to it that all else has one.
     let look = || "a look".to_owned();
     keeping.reason.clone().unwrap_or_else(look)
-}
-
-/// Who answers: as said, or as this machine calls the user.
-fn who(keeping: &Keeping) -> String {
-    let of_machine = || {
-        let named = ["USER", "LOGNAME"].into_iter().find_map(|name| {
-            let value = std::env::var(name).ok()?;
-            (!value.is_empty()).then_some(value)
-        });
-        named.unwrap_or_else(|| "somebody".to_owned())
-    };
-    keeping.by.clone().unwrap_or_else(of_machine)
 }
 
 /// Whether the backtest is shown before anything is kept: where somebody is there to look at it.
@@ -306,20 +293,19 @@ fn feedback_json(answer: &Answered) -> Value {
     })
 }
 
-async fn known(dataset: &str, limit: u32, client: &Client) -> Result<(Vec<Answered>, bool)> {
-    let asked = client.call(v1::ListFeedbackRequest {
+async fn known(dataset: &str, limit: u32, cluster: &dyn Answers) -> Result<(Vec<Answered>, bool)> {
+    let which = v1::ListFeedbackRequest {
         dataset: dataset.to_owned(),
         limit,
-    });
-    let listed = client.feedback().list(asked).await;
-    let listed = listed.map_err(|status| refused(&status))?.into_inner();
+    };
+    let listed = cluster.answers(which).await?;
     let read = |wire| convert::feedback(Some(wire));
     let answers: Result<Vec<Answered>, _> = listed.feedback.into_iter().map(read).collect();
     Ok((answers?, listed.more))
 }
 
-async fn list(dataset: &str, limit: u32, client: &Client, cx: &Context) -> Result<Exit> {
-    let (answers, more) = known(dataset, limit, client).await?;
+async fn list(dataset: &str, limit: u32, cluster: &dyn Answers, cx: &Context) -> Result<Exit> {
+    let (answers, more) = known(dataset, limit, cluster).await?;
     if answers.is_empty() {
         cx.screen.text(&format!(
             "Nobody has answered back on {dataset}. See: assay feedback --help\n"

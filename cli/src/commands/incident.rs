@@ -1,7 +1,7 @@
 //! `assay incident`: what is wrong, and what people say about it.
 //!
-//! Comes in: a command. Goes out: rows of incidents, or a wish carried to the leader, with whose it
-//! is.
+//! Comes in: a command. Goes out: rows of incidents, or a wish carried to the cluster, which knows
+//! whose it is.
 
 use anyhow::Result;
 use assay_proto::convert::{opt_time, time_of};
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::by_prefix;
 use crate::args::IncidentCommand;
-use crate::client::{Client, refused};
+use crate::client::connect;
+use crate::client::port::Notices;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::show::{table, text};
@@ -22,17 +23,18 @@ const ALL: u32 = 1000;
 
 /// Runs the command.
 pub async fn run(command: IncidentCommand, cx: &Context) -> Result<Exit> {
-    let client = Client::connect(cx).await?;
+    let cluster = connect(cx).await?;
+    let cluster: &dyn Notices = &*cluster;
     match command {
         IncidentCommand::List {
             dataset,
             all,
             limit,
-        } => list(&client, dataset, all, limit, cx).await,
-        IncidentCommand::Get { incident } => get(&client, &incident, cx).await,
+        } => list(cluster, dataset, all, limit, cx).await,
+        IncidentCommand::Get { incident } => get(cluster, &incident, cx).await,
         IncidentCommand::Ack { incident } => {
             change(
-                &client,
+                cluster,
                 &incident,
                 Wish::Acknowledge(true),
                 "acknowledged",
@@ -44,14 +46,14 @@ pub async fn run(command: IncidentCommand, cx: &Context) -> Result<Exit> {
             incident, lasting, ..
         } => {
             let Some(lasting) = lasting else {
-                return change(&client, &incident, Wish::Unmute(true), "told of again", cx).await;
+                return change(cluster, &incident, Wish::Unmute(true), "told of again", cx).await;
             };
             let after = SignedDuration::try_from(lasting).unwrap_or(SignedDuration::MAX);
             let until = Timestamp::now().checked_add(after);
             let until = until.unwrap_or(Timestamp::MAX);
             let done = format!("muted until {until:.0}");
             change(
-                &client,
+                cluster,
                 &incident,
                 Wish::MuteUntil(time_of(until)),
                 &done,
@@ -64,39 +66,23 @@ pub async fn run(command: IncidentCommand, cx: &Context) -> Result<Exit> {
                 "" => "nobody's".to_owned(),
                 who => format!("assigned to {who}"),
             };
-            change(&client, &incident, Wish::Assign(who), &done, cx).await
+            change(cluster, &incident, Wish::Assign(who), &done, cx).await
         }
         IncidentCommand::Note { incident, text } => {
-            change(&client, &incident, Wish::Note(text), "noted", cx).await
+            change(cluster, &incident, Wish::Note(text), "noted", cx).await
         }
         IncidentCommand::Resolve { incident } => {
-            change(&client, &incident, Wish::Resolve(true), "resolved", cx).await
+            change(cluster, &incident, Wish::Resolve(true), "resolved", cx).await
         }
     }
 }
 
-/// Who types this, as the machine knows them.
-pub fn by() -> String {
-    let named = ["ASSAY_USER", "USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
-    named.unwrap_or_else(|| "somebody without a name".to_owned())
-}
-
-async fn causes(client: &Client, request: v1::ListCausesRequest) -> Result<Vec<v1::Cause>> {
-    let answer = client.notices().list_causes(client.call(request)).await;
-    Ok(answer
-        .map_err(|status| refused(&status))?
-        .into_inner()
-        .causes)
-}
-
-async fn known(client: &Client, wanted: &str) -> Result<String> {
+async fn known(cluster: &dyn Notices, wanted: &str) -> Result<String> {
     let request = v1::ListCausesRequest {
         limit: ALL,
         ..Default::default()
     };
-    let all = causes(client, request).await?;
+    let all = cluster.causes(request).await?;
     let names: Vec<String> = all.into_iter().map(|cause| cause.id).collect();
     by_prefix("incident", wanted, &names)
 }
@@ -108,7 +94,7 @@ fn since(cause: &v1::Cause, cx: &Context) -> String {
 }
 
 async fn list(
-    client: &Client,
+    cluster: &dyn Notices,
     dataset: Option<String>,
     all: bool,
     limit: u32,
@@ -119,7 +105,7 @@ async fn list(
         only_open: !all,
         limit,
     };
-    let causes = causes(client, request).await?;
+    let causes = cluster.causes(request).await?;
     if causes.is_empty() {
         let what = if all {
             "no incident"
@@ -159,11 +145,9 @@ fn status(cause: &v1::Cause) -> String {
     }
 }
 
-async fn get(client: &Client, wanted: &str, cx: &Context) -> Result<Exit> {
-    let id = known(client, wanted).await?;
-    let asked = client.call(v1::GetCauseRequest { id });
-    let answer = client.notices().get_cause(asked).await;
-    let answer = answer.map_err(|status| refused(&status))?.into_inner();
+async fn get(cluster: &dyn Notices, wanted: &str, cx: &Context) -> Result<Exit> {
+    let id = known(cluster, wanted).await?;
+    let answer = cluster.cause(&id).await?;
     let cause = answer.cause.clone().unwrap_or_default();
     cx.screen.text(&told(&cause, &answer, cx))?;
     let events: Vec<Value> = answer.events.iter().map(event).collect();
@@ -227,24 +211,14 @@ fn told(cause: &v1::Cause, answer: &v1::GetCauseResponse, cx: &Context) -> Strin
 }
 
 async fn change(
-    client: &Client,
+    cluster: &dyn Notices,
     wanted: &str,
     wish: Wish,
     done: &str,
     cx: &Context,
 ) -> Result<Exit> {
-    let id = known(client, wanted).await?;
-    let asked = client.call(v1::ChangeCauseRequest {
-        id,
-        by: by(),
-        wish: Some(wish),
-    });
-    let answer = client.notices().change_cause(asked).await;
-    let cause = answer
-        .map_err(|status| refused(&status))?
-        .into_inner()
-        .cause;
-    let cause = cause.unwrap_or_default();
+    let id = known(cluster, wanted).await?;
+    let cause = cluster.change_cause(&id, wish).await?;
     cx.screen
         .text(&format!("{done}  {}  {}\n", cause.id, cause.message))?;
     cx.screen

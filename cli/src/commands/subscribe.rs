@@ -1,7 +1,7 @@
 //! `assay subscribe`: who is told of incidents, and whether messages come.
 //!
 //! Comes in: a command. Goes out: rows of subscriptions and deliveries, or a wish carried to the
-//! leader. A secret is named by reference and never typed here.
+//! cluster. A secret is named by reference and never typed here.
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,10 @@ use assay_proto::v1;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::incident::by;
 use super::{by_prefix, shortest};
 use crate::args::{AddArgs, SubscribeCommand};
-use crate::client::{Client, coded, refused};
+use crate::client::port::Notices;
+use crate::client::{coded, connect};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::show::{table, text};
@@ -28,27 +28,28 @@ const LOOK: Duration = Duration::from_millis(300);
 
 /// Runs the command.
 pub async fn run(command: SubscribeCommand, cx: &Context) -> Result<Exit> {
-    let client = Client::connect(cx).await?;
+    let cluster = connect(cx).await?;
+    let cluster: &dyn Notices = &*cluster;
     match command {
-        SubscribeCommand::List { dataset, all } => list(&client, dataset, all, cx).await,
-        SubscribeCommand::Add(args) => add(&client, args, cx).await,
+        SubscribeCommand::List { dataset, all } => list(cluster, dataset, all, cx).await,
+        SubscribeCommand::Add(args) => add(cluster, args, cx).await,
         SubscribeCommand::Test {
             subscription,
             no_wait,
-        } => test(&client, &subscription, no_wait, cx).await,
+        } => test(cluster, &subscription, no_wait, cx).await,
         SubscribeCommand::Pause { subscription } => {
-            change(&client, &subscription, ("pause", "paused"), cx).await
+            change(cluster, &subscription, ("pause", "paused"), cx).await
         }
         SubscribeCommand::Resume { subscription } => {
-            change(&client, &subscription, ("resume", "told again"), cx).await
+            change(cluster, &subscription, ("resume", "told again"), cx).await
         }
         SubscribeCommand::Remove { subscription } => {
-            change(&client, &subscription, ("remove", "removed"), cx).await
+            change(cluster, &subscription, ("remove", "removed"), cx).await
         }
         SubscribeCommand::Deliveries {
             again: Some(delivery),
             ..
-        } => again(&client, delivery, cx).await,
+        } => again(cluster, delivery, cx).await,
         SubscribeCommand::Deliveries {
             subscription,
             state,
@@ -56,7 +57,7 @@ pub async fn run(command: SubscribeCommand, cx: &Context) -> Result<Exit> {
             ..
         } => {
             let subscription = match subscription {
-                Some(wanted) => known(&client, &wanted).await?,
+                Some(wanted) => known(cluster, &wanted).await?,
                 None => String::new(),
             };
             let request = v1::ListDeliveriesRequest {
@@ -65,37 +66,38 @@ pub async fn run(command: SubscribeCommand, cx: &Context) -> Result<Exit> {
                 limit,
                 ..Default::default()
             };
-            let found = deliveries(&client, request).await?;
-            let all = subscriptions(&client, String::new(), true).await?;
+            let found = cluster.deliveries(request).await?;
+            let all = subscriptions(cluster, String::new(), true).await?;
             show_deliveries(&found, &all, cx)
         }
     }
 }
 
 async fn subscriptions(
-    client: &Client,
+    cluster: &dyn Notices,
     dataset: String,
     with_removed: bool,
 ) -> Result<Vec<v1::Subscription>> {
-    let asked = client.call(v1::ListSubscriptionsRequest {
+    let which = v1::ListSubscriptionsRequest {
         dataset,
         with_removed,
-    });
-    let answer = client.notices().list_subscriptions(asked).await;
-    Ok(answer
-        .map_err(|status| refused(&status))?
-        .into_inner()
-        .subscriptions)
+    };
+    Ok(cluster.subscriptions(which).await?)
 }
 
-async fn known(client: &Client, wanted: &str) -> Result<String> {
-    let all = subscriptions(client, String::new(), false).await?;
+async fn known(cluster: &dyn Notices, wanted: &str) -> Result<String> {
+    let all = subscriptions(cluster, String::new(), false).await?;
     let names: Vec<String> = all.into_iter().map(|one| one.id).collect();
     by_prefix("subscription", wanted, &names)
 }
 
-async fn list(client: &Client, dataset: Option<String>, all: bool, cx: &Context) -> Result<Exit> {
-    let found = subscriptions(client, dataset.unwrap_or_default(), all).await?;
+async fn list(
+    cluster: &dyn Notices,
+    dataset: Option<String>,
+    all: bool,
+    cx: &Context,
+) -> Result<Exit> {
+    let found = subscriptions(cluster, dataset.unwrap_or_default(), all).await?;
     if found.is_empty() {
         cx.screen.note(
             "nobody is told\n  add somebody: assay subscribe add https://HOST/PATH, or `support` \
@@ -190,7 +192,7 @@ fn channel_of(target: &str) -> Option<&'static str> {
     })
 }
 
-async fn add(client: &Client, args: AddArgs, cx: &Context) -> Result<Exit> {
+async fn add(cluster: &dyn Notices, args: AddArgs, cx: &Context) -> Result<Exit> {
     let channel = args.channel.clone();
     let channel = channel.or_else(|| channel_of(&args.target).map(str::to_owned));
     let Some(channel) = channel else {
@@ -202,24 +204,19 @@ async fn add(client: &Client, args: AddArgs, cx: &Context) -> Result<Exit> {
             ),
         ));
     };
-    let asked = client.call(v1::AddSubscriptionRequest {
-        subscription: Some(v1::Subscription {
-            channel,
-            target: args.target,
-            dataset: args.dataset.unwrap_or_default(),
-            secret: args.secret.unwrap_or_default(),
-            severity: args.severity,
-            dimensions: args.dimensions,
-            columns: args.columns,
-            events: args.events,
-            operator: args.operator,
-            ..Default::default()
-        }),
-        by: by(),
-    });
-    let answer = client.notices().add_subscription(asked).await;
-    let made = answer.map_err(|status| refused(&status))?.into_inner();
-    let made = made.subscription.unwrap_or_default();
+    let wanted = v1::Subscription {
+        channel,
+        target: args.target,
+        dataset: args.dataset.unwrap_or_default(),
+        secret: args.secret.unwrap_or_default(),
+        severity: args.severity,
+        dimensions: args.dimensions,
+        columns: args.columns,
+        events: args.events,
+        operator: args.operator,
+        ..Default::default()
+    };
+    let made = cluster.subscribe(wanted).await?;
     cx.screen.note(&format!(
         "see that it comes: assay subscribe test {}",
         made.id
@@ -237,42 +234,19 @@ fn changed(one: &v1::Subscription, done: &str, cx: &Context) -> Result<Exit> {
 }
 
 async fn change(
-    client: &Client,
+    cluster: &dyn Notices,
     wanted: &str,
     (verb, done): (&str, &str),
     cx: &Context,
 ) -> Result<Exit> {
-    let id = known(client, wanted).await?;
-    let asked = client.call(v1::ChangeSubscriptionRequest {
-        id,
-        verb: verb.to_owned(),
-        by: by(),
-    });
-    let answer = client.notices().change_subscription(asked).await;
-    let answer = answer.map_err(|status| refused(&status))?.into_inner();
-    changed(&answer.subscription.unwrap_or_default(), done, cx)
+    let id = known(cluster, wanted).await?;
+    changed(&cluster.turn(&id, verb).await?, done, cx)
 }
 
-async fn deliveries(
-    client: &Client,
-    request: v1::ListDeliveriesRequest,
-) -> Result<Vec<v1::Delivery>> {
-    let answer = client.notices().list_deliveries(client.call(request)).await;
-    Ok(answer
-        .map_err(|status| refused(&status))?
-        .into_inner()
-        .deliveries)
-}
-
-async fn test(client: &Client, wanted: &str, no_wait: bool, cx: &Context) -> Result<Exit> {
-    let id = known(client, wanted).await?;
-    let all = subscriptions(client, String::new(), true).await?;
-    let asked = client.call(v1::TestSubscriptionRequest { id, by: by() });
-    let answer = client.notices().test_subscription(asked).await;
-    let id = answer
-        .map_err(|status| refused(&status))?
-        .into_inner()
-        .delivery;
+async fn test(cluster: &dyn Notices, wanted: &str, no_wait: bool, cx: &Context) -> Result<Exit> {
+    let id = known(cluster, wanted).await?;
+    let all = subscriptions(cluster, String::new(), true).await?;
+    let id = cluster.test(&id).await?;
     let request = v1::ListDeliveriesRequest {
         id,
         limit: 1,
@@ -280,7 +254,7 @@ async fn test(client: &Client, wanted: &str, no_wait: bool, cx: &Context) -> Res
     };
     let begun = Instant::now();
     loop {
-        let found = deliveries(client, request.clone()).await?;
+        let found = cluster.deliveries(request.clone()).await?;
         let Some(one) = found.into_iter().next() else {
             return Err(coded(Exit::NotEvaluated, "the test is not there any more"));
         };
@@ -308,13 +282,8 @@ async fn test(client: &Client, wanted: &str, no_wait: bool, cx: &Context) -> Res
     }
 }
 
-async fn again(client: &Client, id: String, cx: &Context) -> Result<Exit> {
-    let asked = client.call(v1::SendAgainRequest {
-        id: id.clone(),
-        by: by(),
-    });
-    let answer = client.notices().send_again(asked).await;
-    answer.map_err(|status| refused(&status))?;
+async fn again(cluster: &dyn Notices, id: String, cx: &Context) -> Result<Exit> {
+    cluster.send_again(&id).await?;
     cx.screen.text(&format!("sent again  {id}\n"))?;
     let item = json!({ "id": id, "done": "sent again" });
     cx.screen.items("Delivery", &[item], &json!({}), Exit::Ok)?;

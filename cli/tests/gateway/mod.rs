@@ -135,6 +135,8 @@ fn token(place: &Place, more: &[&str]) -> String {
 async fn said(place: &Place, url: &str, token: Option<&str>, args: &[&str]) -> Said {
     let mut command = place.command(args);
     command.env("ASSAY_SERVER__URL", url);
+    // Whom this machine takes for who types says nothing to a gateway.
+    command.env("ASSAY_USER", "mallory");
     if let Some(token) = token {
         command
             .env("ASSAY_SERVER__TOKEN", "env:MY_TOKEN")
@@ -218,6 +220,58 @@ async fn a_token_opens_what_its_roles_may_and_no_more() {
             .out
             .contains("orders")
     );
+    gateway.vanish();
+    dev.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_with_a_token_is_done_in_its_name_and_within_its_roles() {
+    let place = Place::new();
+    let owner = token(&place, &["--role", "owner:payments", "--write"]);
+    let reads = token(&place, &["--role", "owner:payments"]);
+    let stranger = token(&place, &["--role", "owner:sales", "--write"]);
+    let dev = cluster(&place, 2, 3);
+    place.settled(1, PATIENCE).await;
+    let gateway = Guarded::start(&place, None, None).await;
+    let url = gateway.url();
+    let ask = async |token: &str, args: &[&str]| {
+        let args = [args, &["-o", "json"]].concat();
+        said(&place, &url, Some(token), &args).await
+    };
+    let window = [
+        "feedback",
+        "exclude-window",
+        "orders",
+        "2025-01-01",
+        "--reason",
+        "closed",
+    ];
+    let hook = [
+        "subscribe",
+        "add",
+        "https://hooks.example/x",
+        "--dataset",
+        "orders",
+    ];
+    let kept = ask(&owner, &window).await.ended(0).json();
+    let by = kept["items"][0]["feedback"]["by"].as_str().unwrap();
+    assert!(by.starts_with("tok_"), "{kept:#}");
+    let made = ask(&owner, &hook).await.ended(0).json();
+    assert_eq!(made["items"][0]["createdBy"], by, "{made:#}");
+    // What may only be read is refused to be changed; what is another's is not there.
+    for wish in [&window[..], &hook] {
+        ask(&reads, wish).await.ended(5).kind(&["refuses"]);
+        let none = ask(&stranger, wish).await.ended(2);
+        none.kind(&["there is no dataset `orders`"]);
+    }
+    let id = made["items"][0]["id"].as_str().unwrap();
+    for (token, seen) in [(&owner, 1), (&reads, 1), (&stranger, 0)] {
+        let listed = ask(token, &["subscribe", "list"]).await.ended(0).json();
+        assert_eq!(listed["summary"]["subscriptions"], seen, "{listed:#}");
+    }
+    ask(&stranger, &["subscribe", "remove", id]).await.ended(2);
+    ask(&reads, &["subscribe", "remove", id]).await.ended(5);
+    ask(&owner, &["subscribe", "remove", id]).await.ended(0);
     gateway.vanish();
     dev.kill();
 }

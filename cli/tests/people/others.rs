@@ -220,6 +220,7 @@ fn body(scene: &Scene, operation: &str, dataset: &str) -> String {
             "kind": "mark_as_normal", "from": "2026-01-01", "reason": "a sale",
         }),
         "withdrawFeedback" => json!({ "reason": "it was none" }),
+        "previewWithdrawal" => json!({ "last": 7 }),
         "changeIncident" => json!({ "acknowledge": true }),
         "noteIncident" => json!({ "text": "the loader was off" }),
         "startRun" | "cancelRun" => json!({}),
@@ -351,6 +352,18 @@ async fn what_is_anothers_is_answered_as_what_is_not_there() {
             assert_eq!(item["dataset"], "orders", "{item:#}");
         }
     }
+    // Of all messages, too, each sees what is to those that they may see.
+    let messages = |who: &str| {
+        let listed = scene.get(who, "/api/v1/deliveries");
+        let to = listed["items"].as_array().unwrap().iter();
+        to.map(|one| one["subscription"].clone())
+            .collect::<Vec<_>>()
+    };
+    let (seen, not) = (json!(theirs.0["subscription"]), json!(mine));
+    assert!(messages("finance").contains(&seen));
+    assert!(!messages("finance").contains(&not));
+    assert!(messages("operator").contains(&seen));
+    assert!(!messages("sales").contains(&seen));
     scene.dev.kill();
 }
 

@@ -103,7 +103,7 @@ pub struct RunsQuery {
 pub struct IncidentsQuery {
     /// Only of this dataset.
     pub dataset: Option<String>,
-    /// Only in this status.
+    /// Only in this status; `active` is every status that is no end.
     pub status: Option<String>,
     /// Only of this severity.
     pub severity: Option<String>,

@@ -55,6 +55,17 @@ pub struct WithdrawFeedback {
 }
 
 described! {
+/// `POST /datasets/{id}/feedback/{feedback}:preview`: what is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WithdrawalPreview {
+    /// Partitions that are judged over again for the backtest; 90 when absent, at most 365.
+    #[serde(default)]
+    pub last: Option<u32>,
+}
+}
+
+described! {
 /// That an answer was taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

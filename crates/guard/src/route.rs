@@ -135,6 +135,12 @@ mod tests {
                 Change,
                 Some("orders"),
             ),
+            (
+                "POST",
+                "/api/v1/datasets/orders/feedback/fb_1:preview",
+                Change,
+                Some("orders"),
+            ),
             ("POST", "/api/v1/runs/run_1:cancel", Run, None),
             ("PATCH", "/api/v1/incidents/inc_1", Answer, None),
             ("GET", "/api/v1/incidents/inc_1", Read, None),
@@ -147,6 +153,7 @@ mod tests {
             ("DELETE", "/api/v1/subscriptions/sub_1", Subscribe, None),
             ("POST", "/api/v1/subscriptions/sub_1:test", Subscribe, None),
             ("GET", "/api/v1/subscriptions/sub_1/deliveries", Read, None),
+            ("GET", "/api/v1/deliveries", Read, None),
             (
                 "POST",
                 "/api/v1/subscriptions/sub_1/deliveries/dlv_1:again",

@@ -63,8 +63,8 @@ pub struct AlertFilter {
 pub struct DeliveryFilter {
     /// Only this one.
     pub id: Option<Uuid>,
-    /// Only to this subscription.
-    pub subscription: Option<Uuid>,
+    /// Only to these subscriptions.
+    pub to: Option<Vec<Uuid>>,
     /// Only those that stand so.
     pub state: Option<DeliveryState>,
     /// At most so many, newest first.

@@ -3,7 +3,7 @@
 //! Comes in: a request that was let through its checks. Goes out: a response, or a problem. It must
 //! never decide anything: the API does.
 
-use assay_answers::feedback::{FeedbackDraft, WithdrawFeedback};
+use assay_answers::feedback::{FeedbackDraft, WithdrawFeedback, WithdrawalPreview};
 use assay_answers::incident::{IncidentChange, NoteDraft};
 use assay_answers::notice::{Delivery, SubscriptionDraft};
 use axum::response::Response;
@@ -59,6 +59,15 @@ pub(super) async fn withdraw(api: Api, ask: Ask) -> Gives {
     reply::json(StatusCode::OK, &told)
 }
 
+pub(super) async fn preview_withdrawal(api: Api, ask: Ask) -> Gives {
+    let how: WithdrawalPreview = body(&ask)?;
+    let (dataset, feedback) = (ask.part("dataset"), ask.part("feedback"));
+    let told = api
+        .preview_withdrawal(&ask.who, dataset, feedback, &how)
+        .await?;
+    reply::json(StatusCode::OK, &told)
+}
+
 pub(super) async fn change_incident(api: Api, ask: Ask) -> Gives {
     let change: IncidentChange = body(&ask)?;
     let incident = ask.part("incident");
@@ -75,8 +84,9 @@ pub(super) async fn note_incident(api: Api, ask: Ask) -> Gives {
 
 pub(super) async fn subscriptions(api: Api, ask: Ask) -> Gives {
     let (dataset, cut) = (ask.query.text("dataset"), ask.query.cut());
+    let removed = ask.query.flag("removed");
     let told = api
-        .subscription_list(&ask.who, dataset.as_deref(), &cut)
+        .subscription_list(&ask.who, dataset.as_deref(), removed, &cut)
         .await?;
     reply::told(&told)
 }
@@ -130,6 +140,17 @@ pub(super) async fn deliveries(api: Api, ask: Ask) -> Gives {
         .delivery_list(&ask.who, subscription, state.as_deref(), &cut)
         .await?;
     reply::told(&told)
+}
+
+pub(super) async fn all_deliveries(api: Api, ask: Ask) -> Gives {
+    let (state, cut) = (ask.query.text("state"), ask.query.cut());
+    let told = api.all_deliveries(&ask.who, state.as_deref(), &cut).await?;
+    reply::told(&told)
+}
+
+pub(super) async fn any_delivery(api: Api, ask: Ask) -> Gives {
+    let delivery = ask.part("delivery");
+    reply::told(&api.any_delivery(&ask.who, delivery).await?)
 }
 
 pub(super) async fn delivery(api: Api, ask: Ask) -> Gives {

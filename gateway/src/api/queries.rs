@@ -130,7 +130,11 @@ pub(super) const RUNS: &[Param] = &[
 ];
 pub(super) const INCIDENTS: &[Param] = &[
     param("dataset", Kind::Text, "Only of this dataset."),
-    param("status", Kind::Text, "Only in this status."),
+    param(
+        "status",
+        Kind::Text,
+        "Only in this status; `active` is every status that is no end.",
+    ),
     param("severity", Kind::Text, "Only of this severity."),
     LIMIT,
     CURSOR,
@@ -141,6 +145,7 @@ pub(super) const SUBSCRIPTIONS: &[Param] = &[
         Kind::Text,
         "Only of this dataset; those of all datasets are among them.",
     ),
+    param("removed", Kind::Flag, "Also those that were removed."),
     LIMIT,
     CURSOR,
 ];

@@ -84,12 +84,11 @@ impl Managers {
         Ok(answer.await?.cause.unwrap_or_default())
     }
 
-    /// Who is told of a dataset, or of all: those that definitions make are among them.
-    pub async fn subscriptions(&self, dataset: &str) -> Result<Vec<v1::Subscription>, Problem> {
-        let wish = v1::ListSubscriptionsRequest {
-            dataset: dataset.to_owned(),
-            with_removed: false,
-        };
+    /// Who is told: those that definitions make are among them.
+    pub async fn subscriptions(
+        &self,
+        wish: v1::ListSubscriptionsRequest,
+    ) -> Result<Vec<v1::Subscription>, Problem> {
         let answer = self.ask(Sort::Question, |channel| {
             let wish = wish.clone();
             async move { notices(channel).list_subscriptions(patient(wish)).await }

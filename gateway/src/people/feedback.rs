@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use assay_answers::facts::{Answer, Cut};
-use assay_answers::feedback::{Backtest, Feedback, FeedbackDraft, FeedbackTold, WithdrawFeedback};
+use assay_answers::feedback::{
+    Backtest, Feedback, FeedbackDraft, FeedbackTold, WithdrawFeedback, WithdrawalPreview,
+};
 use assay_answers::{List, Problem, Reader, Told};
 use assay_model::feedback::FeedbackId;
 use assay_model::ids::DatasetId;
@@ -144,6 +146,29 @@ impl Api {
         let answered = self.parts.managers.withdraw_feedback(wish).await;
         self.memory.told(id);
         told(answered?, true)
+    }
+
+    /// What the withdrawal of an answer would change; nothing is withdrawn.
+    pub(crate) async fn preview_withdrawal(
+        &self,
+        who: &Reader,
+        dataset: &str,
+        feedback: &str,
+        how: &WithdrawalPreview,
+    ) -> Result<FeedbackTold, Problem> {
+        let known = self.answerable(who, dataset).await?;
+        let named: Result<FeedbackId, _> = feedback.parse();
+        let feedback = named.map_err(|_| no("feedback", feedback))?;
+        let wish = v1::PreviewFeedbackRequest {
+            what: Some(What::Withdrawal(v1::WithdrawFeedbackRequest {
+                dataset: known.dataset.id.to_string(),
+                id: feedback.to_string(),
+                by: who.id.clone(),
+                ..Default::default()
+            })),
+            last: how.last.unwrap_or(0),
+        };
+        told(self.parts.managers.preview_feedback(wish).await?, false)
     }
 
     async fn all_feedback(&self, id: &DatasetId) -> Result<Found<Vec<Feedback>>, Problem> {

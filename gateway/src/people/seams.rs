@@ -285,7 +285,7 @@ impl Subscriptions for Api {
         };
         let mut found = Vec::new();
         loop {
-            let part = self.subscription_list(who, None, &cut).await?.it;
+            let part = self.subscription_list(who, None, false, &cut).await?.it;
             let ids: Vec<String> = part.items.iter().map(|one| one.id.clone()).collect();
             let newest = self.newest_deliveries(&ids).await?;
             found.extend(part.items.iter().map(|one| subscription(one, &newest)));

@@ -1,30 +1,24 @@
-//! Who is told of what, and the messages that tell them.
+//! Who is told of what.
 //!
-//! Comes in: who asks, and for what. Goes out: subscriptions and messages as the leader and the store
-//! have them. It must never show an address that may hold a secret, one to somebody who neither made it
-//! nor answers for its dataset, or let anybody but an operator have everything told, or name a secret.
-
-use std::sync::Arc;
+//! Comes in: who asks, and for what. Goes out: subscriptions as the leader and the store have them. It
+//! must never show an address that may hold a secret, one to somebody who neither made it nor answers
+//! for its dataset, or let anybody but an operator have everything told, or name a secret.
 
 use assay_answers::facts::{Answer, Cut};
-use assay_answers::notice::{Delivery, Subscription, SubscriptionDraft, masked, without};
+use assay_answers::notice::{Subscription, SubscriptionDraft, masked, without};
 use assay_answers::{List, Problem, Reader, Role, Told};
 use assay_model::ids::DatasetId;
-use assay_model::notice::{self, DeliveryState, id_in};
+use assay_model::notice::{self, id_in};
 use assay_proto::convert::{self, WireError, opt_time, time};
 use assay_proto::v1;
-use assay_store::notices::DeliveryFilter;
 use uuid::Uuid;
 
 use super::{away, or_none, unreadable};
 use crate::api::Api;
 use crate::memory::{Found, Good, Key, Source};
-use crate::problem::{FORBIDDEN, Miss, UNCONFIRMED, no};
-use crate::reads::{BRIEF, page, word};
+use crate::problem::{FORBIDDEN, Miss, no};
+use crate::reads::{BRIEF, page};
 use crate::rights::Action;
-
-/// Messages of one subscription that are read.
-const MOST: u32 = 1000;
 
 /// The names of subscriptions that are made under a key.
 const NAMES: Uuid = Uuid::from_u128(0x2b8e_41d7_90c3_4f6a_8a15_e3d2_5c74_b9f0);
@@ -96,31 +90,6 @@ fn shown(who: &Reader, of: v1::Subscription) -> Result<Subscription, Problem> {
     of_wire(who, of).map_err(|error| unreadable(&error))
 }
 
-/// A message, fit to be shown.
-fn message(of: &notice::Delivery, to: &notice::Subscription) -> Delivery {
-    let mut shown = Delivery::from(of);
-    let error = shown.error.as_deref();
-    shown.error = error.map(|error| without(error, to.channel, &to.target));
-    shown
-}
-
-/// What is answered once the leader has taken a message: where it cannot be read back, nobody may take
-/// that for «nothing was done», and send it once more.
-fn taken(to: &str, delivery: &str, read: Result<Delivery, Problem>) -> Result<Delivery, Problem> {
-    read.map_err(|problem| {
-        let what = format!(
-            "{delivery} was taken to be sent, and how it stands cannot be read ({}); do not send it \
-             again, look at /api/v1/subscriptions/{to}/deliveries/{delivery}",
-            problem.detail
-        );
-        Problem {
-            // A repeat would be another message.
-            retry_after_ms: None,
-            ..UNCONFIRMED.because(what)
-        }
-    })
-}
-
 impl Api {
     /// Whether `who` may see what somebody is told of: operators all of it, who answers for a dataset
     /// what is of that, and everybody else what they made of what they may read.
@@ -147,8 +116,30 @@ impl Api {
         Ok(is_by(who, by) || self.may_of(&writer, Action::Answer, dataset).await?)
     }
 
+    /// The subscriptions that `who` may see, removed ones too.
+    pub(super) async fn all_seen(
+        &self,
+        who: &Reader,
+    ) -> Result<Vec<notice::Subscription>, Problem> {
+        let all = self.parts.notices.subscriptions(None).await.map_err(away)?;
+        let mut seen = Vec::new();
+        for one in all {
+            if self
+                .may_see(who, one.dataset.as_ref(), &one.created_by)
+                .await?
+            {
+                seen.push(one);
+            }
+        }
+        Ok(seen)
+    }
+
     /// A subscription that `who` may see; every other one is answered as none.
-    async fn seen(&self, who: &Reader, id: &str) -> Result<notice::Subscription, Problem> {
+    pub(super) async fn seen(
+        &self,
+        who: &Reader,
+        id: &str,
+    ) -> Result<notice::Subscription, Problem> {
         let none = || no("subscription", id);
         let uuid = id_in("sub", id).map_err(|_| none())?;
         let all = self.parts.notices.subscriptions(None).await.map_err(away)?;
@@ -165,7 +156,11 @@ impl Api {
     }
 
     /// The same of one that `who` may change.
-    async fn turned(&self, who: &Reader, id: &str) -> Result<notice::Subscription, Problem> {
+    pub(super) async fn turned(
+        &self,
+        who: &Reader,
+        id: &str,
+    ) -> Result<notice::Subscription, Problem> {
         let found = self.seen(who, id).await?;
         let may = match &found.dataset {
             Some(dataset) => self.may_of(who, Action::Subscribe, dataset).await?,
@@ -184,6 +179,7 @@ impl Api {
         &self,
         who: &Reader,
         dataset: Option<&str>,
+        removed: bool,
         cut: &Cut,
     ) -> Answer<List<Subscription>> {
         let of = match dataset {
@@ -193,7 +189,7 @@ impl Api {
                 known.dataset.id.to_string()
             }
         };
-        let found = self.subscribed(&of).await?;
+        let found = self.subscribed(&of, removed).await?;
         let mut items = Vec::new();
         for one in found.it.iter() {
             let dataset = match one.dataset.as_str() {
@@ -217,14 +213,22 @@ impl Api {
 
     /// The subscriptions of a dataset, or all, as the leader tells them: it looks at every definition
     /// and counts every message for that, and is asked by one for everybody.
-    async fn subscribed(&self, of: &str) -> Result<Found<Vec<v1::Subscription>>, Problem> {
+    async fn subscribed(
+        &self,
+        of: &str,
+        removed: bool,
+    ) -> Result<Found<Vec<v1::Subscription>>, Problem> {
         let (managers, dataset) = (self.parts.managers.clone(), of.to_owned());
+        let wish = move |dataset: &str| v1::ListSubscriptionsRequest {
+            dataset: dataset.to_owned(),
+            with_removed: removed,
+        };
         let load = async move {
-            let asked = match managers.subscriptions(&dataset).await {
+            let asked = match managers.subscriptions(wish(&dataset)).await {
                 // It is defined, and the managers have not heard of it yet: those who are told of all
                 // datasets are told of it, too.
                 Err(problem) if problem.status == 404 && !dataset.is_empty() => {
-                    let all = managers.subscriptions("").await;
+                    let all = managers.subscriptions(wish("")).await;
                     all.map(|mut all| {
                         all.retain(|one| one.dataset.is_empty() || one.dataset == dataset);
                         all
@@ -238,7 +242,10 @@ impl Api {
                 Err(problem) => Err(problem.into()),
             }
         };
-        let key = Key::about_all(format!("subscriptions {of}"));
+        let key = match removed {
+            true => Key::about_all(format!("subscriptions and removed ones {of}")),
+            false => Key::about_all(format!("subscriptions {of}")),
+        };
         let good = Good::Since(self.resubscribed_at(), BRIEF);
         let weight = |all: &Vec<v1::Subscription>| {
             let texts = all.iter().map(|one| one.target.len() + one.trouble.len());
@@ -254,7 +261,7 @@ impl Api {
         let found = self.seen(who, id).await?;
         let of = found.dataset.as_ref().map(ToString::to_string);
         let of = of.unwrap_or_default();
-        let all = self.subscribed(&of).await?;
+        let all = self.subscribed(&of, false).await?;
         let shown_as = found.shown();
         let one = all.it.iter().find(|one| one.id == shown_as);
         let one = one.ok_or_else(|| no("subscription", id))?;
@@ -330,109 +337,6 @@ impl Api {
         self.resubscribes();
         shown(who, changed?)
     }
-
-    /// Sends a message that only shows that messages come.
-    pub(crate) async fn test_subscription(
-        &self,
-        who: &Reader,
-        id: &str,
-    ) -> Result<Delivery, Problem> {
-        let to = self.turned(who, id).await?;
-        let wish = v1::TestSubscriptionRequest {
-            id: to.shown(),
-            by: who.id.clone(),
-        };
-        let sent = self.parts.managers.test_subscription(wish).await;
-        // Messages are counted with their subscriptions.
-        self.resubscribes();
-        let sent = sent?;
-        taken(&to.shown(), &sent, self.delivery_to(&to, &sent).await)
-    }
-
-    /// A message to a subscription that may be seen.
-    async fn delivery_to(
-        &self,
-        to: &notice::Subscription,
-        delivery: &str,
-    ) -> Result<Delivery, Problem> {
-        let none = || no("delivery", delivery);
-        let filter = DeliveryFilter {
-            id: Some(id_in("dlv", delivery).map_err(|_| none())?),
-            subscription: Some(to.id),
-            limit: 1,
-            ..DeliveryFilter::default()
-        };
-        let found = self.parts.notices.deliveries(&filter).await.map_err(away)?;
-        let found = found.first().ok_or_else(none)?;
-        Ok(message(found, to))
-    }
-
-    /// The messages to a subscription, newest first.
-    pub(crate) async fn delivery_list(
-        &self,
-        who: &Reader,
-        id: &str,
-        state: Option<&str>,
-        cut: &Cut,
-    ) -> Answer<List<Delivery>> {
-        let to = self.seen(who, id).await?;
-        let filter = DeliveryFilter {
-            subscription: Some(to.id),
-            state: word::<DeliveryState>("state", state)?,
-            limit: MOST,
-            ..DeliveryFilter::default()
-        };
-        let notices = Arc::clone(&self.parts.notices);
-        let found = notices.deliveries(&filter).await.map_err(away)?;
-        let items: Vec<Delivery> = found.iter().map(|one| message(one, &to)).collect();
-        let now = (self.parts.now)();
-        Ok(Told::fresh(page(items, cut, |one| one.id.clone())?, now))
-    }
-
-    /// One message.
-    pub(crate) async fn delivery_of(
-        &self,
-        who: &Reader,
-        id: &str,
-        delivery: &str,
-    ) -> Answer<Delivery> {
-        let to = self.seen(who, id).await?;
-        let found = self.delivery_to(&to, delivery).await?;
-        Ok(Told::fresh(found, (self.parts.now)()))
-    }
-
-    /// Sends a message that was given up again.
-    pub(crate) async fn send_again(
-        &self,
-        who: &Reader,
-        id: &str,
-        delivery: &str,
-    ) -> Result<Delivery, Problem> {
-        let to = self.turned(who, id).await?;
-        let found = self.delivery_to(&to, delivery).await?;
-        let wish = v1::SendAgainRequest {
-            id: found.id.clone(),
-            by: who.id.clone(),
-        };
-        let sent = self.parts.managers.send_again(wish).await;
-        self.resubscribes();
-        sent?;
-        taken(
-            &to.shown(),
-            &found.id,
-            self.delivery_to(&to, &found.id).await,
-        )
-    }
-
-    /// The newest message to each of `ids`, which may be seen.
-    pub(crate) async fn newest_deliveries(
-        &self,
-        ids: &[String],
-    ) -> Result<Vec<notice::Delivery>, Problem> {
-        let to: Vec<Uuid> = ids.iter().filter_map(|id| id_in("sub", id).ok()).collect();
-        let found = self.parts.notices.newest_deliveries(&to).await;
-        found.map_err(away)
-    }
 }
 
 #[cfg(test)]
@@ -451,20 +355,6 @@ mod tests {
         assert!(!is_by(&ada, "bob (client ada)"));
         let nobody = crate::parts::anonymous();
         assert!(!is_by(&nobody, &nobody.id));
-    }
-
-    #[test]
-    fn a_message_that_was_taken_and_cannot_be_read_is_not_told_as_not_sent() {
-        let to = notice::shown_as("sub", Uuid::from_u128(7));
-        for read in [
-            away(assay_store::StoreError::Unavailable("gone".into())),
-            no("delivery", "dlv_1"),
-        ] {
-            let told = taken(&to, "dlv_1", Err(read)).unwrap_err();
-            assert_eq!((told.slug(), told.retry_after_ms), ("unconfirmed", None));
-            let path = format!("/api/v1/subscriptions/{to}/deliveries/dlv_1");
-            assert!(told.detail.contains(&path), "{}", told.detail);
-        }
     }
 
     #[test]

@@ -218,12 +218,17 @@ impl Api {
                 Some(known.dataset.id.clone())
             }
         };
-        let status = word::<IncidentStatus>("status", query.status.as_deref())?;
+        let active = query.status.as_deref() == Some("active");
+        let status = match active {
+            true => None,
+            false => word::<IncidentStatus>("status", query.status.as_deref())?,
+        };
         let severity = word::<Severity>("severity", query.severity.as_deref())?;
         let found = self.all_incidents(dataset).await?;
         let mut items = Vec::new();
         for incident in found.it.iter() {
             let wanted = status.is_none_or(|s| incident.status == s)
+                && !(active && incident.status == IncidentStatus::Resolved)
                 && severity.is_none_or(|s| incident.severity == s);
             if wanted && self.reads(who, &incident.dataset).await? {
                 items.push(incident.clone());

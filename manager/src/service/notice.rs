@@ -113,8 +113,13 @@ impl NoticeService for Notices {
     ) -> Result<Response<v1::ListCausesResponse>, Status> {
         only(&request, ASKERS)?;
         let request = request.into_inner();
+        let dataset = rows::opt_dataset(request.dataset)?;
+        if let Some(dataset) = &dataset {
+            // That nothing is wrong with it is said of no dataset that there is not.
+            self.shared.definition(dataset.clone()).await?;
+        }
         let filter = CauseFilter {
-            dataset: rows::opt_dataset(request.dataset)?,
+            dataset,
             open: request.only_open,
             limit: bound(request.limit, 100, 1000),
             ..CauseFilter::default()
@@ -254,7 +259,7 @@ impl NoticeService for Notices {
         };
         let filter = DeliveryFilter {
             id: id("dlv", request.id)?,
-            subscription: id("sub", request.subscription)?,
+            to: id("sub", request.subscription)?.map(|id| vec![id]),
             state: match request.state.is_empty() {
                 true => None,
                 false => Some(convert::word("state", request.state)?),

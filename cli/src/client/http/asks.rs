@@ -23,7 +23,7 @@ use super::problem::unreadable;
 use super::{Http, words};
 
 /// The most items of a list that has no bound of its own.
-const ALL: usize = 1_000_000;
+pub(super) const ALL: usize = 1_000_000;
 /// Changes of the fleet that are asked for, as of a manager.
 const SCALE_EVENTS: usize = 20;
 
@@ -49,11 +49,17 @@ struct Remarks {
 }
 
 impl Http {
-    fn read<T>(&self, read: words::Read<T>) -> Answer<T> {
+    /// What was read, or that it makes no sense.
+    pub(super) fn read<T>(&self, read: words::Read<T>) -> Answer<T> {
         read.map_err(|why| unreadable(self, &why.to_string()))
     }
 
-    fn each<T>(&self, values: Vec<Value>, read: fn(Value) -> words::Read<T>) -> Answer<Vec<T>> {
+    /// All of a list, or that one of it makes no sense.
+    pub(super) fn each<T>(
+        &self,
+        values: Vec<Value>,
+        read: fn(Value) -> words::Read<T>,
+    ) -> Answer<Vec<T>> {
         let all: words::Read<Vec<T>> = values.into_iter().map(read).collect();
         self.read(all)
     }

@@ -4,6 +4,8 @@
 //! not know are left alone. Words that it does not know (a state of a later version) are carried as
 //! they are: whoever decides by a word refuses one it does not know, and whoever only shows it shows it.
 
+pub(super) mod people;
+
 use std::fmt::Display;
 
 use assay_answers::check::CheckResult;

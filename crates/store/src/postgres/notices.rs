@@ -108,12 +108,12 @@ const TOLD: &str = "SELECT doc::text AS doc FROM told WHERE cause_id = ANY ($1) 
 const ALERTS: &str = "SELECT doc::text AS doc FROM alert WHERE ($2::text IS NULL OR key = $2) \
      AND ($3::bigint IS NULL OR wake_at <= instant($3)) ORDER BY key LIMIT $1";
 
-/// $1 limit, $2 id, $3 subscription, $4 state.
+/// $1 limit, $2 id, $3 subscriptions, $4 state.
 const DELIVERIES: &str = concat!(
     "SELECT ",
     delivery_columns!(),
     " FROM delivery WHERE ($2::uuid IS NULL OR id = $2) \
-     AND ($3::uuid IS NULL OR subscription_id = $3) AND ($4::text IS NULL OR state = $4) \
+     AND ($3::uuid[] IS NULL OR subscription_id = ANY ($3)) AND ($4::text IS NULL OR state = $4) \
      ORDER BY created_at DESC, id LIMIT $1"
 );
 
@@ -267,7 +267,7 @@ impl NoticeStore for PostgresStore {
         let query = sqlx::query(DELIVERIES)
             .bind(i64::from(filter.limit))
             .bind(filter.id)
-            .bind(filter.subscription)
+            .bind(filter.to.as_deref())
             .bind(filter.state.map(|state| state.as_str()));
         self.list(query, "delivery", delivery).await
     }

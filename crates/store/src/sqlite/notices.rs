@@ -201,11 +201,12 @@ const TOLD: &str = "SELECT t.doc FROM json_each(?1) c CROSS JOIN told t \
 const ALERTS: &str = "SELECT doc FROM alert WHERE (?2 IS NULL OR key = ?2) \
      AND (?3 IS NULL OR wake_at <= ?3) ORDER BY key LIMIT ?1";
 
-/// ?1 limit, ?2 id, ?3 subscription, ?4 state.
+/// ?1 limit, ?2 id, ?3 subscriptions, ?4 state.
 const DELIVERIES: &str = concat!(
     "SELECT ",
     delivery_columns!(),
-    " FROM delivery WHERE (?2 IS NULL OR id = ?2) AND (?3 IS NULL OR subscription_id = ?3) \
+    " FROM delivery WHERE (?2 IS NULL OR id = ?2) \
+     AND (?3 IS NULL OR subscription_id IN (SELECT s.value FROM json_each(?3) s)) \
      AND (?4 IS NULL OR state = ?4) ORDER BY created_at DESC, id LIMIT ?1"
 );
 
@@ -322,10 +323,11 @@ impl NoticeStore for SqliteStore {
     }
 
     async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
+        let to = filter.to.as_ref().map(serde_json::to_string).transpose();
         let query = sqlx::query(DELIVERIES)
             .bind(i64::from(filter.limit))
             .bind(filter.id.map(|id| id.to_string()))
-            .bind(filter.subscription.map(|id| id.to_string()))
+            .bind(to.map_err(|e| corrupt("delivery", e))?)
             .bind(filter.state.map(|state| state.as_str()));
         self.list(query, "delivery", delivery).await
     }

@@ -1,6 +1,8 @@
 //! The endpoints of what people do: a part of the list.
 
-use assay_answers::feedback::{Feedback, FeedbackDraft, FeedbackTold, WithdrawFeedback};
+use assay_answers::feedback::{
+    Feedback, FeedbackDraft, FeedbackTold, WithdrawFeedback, WithdrawalPreview,
+};
 use assay_answers::incident::{Incident, IncidentChange, IncidentDetail, NoteDraft};
 use assay_answers::notice::{Delivery, Subscription, SubscriptionDraft};
 use assay_answers::told::List;
@@ -65,6 +67,17 @@ pub(super) fn answering_back() -> Vec<Endpoint> {
             &[],
             WISH,
             "Takes an answer back; it stays on record."
+        ),
+        endpoint!(
+            POST,
+            "/api/v1/datasets/{dataset}/feedback/{feedback}:preview",
+            "previewWithdrawal",
+            f::preview_withdrawal,
+            Body::Json(of::<WithdrawalPreview>),
+            Json(200, of::<FeedbackTold>),
+            &[],
+            WISH,
+            "What taking an answer back would have changed in the past; nothing is taken back."
         ),
     ]
 }
@@ -214,6 +227,24 @@ pub(super) fn messages() -> Vec<Endpoint> {
             &[],
             READ,
             "One message."
+        ),
+        get!(
+            "/api/v1/deliveries",
+            "allDeliveries",
+            f::all_deliveries,
+            Told(of::<List<Delivery>>),
+            DELIVERIES,
+            LISTED,
+            "Messages to all subscriptions that who asks may see, removed ones among them, newest first: of the newest 1,000."
+        ),
+        get!(
+            "/api/v1/deliveries/{delivery}",
+            "anyDelivery",
+            f::any_delivery,
+            Told(of::<Delivery>),
+            &[],
+            READ,
+            "One message, whichever subscription it is to."
         ),
         endpoint!(
             POST,
