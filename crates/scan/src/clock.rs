@@ -1,8 +1,9 @@
 //! Times without a zone: what instant a reading of the dataset's wall clock is.
 //!
 //! In: nanoseconds since 1970-01-01T00:00 on the wall clock, and the zone of the clock. Out: the
-//! instant in UTC; and zones by name. A reading that the clock shows twice is the first of the two; one that it skips
-//! counts on from before the skip, as in texts without an offset. Pure.
+//! instant in UTC; and zones by name. A reading that the clock shows twice is the first of the two;
+//! one that it skips counts on from before the skip, as in texts without an offset. It decides from
+//! what it is given and from the machine's zones alone.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
