@@ -32,7 +32,7 @@ fn some(text: &str) -> Option<String> {
 }
 
 /// What is sent of a draft: words as they were typed, for the gateway to refuse.
-fn drafted(draft: v1::FeedbackDraft, last: u32) -> Value {
+fn drafted(draft: &v1::FeedbackDraft, last: u32) -> Value {
     json!({
         "kind": draft.kind,
         "metric": some(&draft.metric),
@@ -230,9 +230,8 @@ impl Answers for Http {
         let (last, again) = (asked.last, Repeat::Harmless);
         match asked.what {
             Some(What::Draft(draft)) => {
-                let dataset = draft.dataset.clone();
-                let path = ["datasets", dataset.as_str(), "feedback:preview"];
-                let ask = Ask::post(&path, &drafted(draft, last), again);
+                let path = ["datasets", draft.dataset.as_str(), "feedback:preview"];
+                let ask = Ask::post(&path, &drafted(&draft, last), again);
                 self.answered(&ask).await
             }
             Some(What::Withdrawal(of)) => {
@@ -248,10 +247,9 @@ impl Answers for Http {
 
     async fn keep(&self, wish: v1::KeepFeedbackRequest) -> Answer<v1::FeedbackResponse> {
         let draft = wish.draft.unwrap_or_default();
-        let dataset = draft.dataset.clone();
-        let path = ["datasets", dataset.as_str(), "feedback"];
+        let path = ["datasets", draft.dataset.as_str(), "feedback"];
         // Under one key it is one answer, at every gateway.
-        let ask = Ask::post(&path, &drafted(draft, wish.last), Repeat::Harmless);
+        let ask = Ask::post(&path, &drafted(&draft, wish.last), Repeat::Harmless);
         self.answered(&ask.header(KEY, wish.id)).await
     }
 
@@ -304,7 +302,7 @@ mod tests {
             by: "ada".to_owned(),
             ..Default::default()
         };
-        for sent in [wanted(&of), drafted(draft, 7)] {
+        for sent in [wanted(&of), drafted(&draft, 7)] {
             assert!(!sent.to_string().contains("ada"), "{sent}");
         }
     }
