@@ -189,7 +189,7 @@ fn values_whose_differences_overflow_are_judged() {
     // Misses are infinite, and the difference of two such is none: no bound may rest on it.
     let points = daily((0..60).map(|i| {
         let sign = if i % 3 == 0 { -1.0 } else { 1.0 };
-        sign * f64::MAX * (1.0 - 0.01 * (i % 7) as f64)
+        sign * f64::MAX * (1.0 - 0.01 * f64::from(i % 7))
     }));
     let limits = number(&points);
     assert!(limits.expected.is_none_or(f64::is_finite), "{limits:?}");
