@@ -80,5 +80,5 @@ bench-cluster: ## the cluster's figures: PARTS (throughput takeover faults, all 
 	$(CARGO) build --release --locked -p assay-manager --features assay-manager/cluster
 	$(CARGO) bench --locked -p assay-cluster-tests --features bench --bench cluster -- $(PARTS)
 
-bench-gateway: ## the gateway's figures: PARTS (cached uncached told overload; all without), on Postgres; needs wrk
+bench-gateway: ## the gateway's figures and goals: PARTS (cached uncached told overload; all without), on Postgres; needs wrk
 	$(CARGO) bench --locked -p assay-gateway --features assay-gateway/cluster --bench load -- $(PARTS)

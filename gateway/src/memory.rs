@@ -311,6 +311,7 @@ impl Memory {
         }
         let patience = patience(known.is_some());
         let work = async {
+            self.has_room(source, &key)?;
             let flight = self.flight(&key);
             loop {
                 // Whoever ends from here on is heard of.
@@ -325,8 +326,8 @@ impl Memory {
                     return settled;
                 }
                 self.count("miss");
-                let loading = self.clone().load(source, key.clone(), load, print, places);
-                let loading = turns::making(loading);
+                let reading = self.clone();
+                let loading = reading.load_in_turn(source, key.clone(), load, print, places);
                 // A reader that goes away leaves the work to those who come after it.
                 return match tokio::spawn(loading).await {
                     Ok(loaded) => loaded,
@@ -351,6 +352,21 @@ impl Memory {
                 let why = self.late(source, asked_at);
                 self.last_known(source, &key, known.as_ref(), &why)
             }
+        }
+    }
+
+    /// That a question need not be put in line at all: there is no room for whoever asks, and nobody
+    /// else asks the same. It costs far less to say so at once, and it is said most when there is most
+    /// to do.
+    fn has_room(&self, source: Source, key: &Key) -> Result<(), Miss> {
+        let rank = turns::rank().filter(|_| source == Source::Store);
+        let Some(full) = rank.and_then(|rank| self.inner.turns.refusal(rank)) else {
+            return Ok(());
+        };
+        let flight = (key.clone(), self.inner.marks.of(None).period());
+        match self.inner.flights.get(&flight) {
+            Some(flight) if !flight.is_idle() => Ok(()),
+            _ => Err(Miss::Busy(full.words())),
         }
     }
 
@@ -448,13 +464,36 @@ impl Memory {
         Ok(reading.map(|reading| (reading, Some(turn))))
     }
 
-    async fn load<T, L, P>(
+    /// Loads, and tells the turns how long that took.
+    async fn load_in_turn<T, L, P>(
         self,
         source: Source,
         key: Key,
         load: L,
         print: P,
         (reading, turn): (Reading, Option<Turn>),
+    ) -> Result<Arc<Entry>, Miss>
+    where
+        T: Send + Sync + 'static,
+        L: Future<Output = Result<T, Miss>> + Send,
+        P: FnOnce(&Arc<T>, Timestamp) -> Result<Printed, serde_json::Error>,
+    {
+        let kind = key.kind().to_owned();
+        let loading = turns::making(self.load(source, key, load, print, reading));
+        let (loaded, work) = turns::timed(loading).await;
+        if let (Some(turn), Ok(_)) = (turn, &loaded) {
+            turn.answered(&kind, work);
+        }
+        loaded
+    }
+
+    async fn load<T, L, P>(
+        self,
+        source: Source,
+        key: Key,
+        load: L,
+        print: P,
+        reading: Reading,
     ) -> Result<Arc<Entry>, Miss>
     where
         T: Send + Sync + 'static,
@@ -486,9 +525,6 @@ impl Memory {
             as_of,
             mark,
         });
-        if let Some(turn) = turn {
-            turn.answered(key.kind());
-        }
         self.inner.kept.insert(key, Arc::clone(&entry));
         drop(reading);
         Ok(entry)

@@ -59,30 +59,60 @@ pub enum Arrival<T> {
     Refused(T),
 }
 
+/// How many work and wait at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Requests at work, of any rank.
+    pub places: usize,
+    /// More of owners: none of them waits for others while these are free.
+    pub spare: usize,
+    /// Requests that wait.
+    pub waiting: usize,
+}
+
 /// The decisions: who works, who waits, who goes.
 #[derive(Debug)]
 pub struct Line<T> {
     places: usize,
+    spare: usize,
     most: usize,
     working: usize,
     waiting: [VecDeque<T>; 3],
 }
 
 impl<T> Line<T> {
-    /// A line before so many places, with room for so many.
+    /// A line before such a room.
     #[must_use]
-    pub fn new(places: usize, most: usize) -> Self {
+    pub fn new(room: Room) -> Self {
         Self {
-            places: places.max(1),
-            most,
+            places: room.places.max(1),
+            spare: room.spare,
+            most: room.waiting,
             working: 0,
             waiting: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
         }
     }
 
+    /// How many may work when one of this rank begins.
+    const fn places_for(&self, rank: Rank) -> usize {
+        match rank {
+            Rank::Owner => self.places + self.spare,
+            Rank::Subscriber | Rank::Anonymous => self.places,
+        }
+    }
+
+    /// Whether one of this rank that arrives would be sent away.
+    #[must_use]
+    pub fn refuses(&self, rank: Rank) -> bool {
+        let mut lower = Rank::ALL.into_iter().filter(|lower| *lower > rank);
+        self.working >= self.places_for(rank)
+            && self.waiting() >= self.most
+            && lower.all(|lower| self.waiting[lower.at()].is_empty())
+    }
+
     /// A request arrives.
     pub fn arrive(&mut self, rank: Rank, request: T) -> Arrival<T> {
-        if self.working < self.places {
+        if self.working < self.places_for(rank) {
             // Whoever leaves gives the place to who waits: nobody waits while there is one.
             self.working += 1;
             return Arrival::Goes(request);
@@ -108,15 +138,19 @@ impl<T> Line<T> {
     /// From here on so many work at a time: who goes at once because there are more.
     pub fn set_places(&mut self, places: usize) -> Vec<T> {
         self.places = places.max(1);
-        let mut go = Vec::new();
-        while self.working < self.places {
-            let Some(next) = self.waiting.iter_mut().find_map(VecDeque::pop_front) else {
-                break;
-            };
-            self.working += 1;
-            go.push(next);
+        std::iter::from_fn(|| self.next()).collect()
+    }
+
+    /// Who goes now: the first of the highest rank for which there is a place.
+    fn next(&mut self) -> Option<T> {
+        let rank = Rank::ALL
+            .into_iter()
+            .find(|rank| !self.waiting[rank.at()].is_empty())?;
+        if self.working >= self.places_for(rank) {
+            return None;
         }
-        go
+        self.working += 1;
+        self.waiting[rank.at()].pop_front()
     }
 
     /// From here on there is room for so many; those that wait already stay.
@@ -126,15 +160,8 @@ impl<T> Line<T> {
 
     /// A place becomes free: who gets it. Nobody does while more work than are to.
     pub fn leave(&mut self) -> Option<T> {
-        if self.working > self.places {
-            self.working -= 1;
-            return None;
-        }
-        let next = self.waiting.iter_mut().find_map(VecDeque::pop_front);
-        if next.is_none() {
-            self.working = self.working.saturating_sub(1);
-        }
-        next
+        self.working = self.working.saturating_sub(1);
+        self.next()
     }
 
     /// Those that wait and are `gone` wait no more.
@@ -336,20 +363,20 @@ impl Queue {
     /// A queue before `places`, with room for `waiting`, in which nobody waits longer than `patience`.
     #[must_use]
     pub fn new(places: usize, waiting: usize, patience: Duration, telemetry: Telemetry) -> Self {
-        Self::of(REQUESTS, (places, waiting), patience, telemetry)
+        let room = Room {
+            places,
+            spare: 0,
+            waiting,
+        };
+        Self::of(REQUESTS, room, patience, telemetry)
     }
 
     /// The same before something else than handlers, with series of its own.
     #[must_use]
-    pub fn of(
-        series: Series,
-        (places, waiting): (usize, usize),
-        patience: Duration,
-        telemetry: Telemetry,
-    ) -> Self {
+    pub fn of(series: Series, room: Room, patience: Duration, telemetry: Telemetry) -> Self {
         let inner = Inner {
             line: Mutex::new(Held {
-                line: Line::new(places, waiting),
+                line: Line::new(room),
                 number: 0,
                 patience,
                 stands: None,
@@ -364,6 +391,13 @@ impl Queue {
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// Why one of this rank would be sent away at once.
+    #[must_use]
+    pub fn refusal(&self, rank: Rank) -> Option<Full> {
+        self.inner
+            .with(|held| held.line.refuses(rank).then_some(Full::Queue))
     }
 
     /// Waits for a place.

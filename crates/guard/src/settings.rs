@@ -172,8 +172,8 @@ pub struct QueueSettings {
     pub waiting: usize,
     /// A request that waited so many milliseconds in either line is sent away.
     pub patience_ms: u64,
-    /// Questions that the store is asked at the same time; without, their number follows the cores
-    /// and how fast answers come.
+    /// Questions that the store is asked at the same time, besides one of an owner; without, their
+    /// number follows the cores and how fast answers come.
     pub store_turns: Option<usize>,
 }
 

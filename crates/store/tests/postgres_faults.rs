@@ -443,6 +443,13 @@ async fn nothing_that_grows_is_read_whole() {
                 ..Default::default()
             };
             ok(store.results(id, &filter).await);
+            let filter = assay_store::port::ResultFilter {
+                check: Some(assay_model::ids::CheckId::new("rows_exist")),
+                superseded: only,
+                limit: 5,
+                ..Default::default()
+            };
+            ok(store.results(id, &filter).await);
         }
     }
     store.close().await;

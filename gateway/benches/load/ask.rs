@@ -20,6 +20,8 @@ pub struct Asker {
     address: SocketAddr,
     stream: TcpStream,
     read: Vec<u8>,
+    /// What is read into: made once, since a generator of load shares its core with the store.
+    piece: Vec<u8>,
 }
 
 impl Asker {
@@ -31,6 +33,7 @@ impl Asker {
             address,
             stream,
             read: Vec::new(),
+            piece: vec![0; 65_536],
         })
     }
 
@@ -64,11 +67,10 @@ impl Asker {
     }
 
     async fn more(&mut self) -> Result<()> {
-        let mut piece = vec![0; 65_536];
-        match self.stream.read(&mut piece).await? {
+        match self.stream.read(&mut self.piece).await? {
             0 => Err(ErrorKind::UnexpectedEof.into()),
             n => {
-                self.read.extend_from_slice(&piece[..n]);
+                self.read.extend_from_slice(&self.piece[..n]);
                 Ok(())
             }
         }

@@ -1,6 +1,7 @@
 //! Reads that are kept, and reads that are not.
 
 use crate::figures::{load, median, told};
+use crate::goals::Goals;
 use crate::overload;
 use crate::server::Server;
 use crate::world::{World, id};
@@ -8,6 +9,10 @@ use crate::wrk::{Load, Seen};
 
 /// Connections that ask at the same time.
 const CONNECTIONS: u32 = 32;
+/// Requests per second of the metric endpoint, at least.
+const PER_SECOND: f64 = 20_000.0;
+/// What 99 of a hundred of them take less than, in milliseconds.
+const P99_MS: f64 = 5.0;
 
 /// A case: its name, what is asked, how the path is made.
 struct Case<'a> {
@@ -15,10 +20,12 @@ struct Case<'a> {
     paths: Vec<String>,
     path: Option<&'a str>,
     connections: u32,
+    /// Whether it asks for points, of which the goals speak.
+    is_metric: bool,
 }
 
 /// What is kept: the share of it that was, and how fast it came.
-pub async fn measure(world: &World) {
+pub async fn measure(world: &World, goals: &mut Goals) {
     let metrics = world.columns * 3;
     let datasets = world.benches.len() as u64;
     let all = |m: u64| world.points(m / metrics, m % metrics);
@@ -46,6 +53,7 @@ pub async fn measure(world: &World) {
                 paths: paths.clone(),
                 path: None,
                 connections: CONNECTIONS,
+                is_metric: paths.iter().all(|path| path.contains("/points")),
             };
             warm(&server, &case, token).await;
             let (hits_before, all_before) = reads(&server).await;
@@ -53,9 +61,25 @@ pub async fn measure(world: &World) {
             let (hits, all) = reads(&server).await;
             let (hits, all) = (hits - hits_before, all - all_before);
             print(&case, guarded, seen);
+            judge(goals, &case, guarded, seen);
             println!("    kept reads {hits:.0} of {all:.0}: {:.5}", hits / all);
         }
     }
+}
+
+/// Holds the metric endpoint against what is asked of it.
+fn judge(goals: &mut Goals, case: &Case<'_>, guarded: bool, seen: Seen) {
+    if !case.is_metric {
+        return;
+    }
+    let how = if guarded { "guarded" } else { "open" };
+    let goal = format!(
+        "{}, kept, {how}: {PER_SECOND:.0}/s and p99 under {P99_MS:.0} ms",
+        case.name
+    );
+    let measured = format!("{:.0}/s and {:.2} ms", seen.per_second, seen.p99_ms);
+    let is_met = seen.per_second >= PER_SECOND && seen.p99_ms < P99_MS;
+    goals.tell(&goal, measured, is_met);
 }
 
 /// What was never asked for: a bound of points that differs from request to request.
@@ -74,6 +98,7 @@ pub async fn measure_uncached(world: &World) {
             paths: paths.clone(),
             path: Some(&path),
             connections,
+            is_metric: true,
         };
         let before = server.reads("miss").await;
         let seen = round(&server, &case, None).await;
@@ -125,6 +150,11 @@ async fn rounds(server: &Server, case: &Case<'_>, token: Option<&str>) -> Seen {
     for _ in 0..told("ASSAY_BENCH_ROUNDS", 3) {
         all.push(round(server, case, token).await);
     }
+    let p99s: Vec<String> = all
+        .iter()
+        .map(|seen| format!("{:.2}", seen.p99_ms))
+        .collect();
+    println!("    p99 of each round: {} ms", p99s.join(", "));
     let of = |of: fn(&Seen) -> f64| median(all.iter().map(of).collect());
     Seen {
         per_second: of(|seen| seen.per_second),

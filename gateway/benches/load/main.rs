@@ -2,20 +2,23 @@
 //! five times the load that can be served.
 //!
 //! Comes in: the parts to measure, as arguments (`cached`, `uncached`, `told`, `overload`; all
-//! without). Goes out: a line per figure, with the machine's load. It must never print what it did
-//! not measure. The gateway has a core of its own; Postgres shares the load generator's.
+//! without). Goes out: a line per figure, with the machine's load, and at the end each goal with
+//! whether it is met. It must never print what it did not measure. The gateway has a core of its own; Postgres shares the load generator's.
 
 #![allow(missing_docs, reason = "a program")]
 
 mod ask;
 mod cached;
+mod far;
 mod figures;
+mod goals;
 mod overload;
 mod server;
 mod told;
 mod world;
 mod wrk;
 
+use goals::Goals;
 use world::World;
 
 fn main() {
@@ -33,17 +36,19 @@ fn main() {
     let wants = |part: &str| asked.is_empty() || asked.iter().any(|a| a == part);
     runtime.block_on(async {
         let world = World::new().await;
+        let mut goals = Goals::default();
         if wants("cached") {
-            Box::pin(cached::measure(&world)).await;
+            Box::pin(cached::measure(&world, &mut goals)).await;
         }
         if wants("uncached") {
             Box::pin(cached::measure_uncached(&world)).await;
         }
         if wants("told") {
-            Box::pin(told::measure(&world)).await;
+            Box::pin(told::measure(&world, &mut goals)).await;
         }
         if wants("overload") {
-            Box::pin(overload::measure(&world)).await;
+            Box::pin(overload::measure(&world, &mut goals)).await;
         }
+        goals.print();
     });
 }

@@ -7,13 +7,18 @@ use std::time::{Duration, Instant};
 
 use crate::ask::Asker;
 use crate::figures::{load, median, quantile, told};
-use crate::server::Server;
+use crate::goals::Goals;
+use crate::server::{Server, first_of_its_core};
 use crate::world::World;
 
 /// How much more is asked for than can be served.
 const TIMES: f64 = 5.0;
 /// Connections that find out what can be served.
 const CONNECTIONS: usize = 16;
+/// How many times as long as unloaded owners' p99 may take.
+const SLOWER: f64 = 2.0;
+/// The share of what can be served that is to be served.
+const SERVED: f64 = 0.9;
 /// The owner's share of what can be served.
 const OWNERS: f64 = 0.1;
 
@@ -35,6 +40,8 @@ pub fn guard(world: &World) -> String {
 #[derive(Default)]
 struct Seen {
     answers: Vec<Duration>,
+    /// From when each request was due until it was sent: the generator's own delay.
+    late: Vec<Duration>,
     shed: usize,
     other: usize,
 }
@@ -56,8 +63,9 @@ impl Fresh {
 }
 
 /// Owners' latency alone and at five times the load, and what is served then.
-pub async fn measure(world: &World) {
+pub async fn measure(world: &World, goals: &mut Goals) {
     let server = Server::start(world, Some(&guard(world))).await;
+    first_of_its_core();
     let fresh = Rc::new(Fresh {
         next: RefCell::new(0),
     });
@@ -84,21 +92,31 @@ pub async fn measure(world: &World) {
             server.series("assay_store_question_places").await,
             load()
         );
+        println!(
+            "    owners' p99 {:.2} x unloaded, served {:.2} of peak",
+            loaded / unloaded,
+            served / peak
+        );
         ratios.push(loaded / unloaded);
         goodputs.push(served / peak);
     }
-    println!(
-        "at {TIMES} x: owners' p99 {:.2} x unloaded, served {:.2} of peak (medians of {rounds})",
-        median(ratios),
-        median(goodputs)
-    );
+    let goal = format!("owners' p99 at {TIMES} x the load, at most {SLOWER} x unloaded");
+    let ratio = median(ratios);
+    let measured = format!("{ratio:.2} x (median of {rounds} rounds)");
+    goals.tell(&goal, measured, ratio <= SLOWER);
+    let goal = format!("served at {TIMES} x the load, at least {SERVED} of peak");
+    let share = median(goodputs);
+    let measured = format!("{share:.2} of peak (median of {rounds} rounds)");
+    goals.tell(&goal, measured, share >= SERVED);
 }
 
 fn words(seen: &Seen) -> String {
     format!(
-        "p50 {:.1} p99 {:.1} ms, {} answered, {} sent away, {} other",
+        "p50 {:.1} p99 {:.1} ms (sent late p50 {:.1} p99 {:.1}), {} answered, {} sent away, {} other",
         quantile(&seen.answers, 0.5),
         quantile(&seen.answers, 0.99),
+        quantile(&seen.late, 0.5),
+        quantile(&seen.late, 0.99),
         seen.answers.len(),
         seen.shed,
         seen.other
@@ -162,6 +180,7 @@ async fn open_loop(
                     Some(asker) => asker,
                     None => Asker::open(address).await.expect("it listens"),
                 };
+                seen.borrow_mut().late.push(due.elapsed());
                 let answer = asker.get(&path, Some(&token)).await;
                 let mut seen = seen.borrow_mut();
                 match answer.map(|answer| answer.status) {

@@ -4,17 +4,21 @@ use std::time::{Duration, Instant};
 
 use crate::ask::Asker;
 use crate::figures::{load, quantile, told};
+use crate::goals::Goals;
 use crate::server::Server;
 use crate::world::{World, date, one_more};
 use crate::wrk::Load;
 
+/// Within how many milliseconds a commit is to be told.
+const FRESH_MS: f64 = 100.0;
+
 /// Commits one partition after the other, and asks until each is there; alone, and while all that is
 /// kept is asked for as fast as it comes.
-pub async fn measure(world: &World) {
+pub async fn measure(world: &World, goals: &mut Goals) {
     let server = Server::start(world, None).await;
     let rounds = told("ASSAY_BENCH_COMMITS", 50);
     let first = world.partitions;
-    watch(world, &server, first..first + rounds, "alone").await;
+    let alone = watch(world, &server, first..first + rounds, "alone").await;
     let paths: Vec<String> = (0..world.columns * 3).map(|m| world.points(0, m)).collect();
     let busy = Load {
         paths: &paths,
@@ -23,7 +27,7 @@ pub async fn measure(world: &World) {
         connections: 16,
         seconds: rounds.div_ceil(4).max(5),
     };
-    let ((), seen) = tokio::join!(
+    let (loaded, seen) = tokio::join!(
         watch(
             world,
             &server,
@@ -36,9 +40,18 @@ pub async fn measure(world: &World) {
         "    the load: {:.0}/s, p99 {:.2} ms",
         seen.per_second, seen.p99_ms
     );
+    for (how, worst_ms) in [("alone", alone), ("under load", loaded)] {
+        let goal = format!("fresh within {FRESH_MS} ms of the commit, {how}");
+        goals.tell(
+            &goal,
+            format!("{worst_ms:.0} ms at worst"),
+            worst_ms < FRESH_MS,
+        );
+    }
 }
 
-async fn watch(world: &World, server: &Server, numbers: std::ops::Range<u64>, how: &str) {
+/// The longest that it took, in milliseconds.
+async fn watch(world: &World, server: &Server, numbers: std::ops::Range<u64>, how: &str) -> f64 {
     let path = world.points(0, 1);
     let bench = &world.benches[0];
     let mut asker = Asker::open(server.address).await.expect("it listens");
@@ -66,4 +79,5 @@ async fn watch(world: &World, server: &Server, numbers: std::ops::Range<u64>, ho
         quantile(&waits, 1.0),
         load()
     );
+    quantile(&waits, 1.0)
 }

@@ -5,8 +5,10 @@
 //! to a table but by the ports of the store.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use assay_guard::principal::Scope;
 use assay_guard::tokens::{TokenFile, mint};
@@ -25,6 +27,7 @@ use assay_store::{JobStore as _, PostgresOptions, PostgresStore};
 use assay_test_servers::postgres::{Options, Postgres};
 use jiff::civil::Date;
 
+use crate::far;
 use crate::figures::told;
 
 /// Metrics of each column.
@@ -176,6 +179,19 @@ impl World {
                 at: at(4),
             })
             .await;
+    }
+
+    /// Where the gateway finds the store: so many milliseconds away (`ASSAY_BENCH_FAR_MS`).
+    pub fn store_url(&self) -> String {
+        match told("ASSAY_BENCH_FAR_MS", 0) {
+            0 => self.url.clone(),
+            ms => {
+                let port = self.postgres.port();
+                let here = SocketAddr::from(([127, 0, 0, 1], port));
+                let wire = far::wire(here, Duration::from_millis(ms));
+                self.url.replace(&here.to_string(), &wire.to_string())
+            }
+        }
     }
 
     /// Where the gateway finds definitions.

@@ -46,6 +46,12 @@ impl Flight {
         self.state().reads
     }
 
+    /// Whether nobody reads or stands in line.
+    pub fn is_idle(&self) -> bool {
+        let state = self.state();
+        !state.reads && state.line.is_empty()
+    }
+
     /// Reads for all, unless somebody does.
     pub fn read(self: &Arc<Self>) -> Option<Reading> {
         let mut state = self.state();
@@ -129,6 +135,8 @@ mod tests {
         let reading = flight.read().unwrap();
         assert!(flight.is_read() && flight.read().is_none());
         drop((owner, reading));
-        assert!(!flight.is_read() && flight.stand(Rank::Anonymous).is_some());
+        assert!(!flight.is_read() && flight.is_idle());
+        let told = flight.stand(Rank::Anonymous);
+        assert!(told.is_some() && !flight.is_idle());
     }
 }

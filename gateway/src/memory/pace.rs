@@ -1,8 +1,12 @@
 //! How many questions are worked at a time, by how long answers take.
 //!
-//! Comes in: what was answered, how long it took, whether somebody waited for a place. Goes out: a
-//! number of places. It must never go below what keeps the cores at work or above what the store has
-//! connections for, and knows no clock.
+//! Comes in: what was answered, how long it took, how much of that was work here, whether somebody
+//! waited for a place. Goes out: a number of places. It must never go below what it is told or above
+//! what the store has connections for, and knows no clock.
+//!
+//! A store beside this process answers as fast as questions are made and answers drawn: one question
+//! for each core keeps both at work, and leaves the core time for what is kept and for saying no. One
+//! that is far away has more to do at a time before any of them waits for another one.
 //!
 //! More at a time help as long as each takes as long as before: whoever answers has room. Once they
 //! take longer, more at a time answer no more, and each waits for the others. So one more place is
@@ -17,6 +21,8 @@ use std::time::Duration;
 const WINDOW: u32 = 32;
 /// Answers that take so many times as long as they usually do say that there is no room.
 const SLOWER: f64 = 1.25;
+/// The share of the cores that questions may take before more of them are tried.
+const WORK: f64 = 0.5;
 /// Windows until more places are tried, once they were found too many; doubled each time.
 const RESTS: u32 = 4;
 /// The most of them.
@@ -63,6 +69,8 @@ pub struct Pace {
     usual: HashMap<String, Usual>,
     /// The sum of how many times as long as usual answers took, and their number.
     window: (f64, u32),
+    /// How long they took, and how much of it was work here, in seconds.
+    times: (f64, f64),
     /// Of these, those after which somebody waited.
     wanted: u32,
     /// Whether the last decision was to try one more place.
@@ -72,7 +80,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// From `least` to `most` places; the least at first.
+    /// From `least` to `most` places, for as many cores as the least; the least at first.
     pub fn new(least: usize, most: usize) -> Self {
         let least = least.max(1);
         Self {
@@ -81,6 +89,7 @@ impl Pace {
             places: least,
             usual: HashMap::new(),
             window: (0.0, 0),
+            times: (0.0, 0.0),
             wanted: 0,
             tries: false,
             rests: RESTS,
@@ -93,8 +102,9 @@ impl Pace {
         self.places
     }
 
-    /// A question of this kind was answered; `is_wanted`: others wait for its place.
-    pub fn answered(&mut self, kind: &str, took: Duration, is_wanted: bool) {
+    /// A question of this kind was answered; `work` is the time of it that was spent here, and
+    /// `is_wanted`: others wait for its place.
+    pub fn answered(&mut self, kind: &str, took: Duration, work: Duration, is_wanted: bool) {
         if !self.usual.contains_key(kind) {
             if self.usual.len() == KINDS {
                 return;
@@ -107,18 +117,28 @@ impl Pace {
             .get_mut(kind)
             .and_then(|usual| usual.compare(took));
         let Some(slower) = slower else { return };
+        self.times.0 += took;
+        self.times.1 += work.as_secs_f64();
         self.window.0 += slower;
         self.window.1 += 1;
         self.wanted += u32::from(is_wanted);
         if self.window.1 == WINDOW {
             let slower = self.window.0 / f64::from(WINDOW);
             let is_wanted = self.wanted * 2 > WINDOW;
+            let (took, work) = std::mem::take(&mut self.times);
             (self.window, self.wanted) = ((0.0, 0), 0);
-            self.decide(slower, is_wanted);
+            self.decide(slower, work / took, is_wanted);
         }
     }
 
-    fn decide(&mut self, slower: f64, is_wanted: bool) {
+    /// Whether the cores have time for one more, by the share of a question's time that is work here.
+    fn has_time(&self, work: f64) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "a few places")]
+        let (more, cores) = ((self.places + 1) as f64, self.least as f64);
+        more * work <= cores * WORK
+    }
+
+    fn decide(&mut self, slower: f64, work: f64, is_wanted: bool) {
         let tried = std::mem::take(&mut self.tries);
         if slower > SLOWER {
             if self.places > self.least {
@@ -137,7 +157,7 @@ impl Pace {
             self.places = self.least.max(self.places - 1);
         } else if self.rest > 0 {
             self.rest -= 1;
-        } else if self.places < self.most {
+        } else if self.places < self.most && self.has_time(work) {
             self.places += 1;
             self.tries = true;
         }
@@ -160,7 +180,8 @@ mod tests {
             let at_work = if is_wanted { pace.places() as f64 } else { 1.0 };
             places += at_work;
             let took = 0.010 * more_or_less * (at_work / at_once).max(1.0);
-            pace.answered("points", Duration::from_secs_f64(took), is_wanted);
+            let took = Duration::from_secs_f64(took);
+            pace.answered("points", took, Duration::from_millis(1), is_wanted);
         }
         places / f64::from(n)
     }
@@ -197,9 +218,25 @@ mod tests {
             } else {
                 ("points", 5)
             };
-            pace.answered(kind, Duration::from_millis(ms), true);
+            pace.answered(kind, Duration::from_millis(ms), Duration::ZERO, true);
         }
         assert_eq!(pace.places(), 8);
+    }
+
+    #[test]
+    fn questions_leave_half_of_the_cores_to_others() {
+        // A fifth of each is work here: two at a time take two fifths of a core, three more than half.
+        let (took, work) = (Duration::from_millis(5), Duration::from_millis(1));
+        let mut pace = Pace::new(1, 8);
+        for _ in 0..6_000 {
+            pace.answered("points", took, work, true);
+        }
+        assert_eq!(pace.places(), 2);
+        let mut near = Pace::new(1, 8);
+        for _ in 0..6_000 {
+            near.answered("points", took, took / 3, true);
+        }
+        assert_eq!(near.places(), 1);
     }
 
     #[test]
@@ -208,7 +245,12 @@ mod tests {
         for n in 0..50_000 {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let took = Duration::from_micros(u64::from(seed >> 12));
-            pace.answered(&format!("kind {}", n % 200), took, seed & 64 == 0);
+            pace.answered(
+                &format!("kind {}", n % 200),
+                took,
+                took / 16,
+                seed & 64 == 0,
+            );
             assert!((3..=5).contains(&pace.places()));
             assert!(pace.usual.len() <= KINDS);
         }

@@ -205,6 +205,15 @@ async fn settles(memory: &Memory, taken: (usize, usize)) {
     assert_eq!(memory.inner.turns.taken(), taken);
 }
 
+/// Waits until somebody reads the answer to this question.
+async fn settles_reading(memory: &Memory, question: &str) {
+    let (begun, key) = (Instant::now(), Key::about_all(question));
+    while !memory.flight(&key).is_read() {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Takes every turn that there is; how many there are.
 async fn all_taken(memory: &Memory, gate: &Arc<Semaphore>) -> usize {
     let mut turns = 0;
@@ -302,10 +311,22 @@ async fn without_a_turn_the_last_known_is_told_with_its_age_and_else_a_refusal()
         .telemetry
         .value("assay_requests_rejected_total", &reason);
     assert_eq!(rejected, Some(1.0));
+    // Who asks what somebody reads needs no room.
+    memory.turns().set_room(256, Duration::from_secs(60));
+    let reads = gated(&memory, "same", Rank::Owner, &gate);
+    settles_reading(&memory, "same").await;
+    memory.turns().set_room(0, Duration::from_secs(60));
+    let same = gated(&memory, "same", Rank::Subscriber, &gate);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!reads.is_finished() && !same.is_finished());
     let old = gated(&memory, "known", Rank::Subscriber, &gate)
         .await
         .unwrap();
     let old = old.unwrap_or_else(|problem| panic!("{problem:?}"));
     assert!(old.stale_s.is_some(), "it is not in force");
     gate.add_permits(100);
+    let same = same.await.unwrap();
+    assert_eq!(same.map(|found| *found.it).ok(), Some(7));
 }

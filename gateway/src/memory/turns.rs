@@ -7,16 +7,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use assay_guard::queue::{Full, Place, Queue, Rank, Seat, Series};
+use assay_guard::queue::{Full, Place, Queue, Rank, Room, Seat, Series};
 use assay_telemetry::Telemetry;
 
 use super::pace::Pace;
 
 /// Questions that wait, until the guard's settings say how many.
 const WAITING: usize = 256;
-/// Questions at a time for each core, at least: one is computed while one waits for the store.
-const EACH_CORE: usize = 2;
-/// The most at a time: the store has so many connections for them.
+/// Turns in hand for owners, beside those that there are for all: none of them waits until a question
+/// of somebody else is answered.
+const SPARE: usize = 1;
+/// The most at a time, with those in hand: the store has so many connections for them.
 const MOST: usize = 8;
 /// The series of those who wait.
 const SERIES: Series = Series {
@@ -67,6 +68,19 @@ pub fn leave_seat() {
     }
 }
 
+/// Work, and the time that this process worked on it, not counting where it waited.
+pub async fn timed<F: Future>(work: F) -> (F::Output, Duration) {
+    let (mut work, mut worked) = (std::pin::pin!(work), Duration::ZERO);
+    let done = std::future::poll_fn(|context| {
+        let begun = Instant::now();
+        let polled = work.as_mut().poll(context);
+        worked += begun.elapsed();
+        polled
+    });
+    let done = done.await;
+    (done, worked)
+}
+
 /// The turns at the store. Clones share them.
 #[derive(Clone)]
 pub struct Turns {
@@ -84,38 +98,44 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// A question of this kind was answered: the time that it took counts.
-    pub fn answered(self, kind: &str) {
+    /// A question of this kind was answered: the time that it took counts, and how much of that was
+    /// `work` here.
+    pub fn answered(self, kind: &str, work: Duration) {
         let is_wanted = self.turns.queue.waiting() > 0;
-        self.turns.paced(kind, self.begun.elapsed(), is_wanted);
+        self.turns
+            .paced(kind, (self.begun.elapsed(), work), is_wanted);
     }
 }
 
 impl Turns {
-    /// Turns for as many questions as the cores and the store take at a time; nobody waits longer
-    /// than `patience`.
+    /// A turn for each core, and more while the cores have time and the store answers as fast; nobody
+    /// waits longer than `patience`.
     #[must_use]
     pub fn new(patience: Duration, telemetry: Telemetry) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let least = (cores * EACH_CORE).min(MOST);
-        Self::of(Pace::new(least, MOST), patience, telemetry)
+        let most = MOST - SPARE;
+        Self::of(Pace::new(cores.min(most), most), patience, telemetry)
     }
 
     fn of(pace: Pace, patience: Duration, telemetry: Telemetry) -> Self {
-        let room = (pace.places(), WAITING);
+        let room = Room {
+            places: pace.places(),
+            spare: SPARE,
+            waiting: WAITING,
+        };
         let turns = Self {
             queue: Queue::of(SERIES, room, patience, telemetry.clone()),
             pace: Arc::new(Mutex::new(pace)),
             telemetry,
         };
-        turns.show(room.0);
+        turns.show(room.places);
         turns
     }
 
-    fn paced(&self, kind: &str, took: Duration, is_wanted: bool) {
+    fn paced(&self, kind: &str, (took, work): (Duration, Duration), is_wanted: bool) {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let before = pace.places();
-        pace.answered(kind, took, is_wanted);
+        pace.answered(kind, took, work, is_wanted);
         if pace.places() != before {
             // Under the lock: what was decided last is what holds.
             self.places(&pace);
@@ -142,6 +162,11 @@ impl Turns {
     fn places(&self, pace: &Pace) {
         self.queue.set_places(pace.places());
         self.show(pace.places());
+    }
+
+    /// Why one of this rank could not even wait for a turn.
+    pub fn refusal(&self, rank: Rank) -> Option<Full> {
+        self.queue.refusal(rank)
     }
 
     /// Waits for a turn of this rank.
@@ -177,7 +202,9 @@ mod tests {
     async fn owners_are_first_and_a_part_of_an_answer_waits_for_nobody() {
         let turns = turns(1);
         let first = turns.next(Rank::Anonymous).await.ok();
-        assert!(first.is_some());
+        let beside = turns.next(Rank::Owner).await.ok();
+        assert!(first.is_some() && beside.is_some());
+        assert_eq!(turns.taken(), (2, 0), "an owner does not wait for others");
         assert!(making(async { rank() }).await.is_none());
         let asks = by(Rank::Owner, None, async { rank() }).await;
         assert_eq!(asks, Some(Rank::Owner));
@@ -197,7 +224,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         }
-        drop(first);
+        drop((first, beside));
         for one in waiting {
             one.await.unwrap();
         }
@@ -239,13 +266,13 @@ mod tests {
             tokio::task::yield_now().await;
         }
         for _ in 0..200 {
-            turns.paced("points", Duration::from_millis(5), true);
+            turns.paced("points", (Duration::from_millis(5), Duration::ZERO), true);
         }
         assert!(waits.await.unwrap(), "beside the first");
         assert_eq!(telemetry.value(PLACES, &[]), Some(3.0));
         turns.set_places(2);
         for _ in 0..200 {
-            turns.paced("points", Duration::from_millis(5), true);
+            turns.paced("points", (Duration::from_millis(5), Duration::ZERO), true);
         }
         assert_eq!(telemetry.value(PLACES, &[]), Some(2.0), "as it was said");
         drop(first);

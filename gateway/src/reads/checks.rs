@@ -10,6 +10,7 @@ use assay_answers::{List, Problem, Reader, Told};
 use assay_model::check::{Check, CheckOrigin, Expectation};
 use assay_model::dataset::Dataset;
 use assay_model::ids::{CheckId, DatasetId};
+use assay_model::metric::MetricKey;
 use assay_model::outcome::Outcome;
 use assay_model::partition::PartitionKey;
 use assay_store::port::{MetricHistory, ResultFilter, ResultRow};
@@ -37,6 +38,33 @@ pub(crate) struct Recent {
     pub(crate) history: MetricHistory,
     /// Newest partition first.
     pub(crate) results: Vec<ResultRow>,
+    /// The checks that each metric was held against in them.
+    checks: BTreeMap<MetricKey, BTreeSet<CheckId>>,
+}
+
+impl Recent {
+    pub(crate) fn new(history: MetricHistory, results: Vec<ResultRow>) -> Self {
+        let mut checks: BTreeMap<MetricKey, BTreeSet<CheckId>> = BTreeMap::new();
+        for result in results.iter().map(|row| &row.result) {
+            let of = match checks.get_mut(&result.metric) {
+                Some(of) => of,
+                None => checks.entry(result.metric.clone()).or_default(),
+            };
+            if !of.contains(&result.check) {
+                of.insert(result.check.clone());
+            }
+        }
+        Self {
+            history,
+            results,
+            checks,
+        }
+    }
+
+    /// The checks that a metric was held against.
+    pub(crate) fn checks_of(&self, metric: &MetricKey) -> impl Iterator<Item = &CheckId> {
+        self.checks.get(metric).into_iter().flatten()
+    }
 }
 
 /// About how much memory the last partitions take.
@@ -59,7 +87,7 @@ impl Api {
                 ..ResultFilter::default()
             };
             let results = store.results(&dataset, &filter).await?;
-            Ok::<_, Miss>(Recent { history, results })
+            Ok::<_, Miss>(Recent::new(history, results))
         };
         self.memory
             .value(

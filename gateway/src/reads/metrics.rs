@@ -1,6 +1,6 @@
 //! The list of metrics, with their newest values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use assay_answers::facts::Cut;
 use assay_answers::metric::{MetricRow, Point};
@@ -21,11 +21,11 @@ const SPARK: usize = 30;
 
 /// The results of each value.
 pub(crate) type Judged<'a> =
-    BTreeMap<(&'a MetricKey, &'a PartitionKey, &'a PartitionVersion), Vec<&'a CheckResult>>;
+    HashMap<(&'a MetricKey, &'a PartitionKey, &'a PartitionVersion), Vec<&'a CheckResult>>;
 
 /// The results of each value.
 pub(crate) fn judged<'a>(results: impl IntoIterator<Item = &'a ResultRow>) -> Judged<'a> {
-    let mut judged: Judged<'_> = BTreeMap::new();
+    let mut judged: Judged<'_> = HashMap::new();
     for row in results {
         let of = (&row.result.metric, &row.partition.key, &row.version);
         judged.entry(of).or_default().push(&row.result);

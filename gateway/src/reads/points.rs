@@ -156,9 +156,7 @@ async fn checks_of(
         checks.extend(declared.map(|check| check.id.clone()));
     }
     let recent = api.recent(id).await?.in_force()?;
-    let judged = recent.results.iter().map(|row| &row.result);
-    let judged = judged.filter(|result| result.metric == *key);
-    checks.extend(judged.map(|result| result.check.clone()));
+    checks.extend(recent.checks_of(key).cloned());
     Ok(checks)
 }
 

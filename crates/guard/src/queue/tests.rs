@@ -3,9 +3,17 @@
 use super::*;
 use Rank::{Anonymous, Owner, Subscriber};
 
+fn line<T>(places: usize, waiting: usize) -> Line<T> {
+    Line::new(Room {
+        places,
+        spare: 0,
+        waiting,
+    })
+}
+
 #[test]
 fn the_lowest_are_sent_away_first_and_the_highest_go_first() {
-    let mut line = Line::new(1, 3);
+    let mut line = line(1, 3);
     assert_eq!(line.arrive(Anonymous, 1), Arrival::Goes(1));
     for n in 2..=4 {
         assert_eq!(line.arrive(Anonymous, n), Arrival::Waits);
@@ -42,13 +50,16 @@ fn the_lowest_are_sent_away_first_and_the_highest_go_first() {
 
 #[test]
 fn nobody_waits_while_a_place_is_free_and_the_bounds_hold() {
-    let mut line = Line::new(4, 7);
+    let mut line = line(4, 7);
     let (mut seed, mut working) = (12_345_u32, 0);
     for n in 0..100_000 {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let rank = Rank::ALL[(seed >> 24) as usize % 3];
         if (seed >> 16) & 1 == 0 {
-            working += u32::from(matches!(line.arrive(rank, n), Arrival::Goes(_)));
+            let refuses = line.refuses(rank);
+            let arrival = line.arrive(rank, n);
+            assert_eq!(refuses, matches!(arrival, Arrival::Refused(_)));
+            working += u32::from(matches!(arrival, Arrival::Goes(_)));
         } else if working > 0 {
             working -= u32::from(line.leave().is_none());
         }
@@ -59,8 +70,31 @@ fn nobody_waits_while_a_place_is_free_and_the_bounds_hold() {
 }
 
 #[test]
+fn owners_have_a_place_beside_others_and_no_more_than_that() {
+    let mut line = Line::new(Room {
+        places: 1,
+        spare: 1,
+        waiting: 9,
+    });
+    assert_eq!(line.arrive(Subscriber, 1), Arrival::Goes(1));
+    assert_eq!(line.arrive(Subscriber, 2), Arrival::Waits);
+    assert_eq!(line.arrive(Owner, 3), Arrival::Goes(3), "beside the first");
+    assert_eq!(line.arrive(Owner, 4), Arrival::Waits);
+    assert_eq!(line.working(), 2);
+    assert_eq!(line.leave(), Some(4), "owners first");
+    assert_eq!(line.leave(), None, "the place is an owner's");
+    assert_eq!(line.leave(), Some(2));
+    assert_eq!((line.working(), line.waiting()), (1, 0));
+    // Others have no use of it, and owners do not wait behind them.
+    assert_eq!(line.arrive(Anonymous, 5), Arrival::Waits);
+    assert_eq!(line.set_places(2), [5]);
+    assert_eq!(line.arrive(Owner, 6), Arrival::Goes(6));
+    assert_eq!(line.working(), 3);
+}
+
+#[test]
 fn places_come_and_go_and_nobody_is_broken_off() {
-    let mut line = Line::new(1, 9);
+    let mut line = line(1, 9);
     assert_eq!(line.arrive(Subscriber, 0), Arrival::Goes(0));
     for n in 1..=4 {
         assert_eq!(line.arrive(Subscriber, n), Arrival::Waits);
@@ -100,7 +134,7 @@ async fn a_seat_is_given_back_once_and_to_the_next() {
 #[test]
 fn in_a_queue_that_stands_others_than_owners_are_sent_away_early() {
     let mut held = Held {
-        line: Line::new(1, 8),
+        line: line(1, 8),
         number: 0,
         patience: Duration::from_millis(400),
         stands: None,

@@ -26,6 +26,7 @@ mod notices;
 mod open;
 mod outputs;
 mod reads;
+mod results;
 mod rows;
 mod size;
 mod sql;
@@ -56,6 +57,8 @@ struct Inner {
     /// What carries an epoch.
     leader: lane::Lane,
     readers: sqlx::PgPool,
+    /// The same for reads by keys, whose plans are kept.
+    by_key: sqlx::PgPool,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -79,6 +82,7 @@ impl PostgresStore {
         self.inner.nodes.close().await;
         self.inner.leader.close().await;
         self.inner.readers.close().await;
+        self.inner.by_key.close().await;
     }
 
     /// What tells this store from every other, wherever it is reached from: its server's own

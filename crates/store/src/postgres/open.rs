@@ -139,6 +139,27 @@ impl fmt::Debug for PostgresOptions {
     }
 }
 
+/// How long a connection for reads may have waited for its next question without being tried first: a
+/// try is one more way to the server and back, and each is tried when it is given back.
+const TRUSTED: Duration = Duration::from_secs(1);
+
+/// Connections for reads.
+fn pool(options: &PostgresOptions) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(options.reader_connections.max(1))
+        .min_connections(0)
+        .acquire_timeout(options.connect_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(async move {
+                if about.idle_for >= TRUSTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+}
+
 /// What is written is found by its key. Plans are made before there are statistics, and kept: they
 /// must not read a table whole because it was small then.
 fn by_key(options: PgConnectOptions) -> PgConnectOptions {
@@ -179,15 +200,13 @@ impl PostgresStore {
             .close()
             .await
             .map_err(|e| errors::of_read(&place, e))?;
-        let reading = base.clone().options([
-            ("default_transaction_read_only", "on"),
-            ("plan_cache_mode", "force_custom_plan"),
-        ]);
-        let readers = PgPoolOptions::new()
-            .max_connections(options.reader_connections.max(1))
-            .min_connections(0)
-            .acquire_timeout(options.connect_timeout)
-            .connect_lazy_with(access.options(&reading).await?);
+        let reading = base
+            .clone()
+            .options([("default_transaction_read_only", "on")]);
+        let kept = by_key(reading.clone());
+        let reading = reading.options([("plan_cache_mode", "force_custom_plan")]);
+        let readers = pool(&options).connect_lazy_with(access.options(&reading).await?);
+        let keyed = pool(&options).connect_lazy_with(access.options(&kept).await?);
         let shared = Arc::new(Shared {
             place: place.clone(),
             access,
@@ -197,6 +216,7 @@ impl PostgresStore {
             definitions: Definitions::default(),
         });
         renew(&shared, &readers, reading);
+        renew(&shared, &keyed, kept);
         Ok(Self {
             inner: Arc::new(Inner {
                 place,
@@ -204,6 +224,7 @@ impl PostgresStore {
                 leader: Lane::new(&shared, options.leader_connections),
                 shared,
                 readers,
+                by_key: keyed,
             }),
         })
     }

@@ -11,7 +11,6 @@ use assay_model::ids::{CheckId, DatasetId, NodeId, RunId};
 use assay_model::incident::{Incident, OutboxEntry};
 use assay_model::ledger::LedgerEntry;
 use assay_model::metric::{MetricKey, MetricValue};
-use assay_model::outcome::CheckResult;
 use assay_model::output::Remarks;
 use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use assay_model::run::Run;
@@ -20,11 +19,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{Connection, Postgres};
+use sqlx::{Connection, PgPool, Postgres};
 use uuid::Uuid;
 
 use super::rows::{Cells, spelt, unspelt_json};
-use super::{PostgresStore, errors, sql};
+use super::{PostgresStore, errors, results, sql};
 use crate::error::StoreError;
 use crate::examined::{Dialect, Examined};
 use crate::history::{self, Page, far};
@@ -32,7 +31,7 @@ use crate::port::{
     AttemptRow, Breach, Health, Judged, Later, MetricHistory, MetricStore, NodeRow, ResultFilter,
     ResultRow, RunFilter, RunSum, Verdict,
 };
-use crate::values::{corrupt, micros, value_of};
+use crate::values::{micros, value_of};
 
 impl PostgresStore {
     /// Reads all rows of a query as values.
@@ -42,8 +41,19 @@ impl PostgresStore {
         what: &'static str,
         read: impl Fn(&Cells<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
+        self.list_by(&self.inner.readers, query, what, read).await
+    }
+
+    /// The same on connections of this kind.
+    pub(super) async fn list_by<T>(
+        &self,
+        connections: &PgPool,
+        query: Query<'_, Postgres, PgArguments>,
+        what: &'static str,
+        read: impl Fn(&Cells<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
         let rows: Vec<PgRow> = query
-            .fetch_all(&self.inner.readers)
+            .fetch_all(connections)
             .await
             .map_err(|e| errors::of_read(&self.inner.place, e))?;
         rows.iter().map(|row| read(&Cells { row, what })).collect()
@@ -137,32 +147,6 @@ fn verdict(cells: &Cells<'_>) -> Result<Verdict, StoreError> {
         counts: cells.counts()?,
         superseded: cells.get("superseded")?,
         judged_at: cells.time("judged_at")?,
-    })
-}
-
-fn result(cells: &Cells<'_>) -> Result<ResultRow, StoreError> {
-    let limits: Option<&str> = cells.get("limits")?;
-    let actual = cells.text_or_none("actual")?;
-    Ok(ResultRow {
-        run: cells.run_id("run_id")?,
-        partition: cells.partition()?,
-        version: PartitionVersion(cells.text("version")?),
-        judged_at: cells.time("judged_at")?,
-        result: CheckResult {
-            check: CheckId(cells.text("check_id")?),
-            metric: cells.metric_key()?,
-            severity: cells.word("severity")?,
-            origin: cells.word("origin")?,
-            outcome: cells.word("outcome")?,
-            actual: value_of(cells.get("kind")?, actual.as_deref())?,
-            expected: cells.text("expected")?,
-            limits: limits
-                .map(|text| serde_json::from_str(text).map_err(|e| corrupt("limits", e)))
-                .transpose()?,
-            error_bound: cells.get("error_bound")?,
-            note: cells.text_or_none("note")?,
-            reason: cells.text_or_none("reason")?,
-        },
     })
 }
 
@@ -444,25 +428,7 @@ impl MetricStore for PostgresStore {
         dataset: &DatasetId,
         filter: &ResultFilter,
     ) -> Result<Vec<ResultRow>, StoreError> {
-        let query = sqlx::query(sql::RESULTS)
-            .bind(dataset.as_str())
-            .bind(filter.superseded)
-            .bind(i64::from(filter.limit))
-            .bind(
-                filter
-                    .check
-                    .as_ref()
-                    .map(|c| spelt(c.as_str()).into_owned()),
-            )
-            .bind(filter.run.map(|r| r.0))
-            .bind(
-                filter
-                    .partition
-                    .as_ref()
-                    .map(|p| spelt(p.as_str()).into_owned()),
-            )
-            .bind(filter.bad);
-        self.list(query, "result", result).await
+        results::of(self, dataset, filter).await
     }
 
     async fn incidents(

@@ -232,24 +232,45 @@ pub(super) const BREACHES: &str = concat!(breaches!(" AND l.series = $3"), " LIM
 /// $1 dataset, $2 keys of partitions.
 pub(super) const BREACHES_OF: &str = breaches!(" AND l.partition = ANY ($2)");
 
+/// The columns of a result, for [`super::results`].
+macro_rules! result_columns {
+    () => {
+        "SELECT v.run_id, v.partition, v.ord, l.series, l.date::text AS date, \
+         l.start_at, l.end_at, v.version, v.judged_at, c.check_id, c.severity, c.origin, c.outcome, \
+         c.kind, c.actual, c.expected, c.limits::text AS limits, c.reason, m.metric, m.column_name, \
+         m.args, m.filter, m.semantics, e.error_bound, \
+         CASE e.status WHEN 'computed' THEN e.note END AS note \
+         FROM verdict v JOIN check_result c ON c.verdict_id = v.id \
+         JOIN metric_series m ON m.id = c.series_id \
+         LEFT JOIN metric e ON e.verdict_id = v.id AND e.series_id = c.series_id \
+         JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
+         WHERE v.dataset_id = $1 AND ($2 OR NOT v.superseded) "
+    };
+}
+
+/// The order of results.
+macro_rules! newest_first {
+    () => {
+        " ORDER BY v.ord DESC, v.partition DESC, v.revision DESC, c.place LIMIT $3"
+    };
+}
+
 /// $1 dataset, $2 also superseded ones, $3 limit, $4 check, $5 run, $6 partition. Of a run that was
 /// tried again, what each of its tasks said last.
-pub(super) const RESULTS: &str = "SELECT v.run_id, v.partition, v.ord, l.series, l.date::text AS date, \
-     l.start_at, l.end_at, v.version, v.judged_at, c.check_id, c.severity, c.origin, c.outcome, \
-     c.kind, c.actual, c.expected, c.limits::text AS limits, c.reason, m.metric, m.column_name, \
-     m.args, m.filter, m.semantics, e.error_bound, \
-     CASE e.status WHEN 'computed' THEN e.note END AS note \
-     FROM verdict v JOIN check_result c ON c.verdict_id = v.id \
-     JOIN metric_series m ON m.id = c.series_id \
-     LEFT JOIN metric e ON e.verdict_id = v.id AND e.series_id = c.series_id \
-     JOIN ledger l ON l.dataset_id = v.dataset_id AND l.partition = v.partition \
-     WHERE v.dataset_id = $1 AND ($2 OR NOT v.superseded) \
-     AND ($4::text IS NULL OR c.check_id = $4) AND ($5::uuid IS NULL OR v.run_id = $5 \
+pub(super) const RESULTS: &str = concat!(
+    result_columns!(),
+    "AND ($4::text IS NULL OR c.check_id = $4) AND ($5::uuid IS NULL OR v.run_id = $5 \
      AND NOT EXISTS (SELECT 1 FROM verdict n WHERE n.task_id = v.task_id AND n.attempt > v.attempt)) \
      AND ($6::text IS NULL OR v.partition = $6) \
      AND (NOT $7 OR v.warn + v.fail + v.error + v.missing + v.overflow > 0 \
-     AND c.outcome IN ('warn', 'fail', 'error', 'missing', 'overflow')) \
-     ORDER BY v.ord DESC, v.partition DESC, v.revision DESC, c.place LIMIT $3";
+     AND c.outcome IN ('warn', 'fail', 'error', 'missing', 'overflow'))",
+    newest_first!()
+);
+
+/// Those of one check, which charts are drawn from: its plan is kept, since making one takes longer
+/// than carrying it out. $1 dataset, $2 superseded ones, too, $3 limit, $4 check.
+pub(super) const RESULTS_OF_CHECK: &str =
+    concat!(result_columns!(), "AND c.check_id = $4", newest_first!());
 
 /// $1 limit, $2 dataset, $3 only open ones.
 pub(super) const INCIDENTS: &str = "SELECT i.id, i.dataset_id, i.check_id, i.column_name, i.severity, \

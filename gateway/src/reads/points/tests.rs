@@ -128,10 +128,8 @@ fn what_is_drawn_again_rests_on_verdicts_that_are_all_known() {
     let results = |of: &Verdict| {
         [Outcome::Pass, Outcome::Warn].map(|outcome| result(of, outcome.as_str(), outcome))
     };
-    let recent = |verdicts: &[Verdict]| Recent {
-        history: Vec::new(),
-        results: verdicts.iter().flat_map(results).collect(),
-    };
+    let recent =
+        |verdicts: &[Verdict]| Recent::new(Vec::new(), verdicts.iter().flat_map(results).collect());
     let empty = told(Vec::new(), 0);
     let draw = |of: &(Vec<HistoryPoint>, Past), recent: &Recent, before: &Points| {
         redrawn((&key, &of.0), &of.1, recent, before)
