@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     match enter(cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {}", exit::said(&error));
+            show::say(&format!("error: {}\n", exit::said(&error)));
             exit::of(&error).into()
         }
     }

@@ -29,15 +29,18 @@ pub(crate) enum Until {
 
 type Reply = oneshot::Sender<Result<(), String>>;
 
+/// What became of a wish for a run, or why it is refused.
+pub(crate) type Submission = oneshot::Sender<Result<Answer, String>>;
+
 /// Who waits.
 #[derive(Default)]
 pub(crate) struct Desk {
-    submitters: BTreeMap<RunId, Vec<oneshot::Sender<Answer>>>,
+    submitters: BTreeMap<RunId, Vec<Submission>>,
     wishes: BTreeMap<String, Vec<(Until, Reply)>>,
 }
 
 impl Desk {
-    pub(crate) fn submit(&mut self, run: RunId, reply: oneshot::Sender<Answer>) {
+    pub(crate) fn submit(&mut self, run: RunId, reply: Submission) {
         self.submitters.entry(run).or_default().push(reply);
     }
 
@@ -51,15 +54,23 @@ impl Desk {
     /// A run that is new is new to one of those who wait; to the others it was there already.
     pub(crate) fn submitted(&mut self, run: RunId, mut answer: Answer) {
         for reply in self.submitters.remove(&run).unwrap_or_default() {
-            if reply.send(answer).is_ok() && answer == Answer::Ok {
+            if reply.send(Ok(answer)).is_ok() && answer == Answer::Ok {
                 answer = Answer::Already;
             }
         }
     }
 
-    /// The wishes about `subject` cannot be followed.
+    /// The wishes about `subject` cannot be followed; where there are none, the run of that name is
+    /// refused.
     pub(crate) fn refused(&mut self, subject: &str, reason: &str) {
-        self.answer(subject, |_| Some(Err(reason.to_owned())));
+        if self.wishes.contains_key(subject) {
+            self.answer(subject, |_| Some(Err(reason.to_owned())));
+        } else if let Ok(run) = subject.parse::<RunId>() {
+            for reply in self.submitters.remove(&run).unwrap_or_default() {
+                // Whoever stopped waiting needs no answer.
+                let _ = reply.send(Err(reason.to_owned()));
+            }
+        }
     }
 
     /// What only had to be known is known.
@@ -146,9 +157,23 @@ mod tests {
         let (mut first, mut second, mut third) = (asked(), asked(), asked());
         drop(gone);
         desk.submitted(run, Answer::Ok);
-        assert_eq!(first.try_recv(), Ok(Answer::Ok));
-        assert_eq!(second.try_recv(), Ok(Answer::Already));
-        assert_eq!(third.try_recv(), Ok(Answer::Already));
+        assert_eq!(first.try_recv(), Ok(Ok(Answer::Ok)));
+        assert_eq!(second.try_recv(), Ok(Ok(Answer::Already)));
+        assert_eq!(third.try_recv(), Ok(Ok(Answer::Already)));
+    }
+
+    #[test]
+    fn who_asks_for_a_run_that_is_refused_is_told_why() {
+        let (mut desk, run) = (Desk::default(), RunId(uuid::Uuid::from_u128(1)));
+        let (reply, mut asked) = oneshot::channel();
+        desk.submit(run, reply);
+        // Another wish about the same run has an answer of its own.
+        let mut retry = waits(&mut desk, &run.to_string(), Until::Retried);
+        desk.refused(&run.to_string(), "it has not ended");
+        assert!(retry.try_recv().unwrap().is_err());
+        assert!(asked.try_recv().is_err());
+        desk.refused(&run.to_string(), "no definition");
+        assert_eq!(asked.try_recv(), Ok(Err("no definition".to_owned())));
     }
 
     #[test]

@@ -386,15 +386,18 @@ impl Shared {
         let sent = seat.inbox.send(Input::Submit(Box::new(run), reply)).await;
         sent.map_err(|_| SubmitError::NoAnswer)?;
         match tokio::time::timeout(WISH_TIMEOUT, answer).await {
-            Ok(Ok(Answer::Ok)) => Ok(Submitted {
+            Ok(Ok(Ok(Answer::Ok))) => Ok(Submitted {
                 run: id,
                 existed: false,
             }),
-            Ok(Ok(Answer::Already)) => Ok(Submitted {
+            Ok(Ok(Ok(Answer::Already))) => Ok(Submitted {
                 run: id,
                 existed: true,
             }),
-            Ok(Ok(Answer::Fenced)) => Err(SubmitError::Refused("the run was refused".to_owned())),
+            Ok(Ok(Ok(Answer::Fenced))) => {
+                Err(SubmitError::Refused("the run was refused".to_owned()))
+            }
+            Ok(Ok(Err(reason))) => Err(SubmitError::Refused(reason)),
             Ok(Err(_)) | Err(_) => Err(SubmitError::NoAnswer),
         }
     }

@@ -9,7 +9,7 @@ use assay_model::run::Run;
 use assay_store::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::desk::Until;
+use crate::desk::{Submission, Until};
 use crate::links::Link;
 
 /// Messages that may wait for the term's task; beyond, senders wait (and with them, streams).
@@ -22,7 +22,7 @@ pub(crate) enum Input {
     /// The store answered a commit.
     CommitDone(u64, Result<Vec<Answer>, StoreError>),
     /// Start this run.
-    Submit(Box<Run>, oneshot::Sender<Answer>),
+    Submit(Box<Run>, Submission),
     /// A wish of someone: the answer is why it cannot be followed.
     Wish(Wish, oneshot::Sender<Result<(), String>>),
     /// A node's stream is open.

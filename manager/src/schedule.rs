@@ -115,11 +115,41 @@ fn refusal(error: &SubmitError) -> EmitError {
         error,
         SubmitError::UnknownDataset(_)
             | SubmitError::UnknownNode(_)
-            | SubmitError::Store(StoreError::Corrupt { .. } | StoreError::NotFound { .. })
+            | SubmitError::Refused(_)
+            | SubmitError::Store(
+                StoreError::Corrupt { .. }
+                    | StoreError::NotFound { .. }
+                    | StoreError::Refused { .. }
+            )
     );
     if of_this_run {
         EmitError::Refused(error.to_string())
     } else {
         EmitError::Away(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_refused_does_not_stop_the_tick_for_others() {
+        let definition = StoreError::Refused {
+            what: "definition",
+            detail: "a value that no column takes".to_owned(),
+        };
+        for error in [
+            SubmitError::Refused("no definition".to_owned()),
+            SubmitError::Store(definition),
+        ] {
+            let told = refusal(&error);
+            assert!(matches!(told, EmitError::Refused(_)), "{told:?}");
+        }
+        let away = StoreError::Unavailable("no connection".into());
+        for error in [SubmitError::NoAnswer, SubmitError::Store(away)] {
+            let told = refusal(&error);
+            assert!(matches!(told, EmitError::Away(_)), "{told:?}");
+        }
     }
 }

@@ -149,6 +149,20 @@ async fn load(shared: &Arc<Shared>, epoch: Epoch, held: TasksHeld) -> Result<Unf
     }
 }
 
+/// What the core is told of a commit that the store has not taken; `None` when its fate is not known.
+/// What is refused for what it holds is refused again, however often it is put: it must not hold up
+/// what was put with it.
+fn unapplied(commit: u64, error: &StoreError) -> Option<Event> {
+    match error {
+        StoreError::Refused { .. } | StoreError::NotFound { .. } => Some(Event::CommitRefused {
+            commit,
+            reason: error.to_string(),
+        }),
+        error if error.is_certainly_not_applied() => Some(Event::CommitNotApplied { commit }),
+        _ => None,
+    }
+}
+
 /// Random nonces and jitter.
 struct RandomIds;
 
@@ -411,16 +425,22 @@ impl Term {
                 tracing::warn!(epoch, "a newer leader writes: stands down");
                 self.dropped = Some(Dropped::End(TermEnd::Fenced));
             }
-            Err(error) if error.is_certainly_not_applied() => {
-                if let Some(again) = self.unwritten.fails() {
-                    tracing::warn!(%error, "a commit was not applied; it is tried again{again}");
+            Err(error) => match unapplied(commit, &error) {
+                Some(refused @ Event::CommitRefused { .. }) => {
+                    tracing::error!(%error, "the store refuses a commit for what it holds; what that is is found, and dropped");
+                    self.tell_core(refused);
                 }
-                self.tell_core(Event::CommitNotApplied { commit });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the fate of a commit is not known");
-                self.dropped = Some(Dropped::Doubt);
-            }
+                Some(told) => {
+                    if let Some(again) = self.unwritten.fails() {
+                        tracing::warn!(%error, "a commit was not applied; it is tried again{again}");
+                    }
+                    self.tell_core(told);
+                }
+                None => {
+                    tracing::warn!(%error, "the fate of a commit is not known");
+                    self.dropped = Some(Dropped::Doubt);
+                }
+            },
         }
     }
 
@@ -536,5 +556,43 @@ impl Term {
                 }
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_for_ever_is_told_apart_from_what_may_be_taken_later() {
+        let unknown = StoreError::NotFound {
+            what: "definition",
+            name: "1f of orders".to_owned(),
+        };
+        let told = unapplied(7, &unknown);
+        assert!(
+            matches!(&told, Some(Event::CommitRefused { commit: 7, reason }) if reason.contains("orders")),
+            "{told:?}"
+        );
+        let contradicts = StoreError::Refused {
+            what: "row",
+            detail: "it is there".to_owned(),
+        };
+        let told = unapplied(7, &contradicts);
+        assert!(
+            matches!(told, Some(Event::CommitRefused { .. })),
+            "{told:?}"
+        );
+        let away = StoreError::Unavailable("no connection".into());
+        let not_applied = Some(Event::CommitNotApplied { commit: 7 });
+        assert_eq!(unapplied(7, &away), not_applied);
+        // Its password may be put right.
+        let closed = StoreError::Open {
+            place: "db".to_owned(),
+            detail: "the server refuses the password".to_owned(),
+        };
+        assert_eq!(unapplied(7, &closed), not_applied);
+        let lost = StoreError::Unknown("the connection broke".into());
+        assert_eq!(unapplied(7, &lost), None);
     }
 }

@@ -4,6 +4,7 @@
 //! keeps what it measures in the data folder, so that the next one has a history; beside a running
 //! `assay dev` it reads that history and writes nothing.
 
+mod annotate;
 pub mod junit;
 pub mod report;
 mod shown;
@@ -23,6 +24,7 @@ use crate::dev::{Embedded, EmbeddedConfig, snapshot_store};
 use crate::exit::{Exit, OrExit};
 use crate::lock::{DataLock, Lock, hold};
 use crate::progress;
+use crate::show::say;
 use crate::stop::Stop;
 
 use report::{Checked, Filter};
@@ -109,10 +111,8 @@ fn read_definitions(files: &[PathBuf], cx: &Context) -> Result<Option<Vec<(PathB
         let (parsed, bytes) = parse_file(file)?;
         let text = String::from_utf8_lossy(&bytes);
         if parsed.has_errors() || cx.global.verbose > 0 || parsed.dataset.is_none() {
-            eprint!(
-                "{}",
-                render_fancy(&text, &parsed.diagnostics, cx.screen.color)
-            );
+            let told = render_fancy(&text, &parsed.diagnostics, cx.screen.color);
+            say(&told);
         }
         match parsed.dataset {
             Some(dataset) => good.push((file.clone(), dataset)),

@@ -22,6 +22,7 @@ use assay_store::standing::{Look, standing};
 use serde_json::json;
 
 use crate::args::{CheckArgs, FailOn};
+use crate::check::annotate::annotate;
 use crate::check::shown::Shown;
 use crate::commands::partition_key;
 use crate::context::Context;
@@ -542,38 +543,4 @@ fn last_line(all: &[Checked], exit: Exit) -> String {
     }
     line.push('\n');
     line
-}
-
-/// GitHub's annotations: one per finding, at the line of the check in its file.
-fn annotate(all: &[Checked]) {
-    for checked in all {
-        for row in checked
-            .rows
-            .iter()
-            .filter(|r| r.result.outcome.needs_a_look())
-        {
-            let level = if row.result.outcome == Outcome::Warn {
-                "warning"
-            } else {
-                "error"
-            };
-            let line = checked
-                .dataset
-                .checks
-                .iter()
-                .find(|c| c.id == row.result.check)
-                .and_then(|c| c.line)
-                .unwrap_or(1);
-            eprintln!(
-                "::{level} file={},line={line},title={} {}::{}: {} (expected {}, found {})",
-                checked.file.display(),
-                row.partition.key,
-                row.result.check,
-                row.result.metric,
-                row.result.outcome,
-                row.result.expected,
-                text::measured(&row.result.actual, row.result.error_bound)
-            );
-        }
-    }
 }

@@ -93,17 +93,23 @@ impl Screen {
     /// A line for people about what goes on, on standard error.
     pub fn note(&self, line: &str) {
         if !self.quiet {
-            // Standard error may be closed; there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "{line}");
+            say(&format!("{line}\n"));
         }
     }
 }
 
-/// Writes to standard output. A reader that has gone (`| head`) ends the program quietly.
+/// Writes to standard output. A reader that has gone (`| head`) misses the rest, and the command ends as
+/// it would have: bad data is not good because nobody read to the end.
 pub fn write_out(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// Writes to standard error. It may be closed, or its reader gone: there is nobody left to tell, and the
+/// command ends as it would have.
+pub fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }

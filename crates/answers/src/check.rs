@@ -43,7 +43,7 @@ pub struct CheckRow {
     pub line: Option<u32>,
     /// Labels.
     pub tags: Vec<String>,
-    /// Its newest result; `null` before the first.
+    /// Its newest result, of several series the gravest of their newest ones; `null` before the first.
     pub newest: Option<CheckResult>,
     /// Its last 30 outcomes, oldest first.
     pub strip: Vec<OutcomeSquare>,

@@ -57,7 +57,8 @@ impl Outcome {
 crate::words! {
     /// A dataset's health in one word.
     pub enum Health {
-        /// Its newest judged partition passed, and no incident is open.
+        /// Its newest judged partition passed, no incident is open, and its newest run left nothing
+        /// without a verdict.
         Healthy = "healthy",
         /// Warnings only.
         Warning = "warning",

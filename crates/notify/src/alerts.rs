@@ -45,6 +45,17 @@ impl Happened {
     }
 }
 
+/// Whether operators are told of a run that ended so and left `unjudged` partitions without a verdict.
+/// Who stops a run knows of it.
+#[must_use]
+pub const fn is_told(state: RunState, unjudged: u64) -> bool {
+    match state {
+        RunState::Failed | RunState::SkippedStale => true,
+        RunState::Partial => unjudged > 0,
+        _ => false,
+    }
+}
+
 /// That `run` ended at `at`, which is at the place `seq` of the log, with `unjudged` partitions, out of
 /// `tasks` tasks, without a verdict: all of them, where it failed. Why is not told: the words of an error
 /// may hold what rows hold.
@@ -53,6 +64,10 @@ pub fn run_failed(run: &Run, (tasks, unjudged): (u64, u64), seq: u64, at: Timest
     let dataset = &run.dataset;
     let message = match (run.state, unjudged) {
         (RunState::Failed, _) => format!("{dataset}: {} could not be evaluated", run.id),
+        (RunState::SkippedStale, _) => format!(
+            "{dataset}: {} waited for its turn past its deadline, and was skipped",
+            run.id
+        ),
         (_, 1) => format!("{dataset}: {} left one partition without a verdict", run.id),
         (_, many) => format!(
             "{dataset}: {} left {many} partitions without a verdict",

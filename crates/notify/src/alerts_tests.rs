@@ -198,3 +198,18 @@ fn a_dataset_is_stale_after_two_pauses_and_the_grace() {
     let never = after(None, dataset_stale(&orders(), None, due, day)).unwrap();
     assert!(never.message.contains("no good run of it is known"));
 }
+
+#[test]
+fn a_run_that_was_skipped_because_it_waited_too_long_is_told_and_one_that_was_stopped_is_not() {
+    let skipped = run_failed(&run(1, RunState::SkippedStale), (1, 0), 5, at(5));
+    let alert = after(None, skipped).unwrap();
+    assert!(
+        alert.message.ends_with("and was skipped"),
+        "{}",
+        alert.message
+    );
+    let is_told = |state| is_told(state, 0);
+    assert!(is_told(RunState::SkippedStale) && is_told(RunState::Failed));
+    assert!(!is_told(RunState::Cancelled) && !is_told(RunState::Succeeded));
+    assert!(!is_told(RunState::Partial) && super::is_told(RunState::Partial, 1));
+}

@@ -91,7 +91,8 @@ fn bad(counts: &OutcomeCounts) -> OutcomeCounts {
 }
 
 /// Partitions that verdicts in force do not speak of: cleared away, or with a name put right.
-fn put_right(ledger: Vec<LedgerEntry>) -> BTreeSet<PartitionKey> {
+#[must_use]
+pub fn put_right(ledger: Vec<LedgerEntry>) -> BTreeSet<PartitionKey> {
     ledger
         .into_iter()
         .filter(|entry| entry.state == LedgerState::Gone && !entry.version.is_gone())

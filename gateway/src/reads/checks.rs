@@ -1,6 +1,6 @@
 //! Checks and their results.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use assay_answers::check::{CheckResult, CheckRow, OutcomeSquare};
@@ -258,7 +258,8 @@ pub(crate) fn rows_of(dataset: &Dataset, results: &[ResultRow]) -> Vec<CheckRow>
 
 /// The row of a check of which only results are known.
 fn rows_of_results(results: &[CheckResult]) -> Vec<CheckRow> {
-    let Some(newest) = results.first() else {
+    let newest = newest(results.iter(), |row| (row.series.as_str(), row.outcome));
+    let Some(newest) = newest else {
         return Vec::new();
     };
     let strip = results.iter().take(RECENT as usize).rev();
@@ -291,6 +292,27 @@ fn strip(results: &[&ResultRow]) -> Vec<OutcomeSquare> {
     .collect()
 }
 
+/// The newest result of a check: of several series the gravest of their newest ones, so that what
+/// passes in one does not hide what fails in another. `results` come newest partition first; `of` tells
+/// the series of one and its outcome.
+fn newest<'a, T: 'a>(
+    results: impl Iterator<Item = &'a T>,
+    of: impl Fn(&'a T) -> (&'a str, Outcome),
+) -> Option<&'a T> {
+    let mut seen = BTreeSet::new();
+    results
+        .filter(|row| seen.insert(of(*row).0))
+        .min_by_key(|row| of(*row).1.gravity())
+}
+
+/// The same of rows of the store.
+fn newest_row<'a>(results: &[&'a ResultRow]) -> Option<&'a ResultRow> {
+    let rows = results.iter().copied();
+    newest(rows, |row| {
+        (row.partition.series.as_str(), row.result.outcome)
+    })
+}
+
 fn declared(check: &Check, results: &[&ResultRow]) -> CheckRow {
     CheckRow {
         id: check.id.to_string(),
@@ -305,14 +327,14 @@ fn declared(check: &Check, results: &[&ResultRow]) -> CheckRow {
         description: check.description.clone(),
         line: check.line,
         tags: check.tags.clone(),
-        newest: results.first().map(|row| convert::result(row)),
+        newest: newest_row(results).map(convert::result),
         strip: strip(results),
         in_force: true,
     }
 }
 
 fn judged(id: &str, results: &[&ResultRow]) -> Option<CheckRow> {
-    let newest = results.first()?;
+    let newest = newest_row(results)?;
     let result = &newest.result;
     let declared = matches!(result.origin, CheckOrigin::Declared | CheckOrigin::Implied);
     Some(CheckRow {
@@ -338,6 +360,23 @@ fn judged(id: &str, results: &[&ResultRow]) -> Option<CheckRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_passes_in_one_series_does_not_hide_what_fails_in_another() {
+        use Outcome::{Fail, Learning, Pass};
+        let told = |results: &[(&'static str, Outcome)]| {
+            newest(results.iter(), |row| (row.0, row.1)).copied()
+        };
+        // Newest partitions first: of one day one of each region.
+        let day = [("us", Pass), ("eu", Fail), ("us", Fail), ("eu", Pass)];
+        assert_eq!(told(&day), Some(("eu", Fail)));
+        // What is mended in the newest partition of each is over.
+        let day = [("us", Pass), ("eu", Pass), ("us", Fail), ("eu", Fail)];
+        assert_eq!(told(&day), Some(("us", Pass)));
+        let alone = [("", Learning), ("", Pass)];
+        assert_eq!(told(&alone), Some(("", Learning)));
+        assert_eq!(told(&[]), None);
+    }
 
     #[test]
     fn a_range_follows_the_order_of_the_partitions() {

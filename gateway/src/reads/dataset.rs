@@ -252,7 +252,7 @@ fn words(row: &DatasetRow) -> String {
     let newest_is_evaluated = counts.error + counts.overflow == 0 && counts.pass > 0;
     match (row.open_incidents, row.health) {
         (0, Health::NotEvaluated) if newest_is_evaluated => {
-            format!("{judged}; what came since could not be evaluated: see the newest run")
+            format!("{judged}; not all that came since was evaluated: see the newest run")
         }
         (0, _) => judged,
         (1, _) => format!("{judged}; {}1 incident is open", besides(row)),

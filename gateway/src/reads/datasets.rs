@@ -10,11 +10,14 @@ use assay_answers::{Problem, Reader, Told};
 use assay_model::check::Severity;
 use assay_model::dataset::Dataset;
 use assay_model::ids::DatasetId;
+use assay_model::ledger::LedgerEntry;
 use assay_model::metric::{Metric, MetricKey};
 use assay_model::outcome::{Health, OutcomeCounts};
-use assay_model::run::RunState;
+use assay_model::partition::PartitionKey;
+use assay_model::run::{RunState, Trigger};
 use assay_store::notices::OpenCauses;
-use assay_store::port::Verdict;
+use assay_store::port::{HistoryPoint, Verdict};
+use assay_store::standing::put_right;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::{BRIEF, Known, page};
@@ -40,6 +43,47 @@ pub(crate) struct Standing {
     pub(crate) last: Vec<Verdict>,
     /// The rows of the same.
     pub(crate) rows: Vec<Rows>,
+}
+
+impl Standing {
+    /// What the last verdicts say. One whose partition was cleared away, or whose name was put right,
+    /// says nothing any more, as in the findings of the dataset.
+    fn of(
+        mut verdicts: Vec<Verdict>,
+        ledger: Vec<LedgerEntry>,
+        history: &[(MetricKey, Vec<HistoryPoint>)],
+    ) -> Self {
+        let put_right = put_right(ledger);
+        verdicts.retain(|verdict| !put_right.contains(&verdict.partition.key));
+        let mut newest: BTreeMap<&str, &Verdict> = BTreeMap::new();
+        for verdict in &verdicts {
+            newest.insert(&verdict.partition.series, verdict);
+        }
+        let mut counts = OutcomeCounts::default();
+        for verdict in newest.values() {
+            counts.merge(&verdict.counts);
+        }
+        let wanted = MetricKey::table(Metric::RowCount);
+        let points = history.iter().find(|(key, _)| *key == wanted);
+        let measured: BTreeMap<&str, String> = points
+            .map(|(_, points)| points.as_slice())
+            .unwrap_or_default()
+            .iter()
+            .filter(|point| point.value.as_f64().is_some())
+            .map(|point| (point.partition.key.as_str(), point.value.to_string()))
+            .collect();
+        let skip = verdicts.len().saturating_sub(STRIP);
+        let last: Vec<Verdict> = verdicts.iter().skip(skip).cloned().collect();
+        let rows = last.iter().map(|verdict| {
+            let key = verdict.partition.key.as_str();
+            Rows {
+                partition: key.to_owned(),
+                rows: measured.get(key).cloned(),
+            }
+        });
+        let rows = rows.collect();
+        Self { counts, last, rows }
+    }
 }
 
 /// The newest runs by dataset, and what is open.
@@ -81,35 +125,11 @@ impl Api {
         let dataset = id.clone();
         let load = async move {
             let verdicts = store.verdicts(&dataset, None, LOOKED_AT).await?;
+            let keys = verdicts.iter().map(|verdict| verdict.partition.key.clone());
+            let keys: Vec<PartitionKey> = keys.collect();
+            let ledger = store.ledger_of(&dataset, &keys).await?;
             let history = store.history(&dataset, None, STRIP as u32).await?;
-            let mut newest: BTreeMap<&str, &Verdict> = BTreeMap::new();
-            for verdict in &verdicts {
-                newest.insert(&verdict.partition.series, verdict);
-            }
-            let mut counts = OutcomeCounts::default();
-            for verdict in newest.values() {
-                counts.merge(&verdict.counts);
-            }
-            let wanted = MetricKey::table(Metric::RowCount);
-            let points = history.iter().find(|(key, _)| *key == wanted);
-            let measured: BTreeMap<&str, String> = points
-                .map(|(_, points)| points.as_slice())
-                .unwrap_or_default()
-                .iter()
-                .filter(|point| point.value.as_f64().is_some())
-                .map(|point| (point.partition.key.as_str(), point.value.to_string()))
-                .collect();
-            let skip = verdicts.len().saturating_sub(STRIP);
-            let last: Vec<Verdict> = verdicts.iter().skip(skip).cloned().collect();
-            let rows = last.iter().map(|verdict| {
-                let key = verdict.partition.key.as_str();
-                Rows {
-                    partition: key.to_owned(),
-                    rows: measured.get(key).cloned(),
-                }
-            });
-            let rows = rows.collect();
-            Ok(Standing { counts, last, rows })
+            Ok(Standing::of(verdicts, ledger, &history))
         };
         self.memory
             .value(
@@ -286,19 +306,35 @@ pub(crate) fn next_slot(dataset: &Dataset, now: jiff::Timestamp) -> Option<jiff:
 
 /// A dataset's health: never better than its gravest open incident, which may be of an earlier
 /// partition than the newest. A run that ended without an evaluation since the newest verdict means
-/// that the verdict says nothing of today.
+/// that the verdict says nothing of today, and one that evaluated a part that not all of today is in it.
 fn health(standing: &Standing, last_run: Option<&LastRun>, open: Open) -> Health {
     let judged = standing.counts.health();
     let health = open.worst.into_iter().chain([judged]);
     let health = health.min_by_key(|h| gravity(*h)).unwrap_or(judged);
     let judged_at = standing.last.iter().map(|verdict| verdict.judged_at).max();
     let unevaluated = last_run.is_some_and(|run| {
-        run.state == RunState::Failed && judged_at.is_none_or(|at| at < run.created_at)
+        let in_vain = judged_at.is_none_or(|at| at < run.created_at);
+        match run.state {
+            RunState::Partial => true,
+            RunState::Failed | RunState::SkippedStale => in_vain,
+            // What somebody began by hand and stopped leaves things as they were.
+            RunState::Cancelled => in_vain && comes_by_itself(run.trigger),
+            RunState::Queued
+            | RunState::Planning
+            | RunState::Running
+            | RunState::Finalising
+            | RunState::Succeeded => false,
+        }
     });
     if unevaluated && health != Health::Failing {
         return Health::NotEvaluated;
     }
     health
+}
+
+/// Whether nobody had to ask for a run by hand.
+const fn comes_by_itself(trigger: Trigger) -> bool {
+    matches!(trigger, Trigger::Schedule | Trigger::Arrival)
 }
 
 /// The order of a list that begins with what is worst.
@@ -330,7 +366,9 @@ fn is_wanted(row: &DatasetRow, query: &DatasetsQuery) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use assay_model::ledger::LedgerState;
     use assay_model::outcome::Outcome;
+    use assay_model::partition::{Partition, PartitionVersion};
 
     /// One open incident each.
     fn open(incidents: &[(bool, Severity)]) -> Open {
@@ -363,5 +401,82 @@ mod tests {
         failed.counts.add(Outcome::Fail, 1);
         let warned = open(&[(false, Severity::Warning)]);
         assert_eq!(health(&failed, None, warned), Health::Failing);
+    }
+
+    /// A verdict on a day, of the 20th at noon.
+    fn verdict(day: &str, outcome: Outcome) -> Verdict {
+        let mut counts = OutcomeCounts::default();
+        counts.add(outcome, 14);
+        Verdict {
+            run: assay_model::ids::RunId(uuid::Uuid::from_u128(1)),
+            definition: String::new(),
+            partition: Partition {
+                order: day.to_owned(),
+                key: PartitionKey(day.to_owned()),
+                ..Partition::all()
+            },
+            version: PartitionVersion("v1".to_owned()),
+            revision: 1,
+            sealed: true,
+            counts,
+            superseded: false,
+            judged_at: "2026-11-20T12:00:00Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_partition_whose_name_was_put_right_says_nothing_any_more() {
+        let verdicts = [
+            verdict("2026-11-20", Outcome::Pass),
+            verdict("2062-11-20", Outcome::Fail),
+        ];
+        let of = |state, version: &str| {
+            let misnamed = LedgerEntry {
+                partition: verdicts[1].partition.clone(),
+                state,
+                version: PartitionVersion(version.to_owned()),
+                judged: Some(PartitionVersion("v1".to_owned())),
+                revision: 1,
+                objects: 0,
+                bytes: 0,
+                first_seen: verdicts[1].judged_at,
+                last_modified: None,
+                verdict: Some(verdicts[1].counts),
+            };
+            let told = Standing::of(verdicts.to_vec(), vec![misnamed], &[]);
+            (told.counts.health(), told.last.len())
+        };
+        assert_eq!(of(LedgerState::Scanned, "v1"), (Health::Failing, 2));
+        assert_eq!(of(LedgerState::Gone, "v1"), (Health::Healthy, 1));
+        // That data was taken away is a finding of its own.
+        assert_eq!(of(LedgerState::Gone, "gone:v1"), (Health::Failing, 2));
+    }
+
+    /// What passed, judged on the 20th at noon, and a run of later.
+    fn later(state: RunState, trigger: Trigger) -> Health {
+        let passed = verdict("2026-11-19", Outcome::Pass);
+        let passed = Standing::of(vec![passed], Vec::new(), &[]);
+        let run = LastRun {
+            id: "run_2".to_owned(),
+            state,
+            trigger,
+            counts: Counts::from(OutcomeCounts::default()),
+            created_at: "2026-11-20T13:00:00Z".parse().unwrap(),
+            finished_at: None,
+        };
+        health(&passed, Some(&run), Open::default())
+    }
+
+    #[test]
+    fn a_dataset_is_not_healthy_when_its_newest_run_left_something_unjudged() {
+        use RunState::{Cancelled, Failed, Partial, Running, SkippedStale, Succeeded};
+        for state in [Failed, Partial, SkippedStale, Cancelled] {
+            let told = later(state, Trigger::Schedule);
+            assert_eq!(told, Health::NotEvaluated, "{state}");
+        }
+        for state in [Running, Succeeded] {
+            assert_eq!(later(state, Trigger::Schedule), Health::Healthy, "{state}");
+        }
+        assert_eq!(later(Cancelled, Trigger::Manual), Health::Healthy);
     }
 }

@@ -113,10 +113,15 @@ impl Core {
                 }
                 Change::PlanRun { run, .. } | Change::PlanPart { run, .. } => {
                     if let Some(record) = self.runs.get_mut(run) {
-                        record.cancel = Some(format!("its plan cannot be stored: {reason}"));
+                        record.unplannable = Some(format!("its plan cannot be stored: {reason}"));
                     }
                 }
-                other => self.on_fenced(other),
+                other => {
+                    // The rows may ask for the very same again: not at once.
+                    let pause = self.config.commit_retry_ms.saturating_mul(16);
+                    self.commits.retry_at = Some(after(self.now, pause));
+                    self.on_fenced(other);
+                }
             }
         }
     }
@@ -423,6 +428,7 @@ fn keep_observations(record: &mut RunRecord, before: RunRecord, now: Timestamp) 
     let mut settled = Settled::default();
     record.reads = before.reads;
     record.cancel = before.cancel;
+    record.unplannable = before.unplannable;
     record.paces = before.paces;
     record.credit_ms = before.credit_ms;
     record.plan = before.plan;

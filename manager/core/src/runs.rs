@@ -80,7 +80,8 @@ impl Core {
             let Some(record) = self.runs.get(&id).filter(|r| !r.reloading) else {
                 continue;
             };
-            if record.cancel.is_some() || record.is_expired(self.counted_now()) {
+            let stopped = record.cancel.is_some() || record.unplannable.is_some();
+            if stopped || record.is_expired(self.counted_now()) {
                 self.close(record, batch);
                 self.decide_window(id);
             } else if record.is_active() && !record.planned {
@@ -99,13 +100,14 @@ impl Core {
             && record.run.slot.is_some()
             && record.run.started_at.is_none()
             && record.cancel.is_none();
-        let (state, reason) = match &record.cancel {
-            Some(reason) => (TaskState::Cancelled, reason.clone()),
-            None if stale => (
+        let (state, reason) = match (&record.cancel, &record.unplannable) {
+            (Some(reason), _) => (TaskState::Cancelled, reason.clone()),
+            (None, Some(reason)) => (TaskState::Failed, reason.clone()),
+            (None, None) if stale => (
                 TaskState::Cancelled,
                 "its slot is past its deadline".to_owned(),
             ),
-            None => (TaskState::Failed, "the run is past its deadline".to_owned()),
+            (None, None) => (TaskState::Failed, "the run is past its deadline".to_owned()),
         };
         if record.has_ended() {
             let (state, reason) = if record.cancel.is_some() {
@@ -114,6 +116,9 @@ impl Core {
                     (RunState::Succeeded, none) => (RunState::Succeeded, none),
                     _ => (RunState::Cancelled, Some(reason)),
                 }
+            } else if record.unplannable.is_some() {
+                // Nobody has stopped it: what was found could not be planned, and is not judged.
+                (RunState::Failed, Some(reason))
             } else if stale {
                 (RunState::SkippedStale, Some(reason))
             } else {

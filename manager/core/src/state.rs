@@ -56,6 +56,8 @@ pub(crate) struct RunRecord {
     pub credit_ms: u64,
     /// Why it is being cancelled, once someone asked for it.
     pub cancel: Option<String>,
+    /// Why the store will never take its plan, once it has said so.
+    pub unplannable: Option<String>,
     /// A read of its rows is out: nothing is decided about it until they are here.
     pub reloading: bool,
     /// Reads of its rows that were asked for.
@@ -202,6 +204,7 @@ impl RunRecord {
             paces: VecDeque::new(),
             credit_ms: 0,
             cancel: None,
+            unplannable: None,
             reloading: false,
             reads: 0,
         };

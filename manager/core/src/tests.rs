@@ -17,6 +17,7 @@ use crate::{Command, Config, Core, Event, ScaleConfig, SeededIds, ToNode};
 
 mod departures;
 mod hostile;
+mod refusals;
 mod retries;
 mod stragglers;
 mod window;
@@ -36,6 +37,8 @@ struct Bench {
     store_away: bool,
     /// A dataset whose definition the store does not know.
     unknown: Option<DatasetId>,
+    /// Whether it takes no plan.
+    unplannable: bool,
     /// Reads of rows that are under way, when they take their time: what they have found.
     reads: Option<Vec<Event>>,
 }
@@ -66,6 +69,7 @@ impl Bench {
             reasons: BTreeMap::new(),
             store_away: false,
             unknown: None,
+            unplannable: false,
             reads: None,
         }
     }
@@ -125,9 +129,12 @@ impl Bench {
     }
 
     fn answer(&mut self, commit: u64, changes: &[Change]) -> Event {
-        let unknown = changes.iter().any(|change| {
-            matches!(change, Change::SubmitRun { run, .. } if Some(&run.dataset) == self.unknown.as_ref())
-        });
+        let refuses = |change: &Change| match change {
+            Change::SubmitRun { run, .. } => Some(&run.dataset) == self.unknown.as_ref(),
+            Change::PlanRun { .. } => self.unplannable,
+            _ => false,
+        };
+        let refused = changes.iter().any(refuses);
         for change in changes {
             if let Change::MoveNode { node, reason, .. } = change {
                 self.reasons.insert(node.clone(), reason.clone());
@@ -135,7 +142,7 @@ impl Bench {
         }
         if self.store_away {
             Event::CommitNotApplied { commit }
-        } else if unknown {
+        } else if refused {
             let reason = "no definition".to_owned();
             Event::CommitRefused { commit, reason }
         } else {

@@ -122,10 +122,8 @@ async fn ended(
     epoch: Epoch,
     moved: &RunMove,
 ) -> Result<(), StoreError> {
-    if !matches!(
-        moved.state,
-        RunState::Succeeded | RunState::Partial | RunState::Failed
-    ) {
+    // Of one that somebody stopped nothing follows.
+    if !moved.state.is_terminal() || moved.state == RunState::Cancelled {
         return Ok(());
     }
     let metrics = &shared.parts.metrics;
@@ -151,7 +149,7 @@ async fn failure(
         return Ok(None);
     }
     let (tasks, unjudged) = shared.parts.metrics.unjudged(run.id).await?;
-    let tells = run.state == RunState::Failed || unjudged > 0;
+    let tells = alerts::is_told(run.state, unjudged);
     Ok(tells.then(|| alerts::run_failed(run, (tasks, unjudged), moved.seq, moved.at)))
 }
 

@@ -14,6 +14,7 @@ use assay_proto::link::{EXISTING_RUN_HEADER, PeerRole};
 use assay_proto::v1;
 use assay_proto::v1::run_event::Kind;
 use assay_proto::v1::run_service_server::RunService;
+use assay_store::StoreError;
 use assay_store::port::{RunFilter, RunSum};
 use futures::Stream;
 use jiff::Timestamp;
@@ -23,7 +24,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{ASKERS, SUBMITTERS, bound, only, peer, rows, store_status};
-use crate::handle::Shared;
+use crate::handle::{Shared, SubmitError};
 
 /// Tasks in one answer.
 const TASKS_MAX: usize = 20_000;
@@ -98,6 +99,18 @@ impl Runs {
     }
 }
 
+/// What is said of a run that is not taken. One that is refused for what it is must not look like a
+/// manager that does not lead: whoever asks for many goes on with the others.
+fn not_taken(error: SubmitError) -> Status {
+    match error {
+        SubmitError::Refused(reason) => Status::invalid_argument(reason),
+        SubmitError::Store(error @ StoreError::Refused { .. }) => {
+            Status::invalid_argument(error.to_string())
+        }
+        error => error.into(),
+    }
+}
+
 /// Checks that a slot comes with its schedule and alone: a run by hand must not take the place of
 /// one that is scheduled.
 fn placed(trigger: Trigger, slot: Option<Timestamp>, key: Option<&str>) -> Result<(), Status> {
@@ -146,7 +159,7 @@ impl RunService for Runs {
                 let dataset = convert::definition(json)?;
                 self.shared.seats.seat()?;
                 let stored = self.shared.register(&dataset).await;
-                stored.map_err(|error| store_status(&error))?;
+                stored.map_err(|error| not_taken(error.into()))?;
                 dataset
             }
         };
@@ -158,7 +171,8 @@ impl RunService for Runs {
         let submitted = self
             .shared
             .submit(&dataset, id, trigger, slot, selection.clone())
-            .await?;
+            .await
+            .map_err(not_taken)?;
         if let (true, Some(key)) = (submitted.existed, key) {
             self.is_repeat(id, &key, &selection).await?;
         }
@@ -387,5 +401,28 @@ impl Watcher {
             self.tell(Kind::Progress(progress)).await;
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_refused_does_not_look_like_a_manager_that_does_not_lead() {
+        let definition = StoreError::Refused {
+            what: "definition",
+            detail: "a value that no column takes".to_owned(),
+        };
+        for error in [
+            SubmitError::Refused("no definition".to_owned()),
+            definition.into(),
+        ] {
+            assert_eq!(not_taken(error).code(), Code::InvalidArgument);
+        }
+        let lost = StoreError::FencedEpoch { epoch: 3 };
+        assert_eq!(not_taken(lost.into()).code(), Code::FailedPrecondition);
     }
 }

@@ -23,7 +23,7 @@ pub(super) use crate::client::port::Done;
 use crate::context::Context;
 use crate::dev::open_registry;
 use crate::exit::Exit;
-use crate::show::text;
+use crate::show::{say, text};
 
 /// A definition that is to be put.
 pub(super) struct Wanted {
@@ -117,10 +117,8 @@ pub(super) fn valid(files: &[PathBuf], cx: &Context) -> Result<Option<Vec<(Sourc
             invalid += 1;
             let diagnostics = &source.parsed.diagnostics;
             if cx.screen.is_text() {
-                eprint!(
-                    "{}",
-                    render_fancy(&source.text, diagnostics, cx.screen.color)
-                );
+                let told = render_fancy(&source.text, diagnostics, cx.screen.color);
+                say(&told);
             }
             if !source.parsed.has_errors() {
                 let name = file.display();

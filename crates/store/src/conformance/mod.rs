@@ -177,6 +177,7 @@ macro_rules! conformance_suite {
             again: an_end_is_not_told_where_the_beginning_was_not,
             notices: a_decision_is_kept_whole,
             causes: open_causes_are_counted,
+            causes: what_is_told_of_a_cause_comes_in_its_order,
             alerts: an_alert_is_kept_until_it_is_old,
             notices: a_stale_epoch_tells_nobody,
             notices: a_repeated_delivery_is_the_same,

@@ -145,7 +145,7 @@ pub(super) fn delivery(bench: &Bench, n: u128, to: u128, second: i64) -> Deliver
     }
 }
 
-fn report(n: u128, attempt: u32, state: DeliveryState, next: Option<i64>) -> Report {
+pub(super) fn report(n: u128, attempt: u32, state: DeliveryState, next: Option<i64>) -> Report {
     Report {
         delivery: Uuid::from_u128(n),
         attempt,
@@ -160,7 +160,7 @@ pub(super) async fn settle(bench: &Bench, notices: Notices, second: i64) {
 }
 
 /// The numbers and attempts of what is claimed.
-async fn claimed(bench: &Bench, second: i64, limit: u32) -> Vec<(u128, u32)> {
+pub(super) async fn claimed(bench: &Bench, second: i64, limit: u32) -> Vec<(u128, u32)> {
     let until = at(second + 100);
     let taken = bench.store.claim(bench.epoch, at(second), until, limit);
     let mut taken: Vec<(u128, u32)> = ok(taken.await)

@@ -113,7 +113,10 @@ const CLAIM: &str = concat!(
      FROM delivery w JOIN subscription s ON s.id = w.subscription_id AND s.live \
      WHERE w.state = 'pending' AND w.next_at <= ?2 AND NOT EXISTS (SELECT 1 FROM delivery o \
      WHERE o.subscription_id = w.subscription_id AND o.state = 'pending' \
-     AND o.claim_epoch = ?1 AND o.claim_until > ?2)) WHERE place = 1 ORDER BY next_at LIMIT ?4) \
+     AND o.claim_epoch = ?1 AND o.claim_until > ?2) AND NOT EXISTS (SELECT 1 FROM delivery e \
+     WHERE e.subscription_id = w.subscription_id AND e.state = 'pending' \
+     AND e.cause_id = w.cause_id AND (e.created_at, e.id) < (w.created_at, w.id))) \
+     WHERE place = 1 ORDER BY next_at LIMIT ?4) \
      RETURNING ",
     delivery_columns!()
 );
