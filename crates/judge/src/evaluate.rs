@@ -446,7 +446,10 @@ impl<'a> Bench<'a> {
 
     fn restated(&self, severity: Severity) -> Ruling {
         let Some(earlier) = self.context.earlier_version else {
-            return Ruling::because(Outcome::Pass, "no complete version of it was judged before");
+            return Ruling::because(
+                Outcome::Skipped,
+                "no complete version of it was judged before",
+            );
         };
         let ages = [Metric::Latency, Metric::LastModifiedAge];
         let changed: Vec<String> = earlier

@@ -261,6 +261,21 @@ fn a_partition_that_grows_opens_and_resolves_nothing() {
 }
 
 #[test]
+fn that_a_partition_was_restated_ends_with_the_next_one() {
+    let mut world = World::default();
+    let of = |outcome| CheckResult {
+        check: CheckId::new(RESTATED),
+        ..result(outcome, Severity::Warning)
+    };
+    let judge = EvaluateMode::Judge;
+    world.judge(1, "v2", true, judge, of(Outcome::Warn));
+    assert_eq!(world.open().len(), 1);
+    // It came for the first time, and was held against nothing.
+    world.judge(2, "v1", false, judge, of(Outcome::Skipped));
+    assert!(world.open().is_empty());
+}
+
+#[test]
 fn a_warning_opens_no_grave_incident() {
     let mut world = World::default();
     world.day(1, Outcome::Warn);
