@@ -426,14 +426,6 @@ fn sentence(result: &CheckResult, partition: &PartitionKey) -> String {
         "{} is {} in partition {partition}, expected {}",
         result.metric, result.actual, result.expected
     );
-    if let Some(limits) = &result.limits {
-        let end = |end: Option<f64>| end.map_or_else(|| "any".to_owned(), |v| v.to_string());
-        text.push_str(&format!(
-            " ({} to {})",
-            end(limits.lower),
-            end(limits.upper)
-        ));
-    }
     if let Some(reason) = &result.reason {
         text.push_str(": ");
         text.push_str(reason);
