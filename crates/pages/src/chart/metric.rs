@@ -97,7 +97,8 @@ impl Plot<'_> {
     }
 
     fn axis(&self, out: &mut String) {
-        for mark in &self.scale.marks {
+        let told = self.chart.unit.marks(&self.scale.marks);
+        for (mark, told) in self.scale.marks.iter().zip(told) {
             let y = round(self.scale.place(*mark));
             let _ = write!(
                 out,
@@ -106,7 +107,7 @@ impl Plot<'_> {
                 self.size.width - RIGHT,
                 self.size.left - 8.0,
                 round(y + 4.0),
-                escaped(&self.chart.unit.short(*mark)),
+                escaped(&told),
             );
         }
         let _ = write!(
