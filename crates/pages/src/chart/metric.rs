@@ -380,10 +380,10 @@ fn told(point: &Point) -> String {
     }
     let number = crate::words::decimal;
     let _ = match (point.lower, point.upper) {
-        (Some(low), Some(high)) if low == high => write!(text, "; expected {}", number(low)),
-        (Some(low), Some(high)) => write!(text, "; expected {} to {}", number(low), number(high)),
-        (Some(low), None) => write!(text, "; expected at least {}", number(low)),
-        (None, Some(high)) => write!(text, "; expected at most {}", number(high)),
+        (Some(low), Some(high)) if low == high => write!(text, "; limit {}", number(low)),
+        (Some(low), Some(high)) => write!(text, "; limits {} and {}", number(low), number(high)),
+        (Some(low), None) => write!(text, "; lower limit {}", number(low)),
+        (None, Some(high)) => write!(text, "; upper limit {}", number(high)),
         (None, None) => Ok(()),
     };
     if point.provisional {
