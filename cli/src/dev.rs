@@ -28,6 +28,7 @@ use assay_model::incident::OutboxEntry;
 use assay_proto::link::Door;
 use assay_registry::{FolderRegistry, Registry};
 use assay_scan::storage::StorageAt;
+use assay_store::notices::NoticeStore;
 use assay_store::sqlite::{OpenOptions, SqliteStore};
 use assay_store::{Audit, JobStore, MetricStore};
 use async_trait::async_trait;
@@ -371,6 +372,12 @@ pub fn store_path(folder: &Path) -> PathBuf {
 pub async fn open_reader(folder: &Path) -> Result<Option<Arc<dyn MetricStore>>> {
     let store = read_only(folder).await?;
     Ok(store.map(|store| Arc::new(store) as Arc<dyn MetricStore>))
+}
+
+/// Opens what people are told of, in the store in `folder`, for reading only, if there is one.
+pub async fn open_notices(folder: &Path) -> Result<Option<Arc<dyn NoticeStore>>> {
+    let store = read_only(folder).await?;
+    Ok(store.map(|store| Arc::new(store) as Arc<dyn NoticeStore>))
 }
 
 /// Opens the audit log of the store in `folder` for reading only, if there is one.

@@ -191,7 +191,10 @@ async fn a_file_that_grows_alarms_nobody_until_it_is_complete() {
         world.run(dataset.clone(), Trigger::Arrival).await;
         let day = "2026-08-01";
         assert_eq!(world.result(day, "enough").await.outcome, Outcome::Fail);
-        assert_eq!(world.result(day, "restated").await.outcome, Outcome::Pass);
+        assert_eq!(
+            world.result(day, "restated").await.outcome,
+            Outcome::Skipped
+        );
         assert_eq!(world.open_checks().await, [""; 0]);
     }
     std::fs::write(world.cluster.folder.path().join("_SUCCESS"), "").unwrap();
@@ -258,6 +261,32 @@ async fn checks_that_cannot_be_evaluated_are_told_in_one_message() {
         open[0].message
     );
     assert_eq!(world.told("unjudged").await, ["incident.opened"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_could_not_be_evaluated_stays_so_beside_a_newer_partition_that_could() {
+    let world = World::new().await;
+    let mut dataset = world.cluster.dataset();
+    let key = MetricKey::column(Metric::NullCount, "note");
+    let none = Expectation::MustBeLessThan(Bound::from(1));
+    dataset.checks = vec![check("noted", key, none)];
+    // Both come in the same look.
+    world.write_august(1, "id,amount", 100);
+    world.write_august(2, "id,amount,note", 100);
+    world.run(dataset.clone(), Trigger::Arrival).await;
+    let of = async |day: &str| world.result(day, "noted").await.outcome;
+    assert_eq!(of("2026-08-01").await, Outcome::Error);
+    assert_eq!(of("2026-08-02").await, Outcome::Pass);
+    let open = world.open().await;
+    let open = open.iter().find(|i| i.check.as_str() == "unjudged");
+    assert_eq!(open.unwrap().last_partition.as_str(), "2026-08-01");
+    assert_eq!(world.told("unjudged").await, ["incident.opened"]);
+    world.write_august(1, "id,amount,note", 90);
+    world.run(dataset, Trigger::Arrival).await;
+    assert_eq!(of("2026-08-01").await, Outcome::Pass);
+    assert!(!world.open_checks().await.contains(&"unjudged".to_owned()));
+    let told = ["incident.opened", "incident.resolved"];
+    assert_eq!(world.told("unjudged").await, told);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,7 +25,7 @@ pub enum FeedbackCommand {
         #[command(flatten)]
         how: Answering,
     },
-    /// Partitions of a window are neither learned from nor counted as judged
+    /// Nothing is learned from the partitions of a window; they are judged as any others
     ExcludeWindow {
         /// The dataset.
         dataset: String,

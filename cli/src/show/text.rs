@@ -147,14 +147,14 @@ fn exact(digits: &str) -> String {
     out
 }
 
-/// A double to six significant digits.
+/// A double to six significant digits, and in full before the point and two digits behind it.
 pub fn float(number: f64) -> String {
     if number == 0.0 || !number.is_finite() {
         return number.to_string();
     }
     let magnitude = number.abs().log10().floor();
     if (-4.0..15.0).contains(&magnitude) {
-        let decimals = (5.0 - magnitude).clamp(0.0, 9.0) as usize;
+        let decimals = (5.0 - magnitude).clamp(2.0, 9.0) as usize;
         let text = format!("{number:.decimals$}");
         let text = if text.contains('.') {
             text.trim_end_matches('0').trim_end_matches('.')
@@ -257,6 +257,7 @@ mod tests {
         assert_eq!(float(0.012_345_678), "0.0123457");
         assert_eq!(float(1.0e-9), "1.00000e-9");
         assert_eq!(float(56000.0), "56 000");
+        assert_eq!(float(1_234_567.5), "1 234 567.5");
     }
 
     #[test]

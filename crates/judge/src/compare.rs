@@ -6,7 +6,11 @@
 use std::cmp::Ordering;
 
 use assay_model::check::{Bound, Expectation};
-use assay_model::metric::MetricValue;
+use assay_model::metric::{Metric, MetricValue};
+
+/// How far the latest time may lie ahead, in seconds: clocks differ, and a time without a zone may be
+/// of another one.
+const AHEAD_MAX_S: f64 = 86_400.0;
 
 /// A decimal number as sign, digits and the power of ten of its first digit.
 struct Decimal<'a> {
@@ -136,6 +140,32 @@ pub fn meets(value: &MetricValue, expect: &Expectation) -> Option<Result<bool, N
         | Expectation::NotRestated
         | Expectation::NotRunHere { .. } => return None,
     })
+}
+
+/// Whether `value` is an age that says nothing of how old data are, although `expect` accepts it: the
+/// latest time lies in the future, and hides the one that was asked for. Who accepts times of the
+/// future says so by a bound of their own.
+#[must_use]
+pub fn hides_age(metric: Metric, value: &MetricValue, expect: &Expectation) -> bool {
+    let is_age = matches!(metric, Metric::Latency | Metric::LastModifiedAge);
+    let at_most = match expect {
+        Expectation::MustBeLessThan(b) | Expectation::MustBeLessOrEqualTo(b) => b.as_f64(),
+        _ => return false,
+    };
+    is_age && at_most >= 0.0 && value.as_f64().is_some_and(|age| age < -AHEAD_MAX_S)
+}
+
+/// The same as [`meets`] for a value of `metric`: what only hides an age does not meet its bound.
+///
+/// # Errors
+/// [`NotComparable`] when the value cannot be held against the bound.
+pub fn meets_of(
+    metric: Metric,
+    value: &MetricValue,
+    expect: &Expectation,
+) -> Option<Result<bool, NotComparable>> {
+    let hidden = hides_age(metric, value, expect);
+    meets(value, expect).map(|met| met.map(|met| met && !hidden))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use assay_model::outcome::{CheckResult, HeldBack, Limits, Outcome, OutcomeCounts
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::compare::{compare_decimals, meets};
+use crate::compare::{compare_decimals, hides_age, meets_of};
 use crate::exact::{moving, stale, stopped_being_computable};
 use crate::explain::{of_fixed, of_learned};
 use crate::learner::judge_partition;
@@ -23,6 +23,9 @@ use crate::words::{expected, fixed_limits, held_back_in_words, in_figures};
 
 /// Why an age is not judged.
 pub const OF_THE_NEWEST: &str = "freshness is judged of the newest partition";
+
+/// Why an age of less than nothing is no fresh one.
+const IN_THE_FUTURE: &str = "the latest time lies in the future, and hides how old the data is";
 
 /// The earlier values of one metric, oldest first; the judged partition is not among them.
 #[derive(Debug, Clone)]
@@ -253,8 +256,10 @@ impl<'a> Bench<'a> {
                 min_runs,
             } => self.band(check, actual, *within_stddev, *over_runs, *min_runs),
             fixed => {
-                let mut ruling = fixed_ruling(check.severity, actual, fixed);
-                if matches!(ruling.outcome, Outcome::Warn | Outcome::Fail) {
+                let mut ruling = fixed_ruling(check, actual);
+                if hides_age(check.metric.metric, actual, fixed) {
+                    ruling.reason = Some(IN_THE_FUTURE.to_owned());
+                } else if matches!(ruling.outcome, Outcome::Warn | Outcome::Fail) {
                     let past = self.past(&check.metric);
                     ruling.reason = of_fixed(actual, fixed, past, self.context.past_keys);
                 }
@@ -441,7 +446,10 @@ impl<'a> Bench<'a> {
 
     fn restated(&self, severity: Severity) -> Ruling {
         let Some(earlier) = self.context.earlier_version else {
-            return Ruling::because(Outcome::Pass, "no complete version of it was judged before");
+            return Ruling::because(
+                Outcome::Skipped,
+                "no complete version of it was judged before",
+            );
         };
         let ages = [Metric::Latency, Metric::LastModifiedAge];
         let changed: Vec<String> = earlier
@@ -530,10 +538,11 @@ fn same(a: &MetricValue, b: &MetricValue) -> bool {
     }
 }
 
-fn fixed_ruling(severity: Severity, actual: &MetricValue, expect: &Expectation) -> Ruling {
-    match meets(actual, expect) {
+fn fixed_ruling(check: &Check, actual: &MetricValue) -> Ruling {
+    let expect = &check.expect;
+    match meets_of(check.metric.metric, actual, expect) {
         Some(Ok(true)) => Ruling::plain(Outcome::Pass).within(fixed_limits(expect)),
-        Some(Ok(false)) => Ruling::plain(breach(severity)).within(fixed_limits(expect)),
+        Some(Ok(false)) => Ruling::plain(breach(check.severity)).within(fixed_limits(expect)),
         Some(Err(why)) => Ruling::because(Outcome::Error, why.to_string()),
         None => Ruling::because(Outcome::Error, "the rule cannot be held against a number"),
     }

@@ -30,6 +30,9 @@ struct Edge {
     at: f64,
     /// Whether the edge itself is accepted.
     included: bool,
+    /// Whether it is a bound as somebody wrote it, and is named as such; learned limits are named to
+    /// six digits.
+    written: bool,
 }
 
 /// Why a value lies outside of learned limits; `None` where it does not.
@@ -53,6 +56,7 @@ pub(crate) fn of_learned(
         side,
         at,
         included: true,
+        written: false,
     };
     let mut said = vec![rarity(value, side, past, keys)];
     said.push(limits.expected.and_then(|expected| {
@@ -108,7 +112,12 @@ fn edge(value: f64, expect: &Expectation) -> Option<Edge> {
         .filter(|low| value <= *low && (!included || value < *low))
         .map(|at| (Side::Below, at))
         .or(high.filter(|at| value >= *at).map(|at| (Side::Above, at)))?;
-    Some(Edge { side, at, included })
+    Some(Edge {
+        side,
+        at,
+        included,
+        written: true,
+    })
 }
 
 /// Since when the metric has not been like this.
@@ -132,8 +141,10 @@ fn rarity(value: f64, side: Side, past: &[Point], keys: &[String]) -> Option<Str
     let back = past.len() - at;
     let key = keys.len().checked_sub(back).and_then(|at| keys.get(at))?;
     let between = past[at + 1..].iter().filter_map(known).count();
+    let as_it_was = past[at].value == Some(value);
     Some(match between {
-        0 => format!("as {word} as in {key} before it"),
+        0 if as_it_was => format!("as {word} as in {key} before it"),
+        0 => format!("{worse} still in {key} before it"),
         _ => format!("not this {word} since {key}"),
     })
 }
@@ -149,10 +160,10 @@ fn miss(
     if value.abs() >= WHOLE_MAX || edge.at.abs() >= WHOLE_MAX {
         return None;
     }
-    let at = if whole {
-        whole_inside(edge)
-    } else {
-        inward(edge)
+    let at = match (whole, edge.written) {
+        (true, _) => whole_inside(edge),
+        (false, true) => edge.at,
+        (false, false) => inward(edge),
     };
     if !accepts(at) {
         return None;
@@ -170,7 +181,11 @@ fn miss(
             in_figures(number)
         }
     };
-    let passed = format!("it would have passed {from} {}", shown(at));
+    let named = match edge.written {
+        true => at.to_string(),
+        false => shown(at),
+    };
+    let passed = format!("it would have passed {from} {named}");
     let off = (at - value).abs();
     Some(match off > 0.0 {
         true => format!("{passed}, with {} {more}", shown(off)),
@@ -271,6 +286,14 @@ mod tests {
         assert!(of(9).starts_with("higher than in all 3 earlier partitions; "));
         assert!(of(7).starts_with("as high as in p3 before it; "));
         assert!(of(5).starts_with("not this low since p1; "));
+        // Like it is what is the same.
+        let still = of_learned(
+            &MetricValue::Float(6.8),
+            &limits(5.5, 6.0, 6.5),
+            &points,
+            &keys,
+        );
+        assert!(still.unwrap().starts_with("higher still in p3 before it; "));
         // Two values tell nothing of all.
         let said = of_learned(
             &MetricValue::integer(9),
@@ -300,6 +323,13 @@ mod tests {
         assert_eq!(
             of(&float, &less).as_deref(),
             Some("it would have passed below 1.5")
+        );
+        // A bound that somebody wrote is named as it was written.
+        let off = MetricValue::Exact("1234568.11".to_owned());
+        let less = Expectation::MustBeLessThan(bound("1234568"));
+        assert_eq!(
+            of(&off, &less).as_deref(),
+            Some("it would have passed below 1234568, with 0.11 less")
         );
         let between = Expectation::MustBeBetween(bound("500"), bound("600"));
         assert_eq!(

@@ -300,7 +300,8 @@ fn a_restated_partition_is_told_with_what_changed() {
     );
     assert_eq!(
         judge(&checks, &is, &[], &CONTEXT).results[0].outcome,
-        Outcome::Pass
+        Outcome::Skipped,
+        "nothing was compared"
     );
 }
 
@@ -475,4 +476,25 @@ fn a_short_history_of_two_kinds_gives_no_limits_yet() {
     );
     let of_one_kind = result(&[10.0, 11.0, 10.0, 12.0, 10.0, 11.0, 12.0, 10.0, 11.0]);
     assert_eq!(of_one_kind.outcome, Outcome::Fail);
+}
+
+#[test]
+fn a_time_of_the_future_does_not_make_data_fresh() {
+    let key = MetricKey::column(Metric::Latency, "at");
+    let two_days = Expectation::MustBeLessThan(Bound::from(172_800));
+    let of = |age: i64, expect: &Expectation| {
+        let checks = [check("fresh", key.clone(), expect.clone())];
+        let values = [measured(key.clone(), age)];
+        judge(&checks, &values, &[], &CONTEXT).results.remove(0)
+    };
+    let hidden = of(-5_462_730_513, &two_days);
+    assert_eq!(hidden.outcome, Outcome::Fail);
+    let reason = hidden.reason.unwrap();
+    assert!(reason.contains("lies in the future"), "{reason}");
+    // Clocks differ, and so do zones.
+    assert_eq!(of(-3_600, &two_days).outcome, Outcome::Pass);
+    assert_eq!(of(172_799, &two_days).outcome, Outcome::Pass);
+    // A forecast, by a bound that says so.
+    let ahead = Expectation::MustBeLessThan(Bound::from(-86_400));
+    assert_eq!(of(-200_000, &ahead).outcome, Outcome::Pass);
 }

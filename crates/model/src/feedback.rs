@@ -24,7 +24,7 @@ crate::words! {
         /// From a partition on things are as they shall be: what lies before it teaches nothing
         /// there, and alarms about the change do not keep the new values from teaching.
         TrainAsNewNormal = "train_as_new_normal",
-        /// The partitions of a window teach nothing, and are not counted among what was judged.
+        /// The partitions of a window teach nothing, and a backtest counts them apart.
         ExcludeWindow = "exclude_window",
     }
 }

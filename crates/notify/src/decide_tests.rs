@@ -94,3 +94,39 @@ fn everybody_concerned_is_told_once_and_the_cause_wakes_for_the_reminder() {
     assert_eq!(kinds, [NoticeKind::StillOpen, NoticeKind::StillOpen]);
     assert_eq!(day.causes[0].wake_at, None);
 }
+
+#[test]
+fn what_begins_and_ends_in_one_decision_is_told_to_begin_and_an_hour_later_to_be_over() {
+    let mut book = Book::of([cause()]);
+    let incident = Uuid::from_u128(1);
+    book.take(News::Mended { incident }, at(0));
+    let over = book.changes().0.remove(0);
+    let subscriptions = [subscription(1, Severity::Warning)];
+    let (origin, datasets) = (Origin::default(), BTreeMap::new());
+    let decide = |told: &[Told], now: Timestamp| {
+        let mut notices = Notices::default();
+        let known = Known {
+            origin: &origin,
+            subscriptions: &subscriptions,
+            told,
+            datasets: &datasets,
+            now,
+        };
+        tell(&mut notices, vec![over.clone()], &known);
+        notices
+    };
+    let first = decide(&[], at(1));
+    let kinds = |notices: &Notices| -> Vec<NoticeKind> {
+        notices.deliveries.iter().map(|d| d.kind).collect()
+    };
+    assert_eq!(kinds(&first), [NoticeKind::Opened]);
+    let event = &first.deliveries[0].event["data"];
+    assert_eq!(event["incident"]["status"], "resolved");
+    let message = event["message"].as_str().unwrap();
+    assert!(message.contains("in order again before"), "{message}");
+    assert_eq!(first.causes[0].wake_at, Some(at(3601)));
+    let second = decide(&first.told, at(3601));
+    assert_eq!(kinds(&second), [NoticeKind::Resolved]);
+    let third = decide(&second.told, at(99 * 3600));
+    assert_eq!(kinds(&third), []);
+}

@@ -85,6 +85,9 @@ fn headline(cause: &Cause, kind: NoticeKind) -> String {
         (NoticeKind::Resolved, None) => format!("in order again: {message}"),
         (NoticeKind::StillOpen, _) => format!("still open: {message}"),
         (NoticeKind::Escalated, _) => format!("graver: {message}"),
+        (NoticeKind::Opened, _) if !cause.is_open() => {
+            format!("{message} (and was in order again before this was told)")
+        }
         _ => message.clone(),
     }
 }

@@ -98,15 +98,6 @@ fn actual(result: &CheckResult) -> Option<String> {
     told.filter(|_| !matches!(result.metric.metric, Metric::Sum | Metric::Mean))
 }
 
-fn expected(result: &CheckResult) -> String {
-    let Some(limits) = result.limits.as_ref().filter(|_| actual(result).is_some()) else {
-        return result.expected.clone();
-    };
-    let end = |end: Option<f64>| end.map_or_else(|| "any".to_owned(), |v| v.to_string());
-    let (lower, upper) = (end(limits.lower), end(limits.upper));
-    format!("{} ({lower} to {upper})", result.expected)
-}
-
 /// What was found in the last partition of `incident`.
 #[must_use]
 pub fn finding(incident: &Incident, result: Option<&CheckResult>) -> Finding {
@@ -134,7 +125,7 @@ pub fn finding(incident: &Incident, result: Option<&CheckResult>) -> Finding {
             message: what,
         };
     };
-    let (actual, expected) = (actual(result), expected(result));
+    let (actual, expected) = (actual(result), result.expected.clone());
     let metric = result.metric.metric;
     let message = match &actual {
         Some(actual) => {

@@ -3,7 +3,8 @@
 //! Comes in: a cause, who subscribes, what each was told last, and the present. Goes out: what each
 //! is to be told at once, and when to look again. Pure. It must never tell anybody twice that a
 //! cause stands as it stood, tell more than one thing of a cause within an hour, tell of what was
-//! over before somebody subscribed, or forget what waits for its hour: it is owed until it is told.
+//! over before somebody subscribed, tell the end of what it did not tell the beginning of, or forget
+//! what waits for its hour: it is owed until it is told.
 
 use assay_model::incident::IncidentStatus;
 use assay_model::notice::{Cause, NoticeKind, Subscription, Told};
@@ -50,7 +51,7 @@ pub fn owed(
         return Owed::Nothing;
     }
     let told_of_this = told.filter(|told| told.episode == cause.episode);
-    let (kind, from) = match change(cause, subscription, told_of_this) {
+    let (kind, from) = match change(cause, subscription, (told, told_of_this)) {
         Some(change) => change,
         None => match reminder(cause, told_of_this) {
             Some(at) => (NoticeKind::StillOpen, at),
@@ -69,19 +70,27 @@ pub fn owed(
     due(cause, told, kind, from, now)
 }
 
-/// What has changed since the last word, and when it did.
+/// What has changed since the last word of all, or of this opening, and when it did.
 fn change(
     cause: &Cause,
     subscription: &Subscription,
-    told: Option<&Told>,
+    (last, of_this): (Option<&Told>, Option<&Told>),
 ) -> Option<(NoticeKind, Timestamp)> {
     let since = |at: Timestamp| at >= subscription.since;
     if !cause.is_open() {
         let at = cause.resolved_at?;
-        let known = told.is_some_and(|told| !told.open);
-        return (!known && since(at)).then_some((NoticeKind::Resolved, at));
+        return match (last, of_this) {
+            (_, Some(told)) if !told.open => None,
+            // Who heard last that it was open hears that it is over.
+            (Some(told), _) if told.open => since(at).then_some((NoticeKind::Resolved, at)),
+            // It was over before anybody was told: that it was there is told before its end is.
+            _ if since(cause.opened_at) && subscription.events.contains(&NoticeKind::Opened) => {
+                Some((NoticeKind::Opened, cause.opened_at))
+            }
+            _ => since(at).then_some((NoticeKind::Resolved, at)),
+        };
     }
-    match told {
+    match of_this {
         None if since(cause.opened_at) && subscription.events.contains(&NoticeKind::Opened) => {
             Some((NoticeKind::Opened, cause.opened_at))
         }
@@ -141,7 +150,7 @@ pub fn after(
         cause: cause.id,
         subscription: subscription.id,
         episode: cause.episode,
-        open: cause.is_open(),
+        open: kind != NoticeKind::Resolved,
         severity: cause.severity,
         reminded: kind == NoticeKind::StillOpen || before.is_some_and(|told| told.reminded),
         messages: told.map_or(0, |told| told.messages).saturating_add(1),

@@ -135,11 +135,40 @@ fn what_follows_within_the_hour_waits_for_it_and_is_not_lost() {
 }
 
 #[test]
-fn what_opened_and_ended_before_anybody_looked_is_told_as_what_it_was() {
+fn what_opened_and_ended_before_anybody_looked_is_told_from_its_beginning() {
     let (mut cause, to) = (cause(10), subscription(0));
     resolve(&mut cause, 11);
     assert_eq!(
         owed(&cause, &to, None, at(12)),
+        Owed::Now(NoticeKind::Opened)
+    );
+    let told = after(&cause, &to, None, NoticeKind::Opened, at(12));
+    let hour = 12 + HOUR;
+    assert_eq!(owed(&cause, &to, Some(&told), at(12)), Owed::At(at(hour)));
+    assert_eq!(
+        owed(&cause, &to, Some(&told), at(hour)),
+        Owed::Now(NoticeKind::Resolved)
+    );
+    let told = after(&cause, &to, Some(&told), NoticeKind::Resolved, at(hour));
+    assert_eq!(owed(&cause, &to, Some(&told), at(9 * HOUR)), Owed::Nothing);
+    // The same again, another time: the end is never the first word of it.
+    reopen(&mut cause, 10 * HOUR);
+    resolve(&mut cause, 10 * HOUR + 1);
+    assert_eq!(
+        owed(&cause, &to, Some(&told), at(10 * HOUR + 2)),
+        Owed::Now(NoticeKind::Opened)
+    );
+}
+
+#[test]
+fn who_heard_last_that_it_is_open_hears_of_the_end_of_a_later_opening() {
+    let (mut cause, to) = (cause(0), subscription(0));
+    let told = after(&cause, &to, None, NoticeKind::Opened, at(0));
+    resolve(&mut cause, 10);
+    reopen(&mut cause, 20);
+    resolve(&mut cause, 30);
+    assert_eq!(
+        owed(&cause, &to, Some(&told), at(HOUR)),
         Owed::Now(NoticeKind::Resolved)
     );
 }

@@ -17,7 +17,7 @@ pub enum Saying {
     MarkAsNormal,
     /// What came before this partition is no longer learned from.
     TrainAsNewNormal,
-    /// The partitions of a window are neither learned from nor held against.
+    /// Nothing is learned from the partitions of a window; they are judged as any others.
     ExcludeWindow,
 }
 

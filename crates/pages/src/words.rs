@@ -47,7 +47,7 @@ pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// A double in at most six digits, never in so few that two marks of an axis look the same.
+/// A double in six digits, of great ones with the two behind the point, and never in so few that two marks of an axis look the same.
 #[must_use]
 pub fn decimal(value: f64) -> String {
     if !value.is_finite() {
@@ -65,8 +65,7 @@ pub fn decimal(value: f64) -> String {
         return format!("{value:.3e}").replace('-', "−");
     }
     let decimals: usize = match size {
-        s if s >= 1e5 => 0,
-        s if s >= 1e3 => 1,
+        s if s >= 1e3 => 2,
         s if s >= 1.0 => 3,
         _ => 5,
     };
@@ -205,6 +204,7 @@ mod tests {
         assert_eq!(decimal(-0.0), "0");
         assert_eq!(decimal(1.42), "1.42");
         assert_eq!(decimal(0.00012), "0.00012");
+        assert!(decimal(449_999.5).ends_with("999.5"));
         assert_eq!(decimal(1e300), "1.000e300");
         assert_eq!(decimal(f64::NAN), "NaN");
         assert_eq!(compact(1_204_311.0), "1.204M");

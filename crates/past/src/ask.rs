@@ -138,7 +138,10 @@ impl Draft {
                 let why = "a new normal has a beginning and no end; exclude a window instead";
                 return Err(Misfit::Partition(why.to_owned()));
             }
-            (_, None) => return Ok((from.1, from.0, None)),
+            (_, None) => {
+                self.begins(dataset, known, &from.0)?;
+                return Ok((from.1, from.0, None));
+            }
         };
         let series = match (from.1, to.1) {
             (Some(a), Some(b)) if a != b => {
@@ -151,12 +154,29 @@ impl Draft {
             }
             (a, b) => a.or(b),
         };
-        self.in_order(known, &from.0, &to.0)?;
+        self.in_order(dataset, known, &from.0, &to.0)?;
         Ok((series, from.0, Some(to.0)))
+    }
+
+    /// A new normal begins with a partition that is known: of one that has not come nobody can say
+    /// what it changes.
+    fn begins(&self, dataset: &Dataset, known: &Known, from: &PartitionKey) -> Result<(), Misfit> {
+        let places = Places::new(known.order());
+        let mut partitions = known.partitions.iter();
+        if partitions.any(|p| places.compare(p, from.as_str()).is_ge()) {
+            return Ok(());
+        }
+        Err(Misfit::Partition(format!(
+            "{} has no partition of `{from}` or later, with which a new normal could begin; the \
+             newest are: {}",
+            dataset.id,
+            newest(&known.partitions)
+        )))
     }
 
     fn in_order(
         &self,
+        dataset: &Dataset,
         known: &Known,
         from: &PartitionKey,
         to: &PartitionKey,
@@ -169,9 +189,20 @@ impl Draft {
         if within.next().is_some() {
             return Ok(());
         }
-        Err(Misfit::Partition(format!(
-            "no partition lies between `{from}` and `{to}`; the earlier end comes first"
-        )))
+        let turned = known.partitions.iter().any(|partition| {
+            places.compare(partition, to.as_str()).is_ge()
+                && places.compare(partition, from.as_str()).is_le()
+        });
+        Err(Misfit::Partition(match turned {
+            true => format!(
+                "no partition lies between `{from}` and `{to}`; the earlier end comes first"
+            ),
+            false => format!(
+                "{} has no partition between `{from}` and `{to}`; the newest are: {}",
+                dataset.id,
+                newest(&known.partitions)
+            ),
+        }))
     }
 }
 
@@ -236,7 +267,6 @@ fn bound(
 }
 
 fn unknown(dataset: &Dataset, partitions: &[Arc<Partition>], text: &str) -> Misfit {
-    let newest = partitions.iter().rev().map(|p| p.key.to_string());
     Misfit::Partition(match partitions.len() {
         0 => format!(
             "nothing is known of {} yet; measure it: assay check FILE, or assay run start {}",
@@ -245,7 +275,7 @@ fn unknown(dataset: &Dataset, partitions: &[Arc<Partition>], text: &str) -> Misf
         _ => format!(
             "{} has no partition `{text}`; the newest are: {}",
             dataset.id,
-            named(newest)
+            newest(partitions)
         ),
     })
 }
@@ -292,6 +322,11 @@ fn metric_of(
             )))
         }
     }
+}
+
+/// The newest partitions, by their keys.
+fn newest(partitions: &[Arc<Partition>]) -> String {
+    named(partitions.iter().rev().map(|p| p.key.to_string()))
 }
 
 fn named(names: impl Iterator<Item = String>) -> String {

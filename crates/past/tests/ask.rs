@@ -101,6 +101,16 @@ fn a_window_has_its_earlier_end_first_and_something_in_it() {
         &window,
         &["no partition lies between", "comes first"],
     );
+    // In order, with nothing in it.
+    window.from = "2099-01-01".to_owned();
+    window.to = Some("2099-01-02".to_owned());
+    refused(
+        &story,
+        &window,
+        &["has no partition between", "the newest are"],
+    );
+    let ahead = draft(FeedbackKind::TrainAsNewNormal, "2099-01-01");
+    refused(&story, &ahead, &["or later", "the newest are"]);
     let mut normal = draft(FeedbackKind::TrainAsNewNormal, day(5).key.as_str());
     normal.to = Some(day(6).key.to_string());
     refused(&story, &normal, &["no end", "exclude a window"]);

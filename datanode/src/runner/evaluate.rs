@@ -19,7 +19,7 @@ use assay_model::ledger::{LedgerEntry, LedgerState};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricValue};
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
 use assay_model::output::{Evaluation, TaskOutput};
-use assay_model::partition::{Partition, PartitionVersion};
+use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use assay_model::run::Trigger;
 use assay_model::task::{AttemptOutcome, EvaluateMode, EvaluateSpec, TaskFailure, TaskSpec};
 use assay_past::line::Line;
@@ -262,19 +262,31 @@ struct Past<'a> {
     earlier: Option<Vec<MetricPoint>>,
     /// The metrics that are stored of this partition, complete or not.
     stored: &'a [MetricPoint],
+    /// Partitions that incidents name and whose data is there no more.
+    gone: BTreeSet<&'a str>,
 }
 
 impl<'a> Past<'a> {
     fn of(book: &'a Book, spec: &EvaluateSpec, now: Timestamp) -> Self {
         let partition = &spec.partition;
-        Self::new(
+        let past = Self::new(
             book.known(),
             book.later(partition, now),
             book.entry(&partition.key),
             book.verdict(partition),
             book.values(partition),
             &spec.version,
-        )
+        );
+        let gone = |key: &&PartitionKey| {
+            let entry = book.entry(key);
+            entry.is_some_and(|entry| entry.state == LedgerState::Gone)
+        };
+        let open = &book.known().open;
+        let named = open.iter().map(|incident| &incident.last_partition);
+        Self {
+            gone: named.filter(gone).map(PartitionKey::as_str).collect(),
+            ..past
+        }
     }
 
     /// `entry`, `verdict` and `values` are of the partition in its version before `version`.
@@ -303,6 +315,7 @@ impl<'a> Past<'a> {
             verdict,
             earlier: was_complete.then(|| stored.iter().filter(tells).cloned().collect()),
             stored,
+            gone: BTreeSet::new(),
         }
     }
 }
@@ -355,6 +368,7 @@ fn judge(
         results: &results,
         open: &past.known.open,
         order: &past.known.order(),
+        gone: &past.gone,
         now: job.now,
     };
     let (incidents, mut outbox) = incidents::after(&judged);

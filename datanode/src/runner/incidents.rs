@@ -3,7 +3,8 @@
 //! Comes in: the incidents that are open, the results of one partition version, and the order of
 //! partitions. Goes out: the incidents as they stand afterwards and what is to be told. Pure. It
 //! must never open a second incident for what an open one covers, resolve one by a result that
-//! was not evaluated, or tell the same thing twice under different keys.
+//! was not evaluated, take a partition for evaluated because another one was, or tell the same thing
+//! twice under different keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +45,8 @@ pub struct Judged<'a> {
     pub open: &'a [Incident],
     /// The place of partitions in the order, by key: of those that incidents name, where they are known.
     pub order: &'a BTreeMap<&'a str, &'a str>,
+    /// Partitions that incidents name and whose data is there no more.
+    pub gone: &'a BTreeSet<&'a str>,
     /// The moment of judging.
     pub now: Timestamp,
 }
@@ -73,6 +76,7 @@ pub fn after(judged: &Judged<'_>) -> (Vec<Incident>, Vec<OutboxEntry>) {
     {
         desk.unjudged();
     }
+    desk.never_to_be_judged();
     if judged.measured && judged.sealed && judged.mode.is_of_data() {
         desk.dropped();
     }
@@ -92,6 +96,8 @@ fn sign(result: &CheckResult) -> Sign {
     match result.outcome {
         _ if result.is_breach() => Sign::Bad,
         Outcome::Pass => Sign::Good,
+        // A partition that has come for the first time is as it came.
+        Outcome::Skipped if result.check.as_str() == RESTATED => Sign::Good,
         // What is only informative never alarms.
         Outcome::Fail
         | Outcome::Warn
@@ -218,7 +224,16 @@ impl Desk<'_> {
         }
     }
 
-    /// Checks that could not be evaluated are one incident, whatever their number.
+    /// The open incidents about partitions of this series that could not be evaluated.
+    fn unevaluated(&self) -> impl Iterator<Item = &Incident> {
+        let judged = self.judged;
+        let of = |i: &&Incident| i.check.as_str() == UNJUDGED;
+        let open = judged.open.iter().filter(of);
+        open.filter(|i| i.series == judged.partition.series)
+    }
+
+    /// Checks of a partition that could not be evaluated are one incident of its own, whatever their
+    /// number, until it is evaluated itself: of its data another one says nothing.
     fn unjudged(&mut self) {
         let judged = self.judged;
         let key = &judged.partition.key;
@@ -227,10 +242,10 @@ impl Desk<'_> {
             failed && r.severity != Severity::Info
         };
         let failed: Vec<&CheckResult> = judged.results.iter().filter(failed).collect();
-        let check = CheckId::new(UNJUDGED);
-        let open = self.open_of(&check);
+        let open = self.unevaluated().find(|i| i.last_partition == *key);
+        let open = open.cloned();
         let Some(first) = failed.first() else {
-            if let Some(incident) = open.filter(|i| self.is_at_or_after(&i.last_partition)) {
+            if let Some(incident) = open {
                 let why = format!("every check of partition {key} could be evaluated");
                 self.resolve(incident, &why);
             }
@@ -246,8 +261,25 @@ impl Desk<'_> {
             first.reason.as_deref().unwrap_or("no reason was given"),
         );
         match open {
-            None => self.open(check, "", severity, message),
+            None => self.open(CheckId::new(UNJUDGED), "", severity, message),
             Some(incident) => self.go_on(incident, severity, message),
+        }
+    }
+
+    /// What was taken or cleared away will never be evaluated: that it could not be ends with it.
+    fn never_to_be_judged(&mut self) {
+        let judged = self.judged;
+        let own = &judged.partition.key;
+        let lost = judged.mode == EvaluateMode::Gone;
+        let is_gone = |key: &PartitionKey| match key == own {
+            true => lost,
+            false => judged.gone.contains(key.as_str()),
+        };
+        let ended = self.unevaluated().filter(|i| is_gone(&i.last_partition));
+        let ended: Vec<Incident> = ended.cloned().collect();
+        for incident in ended {
+            let why = format!("the data of partition {} is gone", incident.last_partition);
+            self.resolve(incident, &why);
         }
     }
 
@@ -394,14 +426,6 @@ fn sentence(result: &CheckResult, partition: &PartitionKey) -> String {
         "{} is {} in partition {partition}, expected {}",
         result.metric, result.actual, result.expected
     );
-    if let Some(limits) = &result.limits {
-        let end = |end: Option<f64>| end.map_or_else(|| "any".to_owned(), |v| v.to_string());
-        text.push_str(&format!(
-            " ({} to {})",
-            end(limits.lower),
-            end(limits.upper)
-        ));
-    }
     if let Some(reason) = &result.reason {
         text.push_str(": ");
         text.push_str(reason);

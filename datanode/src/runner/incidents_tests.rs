@@ -34,6 +34,8 @@ fn result(outcome: Outcome, severity: Severity) -> CheckResult {
 struct World {
     incidents: BTreeMap<uuid::Uuid, Incident>,
     order: BTreeMap<PartitionKey, String>,
+    /// Partitions whose data is there no more.
+    gone: BTreeSet<&'static str>,
     told: Vec<OutboxEntry>,
     /// Partitions are judged while they grow.
     growing: bool,
@@ -73,6 +75,7 @@ impl World {
             results: &[r],
             open: &open,
             order: &order.collect(),
+            gone: &self.gone,
             now: Timestamp::from_second(self.judged).unwrap(),
         };
         let (incidents, outbox) = after(&judged);
@@ -178,23 +181,42 @@ fn what_was_not_judged_neither_opens_nor_resolves() {
 }
 
 #[test]
-fn checks_that_cannot_be_evaluated_are_one_incident_until_all_can() {
+fn a_partition_that_cannot_be_evaluated_is_one_incident_until_it_is_evaluated_itself() {
     let mut world = World::default();
     world.day(1, Outcome::Error);
-    world.day(2, Outcome::Overflow);
+    world.day(1, Outcome::Overflow);
     let open = world.open();
-    assert_eq!((open.len(), open[0].partitions), (1, 2));
+    assert_eq!(open.len(), 1);
     assert_eq!(open[0].check.as_str(), UNJUDGED);
     assert_eq!(world.events(), ["incident.opened"]);
     // A file that cannot be read at all.
     let error = result(Outcome::Error, Severity::Error);
     world.judge(3, "v1", false, EvaluateMode::Refused, error);
-    assert_eq!(world.open()[0].partitions, 3);
-    world.day(1, Outcome::Pass);
-    assert_eq!(world.open().len(), 1);
+    // Of their data no other partition says anything, an older one as little as a newer one.
+    world.day(2, Outcome::Pass);
     world.day(4, Outcome::Pass);
-    assert!(world.open().is_empty());
-    assert_eq!(world.events(), ["incident.opened", "incident.resolved"]);
+    assert_eq!(world.open().len(), 2);
+    assert_eq!(world.events(), ["incident.opened"; 2]);
+    world.day(3, Outcome::Pass);
+    assert_eq!(world.open().len(), 1);
+    world.day(1, Outcome::Fail);
+    let open = world.open();
+    assert_eq!((open.len(), open[0].check.as_str()), (1, "c"));
+}
+
+#[test]
+fn what_could_not_be_evaluated_ends_when_its_data_is_gone() {
+    let mut world = World::default();
+    world.day(1, Outcome::Error);
+    world.day(2, Outcome::Error);
+    // Cleared away at the old end, without a word.
+    world.gone.insert("2026-11-01");
+    world.day(3, Outcome::Pass);
+    assert_eq!(world.open().len(), 1);
+    let gone = result(Outcome::Skipped, Severity::Warning);
+    world.judge(2, "gone:v1", true, EvaluateMode::Gone, gone);
+    let open = world.open();
+    assert_eq!((open.len(), open[0].check.as_str()), (1, GONE));
 }
 
 #[test]
@@ -236,6 +258,21 @@ fn a_partition_that_grows_opens_and_resolves_nothing() {
     restated.check = CheckId::new(RESTATED);
     world.judge(3, "v2", true, EvaluateMode::Judge, restated);
     assert_eq!(world.open().len(), 2);
+}
+
+#[test]
+fn that_a_partition_was_restated_ends_with_the_next_one() {
+    let mut world = World::default();
+    let of = |outcome| CheckResult {
+        check: CheckId::new(RESTATED),
+        ..result(outcome, Severity::Warning)
+    };
+    let judge = EvaluateMode::Judge;
+    world.judge(1, "v2", true, judge, of(Outcome::Warn));
+    assert_eq!(world.open().len(), 1);
+    // It came for the first time, and was held against nothing.
+    world.judge(2, "v1", false, judge, of(Outcome::Skipped));
+    assert!(world.open().is_empty());
 }
 
 #[test]

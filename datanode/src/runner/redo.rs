@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_judge::compare::meets;
+use assay_judge::compare::meets_of;
 use assay_judge::evaluate::OF_THE_NEWEST;
 use assay_model::check::{Check, Expectation};
 use assay_model::dataset::Dataset;
@@ -393,7 +393,8 @@ fn moved(row: &ResultRow, check: &Check, now: Timestamp) -> bool {
     };
     let since = now.as_second().saturating_sub(row.judged_at.as_second());
     let age = then + since as f64;
-    let passes = match meets(&MetricValue::Float(age), &check.expect) {
+    let aged = MetricValue::Float(age);
+    let passes = match meets_of(check.metric.metric, &aged, &check.expect) {
         Some(Ok(passes)) => passes,
         Some(Err(_)) => return true,
         None => match &result.limits {

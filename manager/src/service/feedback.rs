@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use assay_model::dataset::Dataset;
-use assay_model::feedback::{Answered, Backtest, FeedbackId, Withdrawal};
+use assay_model::feedback::{Answered, Backtest, FeedbackId, FeedbackKind, Withdrawal};
 use assay_model::ids::DatasetId;
 use assay_model::partition::Partition;
 use assay_past::backtest::{LAST, LAST_MAX, SERIES_MAX};
@@ -141,6 +141,22 @@ impl Answers {
         })
     }
 
+    /// The answer that a draft is; what has not come is no value that could be normal.
+    fn settled(&self, draft: &Draft, ground: &Ground) -> Result<Answered, Status> {
+        let answer = draft.settle(&ground.dataset, &ground.known, self.now());
+        let answer = answer.map_err(|why| Status::invalid_argument(why.to_string()))?;
+        let mut measured = ground.measured.iter();
+        let is_mark = answer.kind == FeedbackKind::MarkAsNormal;
+        if is_mark && !measured.any(|partition| partition.key == answer.from) {
+            return Err(Status::invalid_argument(format!(
+                "partition `{}` of {} has no data: nothing of it could teach, and there is nothing \
+                 to mark as normal",
+                answer.from, answer.dataset
+            )));
+        }
+        Ok(answer)
+    }
+
     /// An answer of a dataset that is on record.
     fn on_record(ground: &Ground, id: FeedbackId) -> Result<Answered, Status> {
         let dataset = &ground.dataset.id;
@@ -233,8 +249,7 @@ impl FeedbackService for Answers {
             What::Draft(wire) => {
                 let (id, draft) = draft(FeedbackId(Uuid::nil()), wire, &peer)?;
                 let ground = self.ground(&id).await?;
-                let answer = draft.settle(&ground.dataset, &ground.known, self.now());
-                let answer = answer.map_err(|why| Status::invalid_argument(why.to_string()))?;
+                let answer = self.settled(&draft, &ground)?;
                 (ground, Asked::Keep(answer))
             }
             What::Withdrawal(wire) => {
@@ -261,8 +276,7 @@ impl FeedbackService for Answers {
         let id = convert::feedback_id(request.id)?;
         let (name, draft) = draft(id, convert::present("draft", request.draft)?, &peer)?;
         let mut ground = self.ground(&name).await?;
-        let answer = draft.settle(&ground.dataset, &ground.known, self.now());
-        let answer = answer.map_err(|why| Status::invalid_argument(why.to_string()))?;
+        let answer = self.settled(&draft, &ground)?;
         let metrics = &self.shared.parts.metrics;
         let kept = metrics.keep_feedback(seat.epoch, &answer).await;
         let kept = kept.map_err(|error| store_status(&error))?;

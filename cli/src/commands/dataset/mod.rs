@@ -439,6 +439,9 @@ fn invalid(listing: &Listing) -> String {
         for diagnostic in &file.diagnostics {
             out.push_str(&format!("  {diagnostic}\n"));
         }
+        if !file.is_only_unsupported() {
+            out.push_str("  a server that has read a valid version of it keeps that in force\n");
+        }
     }
     out
 }

@@ -44,7 +44,7 @@ pub fn svg(
         size.height,
         escaped(title)
     );
-    for mark in &scale.marks {
+    for (mark, told) in scale.marks.iter().zip(unit.marks(&scale.marks)) {
         let y = round(scale.place(*mark));
         let _ = write!(
             out,
@@ -53,7 +53,7 @@ pub fn svg(
             size.width - right,
             size.left - 8.0,
             round(y + 4.0),
-            escaped(&unit.short(*mark))
+            escaped(&told)
         );
     }
     for (n, line) in drawn.iter().enumerate() {

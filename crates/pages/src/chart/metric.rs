@@ -97,7 +97,8 @@ impl Plot<'_> {
     }
 
     fn axis(&self, out: &mut String) {
-        for mark in &self.scale.marks {
+        let told = self.chart.unit.marks(&self.scale.marks);
+        for (mark, told) in self.scale.marks.iter().zip(told) {
             let y = round(self.scale.place(*mark));
             let _ = write!(
                 out,
@@ -106,7 +107,7 @@ impl Plot<'_> {
                 self.size.width - RIGHT,
                 self.size.left - 8.0,
                 round(y + 4.0),
-                escaped(&self.chart.unit.short(*mark)),
+                escaped(&told),
             );
         }
         let _ = write!(
@@ -379,10 +380,10 @@ fn told(point: &Point) -> String {
     }
     let number = crate::words::decimal;
     let _ = match (point.lower, point.upper) {
-        (Some(low), Some(high)) if low == high => write!(text, "; expected {}", number(low)),
-        (Some(low), Some(high)) => write!(text, "; expected {} to {}", number(low), number(high)),
-        (Some(low), None) => write!(text, "; expected at least {}", number(low)),
-        (None, Some(high)) => write!(text, "; expected at most {}", number(high)),
+        (Some(low), Some(high)) if low == high => write!(text, "; limit {}", number(low)),
+        (Some(low), Some(high)) => write!(text, "; limits {} and {}", number(low), number(high)),
+        (Some(low), None) => write!(text, "; lower limit {}", number(low)),
+        (None, Some(high)) => write!(text, "; upper limit {}", number(high)),
         (None, None) => Ok(()),
     };
     if point.provisional {

@@ -136,6 +136,18 @@ impl Unit {
             Self::Bytes | Self::Seconds => crate::words::compact(value),
         }
     }
+
+    /// The marks of an axis: in full where two of them would look the same in short.
+    #[must_use]
+    pub fn marks(self, marks: &[f64]) -> Vec<String> {
+        let short: Vec<String> = marks.iter().map(|mark| self.short(*mark)).collect();
+        let differ = short.windows(2).all(|pair| pair[0] != pair[1]);
+        if differ {
+            return short;
+        }
+        let full = |mark: &f64| format!("{}{}", crate::words::decimal(*mark), self.suffix());
+        marks.iter().map(full).collect()
+    }
 }
 
 /// The least and the greatest value that is drawn, with as much room again on either side: limits
@@ -280,5 +292,9 @@ mod tests {
         assert_eq!(Unit::Bytes.short(2048.0), "2.0 KiB");
         assert_eq!(Unit::Seconds.short(90.0), "1 min 30 s");
         assert_eq!(Unit::Seconds.short(-1.0), "−1");
+        let near = [1_234_566.0, 1_234_567.0, 1_234_568.0];
+        let told = Unit::Number.marks(&near);
+        assert!(told[0] != told[1] && told[1] != told[2], "{told:?}");
+        assert_eq!(Unit::Number.marks(&[0.0, 25_000.0]), ["0", "25k"]);
     }
 }
