@@ -38,7 +38,8 @@ fn main() -> ExitCode {
     match enter(cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {}", exit::said(&error));
+            let said = exit::said(&error);
+            eprintln!("error: {}", show::text::safe(&said, false));
             exit::of(&error).into()
         }
     }

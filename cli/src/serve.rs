@@ -40,6 +40,7 @@ use crate::dev::{Embedded, EmbeddedConfig, manager_port, open_registry};
 use crate::exit::{Exit, OrExit};
 use crate::lock::{DataLock, Lock, hold};
 use crate::schedule::{Here, StoreAgenda};
+use crate::show::text::safe;
 use crate::sources;
 use crate::stop::Stop;
 use settings::in_force;
@@ -306,7 +307,7 @@ async fn tell_ends(manager: ManagerHandle) {
 /// A line of what goes on, with the time of day.
 fn line(what: &str) {
     let now = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
-    eprintln!("{now}  {what}");
+    eprintln!("{now}  {}", safe(what, false));
 }
 
 /// Keeps every dataset up to date.
@@ -401,7 +402,7 @@ impl Keeper {
                     })
                     .unwrap_or_default();
                 line(&format!("{}  invalid{kept}", file.origin));
-                eprint!("{}", render_plain(&file.diagnostics));
+                eprint!("{}", safe(&render_plain(&file.diagnostics), false));
             }
             Change::Mended { origin } => line(&format!("{origin}  valid again")),
         }

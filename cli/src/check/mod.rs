@@ -23,6 +23,7 @@ use crate::dev::{Embedded, EmbeddedConfig, snapshot_store};
 use crate::exit::{Exit, OrExit};
 use crate::lock::{DataLock, Lock, hold};
 use crate::progress;
+use crate::show::text::safe;
 use crate::stop::Stop;
 
 use report::{Checked, Filter};
@@ -109,10 +110,9 @@ fn read_definitions(files: &[PathBuf], cx: &Context) -> Result<Option<Vec<(PathB
         let (parsed, bytes) = parse_file(file)?;
         let text = String::from_utf8_lossy(&bytes);
         if parsed.has_errors() || cx.global.verbose > 0 || parsed.dataset.is_none() {
-            eprint!(
-                "{}",
-                render_fancy(&text, &parsed.diagnostics, cx.screen.color)
-            );
+            let color = cx.screen.color;
+            let told = render_fancy(&text, &parsed.diagnostics, color);
+            eprint!("{}", safe(&told, color));
         }
         match parsed.dataset {
             Some(dataset) => good.push((file.clone(), dataset)),
