@@ -13,7 +13,7 @@ use assay_model::ids::{CheckId, DatasetId};
 use assay_model::outcome::Outcome;
 use assay_store::port::{MetricHistory, ResultFilter, ResultRow};
 
-use super::page_of;
+use super::{bounds, page_of};
 use crate::api::Api;
 use crate::convert;
 use crate::memory::{Found, Good, Key, Source};
@@ -200,6 +200,7 @@ fn range(
     from: Option<&str>,
     to: Option<&str>,
 ) -> Result<std::ops::Range<usize>, Problem> {
+    bounds::checked(keys.iter().copied(), from, to)?;
     let start = match to {
         None => 0,
         Some(to) => keys
