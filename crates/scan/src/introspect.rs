@@ -138,14 +138,7 @@ pub fn introspect(
         read => (u128::from(sampled_rows) * u128::from(bytes) / u128::from(read)) as u64,
     };
     let mut columns = columns(&dataset, &samples, &objects, context);
-    let numbers = columns
-        .iter()
-        .filter(|c| c.logical_type == Some(LogicalType::Number));
-    let numbers: Vec<String> = numbers.map(|c| c.name.clone()).collect();
-    let mut decimals = decimals::of_sample(&dataset, &numbers, &specs, context);
-    for column in &mut columns {
-        column.physical_type = decimals.remove(&column.name);
-    }
+    add_decimals(&mut columns, &dataset, &specs, context);
     let nameless = |state: &TableState| state.columns.keys().any(|name| is_nameless(name));
     if samples.iter().any(nameless) {
         ignored.push("a column without a name: no definition can name it".to_owned());
@@ -447,6 +440,22 @@ fn columns(
         }
     };
     names.into_iter().map(facts).collect()
+}
+
+/// Names the types that keep the digits of columns of numbers.
+fn add_decimals(
+    columns: &mut [ColumnFacts],
+    dataset: &Dataset,
+    specs: &[MeasureSpec],
+    context: &ScanContext,
+) {
+    let is_number = |c: &&ColumnFacts| c.logical_type == Some(LogicalType::Number);
+    let numbers = columns.iter().filter(is_number);
+    let numbers: Vec<String> = numbers.map(|c| c.name.clone()).collect();
+    let mut decimals = decimals::of_sample(dataset, &numbers, specs, context);
+    for column in columns {
+        column.physical_type = decimals.remove(&column.name);
+    }
 }
 
 fn is_nameless(column: &str) -> bool {

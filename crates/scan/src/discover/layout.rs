@@ -117,15 +117,13 @@ pub fn assign(
         (Layout::Auto, None) if !from.single => guessed(dataset, &data, &declared)?,
         _ => Found::All,
     };
-    // Behind what else was passed over: a writer's own files are the least of surprises.
-    ignored.extend(hidden);
     let names = found.names();
     let maker = KeyMaker::new(names.clone(), zone(partitions)?, partitions.cadence);
     let mut assigned = Assigned {
         groups: BTreeMap::new(),
         files: Vec::new(),
         markers,
-        ignored,
+        ignored: [ignored, hidden].concat(),
         refused: BTreeMap::new(),
         keys: Vec::new(),
         maker,
