@@ -38,7 +38,8 @@ fn main() -> ExitCode {
     match enter(cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            show::say(&format!("error: {}\n", exit::said(&error)));
+            let said = exit::said(&error);
+            show::say(&format!("error: {}\n", show::text::safe(&said, false)));
             exit::of(&error).into()
         }
     }

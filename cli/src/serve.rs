@@ -41,6 +41,7 @@ use crate::exit::{Exit, OrExit};
 use crate::lock::{DataLock, Lock, hold};
 use crate::schedule::{Here, StoreAgenda};
 use crate::show::say;
+use crate::show::text::safe;
 use crate::sources;
 use crate::stop::Stop;
 use settings::in_force;
@@ -307,7 +308,7 @@ async fn tell_ends(manager: ManagerHandle) {
 /// A line of what goes on, with the time of day.
 fn line(what: &str) {
     let now = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
-    say(&format!("{now}  {what}\n"));
+    say(&format!("{now}  {}\n", safe(what, false)));
 }
 
 /// Keeps every dataset up to date.
@@ -402,7 +403,7 @@ impl Keeper {
                     })
                     .unwrap_or_default();
                 line(&format!("{}  invalid{kept}", file.origin));
-                say(&render_plain(&file.diagnostics));
+                say(&safe(&render_plain(&file.diagnostics), false));
             }
             Change::Mended { origin } => line(&format!("{origin}  valid again")),
         }

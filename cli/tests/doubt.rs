@@ -67,12 +67,13 @@ fn a_field_that_is_not_of_its_declared_type_fails() {
         ("at", "timestamp", "2026-01-01T10:00:00Z", "later"),
         ("by", "time", "10:00:00", "noon"),
         ("ok", "boolean", "true", "perhaps"),
+        ("no", "integer", "1", "1.5"),
     ];
     let place = Place::new();
     let header = kinds.map(|kind| kind.0).join(",");
     let good = kinds.map(|kind| kind.2).join(",");
     let bad = kinds.map(|kind| kind.3).join(",");
-    place.write("data/a.csv", format!("{header}\n{good}\n{bad}\n,,,\n"));
+    place.write("data/a.csv", format!("{header}\n{good}\n{bad}\n,,,,\n"));
     let columns = || {
         let line = |kind: &(&str, &str, &str, &str)| {
             format!("{{ name: '{}', logicalType: {} }}", kind.0, kind.1)
@@ -93,8 +94,8 @@ fn a_field_that_is_not_of_its_declared_type_fails() {
     }
 
     let place = Place::new();
-    let rows = r#"{"on":"2026-01-01","at":"2026-01-01 10:00:00","by":"10:00","ok":true}
-{"on":"soon","at":1767261600,"by":null,"ok":"true"}
+    let rows = r#"{"on":"2026-01-01","at":"2026-01-01 10:00:00","by":"10:00","ok":true,"no":1.0}
+{"on":"soon","at":1767261600,"by":null,"ok":"true","no":"1"}
 "#;
     place.write("data/a.jsonl", rows);
     let mut lines = no_profile("lines", &place, "json");
@@ -107,6 +108,7 @@ fn a_field_that_is_not_of_its_declared_type_fails() {
         ("at", "fail"),
         ("by", "pass"),
         ("ok", "fail"),
+        ("no", "fail"),
     ] {
         let found = result(&said, &format!("{name}.typed"));
         assert_eq!(found["outcome"], outcome, "{found:#}");

@@ -49,6 +49,12 @@ async fn a_list_of_runs_has_the_counts_of_each_run() {
     }
     let text = place.assay(&["run", "list"]).ended(0).out;
     assert!(text.contains("OUTCOME") && text.contains("error"), "{text}");
+    for noun in ["run", "incident"] {
+        let list = |name| place.assay(&[noun, "list", "--dataset", name]);
+        let said = list("order").ended(2);
+        assert!(said.err.contains("did you mean `orders`?"), "{}", said.err);
+        list("orders").ended(0);
+    }
     dev.kill();
 }
 

@@ -85,8 +85,11 @@ fn ignored_files_are_counted_and_named_in_text_and_json() {
         said.out
     );
     assert!(said.out.contains("; and 1 more"), "{}", said.out);
+    for name in ["_temporary/a.csv", "_temporary/b.csv", ".x.csv.crc"] {
+        place.write(&format!("data/{name}"), "x");
+    }
     let json = place.assay(&["check", "orders.yaml", "-o", "json"]).json();
-    assert_eq!(json["summary"]["ignoredCount"], 4);
+    assert_eq!(json["summary"]["ignoredCount"], 7);
     let first = json["summary"]["ignored"][1].as_str().unwrap();
     assert!(
         first.starts_with("readme.md: its name is not of a csv file"),
@@ -139,4 +142,42 @@ fn a_wrong_delimiter_is_hinted_at_with_the_key_to_set() {
     let said = place.assay(&["check", "orders.yaml"]);
     assert!(said.out.contains("`;`"), "{}", said.out);
     assert!(said.out.contains("assayFormat.delimiter"), "{}", said.out);
+}
+
+#[test]
+fn a_first_definition_keeps_the_digits_of_decimals() {
+    let place = Place::new();
+    place.write(
+        "data/a.csv",
+        "v,far,id,text\n0.1,0.1234567,1,a\n0.2,1,2.0,b\n,2,3,1.5\n",
+    );
+    place.assay(&["dataset", "init", "data"]).ended(0);
+    let yaml = std::fs::read_to_string(place.path("data.odcs.yaml")).unwrap();
+    assert_eq!(yaml.matches("physicalType").count(), 2, "{yaml}");
+    assert!(yaml.contains("physicalType: decimal(18,1)"), "{yaml}");
+    let exact = yaml.replacen(
+        "physicalType: decimal(18,1)",
+        "physicalType: decimal(18,1)\n        quality: [{ id: total, metric: sum, mustBe: 0.3 }]",
+        1,
+    );
+    place.write("data.odcs.yaml", exact);
+    let said = place.assay(&["check", "data.odcs.yaml", "--check", "total"]);
+    assert!(said.ended(0).out.contains("PASS"));
+}
+
+#[test]
+fn two_files_with_one_id_are_told_by_validate() {
+    let place = Place::new();
+    for file in ["a.yaml", "b.yaml"] {
+        place.write(file, definition(&place).text());
+    }
+    place.assay(&["dataset", "validate", "a.yaml"]).ended(0);
+    let said = place
+        .assay(&["dataset", "validate", "a.yaml", "b.yaml"])
+        .ended(3);
+    assert!(
+        said.all().contains("already defined by a.yaml"),
+        "{}",
+        said.all()
+    );
 }

@@ -25,6 +25,7 @@ use crate::exit::{Exit, OrExit};
 use crate::lock::{DataLock, Lock, hold};
 use crate::progress;
 use crate::show::say;
+use crate::show::text::safe;
 use crate::stop::Stop;
 
 use report::{Checked, Filter};
@@ -111,8 +112,9 @@ fn read_definitions(files: &[PathBuf], cx: &Context) -> Result<Option<Vec<(PathB
         let (parsed, bytes) = parse_file(file)?;
         let text = String::from_utf8_lossy(&bytes);
         if parsed.has_errors() || cx.global.verbose > 0 || parsed.dataset.is_none() {
-            let told = render_fancy(&text, &parsed.diagnostics, cx.screen.color);
-            say(&told);
+            let color = cx.screen.color;
+            let told = render_fancy(&text, &parsed.diagnostics, color);
+            say(&safe(&told, color));
         }
         match parsed.dataset {
             Some(dataset) => good.push((file.clone(), dataset)),

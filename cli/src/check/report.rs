@@ -16,6 +16,7 @@ use assay_model::output::Remarks;
 use assay_model::partition::PartitionKey;
 use assay_model::run::{Run, RunState};
 use assay_model::task::TaskState;
+use assay_model::visible::one_line;
 use assay_store::MetricStore;
 use assay_store::port::ResultRow;
 use assay_store::standing::{Look, standing};
@@ -407,7 +408,7 @@ fn describe(checked: &Checked, all: bool, cx: &Context, out: &mut String) {
     ));
     for broken in &checked.broken {
         let word = text::paint("ERROR   ", "35", cx.screen.color);
-        out.push_str(&format!("  {word} {broken}\n"));
+        out.push_str(&format!("  {word} {}\n", one_line(broken)));
     }
     for remark in checked.remarks.lines() {
         out.push_str(&text::remark(&remark, cx.screen.color));
@@ -504,7 +505,7 @@ fn cause_of_partition(row: &ResultRow) -> Option<Cause<'_>> {
 fn line(row: &ResultRow, of_partition: Option<usize>, color: bool) -> Line {
     let result = &row.result;
     let badge = text::badge(result.outcome, color);
-    let key = row.partition.key.as_str();
+    let key = one_line(row.partition.key.as_str());
     if let Some(checks) = of_partition {
         let reason = result.reason.as_deref();
         let reason = reason.unwrap_or("the partition has not come");
@@ -520,7 +521,7 @@ fn line(row: &ResultRow, of_partition: Option<usize>, color: bool) -> Line {
             result.check.to_string(),
             result.metric.to_string(),
             text::phrase(&result.expected),
-            text::measured(&result.actual, result.error_bound),
+            text::found(result),
         ],
         tail: text::told(result),
     }

@@ -10,7 +10,7 @@ use assay_proto::v1::change_cause_request::Wish;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::by_prefix;
+use super::{by_prefix, known_to};
 use crate::args::IncidentCommand;
 use crate::client::connect;
 use crate::client::port::Notices;
@@ -101,12 +101,13 @@ async fn list(
     cx: &Context,
 ) -> Result<Exit> {
     let request = v1::ListCausesRequest {
-        dataset: dataset.unwrap_or_default(),
+        dataset: dataset.clone().unwrap_or_default(),
         only_open: !all,
         limit,
     };
     let causes = cluster.causes(request).await?;
     if causes.is_empty() {
+        known_to(dataset.as_deref(), cx).await?;
         let what = if all {
             "no incident"
         } else {

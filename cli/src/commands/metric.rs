@@ -3,7 +3,7 @@
 //! Comes in: a dataset. Goes out: its values, from a running manager or straight from the store of
 //! the data folder, which is opened for reading only. Both ways show the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use assay_model::ids::{DatasetId, UnknownWord};
 use assay_model::metric::{Metric, MetricKey, MetricStatus, MetricValue};
 use assay_model::outcome::{CheckResult, Limits, Outcome};
 use assay_model::partition::{Partition, PartitionVersion};
+use assay_model::visible::one_line;
 use assay_proto::WireError;
 use assay_proto::convert;
 use assay_proto::v1;
@@ -195,6 +196,9 @@ async fn history(dataset: &str, wanted: &Wanted, last: u32, cx: &Context) -> Res
         describe(series, &dataset, &mut out);
     }
     cx.screen.text(&out)?;
+    if let Some(note) = cut_off(&series, last) {
+        cx.screen.note(&note);
+    }
     let items: Vec<Value> = series
         .iter()
         .map(|series| {
@@ -208,10 +212,28 @@ async fn history(dataset: &str, wanted: &Wanted, last: u32, cx: &Context) -> Res
     Ok(Exit::Ok)
 }
 
+/// What to know of a history whose partitions are of several series: those that are furthest back may
+/// be cut off as a whole.
+fn cut_off(series: &[Series], last: u32) -> Option<String> {
+    let points = || series.iter().flat_map(|series| &series.points);
+    let keys: BTreeSet<&str> = points().map(|p| p.partition.key.as_str()).collect();
+    let of: BTreeSet<&str> = points().map(|p| p.partition.series.as_str()).collect();
+    let has_series = of.iter().any(|series| !series.is_empty());
+    (has_series && keys.len() >= last as usize).then(|| {
+        let of: Vec<&str> = of.into_iter().collect();
+        format!(
+            "the last {last} partitions of all series together: here of {}; partitions of others may \
+             be further back: --last {}",
+            of.join(", "),
+            last.saturating_mul(10).min(LAST_MAX)
+        )
+    })
+}
+
 fn describe(series: &Series, dataset: &DatasetId, out: &mut String) {
     out.push_str(&format!(
         "{dataset}  {}   {}\n{}\n",
-        series.key,
+        one_line(&series.key.to_string()),
         text::counted(series.points.len(), "partition"),
         spark::sparkline(&numbers(series))
     ));
@@ -455,6 +477,30 @@ mod tests {
             limits,
             also_expected: vec!["> 0".to_owned()],
         }
+    }
+
+    #[test]
+    fn a_history_that_is_cut_off_names_the_series_that_it_shows() {
+        let of = |series: &str, key: &str| {
+            let mut point = point(key, None);
+            point.partition.series = series.to_owned();
+            point
+        };
+        let key = MetricKey::table(Metric::RowCount);
+        let shown = |points| {
+            [Series {
+                key: key.clone(),
+                points,
+            }]
+        };
+        let two = || vec![of("us", "us/d1"), of("us", "us/d2")];
+        let note = cut_off(&shown(two()), 2).unwrap();
+        assert!(
+            note.contains("here of us;") && note.contains("--last 20"),
+            "{note}"
+        );
+        assert_eq!(cut_off(&shown(two()), 3), None);
+        assert_eq!(cut_off(&shown(vec![of("", "d1")]), 1), None);
     }
 
     #[test]

@@ -22,10 +22,13 @@ pub mod token;
 pub mod version;
 
 use anyhow::Result;
+use assay_proto::v1;
 
 pub use partitions::partition_key;
 
-use crate::client::coded;
+use crate::client::port::Cluster;
+use crate::client::{coded, find};
+use crate::context::Context;
 use crate::exit::Exit;
 
 /// Names that an ambiguous beginning is answered with.
@@ -80,6 +83,36 @@ pub fn shortest(ids: &[String]) -> usize {
     };
     let most = sorted.windows(2).map(alike).max();
     most.map_or(SHORT, |most| SHORT.max(most + 1))
+}
+
+/// Refuses a dataset that the cluster does not know and that no run was ever of: a list of nothing would
+/// look like good news.
+pub async fn is_known(cluster: &dyn Cluster, dataset: Option<&str>) -> Result<()> {
+    let Some(wanted) = dataset else {
+        return Ok(());
+    };
+    let known = cluster.datasets().await?;
+    let names: Vec<String> = known.into_iter().map(|d| d.id).collect();
+    if names.iter().any(|name| name == wanted) {
+        return Ok(());
+    }
+    let past = v1::ListRunsRequest {
+        dataset: wanted.to_owned(),
+        unfinished: false,
+        limit: 1,
+    };
+    if cluster.runs(past).await?.is_empty() {
+        return Err(coded(Exit::Usage, unknown("dataset", wanted, &names)));
+    }
+    Ok(())
+}
+
+/// The same, of the cluster that the settings name.
+pub async fn known_to(dataset: Option<&str>, cx: &Context) -> Result<()> {
+    match find(cx).await? {
+        Some(cluster) if dataset.is_some() => is_known(cluster.as_ref(), dataset).await,
+        _ => Ok(()),
+    }
 }
 
 fn unknown(kind: &str, wanted: &str, names: &[String]) -> String {

@@ -3,6 +3,8 @@
 //! Comes in: the cells of each line. Goes out: lines. It must never cut a cell: one that is far
 //! longer than the others pushes only what follows it on its own line.
 
+use assay_model::visible::one_line;
+
 /// The widest column; what is longer stands out of it.
 const WIDEST: usize = 56;
 
@@ -17,9 +19,21 @@ pub struct Line {
     pub tail: String,
 }
 
+fn visible(line: &Line) -> Line {
+    let one_line = |text: &String| one_line(text).into_owned();
+    Line {
+        head: line.head.clone(),
+        cells: line.cells.iter().map(one_line).collect(),
+        tail: one_line(&line.tail),
+    }
+}
+
 /// The lines as text; each ends with a line break and none with blanks.
 pub fn aligned(lines: &[Line]) -> String {
     let mut widths: Vec<usize> = Vec::new();
+    // A name out of data stays in its cell.
+    let shown: Vec<Line> = lines.iter().map(visible).collect();
+    let lines = &shown;
     for line in lines {
         for (i, cell) in line.cells.iter().enumerate() {
             let width = cell.chars().count();
@@ -70,6 +84,17 @@ mod tests {
         let ends: Vec<usize> = text.lines().map(|line| line.chars().count()).collect();
         assert!(at[0] > 40, "{text}");
         assert_eq!(ends[0], ends[1], "{text}");
+    }
+
+    #[test]
+    fn a_name_out_of_data_makes_no_line_of_its_own() {
+        let spoof = "sum(a\n  PASS     all          row_count\u{1b}[2K)";
+        let text = aligned(&[line(["x", spoof, "1"])]);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(
+            text.contains("a⟨U+000A⟩  PASS") && text.contains("⟨U+001B⟩[2K"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -56,9 +56,21 @@ impl Screen {
     /// Writes text for people; nothing in the other forms.
     pub fn text(&self, text: &str) -> Result<()> {
         if self.is_text() {
-            write_out(text)?;
+            write_out(&text::safe(text, self.color))?;
         }
         Ok(())
+    }
+
+    /// Writes a document that somebody wrote; into a file or a pipe as it is.
+    pub fn document(&self, text: &str) -> Result<()> {
+        if std::io::stdout().is_terminal() {
+            return self.text(text);
+        }
+        if self.is_text() {
+            write_out(text)
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes the items in the JSON forms; nothing in the text form.
@@ -93,7 +105,7 @@ impl Screen {
     /// A line for people about what goes on, on standard error.
     pub fn note(&self, line: &str) {
         if !self.quiet {
-            say(&format!("{line}\n"));
+            say(&format!("{}\n", text::safe(line, false)));
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Words and numbers for people: counts, sizes, spans of time, values, colours.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use assay_model::metric::MetricValue;
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
+use assay_model::visible::{is_hidden, mark, one_line};
 use jiff::Timestamp;
 
 use crate::args::TimeFormat;
@@ -97,9 +99,9 @@ pub fn value(value: &MetricValue) -> String {
         MetricValue::Float(number) => float(*number),
         MetricValue::Text(text) if text.chars().count() > 40 => {
             let head: String = text.chars().take(37).collect();
-            format!("{head}...")
+            format!("{}...", one_line(&head))
         }
-        MetricValue::Text(text) => text.clone(),
+        MetricValue::Text(text) => one_line(text).into_owned(),
     }
 }
 
@@ -113,6 +115,31 @@ pub fn measured(measured: &MetricValue, error_bound: Option<f64>) -> String {
         }
         _ => shown,
     }
+}
+
+/// The value of a result beside what it was held against: in full where it would be shown as the very
+/// number that it breaks, or does not reach.
+pub fn found(result: &CheckResult) -> String {
+    let shown = measured(&result.actual, result.error_bound);
+    let MetricValue::Float(number) = result.actual else {
+        return shown;
+    };
+    let is_flagged = result.outcome.needs_a_look() && result.error_bound.is_none();
+    let bound = phrase(&result.expected);
+    if is_flagged && number.is_finite() && has_number(&bound, &shown) {
+        return exact(&number.to_string());
+    }
+    shown
+}
+
+/// Whether a phrase has this number, between other words.
+fn has_number(phrase: &str, number: &str) -> bool {
+    let is_of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-');
+    phrase.match_indices(number).any(|(at, _)| {
+        let before = phrase[..at].chars().next_back();
+        let after = phrase[at + number.len()..].chars().next();
+        !before.is_some_and(is_of_number) && !after.is_some_and(is_of_number)
+    })
 }
 
 /// Why a check ended as it did, and what must be known of its value.
@@ -129,7 +156,7 @@ pub fn told(result: &CheckResult) -> String {
     };
     let note = result.note.as_deref().map(as_it_is);
     let told: Vec<String> = [reason, note].into_iter().flatten().collect();
-    told.join("; ")
+    one_line(&told.join("; ")).into_owned()
 }
 
 fn exact(digits: &str) -> String {
@@ -232,7 +259,37 @@ pub fn badge(outcome: Outcome, color: bool) -> String {
 /// A line about what was seen and is no result.
 pub fn remark(text: &str, color: bool) -> String {
     let word = paint(&format!("{:<8}", "NOTICE"), "36", color);
-    format!("  {word} {text}\n")
+    format!("  {word} {}\n", one_line(text))
+}
+
+/// A text of several lines as a terminal may have it: what would hide, move or reorder others is
+/// shown by its number; with `color`, colours are left.
+pub fn safe(text: &str, color: bool) -> Cow<'_, str> {
+    let is_odd = |c: char| is_hidden(c) || c == '\r';
+    if !text.contains(is_odd) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for (at, c) in text.char_indices() {
+        let rest = &text[at..];
+        let is_kept = match c {
+            '\r' => rest.starts_with("\r\n"),
+            '\u{1b}' => color && is_colour(rest),
+            c => !is_hidden(c),
+        };
+        match is_kept {
+            true => out.push(c),
+            false => out.push_str(&mark(c)),
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn is_colour(text: &str) -> bool {
+    let codes = text
+        .strip_prefix("\u{1b}[")
+        .and_then(|rest| rest.split_once('m'));
+    codes.is_some_and(|(codes, _)| codes.bytes().all(|b| b.is_ascii_digit() || b == b';'))
 }
 
 /// `text` in an ANSI colour, if asked.
@@ -246,6 +303,10 @@ pub fn paint(text: &str, code: &str, color: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use assay_model::check::{CheckOrigin, Severity};
+    use assay_model::ids::CheckId;
+    use assay_model::metric::{Metric, MetricKey};
+
     use super::*;
 
     #[test]
@@ -298,6 +359,39 @@ mod tests {
         for (words, shown) in all {
             assert_eq!(phrase(words), shown);
         }
+    }
+
+    #[test]
+    fn a_value_that_looks_like_the_bound_it_breaks_is_shown_in_full() {
+        let of = |actual: f64, expected: &str, outcome| CheckResult {
+            check: CheckId::new("c"),
+            metric: MetricKey::column(Metric::Sum, "v"),
+            severity: Severity::Error,
+            origin: CheckOrigin::Declared,
+            outcome,
+            actual: MetricValue::Float(actual),
+            error_bound: None,
+            note: None,
+            expected: expected.to_owned(),
+            limits: None,
+            reason: None,
+        };
+        let shown = |actual, expected| found(&of(actual, expected, Outcome::Fail));
+        assert_eq!(shown(0.1 + 0.2, "= 0.3"), "0.30000000000000004");
+        assert_eq!(shown(1_234_568.11, "< 1234568"), "1 234 568.11");
+        assert_eq!(shown(0.1 + 0.2, "= 0.31"), "0.3");
+        assert_eq!(shown(0.1 + 0.2, "= 10.3"), "0.3");
+        let good = of(0.1 + 0.2, "between 0.3 and 1", Outcome::Pass);
+        assert_eq!(found(&good), "0.3");
+    }
+
+    #[test]
+    fn a_text_for_a_terminal_moves_nothing_in_it() {
+        let text = "a\u{1b}[2K\u{1b}[31mred\u{1b}[0m\u{202e}\rb\r\nc\td\n";
+        let plain = "a⟨U+001B⟩[2K⟨U+001B⟩[31mred⟨U+001B⟩[0m⟨U+202E⟩⟨U+000D⟩b\r\nc\td\n";
+        assert_eq!(safe(text, false), plain);
+        let coloured = "a⟨U+001B⟩[2K\u{1b}[31mred\u{1b}[0m⟨U+202E⟩⟨U+000D⟩b\r\nc\td\n";
+        assert_eq!(safe(text, true), coloured);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use assay_model::metric::{Metric, MetricKey};
 use crate::rules::with_rule;
 
 /// The checks `<column>.numeric` of the columns declared as numbers and `<column>.typed` of those
-/// declared as dates, times, timestamps or booleans; none where the format has types of its own. A
-/// rule of the document on the same metric takes the place of the implied one.
+/// declared as whole numbers, dates, times, timestamps or booleans; none where the format has types
+/// of its own. A rule of the document on the same metric takes the place of the implied one.
 pub fn of_types(columns: &[Column], format: FormatKind, declared: &[Check]) -> Vec<Check> {
     if format == FormatKind::Parquet {
         return Vec::new();
@@ -26,7 +26,7 @@ pub fn of_types(columns: &[Column], format: FormatKind, declared: &[Check]) -> V
     columns
         .iter()
         .filter_map(|column| {
-            let (word, metric) = metric_of(column)?;
+            let (word, metric) = metric_of(column, format)?;
             Some(Check {
                 id: CheckId::new(format!("{}.{word}", column.name)),
                 metric,
@@ -45,14 +45,20 @@ pub fn of_types(columns: &[Column], format: FormatKind, declared: &[Check]) -> V
 
 /// The metric that counts the fields of a column that are not of its type, and what its check is
 /// called.
-fn metric_of(column: &Column) -> Option<(&'static str, MetricKey)> {
+fn metric_of(column: &Column, format: FormatKind) -> Option<(&'static str, MetricKey)> {
     let kind = column.logical_type?;
     let key = |metric| MetricKey::column(metric, &column.name);
     match kind {
-        LogicalType::Integer | LogicalType::Number => {
+        LogicalType::Number => Some(("numeric", key(Metric::NonNumericCount))),
+        // Whether a column with a type of its own holds whole numbers is asked of its schema.
+        LogicalType::Integer if !matches!(format, FormatKind::Csv | FormatKind::Ndjson) => {
             Some(("numeric", key(Metric::NonNumericCount)))
         }
-        LogicalType::Boolean | LogicalType::Date | LogicalType::Time | LogicalType::Timestamp => {
+        LogicalType::Integer
+        | LogicalType::Boolean
+        | LogicalType::Date
+        | LogicalType::Time
+        | LogicalType::Timestamp => {
             let rule = ValueRule {
                 logical_type: Some(kind),
                 ..ValueRule::default()
@@ -86,12 +92,17 @@ mod tests {
             column("amount", LogicalType::Number),
             column("name", LogicalType::String),
             column("seen", LogicalType::Timestamp),
+            column("id", LogicalType::Integer),
         ];
         let checks = of_types(&columns, FormatKind::Csv, &[]);
-        assert_eq!(checks.len(), 2);
+        assert_eq!(checks.len(), 3);
         assert_eq!(checks[0].id.as_str(), "amount.numeric");
         assert_eq!(checks[1].id.as_str(), "seen.typed");
         assert_eq!(checks[1].metric.args, r#"{"logicalType":"timestamp"}"#);
+        assert_eq!(checks[2].id.as_str(), "id.typed");
+        assert_eq!(checks[2].metric.args, r#"{"logicalType":"integer"}"#);
+        let of_table = of_types(&columns, FormatKind::Table, &[]);
+        assert_eq!(of_table[2].id.as_str(), "id.numeric");
         assert!(of_types(&columns, FormatKind::Parquet, &[]).is_empty());
         assert!(of_types(&columns, FormatKind::Csv, &checks).is_empty());
     }

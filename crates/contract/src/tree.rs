@@ -413,6 +413,25 @@ fn bytes(span: YamlSpan) -> Span {
     }
 }
 
+/// Whether the line at `at` has a brace within braces, behind other text: a placeholder of a path.
+fn has_inner_brace(text: &str, at: usize) -> bool {
+    let before = text.get(..at).unwrap_or(text);
+    let start = before.rfind('\n').map_or(0, |n| n + 1);
+    let line = text.get(start..).and_then(|rest| rest.lines().next());
+    let mut depth = 0usize;
+    let mut last = ' ';
+    for c in line.unwrap_or_default().chars() {
+        match c {
+            '{' if depth > 0 && !matches!(last, ' ' | ':' | ',' | '{' | '[') => return true,
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        last = c;
+    }
+    false
+}
+
 fn scan_error(cx: &mut Context<'_>, text: &str, error: &granit_parser::ScanError) {
     use granit_parser::ErrorKind;
     let at = error
@@ -448,6 +467,12 @@ fn scan_error(cx: &mut Context<'_>, text: &str, error: &granit_parser::ScanError
             "quote a value that begins with `*`".to_owned(),
         ),
         ErrorKind::UnclosedQuotedScalar => (Code::NotYaml, "close the quote".to_owned()),
+        _ if has_inner_brace(text, at) => (
+            Code::NotYaml,
+            "between `{` and `}`, quote a value that has braces of its own: \
+             `path: './dt={dt}/*.csv'`"
+                .to_owned(),
+        ),
         _ => (
             Code::NotYaml,
             "check the indentation, the colon after the key, and quotes around special characters"

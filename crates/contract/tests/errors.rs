@@ -98,6 +98,10 @@ fn text_that_is_not_yaml_is_told_where_it_breaks() {
     let d = mistake("    type: local\n", "\ttype: local\n");
     assert_eq!((d.code, d.line), (Code::NotYaml, 8), "{d}");
     assert!(d.hint.unwrap().contains("tabs"));
+    let flow = "  - { server: s, type: local, path: ./o/dt={dt}/*.csv, format: csv }";
+    let d = read(&format!("servers:\n{flow}\n")).diagnostics.remove(0);
+    assert_eq!(d.code, Code::NotYaml, "{d}");
+    assert!(d.hint.unwrap().contains("quote a value that has braces"));
     let d = read("just a text").diagnostics.remove(0);
     told(&d, Code::WrongType, 1, 1, "just a text", "");
     assert!(d.message.contains("a mapping"), "{d}");

@@ -341,13 +341,16 @@ impl ColumnState {
         self.complete(&self.uniqueness)?.counts()
     }
 
-    /// A rule's counts.
+    /// A rule's counts; of no rows, none.
     ///
     /// # Errors
     /// [`Unavailable::NotCollected`] when no batch had the rule, [`Unavailable::Incomplete`] when
     /// some rows were not shown to it.
     pub fn rule(&self, id: &str) -> Result<RuleCount, Unavailable> {
-        let count = self.rules.get(id).ok_or(Unavailable::NotCollected)?;
+        let count = self.rules.get(id);
+        // A file without a row group shows its rules nothing, and they have nothing to see.
+        let count = count.or_else(|| (self.counts.rows == 0).then(RuleCount::default));
+        let count = count.ok_or(Unavailable::NotCollected)?;
         if count.rows == self.counts.rows {
             return Ok(count);
         }

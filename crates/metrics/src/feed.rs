@@ -7,6 +7,7 @@
 use crate::column::{ColumnState, Kind};
 use crate::counts::Lengths;
 use crate::hash::{self, KeyBuilder};
+use crate::slot::Slot;
 use num_bigint::BigInt;
 
 /// Values that are worked at a time.
@@ -239,6 +240,14 @@ impl ColumnState {
     /// Adds a text of a text column that is in `times` rows.
     pub fn add_text(&mut self, text: &[u8], times: u64) {
         self.add_bytes(Kind::Text, text, times);
+    }
+
+    /// Adds a list or a structure by its text, that is in `times` rows: told apart and put in order
+    /// as that, and without a length.
+    pub fn add_nested(&mut self, text: &[u8], times: u64) {
+        let lengths = std::mem::replace(&mut self.lengths, Slot::Off);
+        self.add_text(text, times);
+        self.lengths = lengths;
     }
 
     /// Adds texts of a text column, each of them in one row.

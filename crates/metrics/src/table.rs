@@ -129,7 +129,9 @@ impl TableState {
     /// [`Unavailable::NotCollected`] when no batch had the rule, [`Unavailable::Incomplete`] when
     /// some rows were not shown to it.
     pub fn rule(&self, id: &str) -> Result<RuleCount, Unavailable> {
-        let count = self.rules.get(id).ok_or(Unavailable::NotCollected)?;
+        let count = self.rules.get(id);
+        let count = count.or_else(|| (self.rows == 0).then(RuleCount::default));
+        let count = count.ok_or(Unavailable::NotCollected)?;
         if count.rows == self.rows {
             return Ok(count);
         }

@@ -28,6 +28,7 @@ pub mod run;
 pub mod source;
 pub mod task;
 pub mod unfinished;
+pub mod visible;
 
 /// The version of the meaning of every metric; part of a metric's identity, so that a change of
 /// meaning starts a new history instead of bending an old one.

@@ -13,6 +13,7 @@ use std::fmt::{self, Write};
 use askama::filters::{Escaper, Safe};
 
 pub use assay_model::part::{part, unpart};
+use assay_model::visible::{is_hidden, mark};
 
 /// HTML that is whole and escaped already.
 pub type Markup = Safe<String>;
@@ -36,7 +37,7 @@ impl Escaper for Visible {
             };
             dest.write_str(&text[plain..at])?;
             if entity.is_empty() {
-                write!(dest, "\u{27e8}U+{:04X}\u{27e9}", u32::from(c))?;
+                dest.write_str(&mark(c))?;
             } else {
                 dest.write_str(entity)?;
             }
@@ -44,15 +45,6 @@ impl Escaper for Visible {
         }
         dest.write_str(&text[plain..])
     }
-}
-
-/// Whether a character shows nothing of itself, or changes how others are shown.
-const fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
-        | '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}')
 }
 
 /// `text` as HTML, for attributes and elements that code writes.

@@ -8,7 +8,7 @@
 //!
 //! [`known`] is what comes in, [`answers`] what people said, [`teaches`] which values teach,
 //! [`mod@line`] the histories that follow, [`checks`] and [`shape`] what the judged partition is
-//! held against, [`mod@backtest`] the judging of the past again, [`ask`] how an answer is made of
+//! held against, [`types`] which types of a source a declared one stands for, [`mod@backtest`] the judging of the past again, [`ask`] how an answer is made of
 //! what somebody typed, [`words`] how all that is told.
 
 pub mod answers;
@@ -20,6 +20,7 @@ pub mod known;
 pub mod line;
 pub mod shape;
 pub mod teaches;
+pub mod types;
 pub mod words;
 
 pub use answers::Answers;

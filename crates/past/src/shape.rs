@@ -7,10 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_judge::schema::{SchemaColumn, read_columns};
-use assay_model::dataset::{Dataset, FormatKind};
+use assay_model::dataset::{Column, Dataset, FormatKind};
 use assay_model::history::{HistoryPoint, MetricHistory};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
 use assay_model::partition::{Partition, PartitionKey};
+
+use crate::types::admits;
 
 /// The columns of the judged partition; `None` when they could not be read.
 pub fn measured(points: &[MetricPoint]) -> Option<Vec<SchemaColumn>> {
@@ -45,8 +47,9 @@ pub fn newest<'a>(
 }
 
 /// The declared columns, with those that the data has more: a definition need not name all. Types
-/// are compared where the source has types of its own; whether values may be NULL is a check's
-/// matter, not the schema's.
+/// are compared where the source has types of its own: the physical type as it is called, the
+/// logical type by what it stands for. Whether values may be NULL is a check's matter, not the
+/// schema's.
 pub fn declared(dataset: &Dataset, actual: &[SchemaColumn]) -> Option<Vec<SchemaColumn>> {
     if dataset.columns.is_empty() {
         return None;
@@ -56,7 +59,7 @@ pub fn declared(dataset: &Dataset, actual: &[SchemaColumn]) -> Option<Vec<Schema
         .iter()
         .map(|column| SchemaColumn {
             name: column.name.clone(),
-            data_type: column.physical_type.clone().filter(|_| is_typed(dataset)),
+            data_type: declared_type(dataset, column, actual),
             nullable: None,
             in_some_files: false,
         })
@@ -69,6 +72,30 @@ pub fn declared(dataset: &Dataset, actual: &[SchemaColumn]) -> Option<Vec<Schema
     Some(declared)
 }
 
+/// The type that a column is held against: the one that it has, where the definition admits it.
+fn declared_type(dataset: &Dataset, column: &Column, actual: &[SchemaColumn]) -> Option<String> {
+    let is = actual.iter().find(|is| is.name == column.name)?;
+    let is = is.data_type.as_ref()?;
+    let stated = column.physical_type.as_ref().filter(|_| is_typed(dataset));
+    if let Some(stated) = stated.filter(|stated| !stated.eq_ignore_ascii_case(is)) {
+        return Some(stated.clone());
+    }
+    let logical = column.logical_type.filter(|_| has_types(dataset));
+    Some(match logical.filter(|logical| !admits(*logical, is)) {
+        Some(logical) => logical.to_string(),
+        None => is.clone(),
+    })
+}
+
+/// Whether the source says of which type its columns are; fields of text are of what they read as.
+fn has_types(dataset: &Dataset) -> bool {
+    !matches!(
+        dataset.source.format.kind,
+        FormatKind::Csv | FormatKind::Ndjson
+    )
+}
+
+/// Whether physical types are called as the schema metric calls them.
 fn is_typed(dataset: &Dataset) -> bool {
     dataset.source.format.kind == FormatKind::Parquet
 }

@@ -2,7 +2,7 @@
 
 use assay_judge::schema::differences;
 use assay_model::dataset::{
-    Column, DatasetStatus, Format, LimitPolicy, Location, Partitioning, Profile, RunPolicy,
+    DatasetStatus, Format, LimitPolicy, Location, LogicalType, Partitioning, Profile, RunPolicy,
     ScanPolicy, Source,
 };
 use assay_model::ids::DatasetId;
@@ -97,4 +97,56 @@ fn whether_a_column_may_be_null_is_told_once_where_its_type_is_stated() {
     assert_eq!(told("a:int64", loose, usual, usual), change);
     assert!(told("a:int64", loose, usual, loose).is_empty());
     assert_eq!(told("", loose, usual, loose), change);
+}
+
+/// What is told of `actual` under columns that are declared with a logical type.
+fn told_of_types(kind: FormatKind, columns: &[(&str, LogicalType)], actual: &str) -> Vec<String> {
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let mut dataset = dataset(&names.join(", "));
+    dataset.source.format = Format::of(kind);
+    for (column, (_, of)) in dataset.columns.iter_mut().zip(columns) {
+        column.logical_type = Some(*of);
+    }
+    let actual = read_columns(actual);
+    differences(&actual, &declared(&dataset, &actual).unwrap())
+}
+
+#[test]
+fn a_logical_type_is_held_against_the_types_of_the_data() {
+    use LogicalType::{Boolean, Date, Integer, Number};
+    let columns = [("id", Integer), ("d", Date), ("b", Boolean), ("n", Number)];
+    let wrong = "id:float64?, d:string?, b:int64?, n:string?, more:int64";
+    let right = "id:int32, d:date?, b:bool?, n:decimal(10,2)?, more:int64";
+    for kind in [FormatKind::Parquet, FormatKind::Delta, FormatKind::Table] {
+        let told = told_of_types(kind, &columns, wrong);
+        assert_eq!(
+            told,
+            [
+                "column `b` is int64, not boolean",
+                "column `d` is string, not date",
+                "column `id` is float64, not integer",
+                "column `n` is string, not number"
+            ]
+        );
+        assert!(told_of_types(kind, &columns, right).is_empty());
+    }
+    // The fields of text are of what they read as: another check asks each of them.
+    let texts = "id:integer?, d:text?, b:text?, n:text?";
+    assert!(told_of_types(FormatKind::Csv, &columns, texts).is_empty());
+    assert_eq!(
+        told_of_types(FormatKind::Parquet, &columns[..1], "d:date"),
+        ["column `id` is gone"]
+    );
+}
+
+#[test]
+fn a_stated_physical_type_does_not_silence_the_logical_one() {
+    let mut dataset = dataset("id:float64");
+    dataset.columns[0].logical_type = Some(LogicalType::Integer);
+    let told = |actual: &str| {
+        let actual = read_columns(actual);
+        differences(&actual, &declared(&dataset, &actual).unwrap())
+    };
+    assert_eq!(told("id:float64"), ["column `id` is float64, not integer"]);
+    assert_eq!(told("id:int64"), ["column `id` is int64, not float64"]);
 }

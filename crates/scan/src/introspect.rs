@@ -4,6 +4,7 @@
 //! a sample, an estimate of the rows, and checks worth having. Everything is a suggestion drawn
 //! from a sample of at most [`SAMPLED`] partitions; the row estimate scales the sample by bytes.
 
+mod decimals;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,8 @@ pub struct ColumnFacts {
     pub name: String,
     /// The type that all of its values have.
     pub logical_type: Option<LogicalType>,
+    /// The type that keeps their digits, where texts are decimals.
+    pub physical_type: Option<String>,
     /// NULLs per hundred rows of the sample; `None` without rows.
     pub null_percent: Option<f64>,
     /// Whether no sampled partition has a NULL.
@@ -118,6 +121,7 @@ pub fn introspect(
     }
     let Sample {
         states: samples,
+        specs,
         objects,
         read,
         unreadable,
@@ -133,7 +137,12 @@ pub fn introspect(
         0 => 0,
         read => (u128::from(sampled_rows) * u128::from(bytes) / u128::from(read)) as u64,
     };
-    let columns = columns(&dataset, &samples, &objects, context);
+    let mut columns = columns(&dataset, &samples, &objects, context);
+    add_decimals(&mut columns, &dataset, &specs, context);
+    let nameless = |state: &TableState| state.columns.keys().any(|name| is_nameless(name));
+    if samples.iter().any(nameless) {
+        ignored.push("a column without a name: no definition can name it".to_owned());
+    }
     let checks = checks(&columns, &samples, now);
     Ok(Introspection {
         format,
@@ -190,6 +199,8 @@ fn overview(
 #[derive(Default)]
 struct Sample {
     states: Vec<TableState>,
+    /// What they were read by.
+    specs: Vec<MeasureSpec>,
     objects: Vec<ObjectRef>,
     /// Bytes, as stored.
     read: u64,
@@ -210,6 +221,7 @@ impl Sample {
         match crate::measure::states(dataset, spec, context) {
             Ok(states) => {
                 self.states.extend(states.into_values());
+                self.specs.push(spec.clone());
                 self.read += spec.bytes;
                 let objects = spec.slices.iter().map(|slice| slice.object.clone());
                 self.objects.extend(objects);
@@ -398,16 +410,18 @@ fn columns(
     samples.iter().for_each(|sample| merged.merge(sample));
     merged.fill_unnamed();
     let mut names: Vec<&String> = merged.columns.keys().collect();
+    names.retain(|name| !is_nameless(name));
     let shapes = &merged.schema.columns;
     names.sort_by_key(|name| {
         shapes
             .get(*name)
             .and_then(|shape| shape.ordinals.first().copied())
     });
+    let texts = crate::text::written::is_of(dataset.source.format.kind);
     let facts = |name: &String| {
         let column = &merged.columns[name];
         let each = || samples.iter().filter_map(|sample| sample.columns.get(name));
-        let logical_type = logical_type(column);
+        let logical_type = logical_type(column, texts);
         let exact =
             |c: &ColumnState| matches!(c.distinct_count(), Ok((n, None)) if n == c.counts.rows);
         let unique = merged.rows >= 20 && each().all(exact);
@@ -418,6 +432,7 @@ fn columns(
         ColumnFacts {
             name: name.clone(),
             logical_type,
+            physical_type: None,
             null_percent: column.null_percent(),
             required: merged.rows > 0 && column.counts.nulls == 0 && merged.rows_without(name) == 0,
             unique,
@@ -427,8 +442,29 @@ fn columns(
     names.into_iter().map(facts).collect()
 }
 
+/// Names the types that keep the digits of columns of numbers.
+fn add_decimals(
+    columns: &mut [ColumnFacts],
+    dataset: &Dataset,
+    specs: &[MeasureSpec],
+    context: &ScanContext,
+) {
+    let is_number = |c: &&ColumnFacts| c.logical_type == Some(LogicalType::Number);
+    let numbers = columns.iter().filter(is_number);
+    let numbers: Vec<String> = numbers.map(|c| c.name.clone()).collect();
+    let mut decimals = decimals::of_sample(dataset, &numbers, specs, context);
+    for column in columns {
+        column.physical_type = decimals.remove(&column.name);
+    }
+}
+
+fn is_nameless(column: &str) -> bool {
+    column.trim().is_empty()
+}
+
 /// The type that all values of a column have; `None` for a column without values or of mixed kinds.
-fn logical_type(column: &ColumnState) -> Option<LogicalType> {
+/// Where texts are all that a format has, what they read as is their type.
+fn logical_type(column: &ColumnState, texts: bool) -> Option<LogicalType> {
     if column.counts.non_null() == 0 {
         return None;
     }
@@ -444,7 +480,8 @@ fn logical_type(column: &ColumnState) -> Option<LogicalType> {
     match kinds.as_slice() {
         [Kind::Int] => Some(LogicalType::Integer),
         [Kind::Untyped] if column.is_numeric() => Some(numeric(column)),
-        [Kind::Untyped | Kind::Text] => Some(text_type(column)),
+        [Kind::Untyped | Kind::Text] if texts => Some(text_type(column)),
+        [Kind::Text] => Some(LogicalType::String),
         [Kind::Bool] => Some(LogicalType::Boolean),
         [Kind::Date] => Some(LogicalType::Date),
         [Kind::Time] => Some(LogicalType::Time),

@@ -9,13 +9,14 @@ mod number;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use assay_metrics::{BigInt, decimal_text};
+use assay_metrics::{BigInt, Number, decimal_text};
 use assay_model::check::ValueRule;
 use assay_model::dataset::LogicalType;
 use jiff::{SignedDuration, Timestamp, civil};
 use regex::bytes::Regex;
 
 use self::number::{Bound, Value};
+use crate::text::values;
 
 /// One non-null value, as a rule sees it.
 #[derive(Debug, Clone, Copy)]
@@ -198,17 +199,26 @@ fn is_of(cell: &Cell<'_>, kind: LogicalType) -> bool {
         Cell::Date(_) => kind == LogicalType::Date,
         Cell::Time(_) => kind == LogicalType::Time,
         Cell::Timestamp(_) => kind == LogicalType::Timestamp,
-        Cell::Int(_) | Cell::Number(_) => {
-            matches!(kind, LogicalType::Integer | LogicalType::Number)
-        }
-        Cell::Decimal(..) | Cell::Decimal256(..) | Cell::Float(_) | Cell::Single(_) => {
-            kind == LogicalType::Number
-        }
+        Cell::Int(_) => matches!(kind, LogicalType::Integer | LogicalType::Number),
+        Cell::Number(text) => match kind {
+            LogicalType::Integer => values::is_whole(text),
+            LogicalType::Number => values::number(text) != Number::None,
+            _ => false,
+        },
+        // Some writers put a point behind every number: 1.0 is whole.
+        Cell::Float(value) => is_number(*value, kind),
+        Cell::Single(value) => is_number(f64::from(*value), kind),
+        Cell::Decimal(..) | Cell::Decimal256(..) => kind == LogicalType::Number,
         Cell::Text(_) => matches!(
             kind,
             LogicalType::String | LogicalType::Object | LogicalType::Array
         ),
     }
+}
+
+fn is_number(value: f64, kind: LogicalType) -> bool {
+    let whole = value.is_finite() && value.fract() == 0.0;
+    kind == LogicalType::Number || (kind == LogicalType::Integer && whole)
 }
 
 /// A list of values, to be met as text or as number.
@@ -355,6 +365,42 @@ mod tests {
         assert_eq!(valid(date, Cell::Date(3)), Some(true));
         assert_eq!(valid(date, Cell::Text(b"soon")), Some(false));
         assert_eq!(valid(date, Cell::Int(3)), Some(false));
+        let whole = r#"{"logicalType":"integer"}"#;
+        for text in [
+            "1",
+            "-0",
+            "1.0",
+            "1e3",
+            "1.50e1",
+            "+7",
+            " 8 ",
+            "9007199254740993",
+        ] {
+            assert_eq!(
+                valid(whole, Cell::Number(text.as_bytes())),
+                Some(true),
+                "{text}"
+            );
+        }
+        for text in [
+            "1.5",
+            ".5",
+            "NaN",
+            "Infinity",
+            "1e400",
+            "15e-1",
+            "9007199254740993.5",
+            "x",
+        ] {
+            assert_eq!(
+                valid(whole, Cell::Number(text.as_bytes())),
+                Some(false),
+                "{text}"
+            );
+        }
+        assert_eq!(valid(whole, Cell::Float(2.0)), Some(true));
+        assert_eq!(valid(whole, Cell::Float(2.5)), Some(false));
+        assert_eq!(valid(whole, Cell::Float(f64::NAN)), Some(false));
         let alone = |args: &str| {
             let rule = Rule::compile(Question::Valid, args).unwrap();
             rule.asks_for_type_alone()

@@ -140,9 +140,9 @@ fn values_that_are_no_numbers_are_counted_whatever_their_json_type() {
         &asked.map(|metric| MetricKey::column(metric, "n")),
     );
     assert_eq!(value(&points[0]), 3.0);
-    assert_eq!(value(&points[1]), 3.0);
+    assert_eq!(value(&points[1]), 1.0, "a list is no text");
     let note = points[1].note.clone().unwrap();
-    assert!(note.starts_with("3 values that are no texts"), "{note}");
+    assert!(note.starts_with("4 values that are no texts"), "{note}");
     let (mut dataset, _folder) = self::dataset(FormatKind::Ndjson, "{\"n\":1}\n{\"n\":2}\n");
     dataset.columns = vec![column("n", LogicalType::Integer, None)];
     let points = ask(&mut dataset, &[MetricKey::column(asked[0], "n")]);
@@ -159,4 +159,39 @@ fn a_partition_of_json_lines_without_rows_tells_no_schema() {
     }
     let (mut dataset, _folder) = self::dataset(FormatKind::Csv, "a,b\n");
     assert_eq!(value(&ask(&mut dataset, &schema)[1]), 2.0);
+}
+
+#[test]
+fn a_declared_integer_is_whole_by_its_value() {
+    let csv = "v,w\n1.5,1\n.5,2.0\nNaN,1e3\nInfinity,\n1e400,-7\nx,170141183460469231731687303715884105729\n";
+    let json = concat!(
+        "{\"v\":1.5,\"w\":1}\n{\"v\":0.5,\"w\":2.0}\n{\"v\":\"7\",\"w\":null}\n",
+        "{\"v\":true,\"w\":-7}\n{\"v\":[1],\"w\":170141183460469231731687303715884105729}\n",
+    );
+    let args = json!({ "logicalType": "integer" });
+    for (kind, text, broken) in [(FormatKind::Csv, csv, 6), (FormatKind::Ndjson, json, 5)] {
+        let (mut dataset, _folder) = dataset(kind, text);
+        dataset.columns = ["v", "w"]
+            .map(|name| column(name, LogicalType::Integer, None))
+            .into();
+        let keys =
+            ["v", "w"].map(|name| MetricKey::column(Metric::InvalidCount, name).with_args(&args));
+        let points = ask(&mut dataset, &keys);
+        assert_eq!(points[0].value, MetricValue::integer(broken), "{kind}");
+        assert_eq!(points[1].value, MetricValue::integer(0), "{kind}");
+    }
+}
+
+#[test]
+fn lists_and_structures_have_no_length() {
+    let text = "{\"s\":\"abc\"}\n{\"s\":{\"a\":1}}\n{\"s\":[1,2]}\n{\"s\":null}\n";
+    let (mut dataset, _folder) = dataset(FormatKind::Ndjson, text);
+    let keys = [Metric::LengthMean, Metric::LengthMax, Metric::DistinctCount]
+        .map(|metric| MetricKey::column(metric, "s"));
+    let points = ask(&mut dataset, &keys);
+    assert_eq!(value(&points[0]), 3.0);
+    assert_eq!(value(&points[1]), 3.0);
+    assert_eq!(value(&points[2]), 3.0);
+    let note = points[0].note.as_deref();
+    assert_eq!(note, Some("2 values that are no texts are left out"));
 }

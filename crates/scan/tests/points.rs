@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use assay_model::dataset::{Dataset, FormatKind};
+use assay_model::dataset::{Dataset, FormatKind, LogicalType};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
 use parquet::file::properties::WriterProperties;
 use serde_json::json;
@@ -140,6 +140,53 @@ fn a_percentage_of_no_rows_is_null_and_no_zero() {
         point(&points, &MetricKey::table(Metric::RowCount)).value,
         MetricValue::integer(0)
     );
+}
+
+#[test]
+fn a_rule_over_a_file_without_a_row_group_counts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let none: ArrayRef = Arc::new(arrow::array::StringArray::new_null(0));
+    let empty = RecordBatch::try_from_iter([("s", none)]).unwrap();
+    // The writer makes no row group of a batch without rows.
+    common::write(
+        &folder.path().join("a.parquet"),
+        &[empty],
+        WriterProperties::default(),
+    );
+    let mut dataset = common::dataset(folder.path(), FormatKind::Parquet);
+    let args = json!({ "validValues": ["a"] });
+    let keys = [Metric::InvalidCount, Metric::InvalidPercent]
+        .map(|metric| MetricKey::column(metric, "s").with_args(&args));
+    dataset.checks = keys.iter().cloned().map(common::check).collect();
+    let points = common::points_of(&dataset);
+    assert_eq!(point(&points, &keys[0]).value, MetricValue::integer(0));
+    let percent = point(&points, &keys[1]);
+    assert_eq!(
+        (percent.status, percent.value),
+        (MetricStatus::Computed, MetricValue::Null)
+    );
+}
+
+#[test]
+fn a_first_look_passes_over_a_column_without_a_name_and_takes_texts_for_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let days: ArrayRef = Arc::new(arrow::array::StringArray::from(vec!["2026-01-01"; 3]));
+    let ids: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![1, 2, 3]));
+    let batch = RecordBatch::try_from_iter([("", days.clone()), ("id", ids), ("day", days)]);
+    let file = folder.path().join("a.parquet");
+    common::write(&file, &[batch.unwrap()], WriterProperties::default());
+    let dataset = common::dataset(folder.path(), FormatKind::Parquet);
+    let context = assay_scan::ScanContext::default();
+    let found =
+        assay_scan::introspect::introspect(&dataset.source, common::now(), &context).unwrap();
+    let told: Vec<_> = found
+        .columns
+        .iter()
+        .map(|c| (&*c.name, c.logical_type))
+        .collect();
+    let types = [LogicalType::Integer, LogicalType::String].map(Some);
+    assert_eq!(told, [("id", types[0]), ("day", types[1])]);
+    assert!(found.ignored[0].starts_with("a column without a name"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use assay_model::partition::PartitionKey;
 use assay_store::port::{MetricHistory, ResultFilter, ResultRow};
 use assay_store::standing::newest_of_each;
 
-use super::page_of;
+use super::{bounds, page_of};
 use crate::api::Api;
 use crate::convert;
 use crate::memory::{Found, Good, Key, Source};
@@ -236,6 +236,7 @@ fn range(
     from: Option<&str>,
     to: Option<&str>,
 ) -> Result<std::ops::Range<usize>, Problem> {
+    bounds::checked(keys.iter().copied(), from, to)?;
     let start = match to {
         None => 0,
         Some(to) => keys

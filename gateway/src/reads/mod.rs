@@ -1,5 +1,6 @@
 //! The reads of the API: one file a noun, each from what is kept.
 
+mod bounds;
 mod checks;
 mod cut;
 mod dataset;

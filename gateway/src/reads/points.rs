@@ -23,6 +23,7 @@ use assay_model::outcome::Outcome;
 use assay_model::partition::PartitionKey;
 use assay_store::port::{HistoryPoint, MetricHistory, ResultFilter, ResultRow, Verdict};
 
+use super::bounds;
 use super::checks::Recent;
 use super::metrics::{judged, point};
 use crate::api::Api;
@@ -385,6 +386,8 @@ fn without_value(entry: &LedgerEntry, outcome: Outcome, verdict: Option<&Verdict
 
 /// The points of the series and the range that are asked for, oldest first.
 fn in_range(mut points: Vec<Point>, query: &PointsQuery) -> Result<Vec<Point>, Problem> {
+    let keys = points.iter().map(|point| point.partition.as_str());
+    bounds::checked(keys, query.from.as_deref(), query.to.as_deref())?;
     if let Some(series) = &query.series {
         points.retain(|point| point.series == *series);
     }

@@ -117,8 +117,9 @@ pub(super) fn valid(files: &[PathBuf], cx: &Context) -> Result<Option<Vec<(Sourc
             invalid += 1;
             let diagnostics = &source.parsed.diagnostics;
             if cx.screen.is_text() {
-                let told = render_fancy(&source.text, diagnostics, cx.screen.color);
-                say(&told);
+                let color = cx.screen.color;
+                let told = render_fancy(&source.text, diagnostics, color);
+                say(&text::safe(&told, color));
             }
             if !source.parsed.has_errors() {
                 let name = file.display();

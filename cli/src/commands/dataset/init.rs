@@ -47,7 +47,8 @@ pub async fn run(
         return Err(coded(Exit::Usage, why));
     }
     let looked_at = data.source(credential)?;
-    let context = sources::context(&[&looked_at]).await?;
+    let mut context = sources::context(&[&looked_at]).await?;
+    context.memory_bytes = cx.memory_bytes(None)?;
     let found = tokio::task::spawn_blocking({
         let source = looked_at.clone();
         move || introspect(&source, Timestamp::now(), &context)
@@ -88,7 +89,7 @@ fn suggestion(id: &DatasetId, place: Place, found: &Introspection) -> Suggestion
         .map(|column| Column {
             name: column.name.clone(),
             logical_type: column.logical_type,
-            physical_type: None,
+            physical_type: column.physical_type.clone(),
             required: column.required,
             unique: column.unique,
             primary_key: None,

@@ -221,7 +221,7 @@ fn retired_shown(retired: &Definition, cx: &Context) -> Result<Exit> {
 /// Shows a version of a definition.
 fn version_shown(number: u64, digest: Option<&str>, text: &str, cx: &Context) -> Result<Exit> {
     let end = if text.ends_with('\n') { "" } else { "\n" };
-    cx.screen.text(&format!("{text}{end}"))?;
+    cx.screen.document(&format!("{text}{end}"))?;
     let items = [json!({"revision": number, "digest": digest, "text": text})];
     cx.screen
         .items("DatasetRevision", &items, &json!({}), Exit::Ok)?;
@@ -511,7 +511,7 @@ fn shown(definition: &Definition, cx: &Context) -> Result<Exit> {
     } else {
         "\n"
     };
-    cx.screen.text(&format!("{}{end}", definition.text))?;
+    cx.screen.document(&format!("{}{end}", definition.text))?;
     let summary = json!({"file": definition.origin, "digest": definition.digest});
     let items = [definition.dataset.as_ref()];
     cx.screen.items("Dataset", &items, &summary, Exit::Ok)?;

@@ -1,13 +1,15 @@
 //! `assay dataset validate`: every error of every file, with the lines it is about.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use assay_contract::{Diagnostic, render_fancy};
+use assay_contract::{Code, Diagnostic, render_fancy};
 use assay_model::dataset::DatasetStatus;
+use assay_model::ids::DatasetId;
 use serde_json::{Value, json};
 
-use super::{Source, expand};
+use super::{Source, expand, folder_of};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::show::text;
@@ -18,8 +20,10 @@ pub fn run(files: &[PathBuf], cx: &Context) -> Result<Exit> {
     let mut out = String::new();
     let mut items = Vec::new();
     let (mut errors, mut warnings) = (0, 0);
+    let mut known: BTreeMap<(PathBuf, DatasetId), String> = BTreeMap::new();
     for file in &files {
-        let source = Source::read(file);
+        let mut source = Source::read(file);
+        told_twice(&mut source, &mut known);
         let diagnostics = &source.parsed.diagnostics;
         let bad = diagnostics.iter().filter(|d| d.is_error()).count();
         errors += bad;
@@ -42,6 +46,30 @@ pub fn run(files: &[PathBuf], cx: &Context) -> Result<Exit> {
     let summary = json!({"files": files.len(), "errors": errors, "warnings": warnings});
     cx.screen.items("DiagnosticList", &items, &summary, exit)?;
     Ok(exit)
+}
+
+/// Adds an error to a file whose dataset another file of its folder defines: a registry takes neither.
+fn told_twice(source: &mut Source, known: &mut BTreeMap<(PathBuf, DatasetId), String>) {
+    let Some(dataset) = &source.parsed.dataset else {
+        return;
+    };
+    let file = source.path.display().to_string();
+    let Some(other) = known.insert((folder_of(&source.path), dataset.id.clone()), file.clone())
+    else {
+        return;
+    };
+    source.parsed.diagnostics.push(Diagnostic {
+        code: Code::DuplicateId,
+        line: 1,
+        column: 1,
+        span: 0..0,
+        text: String::new(),
+        path: "id".to_owned(),
+        message: format!("the dataset `{}` is already defined by {other}", dataset.id),
+        hint: Some("give one of the two files another id, or remove it".to_owned()),
+        redact: None,
+        file,
+    });
 }
 
 fn headline(source: &Source, errors: usize) -> String {

@@ -15,6 +15,7 @@ use super::report::{self, run_json};
 use super::sum::Sum;
 use crate::client::coded;
 use crate::client::port::Cluster;
+use crate::commands::is_known;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::show::{table, text};
@@ -37,6 +38,7 @@ pub async fn list(
     let runs = runs(cluster, dataset.unwrap_or_default(), active, limit).await?;
     let now = Timestamp::now();
     if runs.is_empty() {
+        is_known(cluster, dataset).await?;
         let which = if active { "unfinished runs" } else { "runs" };
         cx.screen.text(&format!(
             "No {which}. Start one: assay run start DATASET --watch\n"

@@ -12,6 +12,7 @@ use assay_model::ids::RunId;
 use assay_model::outcome::{CheckResult, Outcome, OutcomeCounts};
 use assay_model::output::Remarks;
 use assay_model::run::{Run, RunState};
+use assay_model::visible::one_line;
 use assay_proto::convert;
 use assay_proto::v1;
 use jiff::Timestamp;
@@ -385,13 +386,13 @@ fn finding_line(finding: &Finding, color: bool) -> Line {
         head: format!(
             "  {} {:<12} ",
             text::badge(result.outcome, color),
-            finding.partition
+            one_line(&finding.partition.to_string())
         ),
         cells: vec![
             check.to_owned(),
             result.metric.to_string(),
             text::phrase(&result.expected),
-            text::measured(&result.actual, result.error_bound),
+            text::found(result),
         ],
         tail: text::told(result),
     }

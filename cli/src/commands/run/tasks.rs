@@ -4,6 +4,7 @@
 //! must never show a task that waits without saying for what.
 
 use assay_model::task::TaskState;
+use assay_model::visible::one_line;
 use assay_proto::convert::opt_time;
 use assay_proto::v1;
 use jiff::Timestamp;
@@ -73,7 +74,7 @@ fn show<'a>(
 fn name(task: &v1::Task) -> String {
     let mut name = format!("task {} {}", task.no, task.kind);
     if !task.partition.is_empty() {
-        name.push_str(&format!(" {}", task.partition));
+        name.push_str(&format!(" {}", one_line(&task.partition)));
     }
     if task.batches > 1 {
         name.push_str(&format!(" ({} of {})", task.batch, task.batches));
@@ -89,10 +90,11 @@ fn broken_line(task: &v1::Task, color: bool) -> String {
         &task.reason
     };
     format!(
-        "  {word} {}  {} after {}: {reason}\n",
+        "  {word} {}  {} after {}: {}\n",
         name(task),
         task.state,
-        text::counted(task.attempt as usize, "attempt")
+        text::counted(task.attempt as usize, "attempt"),
+        one_line(reason)
     )
 }
 

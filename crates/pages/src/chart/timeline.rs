@@ -3,6 +3,7 @@
 //! Bars begin when an attempt begins; one that has not ended reaches to now. Bars of one node that
 //! overlap lie in lanes below each other.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use jiff::Timestamp;
@@ -77,6 +78,21 @@ fn rows<'a>(bars: &'a [Bar], now: Timestamp) -> Vec<Row<'a>> {
     nodes.into_iter().map(of_node).collect()
 }
 
+/// The marks of an axis of `whole` milliseconds on `room`: at most five, as far apart as their words
+/// are wide, each another one, and each where it says.
+fn ticks(whole: f64, room: f64) -> Vec<u64> {
+    const WORDS: f64 = 70.0;
+    let parts = ((room / WORDS) as u64).clamp(1, 4);
+    let mut ticks: Vec<u64> = (0..=parts)
+        .map(|part| (whole * part as f64 / parts as f64) as u64)
+        .collect();
+    let told: BTreeSet<String> = ticks.iter().map(|tick| words::duration_ms(*tick)).collect();
+    if told.len() < ticks.len() {
+        ticks = vec![0, whole as u64];
+    }
+    ticks
+}
+
 /// The timeline in a drawing `width` wide.
 #[must_use]
 pub fn svg(bars: &[Bar], now: Timestamp, width: f64, left: f64) -> Markup {
@@ -99,17 +115,17 @@ pub fn svg(bars: &[Bar], now: Timestamp, width: f64, left: f64) -> Markup {
         words::counted(rows.len() as u64, "node", "nodes"),
         words::between(begin, end),
     );
-    for part in 0..=4u32 {
-        let at = round(left + (width - left - right) * f64::from(part) / 4.0);
-        let anchor = match part {
+    for tick in ticks(whole, width - left - right) {
+        let at = round(left + (width - left - right) * (tick as f64 / whole));
+        let anchor = match tick {
             0 => "start",
-            4 => "end",
+            last if last as f64 >= whole => "end",
             _ => "middle",
         };
         let _ = write!(
             out,
             "<path class=\"grid\" d=\"M{at} {HEAD}V{height}\"/><text class=\"tick\" x=\"{at}\" y=\"12\" text-anchor=\"{anchor}\">{}</text>",
-            words::duration_ms((whole * f64::from(part) / 4.0) as u64),
+            words::duration_ms(tick),
         );
     }
     let mut y = HEAD + 4.0;
@@ -169,6 +185,21 @@ mod tests {
         assert_eq!(rows.iter().map(|r| r.lanes).collect::<Vec<_>>(), [2, 1]);
         let lanes: Vec<usize> = rows[0].bars.iter().map(|(lane, _)| *lane).collect();
         assert_eq!(lanes, [0, 1, 1]);
+    }
+
+    #[test]
+    fn marks_of_an_axis_differ_from_each_other() {
+        assert_eq!(ticks(3.0, 258.0), [0, 1, 2, 3]);
+        assert_eq!(ticks(3.0, 822.0), [0, 3]);
+        assert_eq!(ticks(1.0, 258.0), [0, 1]);
+        assert_eq!(ticks(4000.0, 822.0), [0, 1000, 2000, 3000, 4000]);
+        let end = Timestamp::from_millisecond(3).unwrap();
+        let short = Bar {
+            end: Some(end),
+            ..bar("a", 0, None)
+        };
+        let drawn = svg(&[short], end, 340.0, 74.0).0;
+        assert_eq!(drawn.matches(">0 ms<").count(), 1, "{drawn}");
     }
 
     #[test]

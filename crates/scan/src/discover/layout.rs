@@ -90,7 +90,7 @@ pub fn assign(
 ) -> Result<Assigned, ScanError> {
     let partitions = &dataset.partitions;
     let mut ignored = Vec::new();
-    let (mut data, markers) = visible(dataset, listing, &mut ignored);
+    let (mut data, markers, hidden) = visible(dataset, listing);
     let location = from
         .pattern
         .map(|p| Pattern::new(p, &partitions.keys))
@@ -123,7 +123,7 @@ pub fn assign(
         groups: BTreeMap::new(),
         files: Vec::new(),
         markers,
-        ignored,
+        ignored: [ignored, hidden].concat(),
         refused: BTreeMap::new(),
         keys: Vec::new(),
         maker,
@@ -250,12 +250,11 @@ fn kind_of_values(values: &BTreeSet<&str>) -> KeyKind {
     }
 }
 
-/// Data objects, without hidden ones, and the folders with a marker.
+/// Data objects, the folders with a marker, and why each hidden object is passed over.
 fn visible<'a>(
     dataset: &Dataset,
     listing: &'a [ObjectRef],
-    ignored: &mut Vec<String>,
-) -> (Vec<&'a ObjectRef>, BTreeSet<String>) {
+) -> (Vec<&'a ObjectRef>, BTreeSet<String>, Vec<String>) {
     let marker = match &dataset.partitions.sealing {
         Sealing::Marker { name } => Some(name.as_str()),
         Sealing::Quiet { .. } | Sealing::Immediately => None,
@@ -266,23 +265,15 @@ fn visible<'a>(
         if Some(name) == marker {
             markers.insert(folder.to_owned());
         } else if is_hidden(&object.path) {
-            hidden.push(&object.path);
+            hidden.push(format!(
+                "{}: hidden or temporary (a name that begins with `_` or `.`, or ends in .tmp)",
+                object.path
+            ));
         } else {
             data.push(object);
         }
     }
-    if let Some(first) = hidden.first() {
-        let also = hidden.len() - 1;
-        let others = if also == 0 {
-            String::new()
-        } else {
-            format!(" and {also} others")
-        };
-        ignored.push(format!(
-            "{first}{others}: hidden or temporary (a name that begins with `_` or `.`, or ends in .tmp)"
-        ));
-    }
-    (data, markers)
+    (data, markers, hidden)
 }
 
 /// Whether a path is a writer's own business: a part that begins with `.` or, unless it is a Hive

@@ -6,6 +6,8 @@
 use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::schema::types::{SchemaDescriptor, Type};
 
+use super::spelled::is_void;
+
 /// What the values of a column mean, and in which representation they are fed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
@@ -243,6 +245,9 @@ fn leaf_text(field: &Type) -> String {
         1_000 => "us",
         _ => "ms",
     };
+    if is_void(field) {
+        return "null".to_owned();
+    }
     match meaning(field) {
         Meaning::Int | Meaning::Unsigned32 | Meaning::Unsigned64 => integer_text(
             basic_info.logical_type_ref(),

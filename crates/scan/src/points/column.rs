@@ -48,7 +48,7 @@ impl Subject<'_> {
         let starts = |fronts: &[&str]| fronts.iter().any(|front| first.starts_with(front));
         match () {
             () if starts(&["list<", "struct<", "map<", "repeated<"]) => Class::Nested,
-            () if starts(&["int", "uint", "float", "decimal", "number"]) => Class::Number,
+            () if starts(&["int", "uint", "float", "decimal", "number", "null"]) => Class::Number,
             () if starts(&["date", "time"]) => Class::Time,
             () if starts(&["bool"]) => Class::Bool,
             () if starts(&["binary", "fixed", "uuid"]) => Class::Binary,
@@ -316,9 +316,10 @@ fn duplicates(key: MetricKey, counts: KeyCounts, rows: u64, is_percent: bool) ->
 
 fn noted(mut point: MetricPoint, left_out: u64) -> MetricPoint {
     if left_out > 0 {
-        point.note = Some(format!(
-            "{left_out} values that are not finite numbers are left out"
-        ));
+        point.note = Some(match left_out {
+            1 => "1 value that is not a finite number is left out".to_owned(),
+            n => format!("{n} values that are not finite numbers are left out"),
+        });
     }
     point
 }
@@ -409,7 +410,10 @@ fn lengths(key: MetricKey, state: &ColumnState) -> Given {
     let mut point = MetricPoint::computed(key, value);
     let others = state.counts.non_null().saturating_sub(lengths.count());
     if others > 0 {
-        point.note = Some(format!("{others} values that are no texts are left out"));
+        point.note = Some(match others {
+            1 => "1 value that is no text is left out".to_owned(),
+            n => format!("{n} values that are no texts are left out"),
+        });
     }
     Ok(point)
 }

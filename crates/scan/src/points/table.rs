@@ -56,7 +56,7 @@ impl Subject<'_> {
             // That is told with the NULLs themselves.
             let flags = flags.filter(|(name, _)| !name.starts_with(STATED_NULLS));
             let told: Vec<String> = flags
-                .map(|(name, times)| format!("{name}: {times}"))
+                .map(|(name, times)| flag_in_words(name, *times))
                 .collect();
             point.note = (!told.is_empty()).then(|| told.join(", "));
         }
@@ -83,6 +83,21 @@ impl Subject<'_> {
             format!("{name}:{}{nullable}{lacking}", types.join("|"))
         });
         text.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// What was odd about a file or its fields, for people.
+fn flag_in_words(flag: &str, times: u64) -> String {
+    let unread = flag
+        .strip_prefix("unread ")
+        .and_then(|f| f.split_once(": "));
+    match unread {
+        Some((kind, column)) => {
+            let fields = if times == 1 { "field" } else { "fields" };
+            let read = if times == 1 { "reads" } else { "read" };
+            format!("{times} {fields} of `{column}` {read} as no {kind}")
+        }
+        None => format!("{flag}: {times}"),
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Role {
     Untyped,
     /// As numbers; others are counted apart.
     Number,
+    /// As numbers that are whole; others are counted apart.
+    Integer,
     /// As decimals with the digits as written.
     Decimal,
     /// As text.
@@ -50,7 +52,8 @@ impl Role {
             {
                 Self::Decimal
             }
-            Some(LogicalType::Number | LogicalType::Integer) => Self::Number,
+            Some(LogicalType::Number) => Self::Number,
+            Some(LogicalType::Integer) => Self::Integer,
             Some(LogicalType::String | LogicalType::Object | LogicalType::Array) => Self::Text,
             Some(LogicalType::Boolean) => Self::Bool,
             Some(LogicalType::Date) => Self::Date,
@@ -78,7 +81,7 @@ impl Role {
             Self::Time => "time",
             Self::Timestamp(_) => "timestamp",
             Self::Untyped | Self::Text => "text",
-            Self::Number | Self::Decimal => "number",
+            Self::Number | Self::Integer | Self::Decimal => "number",
         }
     }
 
@@ -127,7 +130,7 @@ impl Role {
             Self::Date => values::date(text).map(Cell::Date),
             Self::Time => values::time_of_day(text).map(Cell::Time),
             Self::Timestamp(zone) => values::timestamp(text, zone).map(Cell::Timestamp),
-            Self::Number | Self::Decimal => Some(Cell::Number(text)),
+            Self::Number | Self::Integer | Self::Decimal => Some(Cell::Number(text)),
             Self::Untyped | Self::Text => None,
         };
         read.unwrap_or(Cell::Text(text))
@@ -189,10 +192,11 @@ impl Feeder<'_> {
             return 0;
         }
         // What a field reads as is found once, not once more for the rule that asks for it.
+        let is_read = self.role.is_typed() || *self.role == Role::Integer;
         let (of_type, others): (Vec<&Rule>, Vec<&Rule>) = self
             .rules
             .iter()
-            .partition(|rule| self.role.is_typed() && rule.asks_for_type_alone());
+            .partition(|rule| is_read && rule.asks_for_type_alone());
         if !others.is_empty() {
             self.test(&others, fields.clone(), state);
         }
@@ -203,7 +207,7 @@ impl Feeder<'_> {
         });
         let unread = match self.role {
             Role::Untyped => self.numbers(texts, Kind::Untyped, state, scratch),
-            Role::Number => self.numbers(texts, Kind::Numeric, state, scratch),
+            Role::Number | Role::Integer => self.numbers(texts, Kind::Numeric, state, scratch),
             Role::Decimal => {
                 texts.for_each(|text| state.add_field(text, values::decimal(text), true, 1));
                 0
@@ -234,7 +238,8 @@ impl Feeder<'_> {
             state.rules.add(rule.id(), count);
         }
         state.add_rows(rows, nulls);
-        unread
+        // A number that is not whole was read all the same.
+        if self.role.is_typed() { unread } else { 0 }
     }
 
     /// Shows every field to each of `rules`.
@@ -284,6 +289,7 @@ impl Feeder<'_> {
         unread
     }
 
+    /// Gives the number of fields that are no whole numbers, where they should be.
     fn numbers<'f>(
         &self,
         texts: impl Iterator<Item = &'f [u8]>,
@@ -294,7 +300,8 @@ impl Feeder<'_> {
         let declared = kind == Kind::Numeric;
         let is_told = self.wants.distinct || self.wants.uniqueness;
         let needs_text = self.wants.range || self.wants.lengths || is_told;
-        let (mut nonnumeric, mut empty) = (0u64, 0u64);
+        let (mut nonnumeric, mut empty, mut broken) = (0u64, 0u64, 0u64);
+        let whole = *self.role == Role::Integer;
         scratch.clear();
         for text in texts {
             let number = values::quick_number(text);
@@ -311,9 +318,13 @@ impl Feeder<'_> {
                     state.add_field(text, number, declared, 1);
                     continue;
                 }
-                Number::Float(value) => scratch.floats.push(value),
+                Number::Float(value) => {
+                    broken += u64::from(whole && !values::is_whole(text));
+                    scratch.floats.push(value);
+                }
                 Number::None => {
                     nonnumeric += 1;
+                    broken += u64::from(whole);
                     empty += u64::from(text.is_empty());
                 }
             }
@@ -336,7 +347,7 @@ impl Feeder<'_> {
         state.counts.empty += empty;
         add_ints(&scratch.ints, state);
         add_floats(&scratch.floats, state);
-        0
+        broken
     }
 }
 

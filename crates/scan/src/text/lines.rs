@@ -136,7 +136,9 @@ impl<'a> Blocks<'a> {
                 path: self.reader.path().to_owned(),
                 place: self.place(0),
                 what: format!("a record is longer than {limit} bytes{hint}"),
-                remedy: "correct the file, or give the node more memory for a scan".to_owned(),
+                remedy: "correct the file, or give the scan more memory: by the setting \
+                         `scan.memory`, or of a cluster on its data nodes"
+                    .to_owned(),
             });
         }
         let size = (self.buffer.len() * 2).min(limit);

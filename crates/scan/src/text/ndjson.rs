@@ -384,7 +384,7 @@ fn feed_values<'v, 'b: 'v>(
     state: &mut assay_metrics::ColumnState,
     scratch: &mut Scratch,
 ) -> u64 {
-    let (mut rows, mut nulls, mut texts) = (0u64, 0u64, 0u64);
+    let (mut rows, mut nulls, mut texts, mut wide) = (0u64, 0u64, 0u64, 0u64);
     if feeder.counts_only() {
         for value in values.clone() {
             rows += 1;
@@ -402,16 +402,20 @@ fn feed_values<'v, 'b: 'v>(
             Value::Bool(true) => trues += 1,
             Value::Bool(false) => falses += 1,
             Value::Int(value) => scratch.ints.push(*value),
-            Value::Wide(value) => state.add_int_times(**value, 1),
+            Value::Wide(value) => {
+                wide += 1;
+                state.add_int_times(**value, 1);
+            }
             Value::Huge(text) => match values::number(text.as_bytes()) {
                 Number::Wide(wide, scale) => state.add_decimal_256(&wide, scale, 1),
                 _ => state.add_too_wide(text.as_bytes(), 1),
             },
             Value::Float(value) => scratch.floats.push(*value),
             Value::Text(_) => texts += 1,
-            Value::Nested(text) => state.add_text(text.as_bytes(), 1),
+            Value::Nested(text) => state.add_nested(text.as_bytes(), 1),
         }
     }
+    let all_whole = rows == nulls + wide + scratch.ints.len() as u64;
     state.add_ints(&scratch.ints);
     state.add_floats(&scratch.floats);
     state.add_bools(trues, falses);
@@ -420,7 +424,8 @@ fn feed_values<'v, 'b: 'v>(
     let strings = feeder.role.of_strings();
     // Where rules alone are asked, strings are not read but by them.
     let reads = strings.is_typed() && !feeder.wants.counts_only();
-    let known = reads && rows == nulls + texts;
+    let whole = all_whole && *feeder.role == Role::Integer;
+    let known = whole || (reads && rows == nulls + texts);
     let (of_type, others): (Vec<&Rule>, Vec<&Rule>) = feeder
         .rules
         .iter()
@@ -433,8 +438,8 @@ fn feed_values<'v, 'b: 'v>(
     for rule in of_type {
         let count = RuleCount {
             rows,
-            tested: texts,
-            matched: texts - unread,
+            tested: rows - nulls,
+            matched: rows - nulls - unread,
         };
         state.rules.add(rule.id(), count);
     }

@@ -160,6 +160,34 @@ pub fn decimal(field: &[u8]) -> Number {
     exact(negative, &[digits, vec![b'0'; zeros]].concat(), 0)
 }
 
+/// Whether a field is a whole number, by all of its digits: `1.0` and `1e3` are, `1.5`, `NaN` and
+/// what is beyond every double are not.
+#[must_use]
+pub fn is_whole(field: &[u8]) -> bool {
+    match number(field) {
+        Number::Int(_) | Number::Wide(..) | Number::TooWide => return true,
+        Number::Float(value) if value.is_finite() => {}
+        _ => return false,
+    }
+    let (_, text) = unsigned(field.trim_ascii());
+    let (mantissa, exponent) = match text.iter().position(|b| matches!(b, b'e' | b'E')) {
+        Some(at) => (&text[..at], short_exponent(&text[at + 1..]).unwrap_or(0)),
+        None => (text, 0),
+    };
+    let point = mantissa.iter().position(|b| *b == b'.');
+    let (whole, fraction) = match point {
+        Some(at) => (&mantissa[..at], &mantissa[at + 1..]),
+        None => (mantissa, &[][..]),
+    };
+    let zeros = |digits: &[u8]| digits.iter().all(|digit| *digit == b'0');
+    let moved = exponent.unsigned_abs() as usize;
+    if exponent >= 0 {
+        return zeros(fraction.get(moved..).unwrap_or_default());
+    }
+    // The point moves into the whole part: what comes behind it must be zeros.
+    zeros(fraction) && zeros(&whole[whole.len().saturating_sub(moved)..])
+}
+
 /// What tells a field of a column of numbers apart from others: equal numbers give equal ones,
 /// however they are written, and others give others, however many digits they have. `number` is
 /// what the field reads as.

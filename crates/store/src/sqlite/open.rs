@@ -34,6 +34,11 @@ const READERS: u32 = 4;
 /// How long a lock of another program is waited for.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// How long a reader waits for the next step of a schema that another program is making.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Between two looks at it.
+const GLANCE: Duration = Duration::from_millis(50);
+
 impl SqliteStore {
     /// Opens the store at `path`, creating it unless it is to be read only.
     ///
@@ -212,6 +217,20 @@ async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), S
     })
 }
 
+/// The version of the schema; 0 where there is none.
+async fn version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    let migrated: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
+            .fetch_one(&mut *connection)
+            .await?;
+    if migrated == 0 {
+        return Ok(0);
+    }
+    sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success")
+        .fetch_one(connection)
+        .await
+}
+
 /// Refuses the file of a newer program, and one that a reader cannot bring up to date.
 async fn compare_versions(
     path: &Path,
@@ -219,20 +238,19 @@ async fn compare_versions(
     read_only: bool,
 ) -> Result<(), StoreError> {
     let to_open = |e: sqlx::Error| errors::of_open(path, &e);
-    let migrated: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(to_open)?;
-    let found: i64 = if migrated == 0 {
-        0
-    } else {
-        sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success")
-            .fetch_one(connection)
-            .await
-            .map_err(to_open)?
-    };
     let ours = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
+    let mut found = version(connection).await.map_err(to_open)?;
+    // Another program may just be making the store, or bringing it up to date.
+    let mut patience = PATIENCE;
+    while read_only && found < ours && !patience.is_zero() {
+        tokio::time::sleep(GLANCE).await;
+        let now = version(connection).await.map_err(to_open)?;
+        patience = match now == found {
+            true => patience.saturating_sub(GLANCE),
+            false => PATIENCE,
+        };
+        found = now;
+    }
     let detail = if found > ours {
         format!(
             "it was written by a newer version of assay (schema {found}, this program knows \
@@ -250,4 +268,28 @@ async fn compare_versions(
         place: path.display().to_string(),
         detail,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_waits_for_a_store_that_is_just_being_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("assay.sqlite");
+        // As the file is for a moment when its writer has made it and not begun with the schema.
+        std::fs::write(&path, b"").unwrap();
+        let reading = OpenOptions {
+            read_only: true,
+            ..OpenOptions::default()
+        };
+        let write = async {
+            tokio::time::sleep(GLANCE * 4).await;
+            SqliteStore::open(&path, OpenOptions::default()).await
+        };
+        let (reader, writer) = tokio::join!(SqliteStore::open(&path, reading), write);
+        reader.unwrap().close().await;
+        writer.unwrap().close().await;
+    }
 }
