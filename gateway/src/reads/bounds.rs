@@ -14,7 +14,7 @@ use crate::problem::BAD_PARAMETER;
 /// # Errors
 /// [`BAD_PARAMETER`] with a key that there is.
 pub(super) fn checked<'k>(
-    keys: impl Iterator<Item = &'k str> + Clone,
+    keys: &(impl Iterator<Item = &'k str> + Clone),
     from: Option<&str>,
     to: Option<&str>,
 ) -> Result<(), Problem> {
@@ -53,8 +53,8 @@ mod tests {
     use super::*;
 
     fn are_good(keys: &[&str], ends: &[&str]) -> Vec<bool> {
-        let one = |end: &&str| checked(keys.iter().copied(), Some(*end), None).is_ok();
-        let other = |end: &&str| checked(keys.iter().copied(), None, Some(*end)).is_ok();
+        let one = |end: &&str| checked(&keys.iter().copied(), Some(*end), None).is_ok();
+        let other = |end: &&str| checked(&keys.iter().copied(), None, Some(*end)).is_ok();
         assert!(ends.iter().all(|end| one(end) == other(end)));
         ends.iter().map(one).collect()
     }

@@ -236,7 +236,7 @@ fn range(
     from: Option<&str>,
     to: Option<&str>,
 ) -> Result<std::ops::Range<usize>, Problem> {
-    bounds::checked(keys.iter().copied(), from, to)?;
+    bounds::checked(&keys.iter().copied(), from, to)?;
     let start = match to {
         None => 0,
         Some(to) => keys

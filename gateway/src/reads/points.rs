@@ -387,7 +387,7 @@ fn without_value(entry: &LedgerEntry, outcome: Outcome, verdict: Option<&Verdict
 /// The points of the series and the range that are asked for, oldest first.
 fn in_range(mut points: Vec<Point>, query: &PointsQuery) -> Result<Vec<Point>, Problem> {
     let keys = points.iter().map(|point| point.partition.as_str());
-    bounds::checked(keys, query.from.as_deref(), query.to.as_deref())?;
+    bounds::checked(&keys, query.from.as_deref(), query.to.as_deref())?;
     if let Some(series) = &query.series {
         points.retain(|point| point.series == *series);
     }
