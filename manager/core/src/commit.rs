@@ -105,6 +105,7 @@ impl Core {
             return;
         }
         self.commits.singly = self.commits.singly.saturating_sub(1);
+        let with_plan = changes.len() > 1;
         for change in &changes {
             match change {
                 Change::SubmitRun { run, .. } => {
@@ -116,6 +117,8 @@ impl Core {
                         record.unplannable = Some(format!("its plan cannot be stored: {reason}"));
                     }
                 }
+                // Of a plan that is not taken nothing is asked again.
+                other if with_plan => self.on_fenced(other),
                 other => {
                     // The rows may ask for the very same again: not at once.
                     let pause = self.config.commit_retry_ms.saturating_mul(16);
