@@ -139,25 +139,12 @@ impl fmt::Debug for PostgresOptions {
     }
 }
 
-/// How long a connection for reads may have waited for its next question without being tried first: a
-/// try is one more way to the server and back, and each is tried when it is given back.
-const TRUSTED: Duration = Duration::from_secs(1);
-
 /// Connections for reads.
 fn pool(options: &PostgresOptions) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(options.reader_connections.max(1))
         .min_connections(0)
         .acquire_timeout(options.connect_timeout)
-        .test_before_acquire(false)
-        .before_acquire(|connection, about| {
-            Box::pin(async move {
-                if about.idle_for >= TRUSTED {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
 }
 
 /// What is written is found by its key. Plans are made before there are statistics, and kept: they
