@@ -150,10 +150,11 @@ async fn a_subscription_is_added_tested_paused_and_removed_and_no_secret_is_anyw
     let id = made["items"][0]["id"].as_str().unwrap().to_owned();
     let tested = place.assay(&["subscribe", "test", &id]).ended(0).out;
     assert!(tested.contains("delivered"), "{tested}");
-    let heard = receiver.heard();
+    // Besides what the first run opened, if it ends after the subscription began.
+    let mut heard = receiver.heard();
+    heard.retain(|heard| heard.body.contains("subscription.test"));
     assert_eq!(heard.len(), 1);
     assert!(heard[0].head["webhook-signature"].starts_with("v1,"));
-    assert!(heard[0].body.contains("subscription.test"));
     // What is broken by then is told when it gets worse; what breaks from here on at once.
     place.write("data/date=2026-01-02.csv", "id\n1\n");
     place.assay(&["run", "start", "orders", "--wait"]);

@@ -154,10 +154,10 @@ fn a_first_definition_keeps_the_digits_of_decimals() {
     place.assay(&["dataset", "init", "data"]).ended(0);
     let yaml = std::fs::read_to_string(place.path("data.odcs.yaml")).unwrap();
     assert_eq!(yaml.matches("physicalType").count(), 2, "{yaml}");
-    assert!(yaml.contains("physicalType: decimal(18,1)"), "{yaml}");
+    assert!(yaml.contains("physicalType: 'decimal(18,1)'"), "{yaml}");
     let exact = yaml.replacen(
-        "physicalType: decimal(18,1)",
-        "physicalType: decimal(18,1)\n        quality: [{ id: total, metric: sum, mustBe: 0.3 }]",
+        "physicalType: 'decimal(18,1)'",
+        "physicalType: 'decimal(18,1)'\n        quality: [{ id: total, metric: sum, mustBe: 0.3 }]",
         1,
     );
     place.write("data.odcs.yaml", exact);

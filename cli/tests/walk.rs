@@ -16,15 +16,26 @@ use std::time::{Duration, Instant};
 
 use assay_test_servers::browser::Browser;
 use common::{Place, Running};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 use serde_json::json;
 use web::Site;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The last day of the story.
-const LAST: &str = "2026-11-20";
+/// The day of the story's end that is so many days back, as its partition is called. It ends today:
+/// of a story that ended earlier, the days since would be missing.
+fn day_before_last(back: i64) -> String {
+    static LAST: OnceLock<Date> = OnceLock::new();
+    let last = *LAST.get_or_init(|| Timestamp::now().to_zoned(TimeZone::UTC).date());
+    (last - back.days()).to_string()
+}
+
 /// The day of which half of the rows are gone.
-const HALVED: &str = "2026-10-17";
+fn halved() -> String {
+    day_before_last(34)
+}
 
 /// The demonstration, told once for all tests.
 fn demo() -> &'static Place {
@@ -37,7 +48,7 @@ fn demo() -> &'static Place {
             "--dir",
             "shop",
             "--until",
-            LAST,
+            &day_before_last(0),
             "--rows-per-day",
             "4000",
         ]);
@@ -189,10 +200,11 @@ fn from_the_overview_to_the_check_that_failed_and_what_explains_it() {
         "{told}"
     );
     // Why it is not healthy although its newest partition is stands in its first line.
-    assert!(
-        told.contains("72 of 72 checks pass in 2026-11-20; not all of it could be evaluated"),
-        "{told}"
+    let line = format!(
+        "72 of 72 checks pass in {}; not all of it could be evaluated",
+        day_before_last(0)
     );
+    assert!(told.contains(&line), "{told}");
     browser.click("nav a[href='/datasets/orders/checks']");
     follow(&mut browser, "td.title a", "profile:rowCount");
     // The chart: the day of which half is gone failed, the one that could not be read is a cross,
@@ -202,7 +214,8 @@ fn from_the_overview_to_the_check_that_failed_and_what_explains_it() {
         assert_eq!(browser.value(&drawn), json!(count), "{class}");
     }
     let row = browser.value(&format!(
-        "[...document.querySelectorAll('tbody tr')].find((r) => r.innerText.includes('{HALVED}')).innerText"
+        "[...document.querySelectorAll('tbody tr')].find((r) => r.innerText.includes('{}')).innerText",
+        halved()
     ));
     let row = row.as_str().unwrap();
     for words in ["fail", "between", "partitions"] {
@@ -211,7 +224,7 @@ fn from_the_overview_to_the_check_that_failed_and_what_explains_it() {
     // The point under the pointer says it, too.
     browser.value("(() => { const d = document.querySelector('.chart-wide path.dot.o-fail').getBoundingClientRect(); document.querySelector('.chart-wide').dispatchEvent(new PointerEvent('pointermove', { clientX: d.left + 2, clientY: d.top, bubbles: true })); })()");
     let tip = text(&mut browser, ".chart-wide .tip");
-    assert!(tip.contains(HALVED) && tip.contains("fail"), "{tip}");
+    assert!(tip.contains(&halved()) && tip.contains("fail"), "{tip}");
     assert_eq!(browser.complaints(&shop.origin), Vec::<String>::new());
 }
 
@@ -385,12 +398,13 @@ fn a_run_that_is_started_on_its_page_moves_by_itself() {
     browser.until("document.querySelector('form[action$=cancel]') === null");
     let log = text(&mut browser, "[aria-labelledby=log]");
     assert!(
-        log.contains("failed for good") && log.contains("2026-11-10"),
+        log.contains("failed for good") && log.contains(&day_before_last(10)),
         "{log}"
     );
     // A day that is broken altogether breaks every check: a few are shown, and where the others are.
     let results = text(&mut browser, "[aria-labelledby=results]");
-    for words in ["Partition 2026-11-06", "more of this partition:"] {
+    let empty = format!("Partition {}", day_before_last(14));
+    for words in [empty.as_str(), "more of this partition:"] {
         assert!(results.contains(words), "{results}");
     }
     assert!(results.matches("profile:").count() < 60, "{results}");
@@ -444,7 +458,8 @@ fn a_dataset_is_registered_by_pasting_its_file_and_is_judged() {
     browser.until("document.querySelector('[data-part=state]').innerText.includes('partial')");
     browser.click("h1 a[href='/datasets/copies']");
     let words = text(&mut browser, "[data-part=words]");
-    assert!(words.contains("checks pass in 2026-11-2"), "{words}");
+    let passing = format!("checks pass in {}", day_before_last(0));
+    assert!(words.contains(&passing), "{words}");
     assert_eq!(browser.complaints(&shop.origin), Vec::<String>::new());
 }
 
@@ -454,11 +469,12 @@ fn a_verdict_is_answered_after_its_backtest_was_shown() {
     let kept = || shop.site.get("/api/v1/datasets/orders/feedback").ok();
     let mut browser = shop.browse("/datasets/orders/checks/profile:rowCount");
     browser.value(&format!(
-        "(() => {{ document.querySelector('#answer ~ form input[name=from]').value = '{HALVED}'; document.querySelector('#answer ~ form textarea[name=why]').value = 'a strike'; }})()"
+        "(() => {{ document.querySelector('#answer ~ form input[name=from]').value = '{}'; document.querySelector('#answer ~ form textarea[name=why]').value = 'a strike'; }})()",
+        halved()
     ));
     browser.click("#answer ~ form button");
     let told = text(&mut browser, "section[aria-labelledby=backtest]");
-    assert!(told.contains(HALVED), "{told}");
+    assert!(told.contains(&halved()), "{told}");
     assert_eq!(kept()["total"], 0, "it is kept before it is wished");
     browser.click("form[method=post] button.main");
     let told = text(&mut browser, ".banner.good");
