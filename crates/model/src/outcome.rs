@@ -99,6 +99,26 @@ pub struct Limits {
 impl Limits {
     /// Limits from fewer partitions than this are provisional.
     pub const STEADY: u32 = 35;
+    /// From so many times as far off as is accepted, a value lies far outside.
+    pub const FAR: f64 = 3.0;
+
+    /// Whether a value lies far outside: at least [`Self::FAR`] times as far from what was expected
+    /// as the limit on its side. Of limits without width nothing is far: there is no measure.
+    #[must_use]
+    pub fn is_far(&self, value: f64) -> bool {
+        let Some(expected) = self.expected else {
+            return false;
+        };
+        let limit = if value > expected {
+            self.upper
+        } else {
+            self.lower
+        };
+        limit.is_some_and(|limit| {
+            let width = (limit - expected).abs();
+            width > 0.0 && (value - expected).abs() >= Self::FAR * width
+        })
+    }
 }
 
 /// Partitions of which limits were learned, between two that others were not learned from.
@@ -250,6 +270,16 @@ impl CheckResult {
             Outcome::Warn => self.severity != Severity::Info,
             _ => false,
         }
+    }
+
+    /// Whether the value lies [far](Limits::is_far) outside its limits.
+    #[must_use]
+    pub fn is_far(&self) -> bool {
+        let limits = self.limits.as_ref();
+        let value = self.actual.as_f64();
+        limits
+            .zip(value)
+            .is_some_and(|(limits, value)| limits.is_far(value))
     }
 
     /// Rows that break the rule, where the note of the value shows some: JSON objects, without what

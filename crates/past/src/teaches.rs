@@ -52,11 +52,14 @@ impl Reach {
 
 /// A check that was broken in a partition.
 #[derive(Debug, Clone)]
-struct Suspicion {
+struct Suspicion<'a> {
     by: CheckId,
     reach: Reach,
     /// When the alarm was raised, of a check that holds values against the past.
     against_past: Option<Timestamp>,
+    /// The place of the next partition, where that left the same learned limits: whoever is judged
+    /// behind it sees a new level.
+    until: Option<&'a str>,
 }
 
 /// What is on record of a broken check in a partition.
@@ -65,7 +68,12 @@ struct Record {
     metric: Option<MetricKey>,
     /// When the alarm was raised, where that is known.
     at: Option<Timestamp>,
+    /// Whether the value lay far outside.
+    far: bool,
 }
+
+/// The broken checks of partitions, by key.
+type Broken<'a> = BTreeMap<&'a str, BTreeMap<CheckId, Record>>;
 
 /// Whether the partitions of the past teach.
 pub struct Teaches<'a> {
@@ -73,7 +81,7 @@ pub struct Teaches<'a> {
     /// Partitions that were missing, were judged before they were complete, or failed in a way
     /// that is not known.
     barred: BTreeSet<&'a PartitionKey>,
-    suspicions: BTreeMap<&'a str, Vec<Suspicion>>,
+    suspicions: BTreeMap<&'a str, Vec<Suspicion<'a>>>,
     answers: Answers<'a>,
 }
 
@@ -155,7 +163,8 @@ impl<'a> Teaches<'a> {
             })
             .map(|(key, _)| *key)
             .collect();
-        for (partition, of) in broken {
+        let line = Neighbours::of(known);
+        for (&partition, of) in &broken {
             let reach = |id: &CheckId, key: Option<MetricKey>| {
                 let check = checks.get(id);
                 let whole = check.is_some_and(|c| c.expect == Expectation::NotStale);
@@ -169,15 +178,21 @@ impl<'a> Teaches<'a> {
                 }
             };
             let suspicions = of
-                .into_iter()
+                .iter()
                 .filter(|(by, _)| by.as_str() != FUTURE && !is_restatement(checks, by))
+                .filter(|(by, record)| {
+                    !is_learned(checks, by) || (record.far && !line.follows(partition, by, &broken))
+                })
                 .map(|(by, record)| Suspicion {
                     against_past: record.at.filter(|_| {
-                        let check = checks.get(&by);
+                        let check = checks.get(by);
                         check.is_some_and(|check| is_against_past(&check.expect))
                     }),
-                    reach: reach(&by, record.metric),
-                    by,
+                    until: line
+                        .next_with(partition, by, &broken)
+                        .filter(|_| is_learned(checks, by)),
+                    reach: reach(by, record.metric.clone()),
+                    by: by.clone(),
                 })
                 .collect();
             self.suspicions.insert(partition, suspicions);
@@ -185,26 +200,26 @@ impl<'a> Teaches<'a> {
     }
 
     /// The broken checks of each partition: by its verdict, and by an incident that spans it.
-    fn broken(
-        &self,
-        checks: &BTreeMap<&CheckId, &Check>,
-        known: &'a Known,
-    ) -> BTreeMap<&'a str, BTreeMap<CheckId, Record>> {
+    fn broken(&self, checks: &BTreeMap<&CheckId, &Check>, known: &'a Known) -> Broken<'a> {
         let judged: BTreeMap<&str, Timestamp> = known
             .verdicts
             .iter()
             .map(|v| (v.partition.key.as_str(), v.judged_at))
             .collect();
-        let mut broken: BTreeMap<&'a str, BTreeMap<CheckId, Record>> = BTreeMap::new();
+        let mut broken: Broken<'a> = BTreeMap::new();
         for breach in &known.breaches {
             let of = broken.entry(breach.partition.as_str()).or_default();
             let record = Record {
                 metric: Some(breach.metric.clone()),
                 at: judged.get(breach.partition.as_str()).copied(),
+                far: breach.far,
             };
             of.insert(breach.check.clone(), record);
         }
-        let of_values = |i: &&Incident| !matches!(i.check.as_str(), FUTURE | UNJUDGED);
+        // Of learned limits each partition's own breach speaks: those between may have kept them.
+        let of_values = |i: &&Incident| {
+            !matches!(i.check.as_str(), FUTURE | UNJUDGED) && !is_learned(checks, &i.check)
+        };
         for incident in known.open.iter().filter(of_values) {
             let place = |key: &PartitionKey| self.answers.places().of(key.as_str());
             let ends = (
@@ -230,6 +245,7 @@ impl<'a> Teaches<'a> {
                             .map(|c| c.metric.clone())
                             .or(column),
                         at: Some(incident.opened_at),
+                        far: false,
                     }
                 });
             }
@@ -251,6 +267,7 @@ impl<'a> Teaches<'a> {
             ]
             .concat(),
             none: self.barred.contains(&partition.key) || self.excluded(partition),
+            judged: judged.order.as_str().to_owned(),
             suspicions: suspicions.map(|(key, of)| (*key, &of[..])),
         }
     }
@@ -287,8 +304,10 @@ pub struct Lesson<'a> {
     out: Vec<&'a FeedbackScope>,
     /// Nothing, whatever the metric.
     none: bool,
+    /// The place of the partition that is judged.
+    judged: String,
     /// Its key, and the checks that were broken in it.
-    suspicions: Option<(&'a str, &'a [Suspicion])>,
+    suspicions: Option<(&'a str, &'a [Suspicion<'a>])>,
 }
 
 impl Lesson<'_> {
@@ -308,19 +327,20 @@ impl Lesson<'_> {
         })
     }
 
-    fn broken(&self, key: &MetricKey) -> Option<(&str, &Suspicion)> {
+    fn broken(&self, key: &MetricKey) -> Option<(&str, &Suspicion<'_>)> {
         let (partition, of) = self.suspicions?;
         if covered(&self.normal, key) {
             return None;
         }
         // An alarm about the change says nothing of what is normal since, whatever its metric.
-        let of_change = |suspicion: &Suspicion| {
+        let of_change = |suspicion: &Suspicion<'_>| {
             let mut renewed = self.renewed.iter();
             suspicion.against_past.is_some_and(|raised| {
                 renewed.any(|(scope, told)| raised <= *told && scope.covers(key))
             })
         };
-        let holds = |s: &&Suspicion| s.reach.holds(key) && !of_change(s);
+        let of_level = |s: &Suspicion<'_>| s.until.is_some_and(|next| next < self.judged.as_str());
+        let holds = |s: &&Suspicion<'_>| s.reach.holds(key) && !of_change(s) && !of_level(s);
         let first = of.iter().find(holds)?;
         Some((partition, first))
     }
@@ -336,6 +356,52 @@ const fn is_against_past(expect: &Expectation) -> bool {
         expect,
         Expectation::Learned | Expectation::Band { .. } | Expectation::SameSchema
     )
+}
+
+/// Whether a check holds values against limits that were learned from other values.
+///
+/// One value that leaves them by far is a fault until somebody says otherwise. One that leaves them
+/// by little, or does not stay alone, is more often the world that moved: were it kept from teaching,
+/// every later value would be alarmed as well (21 alarms in a hundred clean partitions for 1.6).
+fn is_learned(checks: &BTreeMap<&CheckId, &Check>, id: &CheckId) -> bool {
+    checks
+        .get(id)
+        .is_some_and(|c| matches!(c.expect, Expectation::Learned | Expectation::Band { .. }))
+}
+
+/// The judged partitions in their order, by key.
+struct Neighbours<'a> {
+    line: Vec<(&'a str, &'a str)>,
+    at: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Neighbours<'a> {
+    fn of(known: &'a Known) -> Self {
+        let verdicts = known.verdicts.iter().map(|v| &v.partition);
+        let mut line: Vec<(&str, &str)> = verdicts
+            .map(|p| (p.order.as_str(), p.key.as_str()))
+            .collect();
+        line.sort_unstable();
+        let places = line.iter().enumerate();
+        let at = places.map(|(at, (_, key))| (*key, at)).collect();
+        Self { line, at }
+    }
+
+    /// Whether `check` was broken in the partition before, too.
+    fn follows(&self, key: &str, check: &CheckId, broken: &Broken<'_>) -> bool {
+        let before = self.at.get(key).and_then(|at| at.checked_sub(1));
+        before.is_some_and(|at| has(broken, self.line[at].1, check))
+    }
+
+    /// The place of the partition after, where `check` was broken there, too.
+    fn next_with(&self, key: &str, check: &CheckId, broken: &Broken<'_>) -> Option<&'a str> {
+        let next = self.line.get(self.at.get(key)? + 1)?;
+        has(broken, next.1, check).then_some(next.0)
+    }
+}
+
+fn has(broken: &Broken<'_>, key: &str, check: &CheckId) -> bool {
+    broken.get(key).is_some_and(|of| of.contains_key(check))
 }
 
 /// Whether a check tells that values were replaced: the new ones are judged in their own right.

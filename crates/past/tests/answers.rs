@@ -41,10 +41,35 @@ fn a_marked_alarm_teaches_and_makes_nothing_else_suspect() {
 }
 
 #[test]
+fn only_an_alarm_far_outside_and_alone_keeps_from_teaching() {
+    let mut story = Story::of(60);
+    let judged = day(60);
+    story.near_breach(30, &sum());
+    assert!(story.teaches(30, &judged, &sum()), "by little");
+    story.breach(40, &sum());
+    assert!(!story.teaches(40, &judged, &sum()));
+    // As far as the next day knows, it is alone; the day after sees a level that stays.
+    story.breach(41, &sum());
+    assert!(!story.teaches(40, &day(41), &sum()));
+    for at in [40, 41] {
+        assert!(story.teaches(at, &day(42), &sum()), "{at}");
+        assert!(story.teaches(at, &judged, &sum()), "{at}");
+    }
+    // Another metric's alarm on the next day makes it no level.
+    story.breach(50, &sum());
+    story.breach(51, &rows());
+    assert!(!story.teaches(50, &judged, &sum()));
+    // A rule that stays broken is broken.
+    story.break_rule(20, &rows());
+    story.break_rule(21, &rows());
+    assert!(!story.teaches(20, &judged, &rows()));
+}
+
+#[test]
 fn a_mark_is_of_its_partition_its_metric_and_its_series() {
     let mut story = Story::of(60);
     story.breach(50, &rows());
-    story.breach(51, &rows());
+    story.breach(52, &rows());
     story.breach(50, &MetricKey::column(Metric::NullPercent, "city"));
     let answer = story.answer(
         FeedbackKind::MarkAsNormal,
@@ -53,7 +78,7 @@ fn a_mark_is_of_its_partition_its_metric_and_its_series() {
     );
     story.known.answered.push(answer.clone());
     let judged = day(60);
-    assert!(!story.teaches(51, &judged, &rows()));
+    assert!(!story.teaches(52, &judged, &rows()));
     assert!(!story.teaches(50, &judged, &MetricKey::column(Metric::Mean, "city")));
     story.known.answered[0].series = Some("region=eu".to_owned());
     assert!(!story.teaches(50, &judged, &rows()));
@@ -80,12 +105,12 @@ fn a_partition_that_repeats_another_is_not_made_good_by_one_metric() {
 #[test]
 fn a_new_normal_leaves_the_old_behind_and_lets_the_new_teach() {
     let mut story = Story::of(60);
-    // The level jumped on day 40, and every day since alarms.
-    for at in 40..60 {
+    // The level jumped on day 40, and every other day since alarms.
+    for at in (40..60).step_by(2) {
         story.breach(at, &sum());
     }
     let judged = day(60);
-    assert!(!story.teaches(45, &judged, &sum()));
+    assert!(!story.teaches(46, &judged, &sum()));
     assert!(story.teaches(30, &judged, &sum()));
     let answer = story.answer(
         FeedbackKind::TrainAsNewNormal,
@@ -93,7 +118,7 @@ fn a_new_normal_leaves_the_old_behind_and_lets_the_new_teach() {
         40,
     );
     story.known.answered.push(answer);
-    assert!(story.teaches(45, &judged, &sum()));
+    assert!(story.teaches(46, &judged, &sum()));
     assert!(!story.teaches(39, &judged, &sum()));
     // Of other metrics the past goes on.
     assert!(story.teaches(39, &judged, &rows()));
@@ -106,7 +131,7 @@ fn alarms_about_the_change_on_other_metrics_do_not_keep_the_new_normal_from_teac
     let mut story = Story::of(60);
     let nulls = MetricKey::column(Metric::NullPercent, "city");
     let mean = MetricKey::column(Metric::Mean, "city");
-    for at in 40..60 {
+    for at in (41..60).step_by(2) {
         story.breach(at, &nulls);
         story.breach(at, &mean);
     }
@@ -152,6 +177,9 @@ fn a_rule_of_the_owner_that_is_broken_stays_broken_under_a_new_normal() {
 fn an_open_incident_from_before_the_new_normal_holds_nothing_back() {
     let mut story = Story::of(60);
     story.incident(40, 59, &sum());
+    // Of learned limits the days between may have kept them: what each broke is on record.
+    assert!(story.teaches(50, &day(60), &sum()));
+    story.breach(50, &sum());
     assert!(!story.teaches(50, &day(60), &sum()));
     let answer = story.answer(
         FeedbackKind::TrainAsNewNormal,

@@ -163,28 +163,34 @@ impl Story {
         self.set(key, at, 10.0 * was);
     }
 
-    fn broken(&mut self, at: usize, check: &str, metric: &MetricKey) {
+    fn broken(&mut self, at: usize, check: &str, metric: &MetricKey, far: bool) {
         self.known.verdicts[at].counts.fail += 1;
         self.known.breaches.push(Breach {
             partition: day(at).key,
             check: CheckId::new(check),
             metric: metric.clone(),
+            far,
         });
     }
 
-    /// The learned limits of a metric were left on a day.
+    /// The learned limits of a metric were left by far on a day.
     pub fn breach(&mut self, at: usize, metric: &MetricKey) {
-        self.broken(at, &format!("profile:{metric}"), metric);
+        self.broken(at, &format!("profile:{metric}"), metric, true);
+    }
+
+    /// The learned limits of a metric were left by a little on a day.
+    pub fn near_breach(&mut self, at: usize, metric: &MetricKey) {
+        self.broken(at, &format!("profile:{metric}"), metric, false);
     }
 
     /// The partition of a day is an earlier one again.
     pub fn stale(&mut self, at: usize) {
-        self.broken(at, "stale", &MetricKey::table(Metric::RowCount));
+        self.broken(at, "stale", &MetricKey::table(Metric::RowCount), false);
     }
 
     /// A rule that the owner wrote was broken on a day.
     pub fn break_rule(&mut self, at: usize, metric: &MetricKey) {
-        self.broken(at, "rule", metric);
+        self.broken(at, "rule", metric, false);
     }
 
     /// An incident is open since before anything was answered.
