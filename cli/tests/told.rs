@@ -157,7 +157,7 @@ fn a_first_definition_keeps_the_digits_of_decimals() {
     assert!(yaml.contains("physicalType: 'decimal(18,1)'"), "{yaml}");
     let exact = yaml.replacen(
         "physicalType: 'decimal(18,1)'",
-        "physicalType: 'decimal(18,1)'\n        quality: [{ id: total, metric: sum, mustBe: 0.3 }]",
+        "physicalType: 'decimal(18,1)'\n        quality: [{ id: total, type: custom, engine: assay, implementation: { metric: sum, mustBe: 0.3 } }]",
         1,
     );
     place.write("data.odcs.yaml", exact);

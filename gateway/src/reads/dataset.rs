@@ -228,18 +228,30 @@ fn words(row: &DatasetRow) -> String {
         return "nothing has been judged yet".to_owned();
     };
     let bad = [
-        (counts.fail, "failed"),
-        (counts.missing, "have no partition to judge"),
-        (counts.error, "could not be evaluated"),
-        (counts.overflow, "are too large to be told"),
-        (counts.warn, "warn"),
-        (counts.learning, "are still learning"),
-        (counts.skipped, "were skipped"),
+        (counts.fail, "failed", "failed"),
+        (
+            counts.missing,
+            "has no partition to judge",
+            "have no partition to judge",
+        ),
+        (
+            counts.error,
+            "could not be evaluated",
+            "could not be evaluated",
+        ),
+        (
+            counts.overflow,
+            "is too large to be told",
+            "are too large to be told",
+        ),
+        (counts.warn, "warns", "warn"),
+        (counts.learning, "is still learning", "are still learning"),
+        (counts.skipped, "was skipped", "were skipped"),
     ];
     let bad: Vec<String> = bad
         .iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, what)| format!("{n} {what}"))
+        .filter(|(n, _, _)| *n > 0)
+        .map(|(n, one, many)| format!("{n} {}", if *n == 1 { one } else { many }))
         .collect();
     let judged = format!(
         "{} of {} checks pass in {newest}",
