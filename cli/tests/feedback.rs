@@ -62,31 +62,33 @@ fn alerted(told: &Value, when: &str) -> Vec<String> {
 #[test]
 fn a_new_normal_is_what_the_newest_partition_is_judged_by() {
     let place = Place::new();
-    orders(&place, 60, |at| if at < 48 { 100 } else { 400 });
+    // Every other day has four times as many: each lies far outside and alone, and teaches nothing.
+    let is_fair = |at: u32| at >= 40 && at % 2 == 1;
+    orders(&place, 60, |at| if is_fair(at) { 400 } else { 100 });
     let before = check(&place);
     assert_eq!(outcome(&before, 59).as_deref(), Some("fail"), "{before:#}");
     let args = [
         "train-as-new-normal",
         "orders",
-        &day(48),
+        &day(40),
         "--metric",
         "rowCount",
         "--reason",
-        "a second shop was opened",
+        "a fair every other day",
         "--by",
         "ada",
     ];
     // A look keeps nothing, and says what it would change.
     let looked = feedback(&place, &[&args[..], &["--preview"]].concat());
     assert_eq!(looked["kept"], false);
-    let late: Vec<String> = (48..60).map(day).collect();
+    let late: Vec<String> = (40..60).filter(|at| is_fair(*at)).map(day).collect();
     assert_eq!(alerted(&looked, "before"), late, "{looked:#}");
     assert_eq!(alerted(&looked, "after"), Vec::<String>::new());
     assert_eq!(outcome(&check(&place), 59).as_deref(), Some("fail"));
     let kept = feedback(&place, &args);
     assert_eq!(kept["backtest"], looked["backtest"]);
     assert_eq!(kept["feedback"]["by"], "ada");
-    assert_eq!(kept["feedback"]["reason"], "a second shop was opened");
+    assert_eq!(kept["feedback"]["reason"], "a fair every other day");
     let after = check(&place);
     assert_eq!(outcome(&after, 59).as_deref(), Some("pass"), "{after:#}");
     // Earlier verdicts stay as they were.
@@ -94,13 +96,13 @@ fn a_new_normal_is_what_the_newest_partition_is_judged_by() {
     let id = kept["feedback"]["id"].as_str().unwrap();
     feedback(
         &place,
-        &["withdraw", "orders", id, "--reason", "it was closed again"],
+        &["withdraw", "orders", id, "--reason", "it is over"],
     );
     let again = check(&place);
     assert_eq!(outcome(&again, 59).as_deref(), Some("fail"), "{again:#}");
     let listed = feedback(&place, &["list", "orders"]);
     assert_eq!(listed["inForce"], false);
-    assert_eq!(listed["withdrawn"]["reason"], "it was closed again");
+    assert_eq!(listed["withdrawn"]["reason"], "it is over");
 }
 
 #[tokio::test]

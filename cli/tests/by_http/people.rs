@@ -18,12 +18,12 @@ fn day(at: u32) -> String {
     (jiff::civil::date(2026, 1, 5) + jiff::Span::new().days(days)).to_string()
 }
 
-/// Two datasets of a day with too few rows, and one of days of which there are more since the day 24;
+/// Two datasets of a day with too few rows, and one of days of which there are more since the day 29;
 /// `receiver` may be told.
 async fn cluster(receiver: &Receiver) -> Both {
     let place = Place::new();
     for at in 0..32 {
-        let rows = if at < 24 { 100 } else { 400 } + (at * 7919 % 11);
+        let rows = if at < 29 { 100 } else { 400 } + (at * 7919 % 11);
         let lines: String = (0..rows).map(|row| format!("{row},{at}.5\n")).collect();
         let file = format!("orders/date={}.csv", day(at));
         place.write(&file, format!("id,amount\n{lines}"));

@@ -103,7 +103,8 @@ impl Limits {
     pub const FAR: f64 = 3.0;
 
     /// Whether a value lies far outside: at least [`Self::FAR`] times as far from what was expected
-    /// as the limit on its side. Of limits without width nothing is far: there is no measure.
+    /// as the limit on its side. Of limits without width, of a metric that always was the same, all
+    /// that leaves them is far.
     #[must_use]
     pub fn is_far(&self, value: f64) -> bool {
         let Some(expected) = self.expected else {
@@ -114,10 +115,7 @@ impl Limits {
         } else {
             self.lower
         };
-        limit.is_some_and(|limit| {
-            let width = (limit - expected).abs();
-            width > 0.0 && (value - expected).abs() >= Self::FAR * width
-        })
+        limit.is_some_and(|limit| (value - expected).abs() >= Self::FAR * (limit - expected).abs())
     }
 }
 
@@ -462,6 +460,32 @@ impl OutcomeCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn far_is_three_times_as_far_as_accepted_or_all_where_nothing_else_was_accepted() {
+        let of = |lower: Option<f64>, upper: Option<f64>| Limits {
+            lower,
+            expected: Some(100.0),
+            upper,
+            ..Limits::default()
+        };
+        let limits = of(Some(90.0), Some(120.0));
+        for (value, far) in [
+            (129.0, false),
+            (159.0, false),
+            (160.0, true),
+            (70.0, true),
+            (71.0, false),
+        ] {
+            assert_eq!(limits.is_far(value), far, "{value}");
+        }
+        assert!(!of(Some(90.0), None).is_far(1e9), "no limit on that side");
+        assert!(
+            of(Some(100.0), Some(100.0)).is_far(100.1),
+            "always the same"
+        );
+        assert!(!of(Some(90.0), Some(120.0)).is_far(f64::NAN));
+    }
 
     #[test]
     fn nothing_evaluated_is_never_healthy() {

@@ -362,7 +362,7 @@ const fn is_against_past(expect: &Expectation) -> bool {
 ///
 /// One value that leaves them by far is a fault until somebody says otherwise. One that leaves them
 /// by little, or does not stay alone, is more often the world that moved: were it kept from teaching,
-/// every later value would be alarmed as well (21 alarms in a hundred clean partitions for 1.6).
+/// every later value would be alarmed as well (21 alarms in a hundred clean partitions for 2.0).
 fn is_learned(checks: &BTreeMap<&CheckId, &Check>, id: &CheckId) -> bool {
     checks
         .get(id)

@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Days, of which there are enough before the jump that limits are steady.
 const DAYS: i64 = 60;
 /// The day since when there are many more rows.
-const JUMP: i64 = 45;
+const JUMP: i64 = 56;
 
 fn day(number: i64) -> String {
     (jiff::civil::date(2026, 1, 1) + jiff::Span::new().days(number - 1)).to_string()
