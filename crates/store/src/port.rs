@@ -373,8 +373,22 @@ pub trait MetricStore: Feedback + Moves + FleetLog + Size + Send + Sync {
         of: &[u32],
     ) -> Result<Option<(u32, TaskState, Option<String>)>, StoreError>;
 
-    /// A run's tasks with their attempts, in the order of the plan.
-    async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError>;
+    /// The numbers of at most `most` tasks of a run: of those that have not succeeded, then of the
+    /// others, both in the order of the plan.
+    async fn task_numbers(&self, run: RunId, most: u32) -> Result<Vec<u32>, StoreError>;
+
+    /// Of the tasks `of` of a run those that are there, with their attempts, in the order of the plan.
+    async fn tasks_of(
+        &self,
+        run: RunId,
+        of: &[u32],
+    ) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError>;
+
+    /// All of a run's tasks with their attempts, in the order of the plan: there may be a million.
+    async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError> {
+        let all = self.task_numbers(run, u32::MAX).await?;
+        self.tasks_of(run, &all).await
+    }
 
     /// What the discovery of a run has to say besides its plan; at most `named` ignored objects
     /// are named, all are counted. Empty while there is none.

@@ -103,7 +103,7 @@ impl Watcher {
             run_id: self.run.clone(),
             state: snapshot.run.state,
             reason: snapshot.run.reason.clone(),
-            segments: crate::reads::segments(&snapshot.tasks),
+            segments: snapshot.segments(),
             planned_tasks: snapshot.run.planned_tasks,
             counts: snapshot.run.counts,
         };

@@ -28,7 +28,7 @@ pub(crate) use cut::{MOST as LIST_MOST, page, page_of};
 pub(crate) use definition::diff;
 pub(crate) use incidents::word;
 pub(crate) use known::Known;
-pub(crate) use runs::{Snapshot, segments};
+pub(crate) use runs::Snapshot;
 
 use std::time::Duration;
 

@@ -27,6 +27,8 @@ use crate::rights::Action;
 
 /// Runs that are read for a list.
 const RUNS: u32 = 1000;
+/// Tasks of a run that are read, those that have not succeeded first; of more only their number.
+const READ: u32 = 50_000;
 /// Tasks of a run that are shown with it.
 const TASKS: usize = 500;
 /// Bars of a timeline.
@@ -45,6 +47,8 @@ const ENDED: std::time::Duration = std::time::Duration::from_secs(2);
 pub(crate) struct Snapshot {
     pub(crate) run: Run,
     pub(crate) tasks: Vec<Task>,
+    /// How many more it has, which were not read, by their states.
+    more: BTreeMap<TaskState, u64>,
     notices: Vec<String>,
     ignored: Vec<String>,
     ignored_count: u64,
@@ -136,17 +140,23 @@ impl Api {
         let run = store.run(id).await?;
         let run = run.ok_or_else(|| no("run", &id.to_string()))?;
         let (tasks, sums, remarks) = tokio::try_join!(
-            store.tasks(id),
+            async {
+                store
+                    .tasks_of(id, &store.task_numbers(id, READ).await?)
+                    .await
+            },
             async { store.run_sums(&[id]).await },
             store.remarks(id, IGNORED)
         )?;
         let sum = sums.get(&id).cloned().unwrap_or_default();
+        let tasks: Vec<Task> = tasks
+            .iter()
+            .map(|(task, attempts)| convert::task(task, attempts))
+            .collect();
         let mut snapshot = Snapshot {
             run: convert::run(&run, &sum),
-            tasks: tasks
-                .iter()
-                .map(|(task, attempts)| convert::task(task, attempts))
-                .collect(),
+            more: more(&sum.tasks, &tasks),
+            tasks,
             notices: remarks.notices,
             ignored: remarks.ignored,
             ignored_count: remarks.ignored_count,
@@ -231,6 +241,7 @@ impl Api {
         let findings = self.findings_of(&snapshot.run).await?;
         let mut tasks: Vec<&Task> = snapshot.tasks.iter().collect();
         tasks.sort_by_key(|task| (interest(task), task.no));
+        let more = snapshot.more();
         let (timeline, timeline_left_out) = timeline(&snapshot.tasks);
         let (log, log_left_out) = super::log::of_run(&snapshot.run, &snapshot.tasks);
         // An old answer is as far as it was then.
@@ -238,14 +249,19 @@ impl Api {
         let counts = &snapshot.run.counts;
         let bad = counts.fail + counts.warn + counts.error + counts.missing + counts.overflow;
         let detail = RunDetail {
-            segments: segments(&snapshot.tasks),
-            progress: progress(&snapshot.tasks, snapshot.run.started_at, until),
+            segments: snapshot.segments(),
+            // Of a part of the tasks nothing is known of the whole.
+            progress: match more {
+                0 => progress(&snapshot.tasks, snapshot.run.started_at, until),
+                _ => progress(&[], snapshot.run.started_at, until),
+            },
             log,
             log_left_out,
-            tasks_left_out: tasks.len().saturating_sub(TASKS) as u64,
+            tasks_left_out: more + tasks.len().saturating_sub(TASKS) as u64,
             tasks: tasks.into_iter().take(TASKS).cloned().collect(),
             timeline,
-            timeline_left_out,
+            // Each of them was tried once at least, or will be.
+            timeline_left_out: more + timeline_left_out,
             waits: waits(&snapshot.tasks),
             findings_left_out: bad.saturating_sub(findings.it.len() as u64),
             findings: findings.it.as_ref().clone(),
@@ -262,11 +278,14 @@ impl Api {
         })
     }
 
-    /// The tasks of a run, in the order of its plan.
+    /// The tasks of a run, in the order of its plan; their number is that of all, also of those
+    /// beyond what is read.
     pub(crate) async fn task_list(&self, who: &Reader, id: &str, cut: &Cut) -> Answer<List<Task>> {
         let found = self.readable_run(who, id).await?;
+        let mut list = page_of(&found.it.tasks, cut, |task| task.no.to_string())?;
+        list.total = list.total.map(|read| read + found.it.more());
         Ok(Told {
-            it: page_of(&found.it.tasks, cut, |task| task.no.to_string())?,
+            it: list,
             as_of: found.as_of,
             stale_s: found.stale_s,
         })
@@ -276,11 +295,74 @@ impl Api {
     pub(crate) async fn task_of(&self, who: &Reader, id: &str, number: u32) -> Answer<Task> {
         let found = self.readable_run(who, id).await?;
         let task = found.it.tasks.iter().find(|task| task.no == number);
+        let task = match task {
+            Some(task) => task.clone(),
+            None if found.it.more() > 0 => return self.unread_task(id, number).await,
+            None => return Err(no("task", &number.to_string())),
+        };
         Ok(Told {
-            it: task.ok_or_else(|| no("task", &number.to_string()))?.clone(),
+            it: task,
             as_of: found.as_of,
             stale_s: found.stale_s,
         })
+    }
+
+    /// A task beyond those that are read with its run.
+    async fn unread_task(&self, id: &str, number: u32) -> Answer<Task> {
+        let run: RunId = id.parse().map_err(|_| no("run", id))?;
+        let store = Arc::clone(&self.parts.store);
+        let load = async move {
+            let found = store.tasks_of(run, &[number]).await?;
+            let found = found.first();
+            let (task, attempts) = found.ok_or_else(|| no("task", &number.to_string()))?;
+            Ok::<_, Miss>(convert::task(task, attempts))
+        };
+        let key = Key::about_all(format!("task {number} of {run}"));
+        let found = self
+            .memory
+            .answer(Source::Store, key, Good::For(LIVE), load)
+            .await?;
+        Ok(found.told())
+    }
+}
+
+/// How many tasks of `all`, counted by their states, are not among `read`.
+fn more(all: &BTreeMap<TaskState, u64>, read: &[Task]) -> BTreeMap<TaskState, u64> {
+    if all.values().sum::<u64>() <= read.len() as u64 {
+        // What moved between the two reads is no task more.
+        return BTreeMap::new();
+    }
+    let mut more = all.clone();
+    for task in read {
+        if let Some(count) = more.get_mut(&task.state) {
+            *count = count.saturating_sub(1);
+        }
+    }
+    more.retain(|_, count| *count > 0);
+    more
+}
+
+impl Snapshot {
+    /// How many tasks it has besides those that were read.
+    fn more(&self) -> u64 {
+        self.more.values().sum()
+    }
+
+    /// Its tasks by what is to be seen of them; of those that were not read, by their states alone.
+    pub(crate) fn segments(&self) -> Segments {
+        let mut segments = segments(&self.tasks);
+        for (state, count) in &self.more {
+            let of = match state {
+                TaskState::Succeeded => &mut segments.done,
+                TaskState::Failed | TaskState::Quarantined | TaskState::Cancelled => {
+                    &mut segments.failed
+                }
+                TaskState::Assigned | TaskState::Running => &mut segments.running,
+                TaskState::Ready => &mut segments.queued,
+            };
+            *of += count;
+        }
+        segments
     }
 }
 
@@ -311,7 +393,7 @@ fn interest(task: &Task) -> u8 {
 }
 
 /// Tasks by what is to be seen of them.
-pub(crate) fn segments(tasks: &[Task]) -> Segments {
+fn segments(tasks: &[Task]) -> Segments {
     let mut segments = Segments::default();
     for task in tasks {
         let unplaceable = task.wait == WaitReason::NoNode.as_str();
@@ -382,4 +464,34 @@ fn lost_nodes(tasks: &[Task]) -> Vec<String> {
         .map(|one| one.node.clone())
         .collect();
     nodes.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reads::test_tasks::{run, succeeded, task};
+
+    #[test]
+    fn tasks_that_were_not_read_are_counted_by_their_states() {
+        let read = vec![task(7, 1), succeeded(1, 1, 0, 1)];
+        let all = BTreeMap::from([
+            (TaskState::Ready, 3),
+            (TaskState::Succeeded, 40),
+            (TaskState::Running, 1),
+        ]);
+        let snapshot = Snapshot {
+            run: run(),
+            more: more(&all, &read),
+            tasks: read,
+            notices: Vec::new(),
+            ignored: Vec::new(),
+            ignored_count: 0,
+        };
+        assert_eq!(snapshot.more(), 42);
+        let told = snapshot.segments();
+        assert_eq!((told.done, told.queued, told.running), (40, 3, 1));
+        // A task that moved between the two reads is none that was left out.
+        let all = BTreeMap::from([(TaskState::Succeeded, 2)]);
+        assert!(more(&all, &snapshot.tasks).is_empty());
+    }
 }

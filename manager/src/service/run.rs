@@ -26,8 +26,8 @@ use uuid::Uuid;
 use super::{ASKERS, SUBMITTERS, bound, only, peer, rows, store_status};
 use crate::handle::{Shared, SubmitError};
 
-/// Tasks in one answer.
-const TASKS_MAX: usize = 20_000;
+/// Tasks in one answer, those that have not succeeded first; a leader holds no more of a run for it.
+const TASKS_MAX: u32 = 20_000;
 /// Waiting tasks whose reason is asked for: the first ones tell of all.
 const EXPLAINED_MAX: usize = 1_000;
 /// How long the leader's task may take to give reasons; without, the rows are shown as they are.
@@ -189,18 +189,21 @@ impl RunService for Runs {
         only(&request, ASKERS)?;
         let id = convert::run_id(request.into_inner().run_id)?;
         let run = self.shared.run(id).await.map_err(|e| store_status(&e))?;
-        let tasks = self.shared.parts.metrics.tasks(id).await;
+        let metrics = &self.shared.parts.metrics;
+        let numbers = metrics.task_numbers(id, TASKS_MAX).await;
+        let numbers = numbers.map_err(|e| store_status(&e))?;
+        let tasks = metrics.tasks_of(id, &numbers).await;
         let tasks = tasks.map_err(|e| store_status(&e))?;
-        let remarks = self.shared.parts.metrics.remarks(id, IGNORED_MAX).await;
+        let remarks = metrics.remarks(id, IGNORED_MAX).await;
         let remarks = remarks.map_err(|e| store_status(&e))?;
-        let left_out = tasks.len().saturating_sub(TASKS_MAX);
         let mut told: Vec<v1::Task> = tasks
             .iter()
-            .take(TASKS_MAX)
             .map(|(task, attempts)| rows::task(task, attempts))
             .collect();
         self.explain(id, &mut told).await;
         let sums = self.sums(&[id]).await?;
+        let all: u64 = sums[&id].tasks.values().sum();
+        let left_out = all.saturating_sub(told.len() as u64);
         Ok(Response::new(v1::GetRunResponse {
             run: Some(rows::run(&run, &sums[&id])),
             tasks: told,

@@ -262,6 +262,22 @@ pub async fn a_retried_run_has_fresh_attempts_to_spend(store: Arc<dyn Store>) {
     assert_eq!((tasks[1].state, tasks[1].charged), (TaskState::Ready, 0));
     assert_eq!(tasks[1].attempt, 1, "attempts are numbered on");
     assert_eq!(tasks[2].wait, Some(WaitReason::Dependency));
+    // Who reads a part of them reads what has not succeeded.
+    for (most, numbers) in [
+        (1, &[1][..]),
+        (2, &[1, 2]),
+        (3, &[1, 2, 0]),
+        (u32::MAX, &[1, 2, 0]),
+    ] {
+        let read = ok(bench.store.task_numbers(run, most).await);
+        assert_eq!(read, numbers, "{most}");
+    }
+    let read = ok(bench.store.tasks_of(run, &[2, 1, 7]).await);
+    let read: Vec<(u32, usize)> = read
+        .iter()
+        .map(|(task, of)| (task.id.no, of.len()))
+        .collect();
+    assert_eq!(read, [(1, 1), (2, 0)], "with their attempts, in order");
     let found = ok(bench.store.load(bench.epoch, ALL).await);
     assert_eq!(found.runs[0].run.state, RunState::Queued);
     assert_eq!(found.runs[0].run.deadline_at, at(9000));

@@ -511,12 +511,24 @@ impl MetricStore for PostgresStore {
         Ok(found.await?.pop())
     }
 
-    async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError> {
+    async fn task_numbers(&self, run: RunId, most: u32) -> Result<Vec<u32>, StoreError> {
+        let query = sqlx::query(sql::TASK_NUMBERS)
+            .bind(run.0)
+            .bind(i64::from(most));
+        self.list(query, "task", |cells| cells.number("no")).await
+    }
+
+    async fn tasks_of(
+        &self,
+        run: RunId,
+        of: &[u32],
+    ) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError> {
+        let of: Vec<i64> = of.iter().map(|no| i64::from(*no)).collect();
         // Attempts are read first: one that is begun in between is left out, none is without its
         // task.
-        let query = sqlx::query(sql::ATTEMPTS).bind(run.0);
+        let query = sqlx::query(sql::ATTEMPTS).bind(run.0).bind(&of);
         let attempts = self.list(query, "attempt", attempt).await?;
-        let query = sqlx::query(sql::TASKS).bind(run.0);
+        let query = sqlx::query(sql::TASKS).bind(run.0).bind(&of);
         let tasks = self.list(query, "task", |cells| cells.task()).await?;
         let mut attempts = attempts.into_iter().peekable();
         let mut listed = Vec::with_capacity(tasks.len());

@@ -301,11 +301,17 @@ pub(super) const NEWEST_RUNS: &str = concat!(
 /// $1 run.
 pub(super) const RUN: &str = concat!("SELECT ", run_columns!(), " FROM run r WHERE r.id = $1");
 
+/// $1 run, $2 numbers of tasks.
 pub(super) const TASKS: &str = concat!(
     "SELECT ",
     task_columns!(),
-    " FROM task t JOIN task_spec s ON s.task_id = t.id WHERE t.run_id = $1 ORDER BY t.no"
+    " FROM task t JOIN task_spec s ON s.task_id = t.id \
+     WHERE t.run_id = $1 AND t.no = ANY ($2) ORDER BY t.no"
 );
+
+/// $1 run, $2 limit. What has not succeeded comes first.
+pub(super) const TASK_NUMBERS: &str = "SELECT t.no FROM task t WHERE t.run_id = $1 \
+     ORDER BY t.state = 'succeeded', t.no LIMIT $2";
 
 /// $1 the runs.
 pub(super) const RUN_TASKS: &str = "SELECT t.run_id, t.state, count(*) AS tasks \
@@ -335,7 +341,7 @@ pub(super) const RUN_VERDICTS: &str = "SELECT v.run_id, count(*) AS partitions, 
 pub(super) const ATTEMPTS: &str = "SELECT t.run_id, t.no, a.attempt, a.nonce, a.node, \
      a.assigned_at, a.started_at, a.ended_at, a.outcome, a.charged, a.reason, a.twin \
      FROM task t JOIN task_attempt a ON a.task_id = t.id \
-     WHERE t.run_id = $1 ORDER BY t.no, a.attempt, a.twin";
+     WHERE t.run_id = $1 AND t.no = ANY ($2) ORDER BY t.no, a.attempt, a.twin";
 
 pub(super) const REMARKS: &str = "SELECT coalesce(coalesce(o.plan, p.body) -> 'ignored', '[]')::text \
      AS ignored, coalesce(coalesce(o.plan, p.body) -> 'notices', '[]')::text AS notices FROM task t \

@@ -518,13 +518,25 @@ impl MetricStore for SqliteStore {
         Ok(found.await?.pop())
     }
 
-    async fn tasks(&self, run: RunId) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError> {
+    async fn task_numbers(&self, run: RunId, most: u32) -> Result<Vec<u32>, StoreError> {
+        let query = sqlx::query(sql::TASK_NUMBERS)
+            .bind(run.to_string())
+            .bind(i64::from(most));
+        self.list(query, "task", |cells| cells.number("no")).await
+    }
+
+    async fn tasks_of(
+        &self,
+        run: RunId,
+        of: &[u32],
+    ) -> Result<Vec<(Task, Vec<AttemptRow>)>, StoreError> {
         let run = run.to_string();
+        let of = serde_json::to_string(of).map_err(|e| corrupt("list of tasks", e))?;
         // Attempts are read first: one that is begun in between is left out, none is without its
         // task.
-        let query = sqlx::query(sql::ATTEMPTS).bind(&run);
+        let query = sqlx::query(sql::ATTEMPTS).bind(&run).bind(&of);
         let attempts = self.list(query, "attempt", attempt).await?;
-        let query = sqlx::query(sql::TASKS).bind(&run);
+        let query = sqlx::query(sql::TASKS).bind(&run).bind(&of);
         let tasks = self.list(query, "task", |cells| cells.task()).await?;
         let mut attempts = attempts.into_iter().peekable();
         let mut listed = Vec::with_capacity(tasks.len());

@@ -340,11 +340,17 @@ pub(crate) const DEFINITIONS: &str = "SELECT d.body FROM definition d WHERE d.st
      (SELECT max(n.stored_at) FROM definition n WHERE n.dataset_id = d.dataset_id) \
      AND (?2 IS NULL OR d.dataset_id > ?2) ORDER BY d.dataset_id LIMIT ?1";
 
+/// ?1 run, ?2 numbers of tasks, as a JSON list.
 pub(crate) const TASKS: &str = concat!(
     "SELECT ",
     task_columns!(),
-    " FROM task t JOIN task_spec s ON s.task_id = t.id WHERE t.run_id = ?1 ORDER BY t.no"
+    " FROM task t JOIN task_spec s ON s.task_id = t.id \
+     WHERE t.run_id = ?1 AND t.no IN (SELECT value FROM json_each(?2)) ORDER BY t.no"
 );
+
+/// ?1 run, ?2 limit. What has not succeeded comes first.
+pub(crate) const TASK_NUMBERS: &str = "SELECT t.no FROM task t WHERE t.run_id = ?1 \
+     ORDER BY t.state = 'succeeded', t.no LIMIT ?2";
 
 /// ?1 the runs, as a JSON list.
 pub(crate) const RUN_TASKS: &str = "SELECT t.run_id, t.state, count(*) AS tasks \
@@ -374,7 +380,8 @@ pub(crate) const RUN_VERDICTS: &str = "SELECT v.run_id, count(*) AS partitions, 
 pub(crate) const ATTEMPTS: &str = "SELECT t.run_id, t.no, a.attempt, a.nonce, a.node, \
      a.assigned_at, a.started_at, a.ended_at, a.outcome, a.charged, a.reason, a.twin \
      FROM task t JOIN task_attempt a ON a.task_id = t.id \
-     WHERE t.run_id = ?1 ORDER BY t.no, a.attempt, a.twin";
+     WHERE t.run_id = ?1 AND t.no IN (SELECT value FROM json_each(?2)) \
+     ORDER BY t.no, a.attempt, a.twin";
 
 /// ?1 run.
 pub(crate) const REMARKS: &str = "SELECT coalesce(coalesce(o.plan, p.body) -> '$.ignored', '[]') AS ignored, \
@@ -442,6 +449,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("UNSUCCESSFUL", UNSUCCESSFUL),
     ("RUN_VERDICTS", RUN_VERDICTS),
     ("ATTEMPTS", ATTEMPTS),
+    ("TASK_NUMBERS", TASK_NUMBERS),
     ("REMARKS", REMARKS),
     ("OUTBOX", OUTBOX),
     ("WATERMARK", WATERMARK),
