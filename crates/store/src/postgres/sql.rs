@@ -309,9 +309,9 @@ pub(super) const TASKS: &str = concat!(
      WHERE t.run_id = $1 AND t.no = ANY ($2) ORDER BY t.no"
 );
 
-/// $1 run, $2 limit. What has not succeeded comes first.
+/// $1 run, $2 whether those that have succeeded or the others, $3 limit.
 pub(super) const TASK_NUMBERS: &str = "SELECT t.no FROM task t WHERE t.run_id = $1 \
-     ORDER BY t.state = 'succeeded', t.no LIMIT $2";
+     AND (t.state = 'succeeded') = $2 ORDER BY t.no LIMIT $3";
 
 /// $1 the runs.
 pub(super) const RUN_TASKS: &str = "SELECT t.run_id, t.state, count(*) AS tasks \

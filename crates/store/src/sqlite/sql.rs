@@ -348,9 +348,9 @@ pub(crate) const TASKS: &str = concat!(
      WHERE t.run_id = ?1 AND t.no IN (SELECT value FROM json_each(?2)) ORDER BY t.no"
 );
 
-/// ?1 run, ?2 limit. What has not succeeded comes first.
+/// ?1 run, ?2 whether those that have succeeded or the others, ?3 limit.
 pub(crate) const TASK_NUMBERS: &str = "SELECT t.no FROM task t WHERE t.run_id = ?1 \
-     ORDER BY t.state = 'succeeded', t.no LIMIT ?2";
+     AND (t.state = 'succeeded') = ?2 ORDER BY t.no LIMIT ?3";
 
 /// ?1 the runs, as a JSON list.
 pub(crate) const RUN_TASKS: &str = "SELECT t.run_id, t.state, count(*) AS tasks \
