@@ -518,7 +518,7 @@ impl MetricStore for PostgresStore {
                 .bind(run.0)
                 .bind(succeeded)
                 .bind(i64::from(most) - numbers.len() as i64);
-            let more = self.list(query, "task", |cells| cells.number("no"));
+            let more = self.list(query, "task", |cells| cells.number::<u32>("no"));
             numbers.extend(more.await?);
         }
         Ok(numbers)

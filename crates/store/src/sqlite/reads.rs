@@ -525,7 +525,7 @@ impl MetricStore for SqliteStore {
                 .bind(run.to_string())
                 .bind(succeeded)
                 .bind(i64::from(most) - numbers.len() as i64);
-            let more = self.list(query, "task", |cells| cells.number("no"));
+            let more = self.list(query, "task", |cells| cells.number::<u32>("no"));
             numbers.extend(more.await?);
         }
         Ok(numbers)
