@@ -62,7 +62,7 @@ fn alerted(told: &Value, when: &str) -> Vec<String> {
 #[test]
 fn a_new_normal_is_what_the_newest_partition_is_judged_by() {
     let place = Place::new();
-    // Every other day has four times as many: each lies far outside and alone, and teaches nothing.
+    // Every other day has four times as many: each is an alarm that stays alone, and teaches nothing.
     let is_fair = |at: u32| at >= 40 && at % 2 == 1;
     orders(&place, 60, |at| if is_fair(at) { 400 } else { 100 });
     let before = check(&place);

@@ -69,9 +69,6 @@ pub struct Breach {
     pub check: CheckId,
     /// What it measures.
     pub metric: MetricKey,
-    /// Whether the value lies [far](crate::outcome::Limits::is_far) outside the limits that it was
-    /// held against.
-    pub far: bool,
 }
 
 /// What was judged of one series: verdicts and values of the same partitions, as of one moment.

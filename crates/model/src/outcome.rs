@@ -99,24 +99,6 @@ pub struct Limits {
 impl Limits {
     /// Limits from fewer partitions than this are provisional.
     pub const STEADY: u32 = 35;
-    /// From so many times as far off as is accepted, a value lies far outside.
-    pub const FAR: f64 = 3.0;
-
-    /// Whether a value lies far outside: at least [`Self::FAR`] times as far from what was expected
-    /// as the limit on its side. Of limits without width, of a metric that always was the same, all
-    /// that leaves them is far.
-    #[must_use]
-    pub fn is_far(&self, value: f64) -> bool {
-        let Some(expected) = self.expected else {
-            return false;
-        };
-        let limit = if value > expected {
-            self.upper
-        } else {
-            self.lower
-        };
-        limit.is_some_and(|limit| (value - expected).abs() >= Self::FAR * (limit - expected).abs())
-    }
 }
 
 /// Partitions of which limits were learned, between two that others were not learned from.
@@ -268,16 +250,6 @@ impl CheckResult {
             Outcome::Warn => self.severity != Severity::Info,
             _ => false,
         }
-    }
-
-    /// Whether the value lies [far](Limits::is_far) outside its limits.
-    #[must_use]
-    pub fn is_far(&self) -> bool {
-        let limits = self.limits.as_ref();
-        let value = self.actual.as_f64();
-        limits
-            .zip(value)
-            .is_some_and(|(limits, value)| limits.is_far(value))
     }
 
     /// Rows that break the rule, where the note of the value shows some: JSON objects, without what
@@ -460,32 +432,6 @@ impl OutcomeCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn far_is_three_times_as_far_as_accepted_or_all_where_nothing_else_was_accepted() {
-        let of = |lower: Option<f64>, upper: Option<f64>| Limits {
-            lower,
-            expected: Some(100.0),
-            upper,
-            ..Limits::default()
-        };
-        let limits = of(Some(90.0), Some(120.0));
-        for (value, far) in [
-            (129.0, false),
-            (159.0, false),
-            (160.0, true),
-            (70.0, true),
-            (71.0, false),
-        ] {
-            assert_eq!(limits.is_far(value), far, "{value}");
-        }
-        assert!(!of(Some(90.0), None).is_far(1e9), "no limit on that side");
-        assert!(
-            of(Some(100.0), Some(100.0)).is_far(100.1),
-            "always the same"
-        );
-        assert!(!of(Some(90.0), Some(120.0)).is_far(f64::NAN));
-    }
 
     #[test]
     fn nothing_evaluated_is_never_healthy() {

@@ -250,7 +250,6 @@ impl Book {
             partition: partition.key.clone(),
             check: result.check.clone(),
             metric: result.metric.clone(),
-            far: result.is_far(),
         });
         let mut values = judged.metrics.clone();
         values.sort_unstable_by(|a, b| a.key.cmp(&b.key));

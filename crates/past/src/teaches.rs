@@ -68,8 +68,6 @@ struct Record {
     metric: Option<MetricKey>,
     /// When the alarm was raised, where that is known.
     at: Option<Timestamp>,
-    /// Whether the value lay far outside.
-    far: bool,
 }
 
 /// The broken checks of partitions, by key.
@@ -180,9 +178,7 @@ impl<'a> Teaches<'a> {
             let suspicions = of
                 .iter()
                 .filter(|(by, _)| by.as_str() != FUTURE && !is_restatement(checks, by))
-                .filter(|(by, record)| {
-                    !is_learned(checks, by) || (record.far && !line.follows(partition, by, &broken))
-                })
+                .filter(|(by, _)| !is_learned(checks, by) || !line.follows(partition, by, &broken))
                 .map(|(by, record)| Suspicion {
                     against_past: record.at.filter(|_| {
                         let check = checks.get(by);
@@ -212,7 +208,6 @@ impl<'a> Teaches<'a> {
             let record = Record {
                 metric: Some(breach.metric.clone()),
                 at: judged.get(breach.partition.as_str()).copied(),
-                far: breach.far,
             };
             of.insert(breach.check.clone(), record);
         }
@@ -245,7 +240,6 @@ impl<'a> Teaches<'a> {
                             .map(|c| c.metric.clone())
                             .or(column),
                         at: Some(incident.opened_at),
-                        far: false,
                     }
                 });
             }
@@ -360,9 +354,9 @@ const fn is_against_past(expect: &Expectation) -> bool {
 
 /// Whether a check holds values against limits that were learned from other values.
 ///
-/// One value that leaves them by far is a fault until somebody says otherwise. One that leaves them
-/// by little, or does not stay alone, is more often the world that moved: were it kept from teaching,
-/// every later value would be alarmed as well (21 alarms in a hundred clean partitions for 2.0).
+/// One value that leaves them is a fault until somebody says otherwise. Two in a row are more often
+/// the world that moved: were they kept from teaching, every later value would be alarmed as well (21
+/// alarms in a hundred clean partitions for 2.5).
 fn is_learned(checks: &BTreeMap<&CheckId, &Check>, id: &CheckId) -> bool {
     checks
         .get(id)

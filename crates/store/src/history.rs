@@ -11,21 +11,11 @@
 use std::sync::Arc;
 
 use assay_model::metric::{MetricKey, MetricStatus, MetricValue};
-use assay_model::outcome::Limits;
 use assay_model::partition::{Partition, PartitionVersion};
 
 use crate::error::StoreError;
 use crate::port::{HistoryPoint, MetricHistory};
 use crate::values::{corrupt, value_of};
-
-/// Whether a value lies far outside the limits that it was held against; without limits it does not.
-pub(crate) fn far(actual: &MetricValue, limits: Option<&str>) -> Result<bool, StoreError> {
-    let Some((limits, value)) = limits.zip(actual.as_f64()) else {
-        return Ok(false);
-    };
-    let limits: Limits = serde_json::from_str(limits).map_err(|e| corrupt("limits", e))?;
-    Ok(limits.is_far(value))
-}
 
 /// The metrics of one verdict.
 pub(crate) struct Page {

@@ -305,7 +305,7 @@ pub trait MetricStore: Feedback + Moves + FleetLog + Size + Send + Sync {
 
     /// The checks that were broken ([`CheckResult::is_breach`]) in the partitions of one series of a dataset, newest
     /// partition first and newest version of each, at most `limit`. A judge reads them for every
-    /// partition, so that of values and limits only comes how they lie to each other.
+    /// partition, so that they come without values and limits.
     async fn breaches(
         &self,
         dataset: &DatasetId,

@@ -163,34 +163,28 @@ impl Story {
         self.set(key, at, 10.0 * was);
     }
 
-    fn broken(&mut self, at: usize, check: &str, metric: &MetricKey, far: bool) {
+    fn broken(&mut self, at: usize, check: &str, metric: &MetricKey) {
         self.known.verdicts[at].counts.fail += 1;
         self.known.breaches.push(Breach {
             partition: day(at).key,
             check: CheckId::new(check),
             metric: metric.clone(),
-            far,
         });
     }
 
-    /// The learned limits of a metric were left by far on a day.
+    /// The learned limits of a metric were left on a day.
     pub fn breach(&mut self, at: usize, metric: &MetricKey) {
-        self.broken(at, &format!("profile:{metric}"), metric, true);
-    }
-
-    /// The learned limits of a metric were left by a little on a day.
-    pub fn near_breach(&mut self, at: usize, metric: &MetricKey) {
-        self.broken(at, &format!("profile:{metric}"), metric, false);
+        self.broken(at, &format!("profile:{metric}"), metric);
     }
 
     /// The partition of a day is an earlier one again.
     pub fn stale(&mut self, at: usize) {
-        self.broken(at, "stale", &MetricKey::table(Metric::RowCount), false);
+        self.broken(at, "stale", &MetricKey::table(Metric::RowCount));
     }
 
     /// A rule that the owner wrote was broken on a day.
     pub fn break_rule(&mut self, at: usize, metric: &MetricKey) {
-        self.broken(at, "rule", metric, false);
+        self.broken(at, "rule", metric);
     }
 
     /// An incident is open since before anything was answered.

@@ -26,7 +26,7 @@ use super::rows::{Cells, spelt, unspelt_json};
 use super::{PostgresStore, errors, results, sql};
 use crate::error::StoreError;
 use crate::examined::{Dialect, Examined};
-use crate::history::{self, Page, far};
+use crate::history::{self, Page};
 use crate::port::{
     AttemptRow, Breach, Health, Judged, Later, MetricHistory, MetricStore, NodeRow, ResultFilter,
     ResultRow, RunFilter, RunSum, Verdict,
@@ -184,13 +184,10 @@ fn attempt(cells: &Cells<'_>) -> Result<AttemptRow, StoreError> {
 }
 
 fn breach(cells: &Cells<'_>) -> Result<Breach, StoreError> {
-    let actual = cells.text_or_none("actual")?;
-    let actual = value_of(cells.get("kind")?, actual.as_deref())?;
     Ok(Breach {
         partition: PartitionKey(cells.text("partition")?),
         check: CheckId(cells.text("check_id")?),
         metric: cells.metric_key()?,
-        far: far(&actual, cells.get("limits")?)?,
     })
 }
 

@@ -213,7 +213,7 @@ macro_rules! breaches {
     ($where:literal) => {
         concat!(
             "SELECT v.partition, c.check_id, m.metric, m.column_name, m.args, m.filter, \
-             m.semantics, c.kind, c.actual, c.limits::text AS limits \
+             m.semantics \
              FROM ledger l JOIN verdict v ON v.dataset_id = l.dataset_id \
              AND v.partition = l.partition \
              AND NOT v.superseded AND (v.fail > 0 OR v.warn > 0) \

@@ -25,7 +25,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use super::rows::{Cells, corrupt, micros, value_of};
 use super::{SqliteStore, changes, sql};
 use crate::error::StoreError;
-use crate::history::{self, Page, far};
+use crate::history::{self, Page};
 use crate::port::{
     AttemptRow, Breach, Health, Judged, Later, MetricHistory, MetricStore, NodeRow, ResultFilter,
     ResultRow, RunFilter, RunSum, Verdict,
@@ -98,10 +98,6 @@ fn breach(cells: &Cells<'_>) -> Result<Breach, StoreError> {
         partition: PartitionKey(cells.text("partition")?),
         check: assay_model::ids::CheckId(cells.text("check_id")?),
         metric: cells.metric_key()?,
-        far: far(
-            &value_of(cells.get("kind")?, cells.get("actual")?)?,
-            cells.get("limits")?,
-        )?,
     })
 }
 

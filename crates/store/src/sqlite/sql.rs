@@ -218,7 +218,7 @@ macro_rules! breaches {
     ($from:literal, $where:literal) => {
         concat!(
             "SELECT v.partition, c.check_id, m.metric, m.column_name, m.args, m.filter, \
-             m.semantics, c.kind, c.actual, c.limits FROM ",
+             m.semantics FROM ",
             $from,
             " CROSS JOIN verdict v ON v.dataset_id = l.dataset_id \
              AND v.partition = l.partition AND v.superseded = 0 AND (v.fail > 0 OR v.warn > 0) \
