@@ -3,7 +3,8 @@
 //! Comes in: the ledger, the checks that failed, the open incidents, and what the owner excluded in
 //! the definition or answered since. Goes out: for one metric of one partition, whether it teaches
 //! when another is judged, and which check holds it back. It must never let a value teach that a
-//! broken check makes suspect, unless the owner has answered that it was no fault.
+//! broken check makes suspect, unless the owner has answered that it was no fault, or the alarm is of
+//! learned limits and not the only one in a row.
 
 use std::collections::{BTreeMap, BTreeSet};
 

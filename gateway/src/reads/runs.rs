@@ -260,7 +260,7 @@ impl Api {
             tasks_left_out: more + tasks.len().saturating_sub(TASKS) as u64,
             tasks: tasks.into_iter().take(TASKS).cloned().collect(),
             timeline,
-            // Each of them was tried once at least, or will be.
+            // Of tasks that were not read no bars are known: each counts as one.
             timeline_left_out: more + timeline_left_out,
             waits: waits(&snapshot.tasks),
             findings_left_out: bad.saturating_sub(findings.it.len() as u64),
