@@ -3,8 +3,8 @@
 //! In: statements of our own making. Out: their rows as text, or the bytes of a COPY. Each is one
 //! statement by the extended protocol, so that no text can hide a second one. Every connection may
 //! only read, waits for nothing without end, looks names up nowhere but in the system's schema, and
-//! counts itself among those of this machine: [`MOST_SESSIONS`] at a time. One that is dropped
-//! while a statement runs has the server end it.
+//! takes one of the [`MOST_SESSIONS`] places that this machine has there. One that is dropped while a
+//! statement runs has the server end it.
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ impl Session {
             };
             session.wire.give(limit + BEYOND);
             session.set_up(limit)?;
-            if session.place_in_line()? <= u64::from(MOST_SESSIONS) {
+            if session.take_place()? {
                 return Ok(session);
             }
             drop(session);
@@ -136,15 +136,19 @@ impl Session {
         Ok(())
     }
 
-    /// Which of this machine's connections to the database this is, by age.
-    fn place_in_line(&mut self) -> Result<u64, ScanError> {
-        let before = "SELECT count(*) FROM pg_stat_activity a, pg_stat_activity me \
-             WHERE me.pid = pg_backend_pid() AND a.datid = me.datid AND a.usesysid = me.usesysid \
-             AND a.application_name = me.application_name \
-             AND a.client_addr IS NOT DISTINCT FROM me.client_addr \
-             AND (a.backend_start, a.pid) <= (me.backend_start, me.pid)";
-        let rows = self.rows(before)?;
-        Ok(number(&rows, 0).unwrap_or(1))
+    /// Takes one of the places that this machine has in the database for this role, if one is free. It
+    /// is held until the server has ended the session: one that still works is counted, whoever has
+    /// given it up. A standby has such locks, too.
+    fn take_place(&mut self) -> Result<bool, ScanError> {
+        let taken = (1..=MOST_SESSIONS)
+            .map(|place| format!("WHEN pg_catalog.pg_try_advisory_lock(k.key, {place}) THEN 1"))
+            .collect::<Vec<_>>()
+            .join(" ");
+        let rows = self.rows(&format!(
+            "SELECT CASE {taken} ELSE 0 END FROM (SELECT pg_catalog.hashtext('{APPLICATION}/' || \
+             session_user || '/' || coalesce(inet_client_addr()::text, 'here')) AS key) AS k"
+        ))?;
+        Ok(number(&rows, 0) == Some(1))
     }
 
     /// The server that it is connected to.

@@ -200,7 +200,7 @@ fn a_machine_has_few_sessions_at_work_at_a_time() {
     home.database.version = assay_model::source::VersionBy::Checksum;
     home.sql("CREATE VIEW slow AS SELECT id, v, pg_sleep(0.05)::text AS s FROM t WHERE id <= 20");
     home.database.table = "slow".to_owned();
-    let tasks: Vec<_> = (0..8)
+    let tasks: Vec<_> = (0..12)
         .map(|_| {
             let dataset = home.dataset();
             std::thread::spawn(move || list(&dataset, &trusted()).map(drop))
@@ -208,7 +208,7 @@ fn a_machine_has_few_sessions_at_work_at_a_time() {
         .collect();
     let mut most = 0;
     let working = || {
-        home.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'assay source' AND datname = current_database() AND query LIKE '%hashtext%' AND state = 'active'")
+        home.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'assay source' AND datname = current_database() AND query LIKE '%slow%' AND state = 'active'")
     };
     while tasks.iter().any(|task| !task.is_finished()) {
         most = most.max(working().parse::<u32>().unwrap());
@@ -217,4 +217,40 @@ fn a_machine_has_few_sessions_at_work_at_a_time() {
         task.join().unwrap().unwrap();
     }
     assert!((1..=4).contains(&most), "{most}");
+}
+
+/// Holds as many of the places of this machine as are asked for, until `released` has rows.
+fn hold(home: &Home, places: u32) -> std::thread::JoinHandle<String> {
+    home.sql("CREATE TABLE IF NOT EXISTS released(); TRUNCATE released");
+    let (server, url) = (home.server, home.url.clone());
+    let held = format!(
+        "SELECT pg_advisory_lock(hashtext('assay source/' || session_user || '/' || \
+         coalesce(inet_client_addr()::text, 'here')), p) FROM generate_series(1, {places}) p; \
+         DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM released) LOOP PERFORM pg_sleep(0.05); \
+         END LOOP; END $$"
+    );
+    let holder = std::thread::spawn(move || server.sql(&url, &held));
+    let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND database \
+                 = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    until("held", || home.sql(locks) == places.to_string());
+    holder
+}
+
+#[test]
+fn a_task_waits_while_all_places_of_its_machine_are_taken() {
+    let home = filled();
+    let dataset = home.dataset();
+    let release = |holder: std::thread::JoinHandle<String>| {
+        home.sql("INSERT INTO released DEFAULT VALUES");
+        holder.join().unwrap();
+    };
+    let three = hold(&home, 3);
+    list(&dataset, &trusted()).unwrap();
+    release(three);
+    let all = hold(&home, 4);
+    let asked = std::thread::spawn(move || list(&dataset, &trusted()).map(drop));
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(!asked.is_finished(), "it waits for its turn");
+    release(all);
+    asked.join().unwrap().unwrap();
 }
