@@ -220,6 +220,21 @@ fn a_declared_daily_feed_that_stops_is_missing_after_its_deadline_and_an_archive
             .iter()
             .all(|e| e.mode == EvaluateMode::Judge)
     );
+    // That is said: a feed that stopped and was copied since looks like it.
+    let told = |notices: &[String]| {
+        let of_end = |n: &&String| n.contains("taken for an archive that has ended");
+        notices.iter().filter(of_end).count()
+    };
+    assert_eq!(told(&found.notices), 1, "{:?}", found.notices);
+    assert!(
+        found.notices[0].contains("after 2024-02-"),
+        "{:?}",
+        found.notices
+    );
+    let live = look(&learned, &[], at("2024-03-01T05:00:00Z")).unwrap();
+    assert_eq!(told(&live.notices), 0, "{:?}", live.notices);
+    let found = look(&declared, &[], Timestamp::now()).unwrap();
+    assert_eq!(told(&found.notices), 0, "its rhythm never ends");
 }
 
 #[test]

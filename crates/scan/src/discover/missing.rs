@@ -30,7 +30,21 @@ const ARRIVALS: usize = 5;
 /// The partitions that are missing and not yet reported.
 #[must_use]
 pub fn missing(seen: &[Seen], maker: &KeyMaker, facts: &Facts<'_>) -> Vec<Partition> {
-    let mut series: BTreeMap<String, Vec<(&Seen, DateTime, Unit)>> = BTreeMap::new();
+    let series = by_series(seen);
+    let allowed = allowed_delay(facts);
+    let mut found: Vec<Partition> = series
+        .values()
+        .flat_map(|members| missing_of_series(members, maker, facts, allowed))
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+/// The partitions of each series whose data time is known.
+type Members<'a> = Vec<(&'a Seen, DateTime, Unit)>;
+
+fn by_series(seen: &[Seen]) -> BTreeMap<String, Members<'_>> {
+    let mut series: BTreeMap<String, Members<'_>> = BTreeMap::new();
     for partition in seen {
         if let Some((start, unit)) = partition.key.span {
             let members = series
@@ -39,13 +53,33 @@ pub fn missing(seen: &[Seen], maker: &KeyMaker, facts: &Facts<'_>) -> Vec<Partit
             members.push((partition, start, unit));
         }
     }
+    series
+}
+
+/// A sentence when partitions would be missing after the newest one if it were not taken for the end
+/// of an archive: a feed that stopped and was copied since looks like one.
+#[must_use]
+pub fn taken_for_archives(seen: &[Seen], maker: &KeyMaker, facts: &Facts<'_>) -> Option<String> {
+    if facts.dataset.partitions.cadence.is_some() {
+        return None;
+    }
     let allowed = allowed_delay(facts);
-    let mut found: Vec<Partition> = series
-        .values()
-        .flat_map(|members| missing_of_series(members, maker, facts, allowed))
-        .collect();
-    found.sort_unstable();
-    found
+    let ended = by_series(seen).into_values().filter_map(|members| {
+        let line = Line::of(&members, facts)?;
+        let newest = &line.newest.key;
+        let here = maker.zone().to_datetime(facts.now);
+        let end = line.end();
+        let next = line.rhythm.expected(end, here).find(|at| *at > end)?;
+        let next = maker.sibling(newest, next)?.partition;
+        let due = is_due(&next, allowed, facts.now);
+        (due && !line.is_open(facts.now)).then(|| newest.partition.key.clone())
+    });
+    let newest = ended.max()?;
+    Some(format!(
+        "nothing is reported as missing after {newest}: its files came so long after its data time \
+         that they are taken for an archive that has ended; declare `cadence` under assayPartitions \
+         to have later partitions reported"
+    ))
 }
 
 /// A sentence when there are holes between partitions and no rhythm is known to judge them by: none
@@ -88,42 +122,78 @@ pub fn unjudged_gaps(seen: &[Seen], facts: &Facts<'_>) -> Option<String> {
     })
 }
 
+/// The partitions of a series as a line in time.
+struct Line<'a> {
+    starts: Vec<DateTime>,
+    rhythm: Rhythm,
+    is_declared: bool,
+    newest: &'a Seen,
+}
+
+impl<'a> Line<'a> {
+    /// `None` where no rhythm is known.
+    fn of(members: &[(&'a Seen, DateTime, Unit)], facts: &Facts<'_>) -> Option<Self> {
+        let (like, _, unit) = members[0];
+        let mut starts: Vec<DateTime> = members.iter().map(|(_, start, _)| *start).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        let declared = facts
+            .dataset
+            .partitions
+            .cadence
+            .map(|cadence| Rhythm::declared(cadence, unit));
+        let rhythm = declared.or_else(|| Rhythm::learned(&starts, unit))?;
+        let newest = members.iter().max_by_key(|(_, start, _)| *start);
+        Some(Self {
+            starts,
+            rhythm,
+            is_declared: declared.is_some(),
+            newest: newest.map_or(like, |(seen, ..)| *seen),
+        })
+    }
+
+    /// The begin of the newest.
+    fn end(&self) -> DateTime {
+        self.starts[self.starts.len() - 1]
+    }
+
+    /// Whether more are expected after the newest.
+    fn is_open(&self, now: Timestamp) -> bool {
+        self.is_declared || is_live(self.newest, self.rhythm, now)
+    }
+}
+
+/// Whether the deadline of a partition has passed.
+fn is_due(partition: &Partition, allowed: SignedDuration, now: Timestamp) -> bool {
+    let deadline = partition.end.and_then(|end| end.checked_add(allowed).ok());
+    deadline.is_some_and(|at| at <= now)
+}
+
 fn missing_of_series(
     members: &[(&Seen, DateTime, Unit)],
     maker: &KeyMaker,
     facts: &Facts<'_>,
     allowed: SignedDuration,
 ) -> Vec<Partition> {
-    let (like, _, unit) = members[0];
-    let mut starts: Vec<DateTime> = members.iter().map(|(_, start, _)| *start).collect();
-    starts.sort_unstable();
-    starts.dedup();
-    let declared = facts
-        .dataset
-        .partitions
-        .cadence
-        .map(|cadence| Rhythm::declared(cadence, unit));
-    let Some(rhythm) = declared.or_else(|| Rhythm::learned(&starts, unit)) else {
+    let Some(line) = Line::of(members, facts) else {
         return Vec::new();
     };
-    let newest = members
-        .iter()
-        .max_by_key(|(_, start, _)| *start)
-        .map_or(like, |(s, ..)| *s);
-    let open = declared.is_some() || is_live(newest, rhythm, facts.now);
+    let like = members[0].0;
     let here = maker.zone().to_datetime(facts.now);
-    let last = if open { here } else { starts[starts.len() - 1] };
+    let last = if line.is_open(facts.now) {
+        here
+    } else {
+        line.end()
+    };
+    let starts = &line.starts;
     let present: BTreeSet<&DateTime> = starts.iter().collect();
     let ledger = facts.by_key();
-    rhythm
+    line.rhythm
         .expected(starts[0], last)
         .filter(|start| !present.contains(start))
         .filter_map(|start| maker.sibling(&like.key, start))
         .map(|key| key.partition)
-        .filter(|partition| {
-            let deadline = partition.end.and_then(|end| end.checked_add(allowed).ok());
-            deadline.is_some_and(|at| at <= facts.now)
-        })
+        .filter(|partition| is_due(partition, allowed, facts.now))
         .filter(|partition| {
             is_news(
                 ledger.get(partition.key.as_str()).copied(),

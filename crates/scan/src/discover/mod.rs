@@ -189,6 +189,7 @@ fn plan(
     // A partition that is gone before it was judged, and expected, is missing.
     let expected = |partition: &Partition| absent_now.contains(&partition.key.as_str());
     let gaps = missing::unjudged_gaps(seen, facts);
+    let ended = missing::taken_for_archives(seen, &assigned.maker, facts);
     let changed = changed(facts, &judges, again.len());
     let mut discovery = Discovery {
         sightings: sightings
@@ -198,7 +199,10 @@ fn plan(
             .collect(),
         unchanged,
         ignored: assigned.ignored,
-        notices: gone.notice.into_iter().chain(gaps).chain(changed).collect(),
+        notices: [gone.notice, gaps, ended, changed]
+            .into_iter()
+            .flatten()
+            .collect(),
         ..Discovery::default()
     };
     let asked = match facts.dataset.asking().next() {
