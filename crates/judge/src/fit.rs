@@ -8,7 +8,7 @@ use crate::calendar::{Calendar, Days};
 use crate::choice::choose;
 use crate::predict::{Predictions, median};
 use crate::scale::Scale;
-use crate::series::{Point, Policy, SeriesInput};
+use crate::series::{OfParts, Point, Policy, SeriesInput};
 use crate::width::{Miss, Side, Weights, draw_in, lend, sides};
 
 /// What was learned of one series, before the partition's factor is known.
@@ -38,9 +38,10 @@ pub(crate) struct Lesson {
 /// What the series of a partition share while they are learned, so that nothing is made twice.
 #[derive(Default)]
 pub(crate) struct Room {
-    /// How far each past partition lay outside limits made without it (1 is on the limit), by the
-    /// series that was farthest outside. The newest is the first; below zero where no series tells.
-    pub(crate) worst: Vec<f64>,
+    /// For each part of the metrics: how far each past partition lay outside limits made without it
+    /// (1 is on the limit), by the series of the part that was farthest outside. The newest is the
+    /// first; below zero where no series tells.
+    pub(crate) worst: OfParts<Vec<f64>>,
     days: Days,
     weights: Weights,
     predictions: Predictions,
@@ -119,10 +120,12 @@ fn fit(
     let weights = room.weights.of(values.len());
     let (mut down, mut up) = sides(misses, weights);
     lend(&mut down, &mut up, misses.len(), policy.steady_points);
-    let floor = scale.floor(scale.back(best.center), || sample_size(points));
+    let level = scale.back(best.center);
+    let floor = scale.floor(series.kind, level, || sample_size(points));
     let (below, above) = series.kind.shares();
-    if room.worst.len() < values.len() {
-        room.worst.resize(values.len(), UNTOLD);
+    let worst_of_part = &mut room.worst[series.kind.part() as usize];
+    if worst_of_part.len() < values.len() {
+        worst_of_part.resize(values.len(), UNTOLD);
     }
     for &(at, miss) in misses.iter() {
         let back = values.len() - 1 - at;
@@ -131,7 +134,7 @@ fn fit(
         } else {
             (&up, above)
         };
-        let worst = &mut room.worst[back];
+        let worst = &mut worst_of_part[back];
         *worst = exceeded(side, share, (miss.abs(), weights[back]), floor, *worst);
     }
     Some(Fit {

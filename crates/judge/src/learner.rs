@@ -11,16 +11,18 @@
 //! Misses far outside the bulk are drawn in first: an unnoticed fault of the past must not hide
 //! the next one. What is measured says which side may be wider or narrower (`SeriesKind::shares`).
 //!
-//! Per partition: the widths are multiplied by one factor. It starts from the number of moving
-//! series (a t5 tail falls with the fifth power, so that M series need a factor of M^(1/5)) and is
-//! corrected by how often the joint past, each partition left out of its own widths, would have
-//! left the limits. Correlated metrics alarm together and are counted once.
+//! Per partition: the widths are multiplied by a factor, one for counts of rows and bytes and one for
+//! all other metrics. The counts have a tenth of the budget to themselves, or more where there are
+//! few others, so that their limits do not depend on what else is measured. A factor starts from
+//! the number of moving series (a t5 tail falls with the fifth power, so that M series need a factor
+//! of M^(1/5)) and is corrected by how often the joint past, each partition left out of its own
+//! widths, would have left the limits. Correlated metrics alarm together and are counted once.
 
 use crate::fit::{Lesson, Outcome, Room, learn};
-use crate::series::{Limits, Policy, SeriesInput};
+use crate::series::{Limits, OfParts, Part, Policy, SeriesInput};
 
 /// The version of the arithmetic in this module; stored with every limit.
-pub const MODEL_VERSION: u16 = 3;
+pub const MODEL_VERSION: u16 = 4;
 
 /// The number of series and the budget for which a side's width is meant.
 const REFERENCE_SERIES: f64 = 30.0;
@@ -29,6 +31,8 @@ const REFERENCE_BUDGET: f64 = 0.02;
 const TAIL: f64 = 5.0;
 /// How many partitions of the joint past the assumed tail is worth.
 const PRIOR_PARTITIONS: f64 = 200.0;
+/// The least share of a partition's budget that is for how much there is of it.
+const VOLUME_SHARE: f64 = 0.1;
 /// A past partition this far outside its limits was a fault, not a false alarm.
 const FAULT: f64 = 2.5;
 /// Bounds of the partition's factor, as multiples of where it starts.
@@ -47,26 +51,55 @@ pub fn judge_series(series: &SeriesInput<'_>, policy: &Policy) -> Limits {
 pub fn judge_partition(series: &[SeriesInput<'_>], policy: &Policy) -> Vec<Limits> {
     let mut room = Room::default();
     let learned: Vec<Lesson> = series.iter().map(|s| learn(s, &mut room, policy)).collect();
-    let moving = learned
-        .iter()
-        .filter(|l| matches!(l.outcome, Outcome::Fitted(_)))
-        .count();
-    let factor = factor(moving, room.worst, policy);
+    let factors = factors(&learned, series, room.worst, policy);
     learned
         .into_iter()
         .zip(series)
-        .map(|(learned, input)| limits(learned, input, factor, policy))
+        .map(|(learned, input)| {
+            let factor = factors[input.kind.part() as usize];
+            limits(learned, input, factor, policy)
+        })
         .collect()
 }
 
-/// The partition's factor on all widths; see the module's head.
-fn factor(moving: usize, mut worst: Vec<f64>, policy: &Policy) -> f64 {
+/// The factor of each part of the metrics, by what its share of the budget is.
+fn factors(
+    learned: &[Lesson],
+    series: &[SeriesInput<'_>],
+    worst: OfParts<Vec<f64>>,
+    policy: &Policy,
+) -> OfParts<f64> {
+    let mut moving = [0_u32; Part::ALL.len()];
+    for (lesson, input) in learned.iter().zip(series) {
+        if matches!(lesson.outcome, Outcome::Fitted(_)) {
+            moving[input.kind.part() as usize] += 1;
+        }
+    }
+    let all: u32 = moving.iter().sum();
+    let of_volume = moving[Part::Volume as usize];
+    let volume = match f64::from(of_volume) / f64::from(all.max(1)) {
+        share if share > 0.0 => share.max(VOLUME_SHARE),
+        none => none,
+    };
+    let mut factors = [1.0; Part::ALL.len()];
+    for (part, worst) in Part::ALL.into_iter().zip(worst) {
+        let share = match part {
+            Part::Volume => volume,
+            Part::Content => 1.0 - volume,
+        };
+        let budget = policy.budget * share;
+        factors[part as usize] = factor(moving[part as usize], worst, budget);
+    }
+    factors
+}
+
+/// The factor on all widths of a part; see the module's head.
+fn factor(moving: u32, mut worst: Vec<f64>, budget: f64) -> f64 {
     if moving == 0 {
         return 1.0;
     }
-    let budget = policy.budget.clamp(1e-6, 0.5);
-    #[expect(clippy::cast_precision_loss, reason = "a number of metrics is small")]
-    let start = (moving as f64 / REFERENCE_SERIES * REFERENCE_BUDGET / budget)
+    let budget = budget.clamp(1e-6, 0.5);
+    let start = (f64::from(moving) / REFERENCE_SERIES * REFERENCE_BUDGET / budget)
         .powf(1.0 / TAIL)
         .max(0.2);
     worst.retain(|w| *w >= 0.0 && *w < FAULT);

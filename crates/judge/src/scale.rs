@@ -8,7 +8,8 @@ use std::f64::consts::FRAC_PI_2;
 
 use crate::series::SeriesKind;
 
-/// Amounts whose greatest value is below this multiple of the least are measured as they are.
+/// Amounts whose greatest value is below this multiple of the least are measured as they are; counts
+/// of rows and bytes never are.
 const LOG_RATIO: f64 = 1.5;
 
 /// A monotone transform and its inverse.
@@ -27,6 +28,8 @@ impl Scale {
         match kind {
             SeriesKind::Fraction if min >= 0.0 && max <= 1.0 => Self::Arcsine(1.0),
             SeriesKind::Percent if min >= 0.0 && max <= 100.0 => Self::Arcsine(100.0),
+            // However wide, a limit of what is there lies above nothing.
+            SeriesKind::Volume if min > 0.0 => Self::Log,
             _ if min > 0.0 && max > LOG_RATIO * min => Self::Log,
             _ if min == 0.0 => Self::Sqrt,
             _ => Self::Plain,
@@ -64,12 +67,19 @@ impl Scale {
     }
 
     /// The least half-width that limits may have around `level` (in plain numbers), on the scale:
-    /// 0.2 % of the level, or two standard errors of a share of `rows` rows (the arcsine of a
+    /// 0.2 % of the level; half the standard error of a count (√n, so that one of a few dozen rows
+    /// has room for one or two); or two standard errors of a share of `rows` rows (the arcsine of a
     /// share has standard error 1 / (2 √rows) whatever the share).
-    pub(crate) fn floor(self, level: f64, rows: impl FnOnce() -> Option<f64>) -> f64 {
+    pub(crate) fn floor(
+        self,
+        kind: SeriesKind,
+        level: f64,
+        rows: impl FnOnce() -> Option<f64>,
+    ) -> f64 {
         const RELATIVE: f64 = 0.002;
         match self {
             Self::Plain => RELATIVE * level.abs(),
+            Self::Log if kind == SeriesKind::Volume => RELATIVE.max(0.5 / level.max(1.0).sqrt()),
             Self::Log => RELATIVE,
             Self::Sqrt => RELATIVE * level.abs().sqrt(),
             Self::Arcsine(_) => rows().filter(|n| *n >= 1.0).map_or(0.0, |n| 1.0 / n.sqrt()),
@@ -88,6 +98,22 @@ mod tests {
                 assert!((scale.back(scale.to(x)) - x).abs() < 1e-9 * x);
             }
         }
+    }
+
+    #[test]
+    fn rows_that_hardly_vary_are_on_the_log_scale_and_their_limit_is_never_below_none() {
+        let scale = Scale::choose(SeriesKind::Volume, 680.0, 994.0);
+        assert_eq!(scale, Scale::Log);
+        let center = scale.to(900.0);
+        let lower = scale.limit(center - 5.0);
+        assert!(lower.is_some_and(|lower| lower > 0.0), "{lower:?}");
+        let floor = |level| scale.floor(SeriesKind::Volume, level, || None);
+        assert!((floor(100.0) - 0.05).abs() < 1e-12);
+        assert!((floor(1e9) - 0.002).abs() < 1e-12);
+        assert_eq!(
+            Scale::choose(SeriesKind::Amount, 680.0, 994.0),
+            Scale::Plain
+        );
     }
 
     #[test]

@@ -10,7 +10,9 @@ pub enum SeriesKind {
     Fraction,
     /// A share from 0 to 100.
     Percent,
-    /// A number that grows with the rows: a count of rows or bytes, or a sum.
+    /// How much there is of the partition itself: a count of its rows or bytes.
+    Volume,
+    /// Another number that grows with the rows: a sum.
     Amount,
     /// The least of a partition's values.
     Least,
@@ -34,7 +36,8 @@ impl SeriesKind {
             Self::Percent
         } else {
             match lower.as_str() {
-                "rowcount" | "row_count" | "bytecount" | "sum" => Self::Amount,
+                "rowcount" | "row_count" | "bytecount" => Self::Volume,
+                "sum" => Self::Amount,
                 "min" => Self::Least,
                 "max" => Self::Greatest,
                 _ => Self::Number,
@@ -51,9 +54,17 @@ impl SeriesKind {
     pub(crate) const fn shares(self) -> (f64, f64) {
         match self {
             Self::Fraction | Self::Percent | Self::Number => (1.0, 1.0),
-            Self::Amount => (1.0, 0.8),
+            Self::Volume | Self::Amount => (1.0, 0.8),
             Self::Least => (1.0, 0.7),
             Self::Greatest => (2.0, 1.0),
+        }
+    }
+
+    /// Which part of the partition's budget its alarms are paid from.
+    pub(crate) const fn part(self) -> Part {
+        match self {
+            Self::Volume => Part::Volume,
+            _ => Part::Content,
         }
     }
 
@@ -71,6 +82,23 @@ impl SeriesKind {
     pub fn of_metric(metric: Metric) -> Self {
         Self::of_name(metric.as_str())
     }
+}
+
+/// A part of a partition's metrics that has a share of its budget and a factor of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// How much there is. Owners look at it first: what a hundred other metrics do in bad days must
+    /// not take its limits away.
+    Volume,
+    /// What the values are.
+    Content,
+}
+
+/// Something for each part, by its place in [`Part::ALL`].
+pub(crate) type OfParts<T> = [T; Part::ALL.len()];
+
+impl Part {
+    pub(crate) const ALL: [Self; 2] = [Self::Volume, Self::Content];
 }
 
 /// One earlier partition in a metric's history.

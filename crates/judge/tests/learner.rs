@@ -168,6 +168,33 @@ fn more_metrics_or_a_smaller_budget_make_each_limit_wider() {
 }
 
 #[test]
+fn what_other_metrics_do_on_bad_days_does_not_take_the_limits_of_rows_away() {
+    let rows = daily((0..60).map(|i| 1e3 + 40.0 * noise(i)));
+    // Every ninth day is a bad one for all other metrics at once.
+    let wild: Vec<Vec<Point>> = (0..80)
+        .map(|k| {
+            let usual = move |i: u64| 1e4 + 100.0 * noise(i * 61 + k);
+            daily((0..60).map(move |i| usual(i) + if i % 9 == 0 { 4e2 } else { 0.0 }))
+        })
+        .collect();
+    let inputs: Vec<SeriesInput<'_>> = std::iter::once((SeriesKind::Volume, &rows))
+        .chain(wild.iter().map(|points| (SeriesKind::Number, points)))
+        .map(|(kind, points)| SeriesInput {
+            kind,
+            points,
+            date: None,
+        })
+        .collect();
+    let policy = Policy::default();
+    let among_ten = &judge_partition(&inputs[..10], &policy)[0];
+    let among_all = &judge_partition(&inputs, &policy)[0];
+    assert_eq!(among_all, among_ten);
+    assert!(among_all.accepts(960.0), "{among_all:?}");
+    assert!(!among_all.accepts(700.0), "{among_all:?}");
+    assert!(!among_all.accepts(1_300.0), "{among_all:?}");
+}
+
+#[test]
 fn a_backtest_names_the_outages_of_the_past_and_no_quiet_day() {
     let mut values: Vec<f64> = (0..100).map(|i| 10_000.0 + 300.0 * noise(i)).collect();
     values[70] = 12.0;
