@@ -27,7 +27,7 @@ lint: ## formatting and lints, without changing anything
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --features $(FEATURES),$(CLOUD) --no-deps --locked --quiet
 
 unit: tools ## all tests
-	ASSAY_PYTHON="$(PY)" $(CARGO) test --workspace --features $(FEATURES),$(CLOUD) --locked
+	ASSAY_PYTHON="$(PY)" $(CARGO) test --workspace --features $(FEATURES),$(CLOUD) --locked --no-fail-fast
 
 infra: ## Terraform: format, tests, applied to a server of AWS APIs and destroyed, rules over what is planned (STEPS: some of them)
 	ASSAY_TOOLS="$(TOOLS)" python3 infra/test/run $(STEPS)

@@ -173,7 +173,7 @@ fn what_other_metrics_do_on_bad_days_does_not_take_the_limits_of_rows_away() {
     // Every ninth day is a bad one for all other metrics at once.
     let wild: Vec<Vec<Point>> = (0..80)
         .map(|k| {
-            let usual = move |i: u64| 1e4 + 100.0 * noise(i * 61 + k);
+            let usual = move |i: usize| 1e4 + 100.0 * noise(i * 61 + k);
             daily((0..60).map(move |i| usual(i) + if i % 9 == 0 { 4e2 } else { 0.0 }))
         })
         .collect();

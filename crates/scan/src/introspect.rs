@@ -5,6 +5,7 @@
 //! from a sample of at most [`SAMPLED`] partitions; the row estimate scales the sample by bytes.
 
 mod decimals;
+mod sniff;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -323,11 +324,12 @@ fn guess_format(objects: &Objects, path: &str) -> Result<Format, ScanError> {
         .into_iter()
         .max_by_key(|(_, count)| *count)
         .map(|(kind, _)| kind);
-    let mut examples = listing
+    let readable: Vec<&ObjectRef> = listing
         .iter()
         .filter(|object| object.size > 0)
         .filter(|object| named.is_none() || format_by_name(&object.path) == named)
-        .map(|object| head(objects, object));
+        .collect();
+    let mut examples = readable.iter().map(|object| head(objects, object));
     // The first that can be read; the reason of the first that cannot, when none can.
     let Some(first) = examples.next() else {
         return Err(ScanError::Definition {
@@ -337,11 +339,11 @@ fn guess_format(objects: &Objects, path: &str) -> Result<Format, ScanError> {
             remedy: "name a folder or file with Parquet, CSV, JSON lines, Avro or Arrow".to_owned(),
         });
     };
-    let head = match first {
+    let head_of_first = match first {
         Ok(head) => head,
         Err(error) => examples.find_map(Result::ok).ok_or(error)?,
     };
-    let kind = named.unwrap_or(match head.trim_ascii_start() {
+    let kind = named.unwrap_or(match head_of_first.trim_ascii_start() {
         [b'P', b'A', b'R', b'1', ..] => FormatKind::Parquet,
         [b'O', b'b', b'j', 1, ..] => FormatKind::Avro,
         [b'A', b'R', b'R', b'O', b'W', b'1', ..] => FormatKind::Arrow,
@@ -350,7 +352,11 @@ fn guess_format(objects: &Objects, path: &str) -> Result<Format, ScanError> {
     });
     let mut format = Format::of(kind);
     if kind == FormatKind::Csv {
-        sniff(&head, &mut format);
+        sniff::marks(&head_of_first, &mut format);
+        let others = spread(readable.len()).into_iter().skip(1);
+        let others = others.filter_map(|at| head(objects, readable[at]).ok());
+        let heads = std::iter::once(head_of_first).chain(others);
+        sniff::null_tokens(heads, &mut format);
     }
     Ok(format)
 }
@@ -367,37 +373,6 @@ pub(crate) fn head(objects: &Objects, object: &ObjectRef) -> Result<Vec<u8>, Sca
     let length = plain.fill(&mut head)?;
     head.truncate(length);
     Ok(head)
-}
-
-/// The delimiter that most often comes equally often in the first lines, and whether there is a
-/// header: a first line with a number in it is none.
-fn sniff(head: &[u8], format: &mut Format) {
-    let text = String::from_utf8_lossy(head);
-    let lines: Vec<&str> = text
-        .lines()
-        .take(20)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let Some(first) = lines.first() else { return };
-    let score = |delimiter: &char| {
-        let wanted = first.matches(*delimiter).count();
-        let equal = lines
-            .iter()
-            .filter(|l| l.matches(*delimiter).count() == wanted)
-            .count();
-        if wanted == 0 { (0, 0) } else { (equal, wanted) }
-    };
-    let best = [',', '\t', ';', '|'].into_iter().max_by_key(score);
-    if let Some(best) = best.filter(|best| score(best).0 > 0) {
-        format.delimiter = best;
-    }
-    let is_number = |field: &str| {
-        !matches!(
-            values::number(field.trim_matches('"').as_bytes()),
-            assay_metrics::Number::None
-        )
-    };
-    format.header = !first.split(format.delimiter).any(is_number);
 }
 
 fn columns(

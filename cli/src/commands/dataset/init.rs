@@ -211,6 +211,14 @@ fn tell(
     for ignored in &found.ignored {
         cx.screen.note(&format!("passed over: {ignored}"));
     }
+    let written: Vec<&str> = words_for_null(found).collect();
+    if !written.is_empty() {
+        cx.screen.note(&format!(
+            "{} is read as NULL in every column (assayFormat.nullTokens): it stands among numbers \
+             or times",
+            written.join(", ")
+        ));
+    }
     if to_screen {
         cx.screen.note(&format!("{id}: {seen}"));
         return Ok(());
@@ -228,10 +236,17 @@ fn tell(
         "bytes": found.bytes,
         "columns": found.columns.len(),
         "checks": suggested,
+        "nullTokens": words_for_null(found).collect::<Vec<_>>(),
         "ignored": found.ignored,
     });
     cx.screen
         .items("DatasetDraft", &[item], &json!({}), Exit::Ok)
+}
+
+/// What stands for NULL beside nothing at all.
+fn words_for_null(found: &Introspection) -> impl Iterator<Item = &str> {
+    let words = found.format.null_tokens.iter().map(String::as_str);
+    words.filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
