@@ -4,6 +4,7 @@
 //! Out: one result per check, in order, and their counts. It must never leave a check out, pass a
 //! check that it could not evaluate, or read the clock.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use assay_model::check::{Check, CheckOrigin, Expectation, Severity};
@@ -13,7 +14,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::compare::{compare_decimals, hides_age, meets_of};
-use crate::exact::{moving, stale, stopped_being_computable};
+use crate::exact::{MOVING_MIN, MOVING_WINDOW, moves, repeated, stopped_being_computable};
 use crate::explain::{of_fixed, of_learned};
 use crate::learner::judge_partition;
 use crate::regimes::{ENOUGH, two_groups};
@@ -302,7 +303,7 @@ impl<'a> Bench<'a> {
         if let Some(groups) = two_groups(SeriesKind::of_metric(check.metric.metric), past) {
             return of_two_groups(groups, limits.learned_from.len());
         }
-        let limits = &widened(limits, error_bound);
+        let limits = &*widened(limits, error_bound);
         let stored = self.stored(&check.metric, limits, past.len());
         let Some(value) = value else {
             let why = "there is no value to judge, and the last partition in order had none either";
@@ -473,24 +474,24 @@ impl<'a> Bench<'a> {
     }
 
     fn stale(&self, severity: Severity) -> Ruling {
-        let pasts: Vec<(Vec<Option<f64>>, Option<f64>)> = self
-            .histories
-            .iter()
-            .map(|(key, points)| {
-                let past = points.iter().map(|p| p.value).collect();
-                (past, self.values.get(key).and_then(|v| v.value.as_f64()))
-            })
-            .collect();
-        let longest = pasts.iter().map(|(past, _)| past.len()).max().unwrap_or(0);
+        let lengths = self.histories.values().map(|points| points.len());
+        let longest = lengths.max().unwrap_or(0);
         if longest < self.policy.min_points {
             let more = u32::try_from(self.policy.min_points - longest).unwrap_or(u32::MAX);
             return learning(more, &[]);
         }
-        let series: Vec<_> = pasts
+        let pasts = self.histories.iter().map(|(key, points)| {
+            let newest = &points[points.len().saturating_sub(MOVING_WINDOW)..];
+            let past: Vec<Option<f64>> = newest.iter().map(|p| p.value).collect();
+            (past, self.values.get(key).and_then(|v| v.value.as_f64()))
+        });
+        let pasts: Vec<(Vec<Option<f64>>, Option<f64>)> =
+            pasts.filter(|(past, _)| moves(past)).collect();
+        let moving: Vec<_> = pasts
             .iter()
             .map(|(past, value)| (&past[..], *value))
             .collect();
-        if let Some(found) = stale(&series) {
+        if let Some(found) = repeated(&moving) {
             let keys = self.context.past_keys;
             let which = keys
                 .len()
@@ -502,7 +503,7 @@ impl<'a> Bench<'a> {
             );
             return Ruling::because(breach(severity), why);
         }
-        if moving(&series) < crate::exact::MOVING_MIN {
+        if moving.len() < MOVING_MIN {
             return Ruling::because(Outcome::Skipped, "fewer than three metrics move");
         }
         Ruling::plain(Outcome::Pass)
@@ -511,11 +512,12 @@ impl<'a> Bench<'a> {
 
 /// Limits at least as wide as the measuring errors of the value and of those it was learned from:
 /// an estimate that moves by its own error has not moved.
-fn widened(limits: &series::Limits, error_bound: Option<f64>) -> series::Limits {
-    let mut limits = limits.clone();
+fn widened(limits: &series::Limits, error_bound: Option<f64>) -> Cow<'_, series::Limits> {
+    let mut limits = Cow::Borrowed(limits);
     if let (Some(error), Some(expected)) = (error_bound, limits.expected) {
         // One error on each side of the difference, and one for the step between two estimates.
         let least = 3.0 * error.abs() * expected.abs();
+        let limits = limits.to_mut();
         limits.lower = limits.lower.map(|lower| lower.min(expected - least));
         limits.upper = limits.upper.map(|upper| upper.max(expected + least));
     }

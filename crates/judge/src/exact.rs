@@ -9,8 +9,8 @@ use crate::series::Point;
 pub const STALE_LOOKBACK: usize = 3;
 /// The share of moving metrics that must repeat, bit for bit.
 pub const STALE_SHARE: f64 = 0.9;
-/// How many earlier partitions tell which metrics move.
-const MOVING_WINDOW: usize = 60;
+/// How many earlier partitions tell which metrics move: no more of a past is looked at.
+pub(crate) const MOVING_WINDOW: usize = 60;
 /// A metric moves when it took more different values than this share of the partitions.
 const MOVING_SHARE: f64 = 0.3;
 /// Fewer moving metrics than this prove nothing.
@@ -34,7 +34,12 @@ pub struct Stale {
 /// repeated partition is named.
 #[must_use]
 pub fn stale(series: &[(&[Option<f64>], Option<f64>)]) -> Option<Stale> {
-    let moving: Vec<_> = series.iter().filter(|(past, _)| moves(past)).collect();
+    let moving = series.iter().filter(|(past, _)| moves(past));
+    repeated(&moving.copied().collect::<Vec<_>>())
+}
+
+/// The same, of the metrics that move alone ([`moves`]).
+pub(crate) fn repeated(moving: &[(&[Option<f64>], Option<f64>)]) -> Option<Stale> {
     if moving.len() < MOVING_MIN {
         return None;
     }
@@ -56,14 +61,8 @@ pub fn stale(series: &[(&[Option<f64>], Option<f64>)]) -> Option<Stale> {
     })
 }
 
-/// How many of the metrics normally move.
-#[must_use]
-pub fn moving(series: &[(&[Option<f64>], Option<f64>)]) -> usize {
-    series.iter().filter(|(past, _)| moves(past)).count()
-}
-
 /// Whether a metric with this past normally moves from partition to partition.
-fn moves(past: &[Option<f64>]) -> bool {
+pub(crate) fn moves(past: &[Option<f64>]) -> bool {
     let window = &past[past.len().saturating_sub(MOVING_WINDOW)..];
     let mut different: Vec<u64> = window.iter().flatten().map(|v| v.to_bits()).collect();
     different.sort_unstable();

@@ -20,7 +20,9 @@ const SHARE: f64 = 0.1;
 /// The middles of the two groups (the lower first) in which the values of a short history lie;
 /// `None` when there are [`ENOUGH`] values, or when they are of one kind.
 pub(crate) fn two_groups(kind: SeriesKind, points: &[Point]) -> Option<(f64, f64)> {
-    let mut known: Vec<&Point> = points.iter().filter(|p| !p.learnable().is_nan()).collect();
+    let known = points.iter().filter(|p| !p.learnable().is_nan());
+    // Most histories are long: no more of one is looked at than tells so.
+    let mut known: Vec<&Point> = known.take(ENOUGH).collect();
     if known.len() < 2 || known.len() >= ENOUGH {
         return None;
     }
