@@ -266,6 +266,19 @@ pub trait MetricStore: Feedback + Moves + FleetLog + Size + Send + Sync {
         by: &[u32],
     ) -> Result<Vec<(u32, Vec<u8>)>, StoreError>;
 
+    /// The same of several partitions of a run, in their order, each with its tasks.
+    async fn states_of(
+        &self,
+        run: RunId,
+        partitions: &[(&PartitionKey, &[u32])],
+    ) -> Result<Vec<Vec<(u32, Vec<u8>)>>, StoreError> {
+        let mut all = Vec::with_capacity(partitions.len());
+        for (partition, by) in partitions {
+            all.push(self.states(run, partition, by).await?);
+        }
+        Ok(all)
+    }
+
     /// The values of every metric of a dataset over the last `limit` partitions, newest version of
     /// each, both in key order: those of the series of `before` that come before it, or those of
     /// all series when it is `None`.

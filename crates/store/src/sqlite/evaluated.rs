@@ -4,25 +4,23 @@
 //! older version replace that on a newer one, nor keep an outcome uncounted.
 
 use assay_model::incident::{Incident, OutboxEntry};
-use assay_model::metric::{MetricKey, MetricPoint};
-use assay_model::outcome::CheckResult;
 use assay_model::output::Evaluation;
 use serde_json::{Value, json as row};
 use sqlx::Row;
 
 use super::attempts::Completed;
 use super::changes::json;
-use super::rows::{int, micros, value_columns};
+use super::measured::{self, Series};
+use super::rows::{int, micros};
 use super::sql::page;
 use super::writer::{Padded, Stop, Tx};
 use crate::error::StoreError;
 
-/// An evaluation that is ready to be written: its lists as JSON arrays of rows.
+/// An evaluation that is ready to be written: the limits of its results as JSON, incidents and
+/// messages as JSON arrays of rows.
 pub(super) struct PreparedEvaluation {
     evaluation: Box<Evaluation>,
-    series: String,
-    metrics: String,
-    results: String,
+    limits: Vec<Option<String>>,
     incidents: String,
     outbox: String,
 }
@@ -30,14 +28,11 @@ pub(super) struct PreparedEvaluation {
 impl PreparedEvaluation {
     pub(super) fn of(evaluation: &Evaluation) -> Result<Self, StoreError> {
         check_counts(evaluation)?;
-        let keys = evaluation.metrics.iter().map(|m| &m.key);
-        let keys = keys.chain(evaluation.results.iter().map(|r| &r.metric));
-        let series: Vec<Value> = keys.map(series_row).collect();
-        let metrics: Vec<Value> = evaluation.metrics.iter().map(metric_row).collect();
-        let mut results = Vec::with_capacity(evaluation.results.len());
-        for result in &evaluation.results {
-            results.push(result_row(result)?);
-        }
+        let limits = evaluation.results.iter().map(|result| {
+            let limits = result.limits.as_ref();
+            limits.map(|limits| json("limits", limits)).transpose()
+        });
+        let limits = limits.collect::<Result<_, _>>()?;
         let incidents: Vec<Value> = evaluation.incidents.iter().map(incident_row).collect();
         let mut outbox = Vec::with_capacity(evaluation.outbox.len());
         for message in &evaluation.outbox {
@@ -45,9 +40,7 @@ impl PreparedEvaluation {
         }
         Ok(Self {
             evaluation: Box::new(evaluation.clone()),
-            series: json("metric", &series)?,
-            metrics: json("metric", &metrics)?,
-            results: json("result", &results)?,
+            limits,
             incidents: json("incident", &incidents)?,
             outbox: json("message", &outbox)?,
         })
@@ -69,60 +62,6 @@ fn check_counts(evaluation: &Evaluation) -> Result<(), StoreError> {
             evaluation.results.len()
         ),
     })
-}
-
-fn series_row(key: &MetricKey) -> Value {
-    row!([
-        key.metric.as_str(),
-        key.column,
-        key.args,
-        key.filter,
-        key.semantics
-    ])
-}
-
-fn metric_row(point: &MetricPoint) -> Value {
-    let (kind, value, number) = value_columns(&point.value);
-    let key = &point.key;
-    row!([
-        key.metric.as_str(),
-        key.column,
-        key.args,
-        key.filter,
-        key.semantics,
-        point.status.as_str(),
-        kind,
-        value,
-        number,
-        point.error_bound,
-        point.note,
-    ])
-}
-
-fn result_row(result: &CheckResult) -> Result<Value, StoreError> {
-    let (kind, value, number) = value_columns(&result.actual);
-    let limits = match &result.limits {
-        Some(limits) => Some(json("limits", limits)?),
-        None => None,
-    };
-    let key = &result.metric;
-    Ok(row!([
-        key.metric.as_str(),
-        key.column,
-        key.args,
-        key.filter,
-        key.semantics,
-        result.check.as_str(),
-        result.severity.as_str(),
-        result.origin.as_str(),
-        result.outcome.as_str(),
-        kind,
-        value,
-        number,
-        result.expected,
-        limits,
-        result.reason,
-    ]))
 }
 
 fn incident_row(incident: &Incident) -> Value {
@@ -226,10 +165,11 @@ async fn place(
 }
 
 /// ?1 dataset, ?2 partition, ?3 ord, ?4 date, ?5 start, ?6 end, ?7 state, ?8 version, ?9 revision,
-/// ?10 objects, ?11 bytes, ?12 when, ?13 last modified, ?14 outdated, ?15 series.
+/// ?10 objects, ?11 bytes, ?12 when, ?13 last modified, ?14 outdated, ?15 series, ?16 sealed,
+/// ?17 run, ?18 task, ?19 attempt, ?20 metrics, ?21 to ?29 the counts.
 ///
 /// A version seen while this one was being judged keeps its state: it is still to be judged.
-const LEDGER: &str = "INSERT INTO ledger (dataset_id, partition, ord, date, start_at, end_at, \
+const VERDICT: &str = "INSERT INTO ledger (dataset_id, partition, ord, date, start_at, end_at, \
      state, version, judged, revision, objects, bytes, first_seen, last_modified, series) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12, ?13, ?15) \
      ON CONFLICT (dataset_id, partition) DO UPDATE SET revision = excluded.revision, \
@@ -237,14 +177,11 @@ const LEDGER: &str = "INSERT INTO ledger (dataset_id, partition, ord, date, star
      state = CASE WHEN ?14 THEN state WHEN version = excluded.version THEN excluded.state \
      WHEN state <> 'sealed' THEN state ELSE 'rewritten' END; \
      UPDATE verdict SET superseded = 1 WHERE NOT ?14 AND dataset_id = ?1 AND partition = ?2 \
-     AND superseded = 0";
-
-/// ?1 dataset, ?2 partition, ?3 ord, ?4 version, ?5 revision, ?6 sealed, ?7 outdated, ?8 run,
-/// ?9 task, ?10 attempt, ?11 judged at, ?12 metrics, ?13 to ?21 the counts.
-const VERDICT: &str = "INSERT INTO verdict (dataset_id, partition, ord, version, revision, sealed, \
+     AND superseded = 0; \
+     INSERT INTO verdict (dataset_id, partition, ord, version, revision, sealed, \
      superseded, run_id, task_id, attempt, judged_at, metrics, planned, pass, warn, fail, error, \
-     missing, learning, skipped, overflow) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
-     ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+     missing, learning, skipped, overflow) VALUES (?1, ?2, ?3, ?8, ?9, ?16, ?14, ?17, ?18, ?19, \
+     ?12, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)";
 
 /// ?1 task, ?2 attempt, ?3 how many verdicts.
 const OUTPUT: &str = "INSERT INTO task_output (task_id, attempt, parts) VALUES (?1, ?2, ?3)";
@@ -252,38 +189,20 @@ const OUTPUT: &str = "INSERT INTO task_output (task_id, attempt, parts) VALUES (
 const ORDERED: &str =
     "SELECT json_array_length(spec, '$.of') AS ordered FROM task_spec WHERE task_id = ?1";
 
-/// ?1 dataset, ?2 series, ?3 metrics, ?4 results, ?5 the verdict.
-const MEASUREMENTS: &str = "INSERT INTO metric_series (dataset_id, metric, column_name, args, filter, semantics) \
-     SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 \
-     FROM json_each(?2) WHERE true ON CONFLICT DO NOTHING; \
-     INSERT INTO metric (verdict_id, series_id, status, kind, value, number, error_bound, note) \
-     SELECT ?5, s.id, e.value ->> 5, e.value ->> 6, e.value ->> 7, e.value ->> 8, e.value ->> 9, \
-     e.value ->> 10 FROM json_each(?3) e CROSS JOIN metric_series s ON s.dataset_id = ?1 \
-     AND s.metric = e.value ->> 0 AND s.column_name = e.value ->> 1 AND s.args = e.value ->> 2 \
-     AND s.filter = e.value ->> 3 AND s.semantics = e.value ->> 4; \
-     INSERT INTO check_result (verdict_id, place, series_id, check_id, severity, origin, outcome, \
-     kind, actual, actual_number, expected, limits, reason) \
-     SELECT ?5, e.key, s.id, e.value ->> 5, e.value ->> 6, e.value ->> 7, e.value ->> 8, \
-     e.value ->> 9, e.value ->> 10, e.value ->> 11, e.value ->> 12, e.value ->> 13, \
-     e.value ->> 14 FROM json_each(?4) e CROSS JOIN metric_series s ON s.dataset_id = ?1 \
-     AND s.metric = e.value ->> 0 AND s.column_name = e.value ->> 1 AND s.args = e.value ->> 2 \
-     AND s.filter = e.value ->> 3 AND s.semantics = e.value ->> 4";
-
-/// ?1 the verdict.
-const PAGE: &str = concat!(
+/// ?1 the verdict, ?2 incidents, ?3 messages, ?4 when. First the page of the verdict's metrics.
+///
+/// An incident that a person has acknowledged stays so while it is open; one that is opened anew is
+/// opened at the instant of that. A message that is there already is the same message; one that
+/// follows another is not told where that was not.
+const TOLD: &str = concat!(
     "INSERT INTO metric_page (verdict_id, page) SELECT ?1, ",
     page!(),
-    " FROM metric WHERE verdict_id = ?1"
-);
-
-/// ?1 incidents, ?2 messages, ?3 when. An incident that a person has acknowledged stays so while it
-/// is open; one that is opened anew is opened at the instant of that. A message that is there
-/// already is the same message; one that follows another is not told where that was not.
-const TOLD: &str = "INSERT INTO incident (id, dataset_id, check_id, column_name, severity, status, \
+    " FROM metric WHERE verdict_id = ?1; \
+     INSERT INTO incident (id, dataset_id, check_id, column_name, severity, status, \
      first_partition, last_partition, partitions, message, opened_at, updated_at, resolved_at) \
      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
      value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12 \
-     FROM json_each(?1) WHERE true \
+     FROM json_each(?2) WHERE true \
      ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, \
      opened_at = CASE WHEN status = 'resolved' AND excluded.status <> 'resolved' \
      THEN excluded.opened_at ELSE opened_at END, \
@@ -292,9 +211,10 @@ const TOLD: &str = "INSERT INTO incident (id, dataset_id, check_id, column_name,
      partitions = excluded.partitions, message = excluded.message, \
      updated_at = excluded.updated_at, resolved_at = excluded.resolved_at; \
      INSERT INTO outbox (key, event, dataset_id, body, created_at) \
-     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3 FROM json_each(?2) \
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?4 FROM json_each(?3) \
      WHERE value ->> 4 IS NULL OR EXISTS (SELECT 1 FROM outbox o WHERE o.key = value ->> 4) \
-     ON CONFLICT (key) DO NOTHING";
+     ON CONFLICT (key) DO NOTHING"
+);
 
 /// Empties the states that are merged: their rows and sizes stay. Those of a partition that could
 /// not be measured whole, and of those judged with it, stay as they are: they are merged when the rest
@@ -314,7 +234,8 @@ pub(super) async fn write(
     prepared: &PreparedEvaluation,
 ) -> Result<(), Stop> {
     write_output(tx, task, 1).await?;
-    write_one(tx, task, "$", prepared).await?;
+    let series = Series::of(tx, task, std::iter::once(&*prepared.evaluation)).await?;
+    write_one(tx, task, "$", &series, prepared).await?;
     empty_states(tx, task, std::slice::from_ref(prepared)).await
 }
 
@@ -340,8 +261,11 @@ pub(super) async fn write_many(
         }));
     }
     write_output(tx, task, all.len()).await?;
+    let evaluations = all.iter().map(|prepared| &*prepared.evaluation);
+    let series = Series::of(tx, task, evaluations).await?;
     for (number, prepared) in all.iter().enumerate() {
-        write_one(tx, task, &format!("$.of[{number}]"), prepared).await?;
+        let orders = format!("$.of[{number}]");
+        write_one(tx, task, &orders, &series, prepared).await?;
     }
     empty_states(tx, task, all).await
 }
@@ -361,33 +285,25 @@ async fn write_one(
     tx: &mut Tx<'_>,
     task: &Completed,
     orders: &str,
+    series: &Series,
     prepared: &PreparedEvaluation,
 ) -> Result<(), Stop> {
     let e = &*prepared.evaluation;
     let place = place(tx, task, orders, e).await?;
     let verdict = write_verdict(tx, task, e, &place).await?;
-    sqlx::query(MEASUREMENTS)
-        .bind(task.dataset.as_str())
-        .bind(&prepared.series)
-        .bind(&prepared.metrics)
-        .bind(&prepared.results)
+    measured::write(tx, verdict, series, e, &prepared.limits).await?;
+    let (incidents, outbox) = match place.outdated {
+        false => (&*prepared.incidents, &*prepared.outbox),
+        true => ("[]", "[]"),
+    };
+    sqlx::query(TOLD)
         .bind(verdict)
+        .bind(incidents)
+        .bind(outbox)
+        .bind(micros(task.at))
         .padded()
         .execute(&mut *tx.connection)
         .await?;
-    sqlx::query(PAGE)
-        .bind(verdict)
-        .execute(&mut *tx.connection)
-        .await?;
-    if !place.outdated {
-        sqlx::query(TOLD)
-            .bind(&prepared.incidents)
-            .bind(&prepared.outbox)
-            .bind(micros(task.at))
-            .padded()
-            .execute(&mut *tx.connection)
-            .await?;
-    }
     Ok(())
 }
 
@@ -415,7 +331,7 @@ async fn write_verdict(
     e: &Evaluation,
     place: &Place,
 ) -> Result<i64, Stop> {
-    sqlx::query(LEDGER)
+    let mut insert = sqlx::query(VERDICT)
         .bind(task.dataset.as_str())
         .bind(e.partition.key.as_str())
         .bind(&e.partition.order)
@@ -431,26 +347,15 @@ async fn write_verdict(
         .bind(place.last_modified)
         .bind(place.outdated)
         .bind(&e.partition.series)
-        .padded()
-        .execute(&mut *tx.connection)
-        .await?;
-    let mut insert = sqlx::query(VERDICT)
-        .bind(task.dataset.as_str())
-        .bind(e.partition.key.as_str())
-        .bind(&e.partition.order)
-        .bind(e.version.as_str())
-        .bind(place.revision)
         .bind(e.sealed)
-        .bind(place.outdated)
         .bind(task.token.task.run.to_string())
         .bind(task.task_id)
         .bind(i64::from(task.token.attempt))
-        .bind(micros(e.judged_at))
         .bind(int(e.metrics.len() as u64))
         .bind(int(e.counts.planned));
     for (_, count) in e.counts.by_outcome() {
         insert = insert.bind(int(count));
     }
-    let inserted = insert.execute(&mut *tx.connection).await?;
+    let inserted = insert.padded().execute(&mut *tx.connection).await?;
     Ok(inserted.last_insert_rowid())
 }

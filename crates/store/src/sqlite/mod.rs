@@ -19,6 +19,7 @@ mod evaluated;
 mod feedback;
 mod fleet;
 mod jobs;
+mod measured;
 mod moves;
 mod notices;
 mod open;
@@ -29,6 +30,7 @@ mod rows;
 mod size;
 mod snapshot;
 pub(crate) mod sql;
+mod states;
 mod writer;
 
 #[cfg(test)]

@@ -245,21 +245,15 @@ impl MetricStore for SqliteStore {
         partition: &PartitionKey,
         by: &[u32],
     ) -> Result<Vec<(u32, Vec<u8>)>, StoreError> {
-        let query = sqlx::query(sql::STATES)
-            .bind(run.to_string())
-            .bind(partition.as_str())
-            .bind(changes::json("task", &by)?);
-        self.list(query, "state", |cells| {
-            let no: u32 = cells.number("no")?;
-            let payload: Option<Vec<u8>> = cells.get("payload")?;
-            payload
-                .map(|state| (no, state))
-                .ok_or_else(|| StoreError::NotFound {
-                    what: "state",
-                    name: format!("{partition} of {run}/{no}: it has been merged into a verdict"),
-                })
-        })
-        .await
+        self.read_states(run, partition, by).await
+    }
+
+    async fn states_of(
+        &self,
+        run: RunId,
+        partitions: &[(&PartitionKey, &[u32])],
+    ) -> Result<Vec<Vec<(u32, Vec<u8>)>>, StoreError> {
+        self.read_states_of(run, partitions).await
     }
 
     async fn history(

@@ -151,6 +151,13 @@ pub(crate) const STATES: &str = "SELECT t.no, s.payload FROM json_each(?3) n CRO
      ON t.run_id = ?1 AND t.no = n.value AND t.state = 'succeeded' \
      JOIN metric_state s ON s.task_id = t.id AND s.partition = ?2 ORDER BY t.no";
 
+/// ?1 run, ?2 partitions with the numbers of their tasks, as a JSON list of pairs.
+pub(crate) const STATES_OF: &str = "SELECT k.key AS place, k.value ->> 0 AS partition, t.no, \
+     s.payload FROM json_each(?2) k CROSS JOIN json_each(k.value, '$[1]') n CROSS JOIN task t \
+     ON t.run_id = ?1 AND t.no = n.value AND t.state = 'succeeded' \
+     JOIN metric_state s ON s.task_id = t.id AND s.partition = k.value ->> 0 \
+     ORDER BY k.key, t.no";
+
 pub(crate) const SERIES: &str = "SELECT id, metric, column_name, args, filter, semantics \
      FROM metric_series WHERE dataset_id = ?1 ORDER BY id";
 
@@ -411,6 +418,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("LEDGER_OF", LEDGER_OF),
     ("LATER", LATER),
     ("STATES", STATES),
+    ("STATES_OF", STATES_OF),
     ("SERIES", SERIES),
     ("HISTORY", HISTORY),
     ("HISTORY_BEFORE", HISTORY_BEFORE),
