@@ -20,6 +20,7 @@ use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use jiff::Timestamp;
 
 use crate::known::{Known, PAST_MAX};
+use crate::numbers::{self, Number, Numbers};
 
 /// What is stored of a stretch of one series, from the first to the last partition that a task judges.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +80,8 @@ struct Leaf {
 #[derive(Debug, Clone, Default)]
 pub struct Book {
     known: Known,
+    /// The numbers of what is known.
+    numbers: Numbers,
     /// The partitions whose values are known: where their values are, by [`HistoryPoint::at`].
     window: VecDeque<(usize, Arc<Partition>)>,
     next: usize,
@@ -93,9 +96,10 @@ pub struct Book {
 }
 
 impl Book {
-    /// A book of what is stored, before its first place: go to one before anything is asked.
+    /// A book of what is stored, before the place of `first`: go to one before anything is asked. No
+    /// judgement is noted before that place.
     #[must_use]
-    pub fn new(stored: Stored) -> Self {
+    pub fn new(stored: Stored, first: &Partition) -> Self {
         let beside = stored.named.iter();
         let beside = beside.map(|e| Arc::new(e.partition.clone())).collect();
         let named = stored.named.into_iter();
@@ -111,10 +115,40 @@ impl Book {
             beside,
             ..Self::default()
         };
+        let first = place(first);
+        let last = stored.judged.verdicts.last();
+        if last.is_some_and(|last| place(&last.partition) < first) {
+            book.adopt(stored.judged, stored.breaches);
+            return book;
+        }
         for leaf in leaves(stored.judged, stored.breaches) {
             book.ahead.insert(place(&leaf.partition), leaf);
         }
         book
+    }
+
+    /// Takes a past that ends before the first place as it was read: the same as to turn its leaves
+    /// one after another.
+    fn adopt(&mut self, judged: Judged, breaches: Vec<Breach>) {
+        let partitions = judged.verdicts.iter();
+        let partitions = partitions.map(|verdict| Arc::new(verdict.partition.clone()));
+        self.window = partitions.enumerate().collect();
+        self.next = self.window.len();
+        let mut valued = vec![false; self.next];
+        for point in judged.history.iter().flat_map(|(_, points)| points) {
+            valued[point.at] = true;
+        }
+        let valued = self.window.iter().filter(|(at, _)| valued[*at]);
+        self.numbers = Numbers {
+            partitions: valued.cloned().collect(),
+            by_metric: numbers::of_all(&judged.history),
+        };
+        let mut broken = by_partition(breaches);
+        let verdicts = judged.verdicts.iter();
+        let breaches = verdicts.filter_map(|verdict| broken.remove(&verdict.partition.key));
+        self.known.breaches = breaches.flatten().collect();
+        self.known.history = judged.history;
+        self.known.verdicts = judged.verdicts;
     }
 
     /// Goes on to the place of `partition`, which is not before the present one.
@@ -127,9 +161,7 @@ impl Book {
             let leaf = first.remove();
             self.turn(leaf);
         }
-        while self.window.len() > PAST_MAX as usize {
-            self.forget();
-        }
+        self.forget(self.window.len().saturating_sub(PAST_MAX as usize));
         let window = self.window.iter().map(|(_, partition)| partition);
         self.known.partitions = window.chain(&self.beside).cloned().collect();
     }
@@ -138,7 +170,11 @@ impl Book {
     fn turn(&mut self, leaf: Leaf) {
         let at = self.next;
         self.next += 1;
-        let history = &mut self.known.history;
+        let (history, numbers) = (&mut self.known.history, &mut self.numbers);
+        if !leaf.values.is_empty() {
+            let partition = Arc::clone(&leaf.partition);
+            numbers.partitions.push_back((at, partition));
+        }
         // Both are in the order of keys, and most partitions have the same ones.
         let mut expected = 0;
         for value in leaf.values {
@@ -154,9 +190,16 @@ impl Book {
                 Some((key, _)) if *key == value.key => Ok(expected),
                 _ => history.binary_search_by(|(key, _)| key.cmp(&value.key)),
             };
+            let number = Number::of(&point);
             match found {
-                Ok(at) => history[at].1.push(point),
-                Err(new) => history.insert(new, (value.key, vec![point])),
+                Ok(place) => {
+                    numbers.by_metric[place].push_back(number);
+                    history[place].1.push(point);
+                }
+                Err(new) => {
+                    numbers.insert(new, number);
+                    history.insert(new, (value.key, vec![point]));
+                }
             }
             expected = found.unwrap_or_else(|new| new) + 1;
         }
@@ -165,26 +208,38 @@ impl Book {
         self.window.push_back((at, leaf.partition));
     }
 
-    /// Takes the oldest partition out of what is known.
-    fn forget(&mut self) {
-        let Some((at, partition)) = self.window.pop_front() else {
+    /// Takes so many of the oldest partitions out of what is known.
+    fn forget(&mut self, partitions: usize) {
+        let Some((newest, _)) = partitions.checked_sub(1).and_then(|n| self.window.get(n)) else {
             return;
         };
+        let newest = *newest;
         for (_, points) in &mut self.known.history {
-            if points.first().is_some_and(|point| point.at == at) {
-                points.remove(0);
-            }
+            let old = points.partition_point(|point| point.at <= newest);
+            points.drain(..old);
         }
         self.known.history.retain(|(_, points)| !points.is_empty());
-        self.known.verdicts.remove(0);
+        self.numbers.forget(newest);
+        self.known.verdicts.drain(..partitions);
+        // Breaches are in the order of the partitions, too.
         let breaches = &mut self.known.breaches;
-        breaches.retain(|breach| breach.partition != partition.key);
+        for (_, partition) in self.window.drain(..partitions) {
+            let its = breaches.iter();
+            let its = its.take_while(|breach| breach.partition == partition.key);
+            breaches.drain(..its.count());
+        }
     }
 
     /// What is known of the past at the present place.
     #[must_use]
     pub const fn known(&self) -> &Known {
         &self.known
+    }
+
+    /// The numbers of what is known at the present place.
+    #[must_use]
+    pub const fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     /// The ledger's entry of a partition that is to be judged.
@@ -314,13 +369,7 @@ fn leaves(judged: Judged, breaches: Vec<Breach>) -> Vec<Leaf> {
             values[point.at].push(value_of(&key, point));
         }
     }
-    let mut broken: BTreeMap<PartitionKey, Vec<Breach>> = BTreeMap::new();
-    for breach in breaches {
-        broken
-            .entry(breach.partition.clone())
-            .or_default()
-            .push(breach);
-    }
+    let mut broken = by_partition(breaches);
     let parts = judged.verdicts.into_iter().zip(values).zip(versions);
     let leaf = |((verdict, values), version): ((Verdict, _), Option<_>)| Leaf {
         partition: Arc::new(verdict.partition.clone()),
@@ -330,6 +379,17 @@ fn leaves(judged: Judged, breaches: Vec<Breach>) -> Vec<Leaf> {
         verdict,
     };
     parts.map(leaf).collect()
+}
+
+fn by_partition(breaches: Vec<Breach>) -> BTreeMap<PartitionKey, Vec<Breach>> {
+    let mut broken: BTreeMap<PartitionKey, Vec<Breach>> = BTreeMap::new();
+    for breach in breaches {
+        broken
+            .entry(breach.partition.clone())
+            .or_default()
+            .push(breach);
+    }
+    broken
 }
 
 /// A stored value, without what is to be said of it.

@@ -7,7 +7,7 @@
 //! training set, or let a value teach that a broken check makes suspect and nobody has answered for.
 //!
 //! [`known`] is what comes in, [`answers`] what people said, [`teaches`] which values teach,
-//! [`mod@line`] the histories that follow, [`checks`] and [`shape`] what the judged partition is
+//! [`mod@line`] the histories that follow, [`numbers`] their values, [`checks`] and [`shape`] what the judged partition is
 //! held against, [`types`] which types of a source a declared one stands for, [`mod@backtest`] the judging of the past again, [`ask`] how an answer is made of
 //! what somebody typed, [`words`] how all that is told.
 
@@ -18,6 +18,7 @@ pub mod book;
 pub mod checks;
 pub mod known;
 pub mod line;
+pub mod numbers;
 pub mod shape;
 pub mod teaches;
 pub mod types;
@@ -29,4 +30,5 @@ pub use backtest::{Change, backtest};
 pub use book::{Book, Stored};
 pub use known::Known;
 pub use line::Line;
+pub use numbers::Numbers;
 pub use teaches::{Lesson, Teaches};

@@ -4,13 +4,13 @@
 //! Comes in: the schema metrics of the partition and of its past, and the definition. Goes out:
 //! columns to compare. A broken shape must never become the measure of the next partition.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use assay_judge::schema::{SchemaColumn, read_columns};
 use assay_model::dataset::{Column, Dataset, FormatKind};
 use assay_model::history::{HistoryPoint, MetricHistory};
 use assay_model::metric::{Metric, MetricKey, MetricPoint, MetricStatus, MetricValue};
-use assay_model::partition::{Partition, PartitionKey};
+use assay_model::partition::Partition;
 
 use crate::types::admits;
 
@@ -39,11 +39,15 @@ pub fn newest<'a>(
 ) -> Option<Vec<SchemaColumn>> {
     let key = MetricKey::table(Metric::Schema);
     let (_, points) = history.iter().find(|(k, _)| *k == key)?;
-    let by_key: BTreeMap<&PartitionKey, &HistoryPoint> =
-        points.iter().map(|p| (&p.partition.key, p)).collect();
-    partitions
-        .rev()
-        .find_map(|partition| past(by_key.get(&partition.key)?))
+    // Both are in the order of the partitions, so that the next one is found right before the last.
+    let mut end = points.len();
+    partitions.rev().find_map(|partition| {
+        let is_it = |point: &HistoryPoint| point.partition.key == partition.key;
+        let before = points[..end].iter().rposition(is_it);
+        let at = before.or_else(|| points.iter().rposition(is_it))?;
+        end = at;
+        past(&points[at])
+    })
 }
 
 /// The declared columns, with those that the data has more: a definition need not name all. Types

@@ -132,12 +132,15 @@ impl<'a> Teaches<'a> {
         checks: &BTreeMap<&CheckId, &Check>,
         known: &'a Known,
     ) {
+        let mut broken = self.broken(checks, known);
+        if broken.is_empty() {
+            return;
+        }
         let partitions: BTreeMap<&str, &Partition> = known
             .partitions
             .iter()
             .map(|p| (p.key.as_str(), &**p))
             .collect();
-        let mut broken = self.broken(checks, known);
         // What the owner has answered for is no longer suspect, and makes nothing else so.
         for (key, of) in &mut broken {
             let Some(partition) = partitions.get(key) else {
@@ -250,7 +253,7 @@ impl<'a> Teaches<'a> {
 
     /// What is to be learned from `partition` when `judged` is judged.
     #[must_use]
-    pub fn of(&self, partition: &Partition, judged: &Partition) -> Lesson<'_> {
+    pub fn of<'b>(&'b self, partition: &Partition, judged: &'b Partition) -> Lesson<'b> {
         let key = partition.key.as_str();
         let suspicions = self.suspicions.get_key_value(key);
         Lesson {
@@ -262,7 +265,7 @@ impl<'a> Teaches<'a> {
             ]
             .concat(),
             none: self.barred.contains(&partition.key) || self.excluded(partition),
-            judged: judged.order.as_str().to_owned(),
+            judged: judged.order.as_str(),
             suspicions: suspicions.map(|(key, of)| (*key, &of[..])),
         }
     }
@@ -300,12 +303,18 @@ pub struct Lesson<'a> {
     /// Nothing, whatever the metric.
     none: bool,
     /// The place of the partition that is judged.
-    judged: String,
+    judged: &'a str,
     /// Its key, and the checks that were broken in it.
     suspicions: Option<(&'a str, &'a [Suspicion<'a>])>,
 }
 
 impl Lesson<'_> {
+    /// Whether a check was broken in the partition.
+    #[must_use]
+    pub const fn is_suspect(&self) -> bool {
+        self.suspicions.is_some()
+    }
+
     /// Whether the value of `key` teaches.
     #[must_use]
     pub fn teaches(&self, key: &MetricKey) -> bool {
@@ -334,7 +343,7 @@ impl Lesson<'_> {
                 renewed.any(|(scope, told)| raised <= *told && scope.covers(key))
             })
         };
-        let of_level = |s: &Suspicion<'_>| s.until.is_some_and(|next| next < self.judged.as_str());
+        let of_level = |s: &Suspicion<'_>| s.until.is_some_and(|next| next < self.judged);
         let holds = |s: &&Suspicion<'_>| s.reach.holds(key) && !of_change(s) && !of_level(s);
         let first = of.iter().find(holds)?;
         Some((partition, first))

@@ -23,7 +23,7 @@ use assay_model::partition::{Partition, PartitionKey, PartitionVersion};
 use assay_model::run::Trigger;
 use assay_model::task::{AttemptOutcome, EvaluateMode, EvaluateSpec, TaskFailure, TaskSpec};
 use assay_past::line::Line;
-use assay_past::{Book, Known, Teaches, checks, shape};
+use assay_past::{Book, Known, Numbers, Teaches, checks, shape};
 use assay_store::MetricStore;
 use assay_store::notices::FINISHED;
 use jiff::Timestamp;
@@ -41,9 +41,13 @@ pub(super) async fn run(
 ) -> Result<TaskOutput, TaskFailure> {
     let specs = job.task.spec.evaluations().to_vec();
     let is_one = matches!(job.task.spec, TaskSpec::Evaluate(_));
+    let mut read = measured(metrics, &job, &specs).await?.into_iter();
     let mut work = Vec::with_capacity(specs.len());
     for spec in specs {
-        let states = states_of(metrics, &job, &spec).await?;
+        let states = match read.next().flatten() {
+            Some(read) => whole(metrics, &job, &spec, read).await?,
+            None => states_of(metrics, &job, &spec).await?,
+        };
         let states = stored_as(states, metrics, copies, &job, &spec, stop).await?;
         work.push((spec, states));
     }
@@ -80,7 +84,10 @@ async fn judged(
     stop: &Arc<AtomicBool>,
 ) -> Result<Vec<Evaluation>, TaskFailure> {
     let specs: Vec<&EvaluateSpec> = work.iter().map(|(spec, _)| spec).collect();
-    if let Some(mut book) = past::read(metrics, &job.dataset, &specs, job.now).await? {
+    let Some(from) = specs.first().map(|spec| spec.partition.clone()) else {
+        return Ok(Vec::new());
+    };
+    if let Some(mut book) = past::read(metrics, &job.dataset, &specs, &from, job.now).await? {
         let stop = Arc::clone(stop);
         let judged = compute(move || {
             let mut all = Vec::with_capacity(work.len());
@@ -96,7 +103,7 @@ async fn judged(
     let mut all: Vec<Evaluation> = Vec::with_capacity(work.len());
     for (spec, states) in work {
         go_on(stop)?;
-        let book = past::read(metrics, &job.dataset, &[&spec], job.now).await?;
+        let book = past::read(metrics, &job.dataset, &[&spec], &from, job.now).await?;
         let mut book =
             book.ok_or_else(|| failure(AttemptOutcome::Permanent, "no past was read"))?;
         for before in &all {
@@ -166,6 +173,9 @@ fn reason_of(spec: &EvaluateSpec) -> String {
     spec.reason.clone().unwrap_or_else(unknown)
 }
 
+/// The number of a task, and the state that it left.
+type Encoded = (u32, Vec<u8>);
+
 /// What the measurements left.
 enum States {
     /// Encoded, in the order of the tasks.
@@ -194,6 +204,29 @@ impl States {
     }
 }
 
+/// What the measurements left of each partition that is judged by them.
+async fn measured(
+    metrics: &dyn MetricStore,
+    job: &TaskJob,
+    specs: &[EvaluateSpec],
+) -> Result<Vec<Option<Vec<Encoded>>>, TaskFailure> {
+    let is_measured = |spec: &EvaluateSpec| matches!(spec.mode, EvaluateMode::Judge);
+    let of = specs.iter().filter(|spec| is_measured(spec));
+    let of: Vec<(&PartitionKey, &[u32])> = of
+        .map(|spec| (&spec.partition.key, &spec.measured_by[..]))
+        .collect();
+    if of.is_empty() {
+        return Ok(vec![None; specs.len()]);
+    }
+    let read = asked(|| metrics.states_of(job.run.id, &of)).await;
+    let mut read = read.map_err(|error| store_failure(&error))?.into_iter();
+    let each = specs.iter().map(|spec| match is_measured(spec) {
+        true => read.next(),
+        false => None,
+    });
+    Ok(each.collect())
+}
+
 async fn read_states(
     metrics: &dyn MetricStore,
     job: &TaskJob,
@@ -201,6 +234,16 @@ async fn read_states(
 ) -> Result<States, TaskFailure> {
     let states = || metrics.states(job.run.id, &spec.partition.key, &spec.measured_by);
     let read = asked(states).await.map_err(|error| store_failure(&error))?;
+    whole(metrics, job, spec, read).await
+}
+
+/// What was read of a partition, unless a measurement of it did not succeed.
+async fn whole(
+    metrics: &dyn MetricStore,
+    job: &TaskJob,
+    spec: &EvaluateSpec,
+    read: Vec<Encoded>,
+) -> Result<States, TaskFailure> {
     let there: BTreeSet<u32> = read.iter().map(|(no, _)| *no).collect();
     if spec.measured_by.iter().any(|no| !there.contains(no)) {
         // A batch without a row of this partition leaves no state; one that failed leaves none,
@@ -254,6 +297,8 @@ fn keep_restated(
 /// What is known of the past of the judged partition's series, and of earlier versions of itself.
 struct Past<'a> {
     known: &'a Known,
+    /// The numbers of the history that is known, where they are at hand.
+    numbers: Option<&'a Numbers>,
     /// What the ledger has of the series behind the partition.
     later: Later,
     /// The verdict on the partition that is in force.
@@ -285,6 +330,7 @@ impl<'a> Past<'a> {
         let named = open.iter().map(|incident| &incident.last_partition);
         Self {
             gone: named.filter(gone).map(PartitionKey::as_str).collect(),
+            numbers: Some(book.numbers()),
             ..past
         }
     }
@@ -311,6 +357,7 @@ impl<'a> Past<'a> {
         };
         Self {
             known,
+            numbers: None,
             later,
             verdict,
             earlier: was_complete.then(|| stored.iter().filter(tells).cloned().collect()),
@@ -463,7 +510,11 @@ fn results(
     past: &Past<'_>,
 ) -> Vec<CheckResult> {
     let dataset = &*job.dataset;
-    let line = Line::of(&past.known.history, &spec.partition);
+    let history = &past.known.history;
+    let line = match past.numbers {
+        Some(numbers) => Line::known(history, numbers, &spec.partition),
+        None => Line::of(history, &spec.partition),
+    };
     let before = &line.partitions;
     let teaches = Teaches::new(dataset, &due, past.known);
     let histories = line.histories(&teaches);
@@ -476,7 +527,7 @@ fn results(
     let in_order = |p: &Partition| teaches.of(p, &spec.partition).teaches(&key);
     let settled = schema
         .as_ref()
-        .and_then(|is| shape::held_against(dataset, is, &past.known.history, before, in_order));
+        .and_then(|is| shape::held_against(dataset, is, history, before, in_order));
     if let (Some(is), Some(was)) = (&schema, &settled) {
         checks::add_lost(
             dataset,

@@ -5,7 +5,7 @@
 //! grow with what else the dataset has.
 
 use assay_model::dataset::Dataset;
-use assay_model::partition::PartitionKey;
+use assay_model::partition::{Partition, PartitionKey};
 use assay_model::task::{EvaluateSpec, TaskFailure};
 use assay_past::book::named;
 use assay_past::known::{INCIDENTS_MAX, PAST_MAX};
@@ -23,16 +23,17 @@ use crate::pause::asked;
 const STRETCH_MAX: u32 = 4_096;
 
 /// The book that partitions of a series are judged by one after another; `None` where too much lies
-/// between several.
+/// between several. `from` is the first that the task judges, in this book or another.
 pub(super) async fn read(
     metrics: &dyn MetricStore,
     dataset: &Dataset,
     specs: &[&EvaluateSpec],
+    from: &Partition,
     now: Timestamp,
 ) -> Result<Option<Book>, TaskFailure> {
     let stored = stored(metrics, dataset, specs, now).await;
     let stored = stored.map_err(|error| store_failure(&error))?;
-    Ok(stored.map(Book::new))
+    Ok(stored.map(|stored| Book::new(stored, from)))
 }
 
 /// What is stored around `specs`, which follow each other in one series.
