@@ -7,9 +7,10 @@
 //! training set, or let a value teach that a broken check makes suspect and nobody has answered for.
 //!
 //! [`known`] is what comes in, [`answers`] what people said, [`teaches`] which values teach,
-//! [`mod@line`] the histories that follow, [`numbers`] their values, [`checks`] and [`shape`] what the judged partition is
-//! held against, [`types`] which types of a source a declared one stands for, [`mod@backtest`] the judging of the past again, [`ask`] how an answer is made of
-//! what somebody typed, [`words`] how all that is told.
+//! [`mod@line`] the histories that follow, [`numbers`] their values, [`checks`] and [`shape`] what
+//! the judged partition is held against, [`types`] which types of a source a declared one stands
+//! for, [`mod@backtest`] the judging of the past again, [`ask`] how an answer is made of what
+//! somebody typed, [`words`] how all that is told.
 
 pub mod answers;
 pub mod ask;
