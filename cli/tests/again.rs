@@ -63,6 +63,36 @@ fn a_new_check_on_what_is_stored_is_evaluated_for_every_partition() {
 }
 
 #[test]
+fn that_a_partition_was_restated_stays_told_when_it_is_measured_anew() {
+    let place = Place::new();
+    let orders = orders(&place);
+    let json = check(&place, &orders, &[], 0);
+    assert_eq!(with(&json, "restated", "skipped"), 20, "{json:#}");
+    let lines: String = (0..21).map(|row| format!("{row},7.5\n")).collect();
+    place.write("data/date=2026-01-07.csv", format!("id,amount\n{lines}"));
+    let told = |json: &Value| {
+        [
+            with(json, "restated", "warn"),
+            with(json, "restated", "pass"),
+        ]
+    };
+    let json = check(&place, &orders, &["--partition", "2026-01-07"], 0);
+    assert_eq!(told(&json), [1, 0], "{json:#}");
+    for _ in 0..2 {
+        let json = check(&place, &orders, &["--rescan"], 0);
+        assert_eq!(told(&json), [1, 19], "{json:#}");
+    }
+    // A third version is held against the second.
+    let lines: String = (0..22).map(|row| format!("{row},7.5\n")).collect();
+    place.write("data/date=2026-01-07.csv", format!("id,amount\n{lines}"));
+    let json = check(&place, &orders, &["--rescan"], 0);
+    let items = json["items"].as_array().unwrap();
+    let warned = |item: &&Value| item["check"] == "restated" && item["outcome"] == "warn";
+    let reason = items.iter().find(warned).unwrap()["reason"].as_str();
+    assert!(reason.unwrap().contains("21"), "{reason:?}");
+}
+
+#[test]
 fn a_check_on_what_is_not_stored_is_measured_for_every_partition() {
     let place = Place::new();
     let before = orders(&place);

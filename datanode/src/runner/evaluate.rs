@@ -147,7 +147,7 @@ async fn stored_as(
     stop: &Arc<AtomicBool>,
 ) -> Result<States, TaskFailure> {
     Ok(match states {
-        States::All(of) if !spec.copies.is_empty() => {
+        all @ States::All { .. } if !spec.copies.is_empty() => {
             let ledger = asked(|| metrics.ledger(&job.dataset.id)).await;
             let ledger = ledger.map_err(|error| store_failure(&error))?;
             let gone = ledger
@@ -156,7 +156,7 @@ async fn stored_as(
                 .map(|entry| entry.partition.key)
                 .collect();
             match copies::publish(copies, job, spec, gone, stop).await? {
-                Ok(()) => States::All(of),
+                Ok(()) => all,
                 Err(why) => States::Broken(format!("its copy cannot be shown to readers: {why}")),
             }
         }
@@ -178,8 +178,12 @@ type Encoded = (u32, Vec<u8>);
 
 /// What the measurements left.
 enum States {
-    /// Encoded, in the order of the tasks.
-    All(Vec<Vec<u8>>),
+    All {
+        /// Encoded, in the order of the tasks.
+        states: Vec<Vec<u8>>,
+        /// That it was restated, where the run measures anew whatever is known.
+        told: Vec<CheckResult>,
+    },
     /// They are merged already: the metrics are stored. These are the results in force.
     Stored(Vec<CheckResult>),
     /// A measurement did not succeed, for this reason.
@@ -194,10 +198,10 @@ impl States {
     /// Where the partition is after the judgement.
     fn after(&self, sealed: bool) -> LedgerState {
         match self {
-            Self::All(_) | Self::Stored(_) if sealed => LedgerState::Scanned,
+            Self::All { .. } | Self::Stored(_) if sealed => LedgerState::Scanned,
             // What is broken is measured again by the next run.
             Self::Broken(_) if sealed => LedgerState::Sealed,
-            Self::All(_) | Self::Stored(_) | Self::Broken(_) => LedgerState::Discovered,
+            Self::All { .. } | Self::Stored(_) | Self::Broken(_) => LedgerState::Discovered,
             Self::None => LedgerState::Missing,
             Self::Gone(_) => LedgerState::Gone,
         }
@@ -256,9 +260,14 @@ async fn whole(
             )));
         }
     }
-    Ok(States::All(
-        read.into_iter().map(|(_, state)| state).collect(),
-    ))
+    let told = match job.run.selection.rescan {
+        true => redo::of_restatement(metrics, &job.dataset.id, &spec.partition.key).await,
+        false => Ok(Vec::new()),
+    };
+    Ok(States::All {
+        states: read.into_iter().map(|(_, state)| state).collect(),
+        told: told.map_err(|error| store_failure(&error))?,
+    })
 }
 
 /// The results in force of a partition that is judged again.
@@ -280,14 +289,15 @@ fn restated_of(due: &[Check]) -> BTreeSet<CheckId> {
     of.map(|check| check.id.clone()).collect()
 }
 
-/// That a partition was restated stays told when its stored metrics are judged again: they are
-/// those of one version, and say nothing of the one before.
+/// That a partition was restated stays told when one version of it is judged again: its metrics say
+/// nothing of the version before. What has become different since is told instead.
 fn keep_restated(
     results: &mut [CheckResult],
     restated: &BTreeSet<CheckId>,
     in_force: &[CheckResult],
 ) {
-    for result in results.iter_mut().filter(|r| restated.contains(&r.check)) {
+    let of_it = |r: &&mut CheckResult| restated.contains(&r.check) && !r.is_breach();
+    for result in results.iter_mut().filter(of_it) {
         if let Some(told) = in_force.iter().find(|told| told.check == result.check) {
             *result = told.clone();
         }
@@ -307,6 +317,8 @@ struct Past<'a> {
     earlier: Option<Vec<MetricPoint>>,
     /// The metrics that are stored of this partition, complete or not.
     stored: &'a [MetricPoint],
+    /// Whether it was this version.
+    same: bool,
     /// Partitions that incidents name and whose data is there no more.
     gone: BTreeSet<&'a str>,
 }
@@ -362,6 +374,7 @@ impl<'a> Past<'a> {
             verdict,
             earlier: was_complete.then(|| stored.iter().filter(tells).cloned().collect()),
             stored,
+            same,
             gone: BTreeSet::new(),
         }
     }
@@ -381,7 +394,7 @@ fn judge(
         states => states,
     };
     let points = match states {
-        States::All(states) => {
+        States::All { states, .. } => {
             let state = merged(states)?;
             assay_scan::points::metric_points(dataset, spec, state, job.now)
         }
@@ -392,15 +405,17 @@ fn judge(
     let mut results = match states {
         States::Gone(reason) => checks::taken_away(&due, reason),
         States::Broken(reason) => due.iter().map(|c| broken(c, reason)).collect(),
-        States::All(_) | States::None => results(job, spec, &points, due, past),
-        States::Stored(in_force) => {
+        States::None => results(job, spec, &points, due, past),
+        States::All { told, .. } | States::Stored(told) => {
             let restated = restated_of(&due);
             let mut results = results(job, spec, &points, due, past);
-            keep_restated(&mut results, &restated, in_force);
+            if past.same || matches!(states, States::Stored(_)) {
+                keep_restated(&mut results, &restated, told);
+            }
             results
         }
     };
-    if matches!(states, States::All(_) | States::Stored(_)) {
+    if matches!(states, States::All { .. } | States::Stored(_)) {
         results.extend(checks::of_the_future(&spec.partition, job.now));
     }
     let judged = incidents::Judged {

@@ -14,12 +14,13 @@ use assay_judge::compare::meets_of;
 use assay_judge::evaluate::OF_THE_NEWEST;
 use assay_model::check::{Check, Expectation};
 use assay_model::dataset::Dataset;
-use assay_model::ids::DatasetId;
+use assay_model::ids::{CheckId, DatasetId};
 use assay_model::ledger::LedgerEntry;
 use assay_model::metric::{Metric, MetricKey, MetricStatus, MetricValue};
-use assay_model::outcome::Outcome;
+use assay_model::outcome::{CheckResult, Outcome};
 use assay_model::partition::{Partition, PartitionKey};
 use assay_past::answers::{Places, bears_on};
+use assay_past::checks::RESTATED;
 use assay_scan::discover::decide::Redo;
 use assay_store::feedback::READ_MAX;
 use assay_store::port::{MetricHistory, ResultFilter, ResultRow, Verdict};
@@ -51,6 +52,23 @@ pub(super) async fn in_force(
         ..ResultFilter::default()
     };
     asked(|| metrics.results(dataset, &filter)).await
+}
+
+/// That a partition was restated, if the verdict in force says so.
+pub(super) async fn of_restatement(
+    metrics: &dyn MetricStore,
+    dataset: &DatasetId,
+    partition: &PartitionKey,
+) -> Result<Vec<CheckResult>, StoreError> {
+    let filter = ResultFilter {
+        partition: Some(partition.clone()),
+        check: Some(CheckId::new(RESTATED)),
+        limit: 1,
+        ..ResultFilter::default()
+    };
+    let rows = asked(|| metrics.results(dataset, &filter)).await?;
+    let results = rows.into_iter().map(|row| row.result);
+    Ok(results.filter(CheckResult::is_breach).collect())
 }
 
 /// How far a definition is from the one in force.
