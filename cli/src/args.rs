@@ -298,10 +298,10 @@ pub struct CheckArgs {
     /// Keep nothing and read no history: every partition is judged as if for the first time.
     #[arg(long)]
     pub ephemeral: bool,
-    /// Tasks at once [default: one per core].
+    /// Tasks at once [default: two per core, if each has 512 MiB].
     #[arg(long)]
     pub slots: Option<u32>,
-    /// Memory for the scan (`512MiB`) [default: a quarter of the machine's, at most 1 GiB].
+    /// Memory for the scan (`512MiB`) [default: a quarter of the machine's, at most 1 GiB per core].
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     pub memory: Option<u64>,
     /// Show every partition and check, not only what needs a look.

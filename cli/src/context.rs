@@ -79,14 +79,15 @@ impl Context {
         PathBuf::from(self.settings.text("registry.dir").unwrap_or("./datasets"))
     }
 
-    /// Memory for scans, in bytes: as set, or a quarter of the machine's and at most 1 GiB.
+    /// Memory for scans, in bytes: as set, or a quarter of the machine's and at most 1 GiB for each
+    /// core.
     pub fn memory_bytes(&self, flag: Option<u64>) -> Result<u64> {
         if let Some(bytes) = flag {
             return Ok(bytes);
         }
         match self.settings.text("scan.memory") {
             Some(text) => crate::args::parse_bytes(text).map_err(|why| anyhow::anyhow!(why)),
-            None => Ok((machine_memory() / 4).clamp(64 << 20, 1 << 30)),
+            None => Ok((machine_memory() / 4).clamp(64 << 20, u64::from(cores()) << 30)),
         }
     }
 
@@ -134,6 +135,16 @@ pub fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| n.get() as u32)
 }
 
+/// What a task of a check has to have, for two of them to share a core.
+const ROOM: u64 = 512 << 20;
+
+/// Tasks of a check at once: two for each core, since one waits for its commit as the other computes;
+/// one where two would have little memory.
+pub fn tasks_at_once(cores: u32, memory_bytes: u64) -> u32 {
+    let with_room = u32::try_from(memory_bytes / ROOM).unwrap_or(u32::MAX);
+    with_room.clamp(cores, cores.saturating_mul(2)).max(1)
+}
+
 /// Memory of this machine in bytes; 4 GiB where it cannot be told.
 fn machine_memory() -> u64 {
     let told = std::fs::read_to_string("/proc/meminfo")
@@ -144,4 +155,22 @@ fn machine_memory() -> u64 {
             Some(kib << 10)
         });
     told.unwrap_or(4 << 30)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_tasks_share_a_core_where_each_has_room() {
+        assert_eq!(tasks_at_once(2, 2 << 30), 4);
+        assert_eq!(tasks_at_once(2, 3 << 29), 3);
+        assert_eq!(
+            tasks_at_once(2, 64 << 20),
+            2,
+            "a core is never idle for memory"
+        );
+        assert_eq!(tasks_at_once(8, 64 << 30), 16);
+        assert_eq!(tasks_at_once(0, 0), 1);
+    }
 }

@@ -87,7 +87,7 @@ def case(options, folder, task, fmt, threads):
     definition_file = folder / f"{task}_{fmt}.odcs.yaml"
     definition_file.write_text(definition(task, fmt, options.data))
     days = DAYS.get(fmt, [])
-    commands = {"assay": [options.assay, "check", "--ephemeral", "-q", "--slots", str(threads), "-o", "none",
+    commands = {"assay": [options.assay, "check", "--ephemeral", "-q", "-o", "none",
                           str(definition_file)]}
     for engine in options.engines:
         commands[engine] = [sys.executable, options.scan, engine, task, fmt, str(threads), *days,
@@ -147,7 +147,7 @@ def many(options, folder):
         definition_file = folder / "many.odcs.yaml"
         definition_file.write_text(definition("basic", "pq_snappy", root))
         threads = os.cpu_count()
-        check = [options.assay, "check", "--data-dir", str(root / "store"), "-q", "--slots", str(threads),
+        check = [options.assay, "check", "--data-dir", str(root / "store"), "-q",
                  "-o", "none", str(definition_file)]
         query = [sys.executable, options.scan, "duckdb", "basic", "pq_snappy", str(threads), "--root", str(root)]
         run(query, subprocess.DEVNULL)  # warms the page cache

@@ -19,7 +19,7 @@ use assay_model::run::{Selection, Trigger};
 use assay_store::port::RunFilter;
 
 use crate::args::{CheckArgs, NodeRange};
-use crate::context::{Context, cores};
+use crate::context::{Context, cores, tasks_at_once};
 use crate::dev::{Embedded, EmbeddedConfig, snapshot_store};
 use crate::exit::{Exit, OrExit};
 use crate::lock::{DataLock, Lock, hold};
@@ -41,11 +41,13 @@ pub async fn run(args: CheckArgs, cx: &Context) -> Result<Exit> {
     };
     let mut stop = Stop::listen()?;
     let place = Place::choose(&args, cx).await?;
+    let memory_bytes = cx.memory_bytes(args.memory)?;
+    let slots = args.slots.map(|slots| slots.max(1));
     let embedded = Embedded::start(EmbeddedConfig {
         data_dir: place.folder.clone(),
         nodes: NodeRange { min: 1, max: 1 },
-        slots: args.slots.unwrap_or_else(cores).max(1),
-        memory_bytes: cx.memory_bytes(args.memory)?,
+        slots: slots.unwrap_or_else(|| tasks_at_once(cores(), memory_bytes)),
+        memory_bytes,
         storage: cx.storage()?,
         address: None,
     })

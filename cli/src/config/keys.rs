@@ -56,7 +56,7 @@ pub const KEYS: &[Key] = &[
         "scan.memory",
         Kind::Size,
         "",
-        "memory for scans (`512MiB`); empty is a quarter of the machine's, at most 1 GiB",
+        "memory for scans (`512MiB`); empty is a quarter of the machine's, at most 1 GiB per core",
     ),
     Key::new(
         "ingest.url",
